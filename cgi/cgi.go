@@ -1,0 +1,85 @@
+// Package cgi talks to the local CGI of a Huawei video endpoint (IdeaHub,
+// CloudLink, TE) and tells what the endpoint says about its call.
+//
+// Promise: a Status holds what the endpoint said and nothing else. A
+// measurement that the endpoint did not give, or gave as a placeholder, is
+// absent; it is never 0. Whatever bytes come back, the result is a Status or an
+// *Error, never a panic.
+package cgi
+
+// Reading is a measurement that may be absent. The zero value is absent.
+type Reading struct {
+	Value float64
+	Known bool
+}
+
+// Known makes a reading that is there.
+func Known(v float64) Reading { return Reading{Value: v, Known: true} }
+
+// CallState says what the endpoint tells about being in a call.
+type CallState int
+
+// The three answers. CallUnknown means that the endpoint's statements
+// contradict each other or have no known meaning; it is neither idle nor in a
+// call.
+const (
+	CallUnknown CallState = iota
+	CallIdle
+	CallActive
+)
+
+// Status is what one poll of an endpoint told. All strings are valid UTF-8.
+type Status struct {
+	// SourceAPI is the CGI action that gave the media values, for example
+	// "WEB_GetMultiCallStatusInfoAPI".
+	SourceAPI string
+	// Model is the endpoint's own name of its type (szTermType), "" = not said.
+	Model string
+	// Call is the verdict over mailbox state and media, see CallState.
+	Call CallState
+	// JoinMinutes is the time since the room joined the call, in whole minutes
+	// (joinDay, joinHour, joinMin). The vendor gives no seconds.
+	JoinMinutes Reading
+
+	AudioSend, AudioRecv Stream
+	// AuxSend and AuxRecv are the content share ("presentation").
+	AuxSend, AuxRecv Stream
+	// VideoSend and VideoRecv keep the endpoint's order and its inactive
+	// entries, so that an index names the same stream from poll to poll.
+	VideoSend, VideoRecv []Stream
+
+	// NotUnderstood lists what was there but could not be read.
+	NotUnderstood []Oddity
+	// Raw is the reply that gave the media values, as it came.
+	Raw []byte
+}
+
+// Stream is one media stream in one direction. "Send" is from the room to the
+// server. The zero value is an inactive stream; an inactive stream has no
+// readings.
+type Stream struct {
+	// Active: the endpoint gave at least one value that is no placeholder.
+	Active bool
+	// Name is szName: the remote site's name on received video. Personal data.
+	Name string
+	// Codec is the vendor's text, unchanged, "" = not said.
+	Codec string
+
+	BitrateKbps Reading // kbit/s, 1 k = 1000 bit/s
+	LossPct     Reading // percent, 0 to 100
+	LossPackets Reading // packets; whether per window or cumulative is not documented
+	JitterMs    Reading // milliseconds
+	DelayMs     Reading // milliseconds; one-way or round trip is not documented
+	FPS         Reading // frames a second; no upper clip, the vendor's own example has 41
+
+	// Width and Height in pixels, 0 = not said. WidthAssumed: the endpoint gave
+	// the height alone ("720p") and 16:9 is assumed.
+	Width, Height int
+	WidthAssumed  bool
+}
+
+// Oddity is a value that was there but could not be read.
+type Oddity struct {
+	Key  string // the vendor's key, with a path for nested ones
+	Text string // the value as it came, shortened to 64 bytes
+}
