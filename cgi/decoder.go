@@ -1,0 +1,141 @@
+package cgi
+
+import (
+	"bytes"
+	"errors"
+	"sync"
+
+	"github.com/valyala/fastjson"
+)
+
+// Bounds of a reply.
+const (
+	maxReply     = 1 << 20 // bytes
+	maxLevels    = 5       // JSON texts inside each other, the reply itself included
+	maxNesting   = 32      // objects and arrays inside each other, in one JSON text
+	maxCommas    = 16384   // values in one JSON text
+	maxKeptReply = 1 << 16 // a decoder that saw more is not kept for the next reply
+)
+
+// The causes of a reply that is no JSON. The JSON library's own text is not
+// used: it quotes the reply, which may hold a session id.
+var (
+	errNotJSON  = errors.New("the reply is no JSON")
+	errNesting  = errors.New("the reply is nested too deep")
+	errTooMany  = errors.New("the reply holds too many values")
+	errLarge    = errors.New("the reply is larger than 1 MiB")
+	errEmpty    = errors.New("the reply is empty")
+	errNoObject = errors.New("the reply is no JSON object")
+)
+
+// decoder holds one parser for each level of JSON inside JSON. Values of a
+// level live until the next text of the same level is parsed; so whatever is
+// kept is copied, and a level is done before the next text of it starts.
+type decoder struct {
+	parsers [maxLevels]fastjson.Parser
+	number  []byte
+	odd     oddities
+}
+
+var decoders = sync.Pool{New: func() any { return new(decoder) }}
+
+func newDecoder() *decoder { return decoders.Get().(*decoder) }
+
+// release gives the decoder back. One that had to grow is left to the garbage
+// collector, so that one huge reply does not stay in memory.
+func (d *decoder) release(replySize int) {
+	d.odd = oddities{}
+	if replySize <= maxKeptReply {
+		decoders.Put(d)
+	}
+}
+
+// trim takes off blanks, byte order marks and NULs at both ends.
+func trim(b []byte) []byte {
+	if len(b) > 0 && b[0] > ' ' && b[0] < 0x80 && b[len(b)-1] > ' ' && b[len(b)-1] < 0x80 {
+		return b
+	}
+	return bytes.Trim(b, "\ufeff\x00 \t\r\n\v\f")
+}
+
+// parse reads one JSON text on a level. An empty text gives nil.
+func (d *decoder) parse(text []byte, level int) (*fastjson.Value, error) {
+	if text = trim(text); len(text) == 0 {
+		return nil, nil
+	}
+	if level >= maxLevels || tooNested(text) {
+		return nil, errNesting
+	}
+	if bytes.Count(text, []byte{','}) > maxCommas {
+		return nil, errTooMany
+	}
+	v, err := d.parsers[level].ParseBytes(text)
+	if err != nil {
+		return nil, errNotJSON
+	}
+	return v, nil
+}
+
+// tooNested is asked before the parser, whose own bound is 300 and whose error
+// text grows with the depth.
+func tooNested(text []byte) bool {
+	if bytes.Count(text, []byte{'{'})+bytes.Count(text, []byte{'['}) <= maxNesting {
+		return false
+	}
+	depth, quoted := 0, false
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case c == '\\' && quoted:
+			i++
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == '{' || c == '[':
+			if depth++; depth > maxNesting {
+				return true
+			}
+		case c == '}' || c == ']':
+			depth--
+		}
+	}
+	return false
+}
+
+// unwrap follows strings that hold JSON. It gives the first value that is no
+// string, and its level; nil for null and for an empty string.
+func (d *decoder) unwrap(v *fastjson.Value, level int) (*fastjson.Value, int, error) {
+	for v != nil && v.Type() == fastjson.TypeString {
+		level++
+		var err error
+		if v, err = d.parse(v.GetStringBytes(), level); err != nil {
+			return nil, level, err
+		}
+	}
+	if v == nil || v.Type() == fastjson.TypeNull {
+		return nil, level, nil
+	}
+	return v, level, nil
+}
+
+// scalar gives the text of a string or number, without blanks at the ends.
+// null is an empty text; an object, an array or a boolean is none.
+func (d *decoder) scalar(v *fastjson.Value) (text []byte, ok bool) {
+	switch v.Type() {
+	case fastjson.TypeString:
+		return trim(v.GetStringBytes()), true
+	case fastjson.TypeNumber:
+		d.number = v.MarshalTo(d.number[:0])
+		return d.number, true
+	case fastjson.TypeNull:
+		return nil, true
+	}
+	return nil, false
+}
+
+// describe is the value as an oddity shows it.
+func (d *decoder) describe(v *fastjson.Value) string {
+	if text, ok := d.scalar(v); ok {
+		return string(text[:min(len(text), 4*maxOddityText)])
+	}
+	return v.Type().String()
+}
