@@ -1,0 +1,80 @@
+package web
+
+import (
+	"net/http"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+)
+
+func TestPageAndStatusShowAsTheGoldenFiles(t *testing.T) {
+	for name, s := range map[string]Status{"well": well(), "ill": ill()} {
+		src := &fake{status: s}
+		page := ask(src, "/").Body.String()
+		golden(t, name+".html", strings.Replace(page, pageCSS, "CSS", 1))
+		golden(t, name+".json", ask(src, "/api/v1/status").Body.String())
+		golden(t, name+".metrics", ownMetrics(t, src))
+		var text strings.Builder
+		if err := WriteText(&text, s, noon); err != nil {
+			t.Fatal(err)
+		}
+		golden(t, name+".txt", text.String())
+	}
+}
+
+// ownMetrics is the scrape without the Go and process collectors.
+func ownMetrics(t *testing.T, src Source) string {
+	t.Helper()
+	w := ask(src, "/metrics")
+	if w.Code != http.StatusOK {
+		t.Fatalf("/metrics answered %d: %s", w.Code, w.Body)
+	}
+	var own strings.Builder
+	for line := range strings.Lines(w.Body.String()) {
+		if strings.HasPrefix(strings.TrimLeft(line, "# HELPTYPE"), "roomcall_") {
+			own.WriteString(strings.Replace(line, runtime.Version(), "GOVERSION", 1))
+		}
+	}
+	return own.String()
+}
+
+func TestMetricsPassPromlint(t *testing.T) {
+	problems, err := promlint.New(strings.NewReader(ownMetrics(t, &fake{status: well()}))).Lint()
+	if err != nil || len(problems) > 0 {
+		t.Errorf("promlint: %v %v", problems, err)
+	}
+}
+
+func TestMetricsHaveRuntimeAndProcessCollectors(t *testing.T) {
+	body := ask(&fake{status: well()}, "/metrics").Body.String()
+	for _, name := range []string{"go_goroutines ", "go_memstats_heap_alloc_bytes "} {
+		if !strings.Contains(body, "\n"+name) {
+			t.Errorf("no %s in the scrape", name)
+		}
+	}
+}
+
+func TestMeasurementThatIsNotKnownIsNoSeries(t *testing.T) {
+	s := well()
+	s.Endpoints[0].Sample = nil
+	s.Endpoints[0].InCall = false
+	s.Buffer.DiskFree = nil
+	for line := range strings.Lines(ownMetrics(t, &fake{status: s})) {
+		for _, absent := range []string{"roomcall_media_", "roomcall_endpoint_grade{", "roomcall_disk_free_bytes "} {
+			if strings.HasPrefix(line, absent) {
+				t.Errorf("series that nobody measured: %s", line)
+			}
+		}
+	}
+}
+
+func TestScrapeSurvivesTextThatIsNoUTF8AndADeviceTwice(t *testing.T) {
+	s := well()
+	s.Endpoints[0].Model = "Box\xff"
+	s.Endpoints = append(s.Endpoints, s.Endpoints[0])
+	if got := ownMetrics(t, &fake{status: s}); !strings.Contains(got, "roomcall_broker_connected 1") {
+		t.Errorf("the scrape lost the other metrics:\n%s", got)
+	}
+}
