@@ -1,0 +1,160 @@
+package publish
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// maxInbound bounds a packet from the broker: our own largest message
+	// handed back, plus topic and header.
+	maxInbound = MaxPayload + maxTopic + 16
+	// writeChunk is what one write deadline covers, so that a large message on
+	// a slow link is not taken for a dead link.
+	writeChunk = 16 << 10
+)
+
+var errGivenUp = errors.New("connection given up")
+
+// link is the byte stream below the MQTT library. It adds what the library
+// lacks: a deadline on every write (a PINGREQ behind a stuck publish would
+// wait for ever), fewer reads, a bound on inbound packets, the time of the
+// last read, and an end that the library takes for a lost connection.
+type link struct {
+	net.Conn
+	raw          net.Conn
+	in           *bufio.Reader
+	frame        frame
+	writeTimeout time.Duration
+	writing      sync.Mutex
+	gaveUp       atomic.Bool
+	lastRead     atomic.Int64 // clock()
+	// onPublish is called after a PUBLISH was written.
+	onPublish func()
+}
+
+var start = time.Now()
+
+// clock counts nanoseconds on the monotonic clock, from 1: wall clock jumps do
+// not matter.
+func clock() int64 { return int64(time.Since(start)) + 1 }
+
+func newLink(conn, raw net.Conn, writeTimeout time.Duration) *link {
+	l := &link{Conn: conn, raw: raw, in: bufio.NewReader(conn), writeTimeout: writeTimeout, onPublish: func() {}}
+	l.lastRead.Store(clock())
+	return l
+}
+
+// Read hands out bytes of well-sized packets only.
+func (l *link) Read(p []byte) (int, error) {
+	n, err := l.in.Read(p)
+	if n > 0 {
+		l.lastRead.Store(clock())
+		if ferr := l.frame.check(p[:n]); ferr != nil {
+			l.abort()
+			return 0, ferr
+		}
+	}
+	if err != nil && l.gaveUp.Load() {
+		err = errGivenUp
+	}
+	return n, err
+}
+
+// Write sends one MQTT packet.
+func (l *link) Write(p []byte) (int, error) {
+	l.writing.Lock()
+	defer l.writing.Unlock()
+	done := 0
+	for done < len(p) {
+		chunk := p[done:min(done+writeChunk, len(p))]
+		if err := l.Conn.SetWriteDeadline(time.Now().Add(l.writeTimeout)); err != nil {
+			return done, l.writeError(err)
+		}
+		n, err := l.Conn.Write(chunk)
+		done += n
+		if err != nil {
+			return done, l.writeError(err)
+		}
+	}
+	if len(p) > 0 && p[0]>>4 == 3 {
+		l.onPublish()
+	}
+	return done, nil
+}
+
+func (l *link) writeError(err error) error {
+	if l.gaveUp.Load() {
+		return errGivenUp
+	}
+	return err
+}
+
+// SetWriteDeadline does nothing: Write sets its own deadlines.
+func (l *link) SetWriteDeadline(time.Time) error { return nil }
+
+// ping sends a PINGREQ unless a write is under way, which has its own deadline.
+func (l *link) ping() {
+	if !l.writing.TryLock() {
+		return
+	}
+	defer l.writing.Unlock()
+	if l.Conn.SetWriteDeadline(time.Now().Add(l.writeTimeout)) == nil {
+		_, _ = l.Conn.Write([]byte{0xC0, 0}) // a dead link shows in the missing answer
+	}
+}
+
+// abort ends the stream at once, without TLS or websocket farewell.
+func (l *link) abort() {
+	if l.gaveUp.CompareAndSwap(false, true) {
+		l.raw.Close()
+		l.Conn.Close()
+	}
+}
+
+// frame follows the packet borders of a byte stream and refuses a packet that
+// announces more than maxInbound bytes; the MQTT library would allocate it.
+type frame struct {
+	state int // 0 = at a header byte, 1 = in the length, 2 = in the body
+	shift uint
+	left  int
+}
+
+func (f *frame) check(p []byte) error {
+	for len(p) > 0 {
+		switch f.state {
+		case 0:
+			f.state, f.shift, f.left = 1, 0, 0
+			p = p[1:]
+		case 1:
+			f.left |= int(p[0]&0x7F) << f.shift
+			more := p[0]&0x80 != 0
+			f.shift += 7
+			p = p[1:]
+			if f.left > maxInbound || more && f.shift > 21 {
+				return fmt.Errorf("broker announced a packet of over %d bytes", maxInbound)
+			}
+			if !more {
+				f.enterBody()
+			}
+		case 2:
+			n := min(f.left, len(p))
+			f.left -= n
+			p = p[n:]
+			f.enterBody()
+		}
+	}
+	return nil
+}
+
+func (f *frame) enterBody() {
+	f.state = 2
+	if f.left == 0 {
+		f.state = 0
+	}
+}
