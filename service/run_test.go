@@ -1,0 +1,143 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// ear collects what systemd would hear.
+type ear struct {
+	mu    sync.Mutex
+	heard []string
+}
+
+func (e *ear) send(m string) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.heard = append(e.heard, m)
+	return nil
+}
+
+// since forgets what was heard before and returns it.
+func (e *ear) since() []string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	heard := e.heard
+	e.heard = nil
+	return heard
+}
+
+// untilStopped is work that is ready at once and ends with its context.
+func untilStopped(ctx context.Context, ready func()) error {
+	ready()
+	<-ctx.Done()
+	return nil
+}
+
+func listen(o Options, watchdog time.Duration) (*notifier, *ear) {
+	e := &ear{}
+	o.Logger = discard()
+	if o.Alive == nil {
+		o.Alive = func() error { return nil }
+	}
+	return &notifier{o: o, watchdog: watchdog, send: e.send}, e
+}
+
+func TestSystemdHearsReadyBeatsAndStopping(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, e := listen(Options{StatusLine: func() string { return "2 rooms,\nall well" }}, 30*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), 25*time.Second)
+		defer cancel()
+		if err := n.run(ctx, untilStopped); err != nil {
+			t.Fatal(err)
+		}
+		want := []string{"READY=1\nSTATUS=2 rooms, all well", "STATUS=2 rooms, all well", "WATCHDOG=1", "WATCHDOG=1",
+			"STOPPING=1\nSTATUS=stopping", "STOPPING=1"}
+		if !slices.Equal(e.heard, want) {
+			t.Errorf("heard %q, want %q", e.heard, want)
+		}
+	})
+}
+
+func TestReadyIsNotSaidBeforeStartUpIsDone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, e := listen(Options{}, 0)
+		failed := errors.New("store is locked\nby another")
+		err := n.run(t.Context(), func(context.Context, func()) error { time.Sleep(time.Minute); return failed })
+		if !errors.Is(err, failed) {
+			t.Errorf("got %v", err)
+		}
+		if want := []string{"STOPPING=1\nSTATUS=failed: store is locked by another"}; !slices.Equal(e.heard, want) {
+			t.Errorf("heard %q, want %q", e.heard, want)
+		}
+	})
+}
+
+func TestWatchdogIsNotFedWhileTheWorkStandsStill(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var stuck atomic.Bool
+		alive := func() error {
+			if stuck.Load() {
+				return errors.New("poll loop: no poll for 40s")
+			}
+			return nil
+		}
+		n, e := listen(Options{Alive: alive}, 30*time.Second)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		ended := make(chan error)
+		go func() { ended <- n.run(ctx, untilStopped) }()
+		beats := func(d time.Duration) int {
+			synctest.Wait()
+			e.since()
+			time.Sleep(d)
+			synctest.Wait()
+			return len(e.since())
+		}
+		if got := beats(time.Minute); got != 6 {
+			t.Errorf("%d beats in a minute of a 30 s watchdog, want 6", got)
+		}
+		stuck.Store(true)
+		if got := beats(time.Minute); got != 0 {
+			t.Errorf("%d beats while the work stood still", got)
+		}
+		stuck.Store(false)
+		if got := beats(time.Minute); got != 6 {
+			t.Errorf("%d beats after the work moved again, want 6", got)
+		}
+		cancel()
+		<-ended
+	})
+}
+
+func TestStatusLineIsOneShortLine(t *testing.T) {
+	if got := status("a\tb\n\x00\xffc"); strings.ContainsAny(got, "\n\t") {
+		t.Errorf("got %q", got)
+	}
+	if got := status(strings.Repeat("ä", 1000)); len(got) > maxStatus+len("STATUS=") || strings.ContainsRune(got, '\uFFFD') {
+		t.Errorf("got %d bytes: %q", len(got), got)
+	}
+}
+
+func TestManagerThatDoesNotHearIsNoReasonToStop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, _ := listen(Options{}, 3*time.Second)
+		n.send = func(string) error { return errors.New("no such socket") }
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if err := n.run(ctx, untilStopped); err != nil || ctx.Err() == nil {
+			t.Errorf("ended early with %v", err)
+		}
+	})
+}
