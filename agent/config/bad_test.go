@@ -1,0 +1,107 @@
+package config
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// TestBadConfigsReportEveryProblemAtOnce loads each testdata/bad/*.toml and
+// compares the whole text for the operator with the .txt beside it.
+func TestBadConfigsReportEveryProblemAtOnce(t *testing.T) {
+	files, err := filepath.Glob("testdata/bad/*.toml")
+	if err != nil || len(files) < 10 {
+		t.Fatalf("found %d bad configs, err %v", len(files), err)
+	}
+	env := map[string]string{"HOST": "h.example", "EMPTY": "", "EVIL_URL": "ftp://hunter2"}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".toml"), func(t *testing.T) {
+			c, _, err := Load(file, testOptions(env))
+			if err == nil || c != nil {
+				t.Fatalf("a bad config was loaded: %v", c)
+			}
+			checkGolden(t, strings.TrimSuffix(file, ".toml")+".txt", plainText(t, err))
+			if strings.Contains(err.Error(), "hunter2") {
+				t.Errorf("the text shows a secret:\n%v", err)
+			}
+		})
+	}
+}
+
+// plainText is the operator's text with the same separators and the folder of
+// this machine cut out.
+func plainText(t *testing.T, err error) string {
+	dir, werr := os.Getwd()
+	if werr != nil {
+		t.Fatal(werr)
+	}
+	text := strings.ReplaceAll(err.Error(), dir+string(filepath.Separator), "")
+	return filepath.ToSlash(strings.ReplaceAll(text, "testdata/bad/", "")) + "\n"
+}
+
+func checkGolden(t *testing.T, path, got string) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s (- want, + got):\n%s", path, diff)
+	}
+}
+
+func TestErrorNamesFileLineKeyAndDevice(t *testing.T) {
+	path := write(t, map[string]string{"agent.toml": strings.Replace(minimal, "https://", "ftp://", 1)})
+	_, _, err := Load(path, testOptions(nil))
+	var all Errors
+	if !errors.As(err, &all) || len(all) != 1 {
+		t.Fatalf("got %v", err)
+	}
+	want := Place{File: path, Line: 4, Key: "endpoint[1].url", Device: "room-1"}
+	if all[0].Place != want {
+		t.Errorf("got %+v, want %+v", all[0].Place, want)
+	}
+}
+
+func TestMissingFileIsTellable(t *testing.T) {
+	_, _, err := Load(filepath.Join(t.TempDir(), "agent.toml"), testOptions(nil))
+	if !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), "--config") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestUnreadableKindsOfFileAreErrors(t *testing.T) {
+	cases := map[string]struct{ text, want string }{
+		"too large":     {strings.Repeat("# filling\n", 110000), "larger than 1MiB"},
+		"UTF-16":        {"\xff\xfe[\x00a\x00", "save it as UTF-8"},
+		"invalid UTF-8": {"[agent]\nsite = \"\xff\"\n", "agent.toml:2: invalid UTF-8"},
+		"empty":         {"", "no [[endpoint]] table"},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			_, _, err := Load(write(t, map[string]string{"agent.toml": c.text}), testOptions(nil))
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got %v, want %q", err, c.want)
+			}
+		})
+	}
+	if _, _, err := Load(t.TempDir(), testOptions(nil)); err == nil || !strings.Contains(err.Error(), "folder") {
+		t.Errorf("a folder: got %v", err)
+	}
+}
+
+func TestByteOrderMarkIsSkipped(t *testing.T) {
+	c, _ := mustLoad(t, "\xef\xbb\xbf"+minimal, nil)
+	if !strings.HasPrefix(c.AsWritten(), "\n[[endpoint]]") {
+		t.Errorf("got %q", c.AsWritten())
+	}
+}
