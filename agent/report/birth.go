@@ -1,0 +1,99 @@
+package report
+
+import (
+	"encoding/json"
+	"slices"
+	"time"
+
+	"roomcall/agent/report/payload"
+)
+
+// BirthInfo is what the birth message says beside the settings.
+type BirthInfo struct {
+	Started    time.Time
+	ConfigHash string // hash of the config without its secrets
+}
+
+// Birth is the message an agent sends when it has connected.
+type Birth struct {
+	V          int64             `json:"v" doc:"Major version of the payload."`
+	Schema     string            `json:"schema" doc:"Name and version of this schema."`
+	ClientID   string            `json:"client_id" doc:"The agent."`
+	Site       string            `json:"site" doc:"The site, as configured."`
+	Version    string            `json:"version" doc:"Version of the program."`
+	Epoch      int64             `json:"epoch" doc:"Unix second of the store's creation."`
+	Started    string            `json:"started" doc:"Start of the agent, RFC 3339 with milliseconds, UTC."`
+	StartedMs  int64             `json:"started_ms" doc:"Start of the agent, Unix milliseconds."`
+	ConfigHash string            `json:"config_hash,omitempty" doc:"Hash of the config without its secrets."`
+	Devices    []BirthDevice     `json:"devices" doc:"The endpoints."`
+	Kinds      []string          `json:"kinds" doc:"What is recorded."`
+	Views      []string          `json:"views" doc:"The other systems' shapes that are recorded."`
+	Schemas    map[string]string `json:"schemas" doc:"Schema of each kind."`
+	Limits     []BirthLimits     `json:"limits" doc:"The profiles that grade."`
+	MOSMethod  string            `json:"mos_method" doc:"Formula and constants of mos_est."`
+	P95ErrPct  float64           `json:"p95_error_pct" doc:"Relative error of the 95th percentiles, percent."`
+}
+
+// BirthDevice is one endpoint in the birth message.
+type BirthDevice struct {
+	Device    string  `json:"device" doc:"The device."`
+	Room      string  `json:"room" doc:"The room's human name."`
+	Limits    string  `json:"limits" doc:"Name of the profile that grades."`
+	PollS     float64 `json:"poll_interval_s" doc:"Seconds between polls in a call."`
+	IdleS     float64 `json:"idle_interval_s" doc:"Seconds between polls outside a call."`
+	PeerNames string  `json:"peer_names" doc:"off, hash or plain."`
+}
+
+// BirthLimits is one profile in the birth message.
+type BirthLimits struct {
+	Name    string             `json:"name" doc:"Name of the profile."`
+	Version string             `json:"version" doc:"Version of the profile."`
+	Note    string             `json:"note" doc:"Whose limits these are."`
+	Values  map[string]float64 `json:"values" doc:"The limits."`
+}
+
+// Birth makes the birth message.
+func (r *Reporter) Birth(info BirthInfo) []byte {
+	b := Birth{
+		V: payload.Version, Schema: payload.SchemaName("birth"),
+		ClientID: r.set.ClientID, Site: r.set.Site, Version: r.set.Version, Epoch: r.set.Epoch,
+		Started:   info.Started.UTC().Format("2006-01-02T15:04:05.000Z"),
+		StartedMs: info.Started.UnixMilli(), ConfigHash: info.ConfigHash,
+		Devices: []BirthDevice{}, Kinds: []string{}, Views: append([]string{}, r.views...),
+		Schemas: map[string]string{}, Limits: []BirthLimits{},
+		MOSMethod: MOSMethod, P95ErrPct: sketchError * 100,
+	}
+	for _, k := range payload.Kinds() {
+		if r.kinds[k] {
+			b.Kinds = append(b.Kinds, k)
+			b.Schemas[k] = payload.SchemaName(k)
+		}
+	}
+	for _, v := range r.views {
+		b.Schemas["view/"+v] = payload.SchemaName("view/" + v)
+	}
+	for _, d := range r.set.Devices {
+		b.addDevice(r.devices[d.Name])
+	}
+	out, err := json.Marshal(b)
+	if err != nil { // no value in it can fail
+		return []byte("{}")
+	}
+	return out
+}
+
+func (b *Birth) addDevice(d *device) {
+	names := d.PeerNames
+	if names == "" {
+		names = "off"
+	}
+	b.Devices = append(b.Devices, BirthDevice{
+		Device: d.Name, Room: d.Room, Limits: d.Limits.Name, PeerNames: names,
+		PollS: d.PollInterval.Seconds(), IdleS: d.IdleInterval.Seconds(),
+	})
+	if !slices.ContainsFunc(b.Limits, func(l BirthLimits) bool { return l.Name == d.Limits.Name }) {
+		b.Limits = append(b.Limits, BirthLimits{
+			Name: d.Limits.Name, Version: d.Limits.Version, Note: d.Limits.Note, Values: d.Limits.Values(),
+		})
+	}
+}

@@ -1,0 +1,223 @@
+package report
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"roomcall/agent/report/payload"
+	"roomcall/cgi"
+)
+
+const (
+	// An idle poll at most this long before the first poll in the call makes
+	// the start observed; the join timer is no better than that.
+	observedGap = time.Minute
+	// A join timer that says the call began this much later than it said before
+	// speaks of another call.
+	timerSlack = 2 * time.Minute
+	// A call that no poll saw for this long has ended.
+	maxUnseen = 24 * time.Hour
+)
+
+// callState is the open call. Its four sums of milliseconds always add up to
+// MarkMs - StartMs.
+type callState struct {
+	ID      string `json:"id"`
+	StartMs int64  `json:"start_ms"`
+	Source  string `json:"source"`
+	// MarkMs is the time of the last sample of the call: up to there every
+	// millisecond is accounted for.
+	MarkMs int64 `json:"mark_ms"`
+	Last   grade `json:"last,omitzero"` // grade of the last sample
+	// Missed: a poll since MarkMs did not see the call.
+	Missed bool `json:"missed,omitzero"`
+	// Join is the last join timer; Moved: it was seen to rise.
+	Join  cgi.Reading `json:"join,omitzero"`
+	Moved bool        `json:"moved,omitzero"`
+
+	Samples   int64         `json:"samples,omitzero"`
+	CoveredMs int64         `json:"covered_ms,omitzero"`
+	GradeMs   [grades]int64 `json:"grade_ms"`
+
+	Media   [payload.Groups]callMedia `json:"media"`
+	Poor    [gauges]uint32            `json:"poor"` // samples by gauge
+	Fair    [gauges]uint32            `json:"fair"`
+	FarEnd  int64                     `json:"far_end,omitzero"`
+	OwnSide int64                     `json:"own_side,omitzero"`
+}
+
+// track follows the call: an active poll starts or goes on, an idle one ends,
+// everything else leaves the call open and unseen.
+func (t *turn) track() {
+	c := t.d.Call
+	switch {
+	case t.p.Err != nil || t.p.Status.Call == cgi.CallUnknown:
+		if c == nil {
+			return
+		}
+		c.Missed = true
+		if t.at-c.MarkMs > maxUnseen.Milliseconds() {
+			t.endCall()
+		}
+	case t.p.Status.Call == cgi.CallIdle:
+		if c != nil {
+			t.endCall()
+		}
+		t.d.IdleMs = t.at
+	default:
+		if c != nil && t.otherCall(c) {
+			t.endCall()
+			c = nil
+		}
+		if c == nil {
+			t.startCall()
+		}
+		t.readTimer()
+	}
+}
+
+// otherCall tells by the join timer that the open call ended unseen and another
+// one began: the timer fell, or it moved before and now implies a later start.
+func (t *turn) otherCall(c *callState) bool {
+	now := t.p.Status.JoinMinutes
+	if !now.Known || !c.Join.Known {
+		return false
+	}
+	if now.Value < c.Join.Value {
+		return true
+	}
+	passed := float64(t.at-c.MarkMs) / 60_000
+	behind := passed - (now.Value - c.Join.Value)
+	return (c.Moved || now.Value > c.Join.Value || c.Missed) && behind > timerSlack.Minutes()
+}
+
+func (t *turn) readTimer() {
+	c, now := t.d.Call, t.p.Status.JoinMinutes
+	if !now.Known {
+		return
+	}
+	c.Moved = c.Moved || c.Join.Known && now.Value > c.Join.Value
+	c.Join = now
+}
+
+// startCall opens a call. Its start is this poll when an idle poll was shortly
+// before; else the join timer gives it, up to 60 s late, and never before the
+// last idle poll.
+func (t *turn) startCall() {
+	start, source := t.at, "observed"
+	seen := t.d.IdleMs > 0 && t.at-t.d.IdleMs <= observedGap.Milliseconds()
+	if join := t.p.Status.JoinMinutes; !seen && join.Known && join.Value >= 0 && join.Value < 1e6 {
+		start, source = t.at-int64(math.Floor(join.Value))*60_000, "join_timer"
+		if t.d.IdleMs > start && t.d.IdleMs <= t.at {
+			start = t.d.IdleMs
+		}
+	}
+	second := start / 1000
+	if second <= t.d.LastCallS && t.d.LastCallS-second < 3600 { // one id, one call
+		second = t.d.LastCallS + 1
+	}
+	t.d.LastCallS = second
+	t.d.Call = &callState{
+		ID:      fmt.Sprintf("%s.%s.%d", t.r.set.ClientID, t.dev.Name, second),
+		StartMs: start, Source: source, MarkMs: start,
+	}
+	if source == "join_timer" {
+		t.d.Call.Missed = true // nobody saw the time until now
+	}
+	t.event(payload.Event{
+		Type: "call.started", Severity: "info", CallID: t.d.Call.ID,
+		SinceMs: cgi.Known(float64(start)), Reason: source,
+	})
+}
+
+// account adds the sample of this poll to the open call.
+func (t *turn) account(v *verdict, media *[payload.Groups]payload.Media) {
+	c := t.d.Call
+	c.Samples++
+	c.spend(t.at, v.grade, t.dev.PollInterval)
+	c.Last, c.Missed = v.grade, false
+	for i := range media {
+		if media[i].Active {
+			c.Media[i].add(&media[i])
+		}
+	}
+	for i, g := range v.gauges {
+		switch g {
+		case gradePoor:
+			c.Poor[i]++
+		case gradeFair:
+			c.Fair[i]++
+		}
+	}
+	switch t.scope() {
+	case "far_end":
+		c.FarEnd++
+	case "own_access":
+		c.OwnSide++
+	}
+}
+
+// spend gives the time since the mark to a grade. Of a gap, only the last poll
+// interval belongs to the sample; the rest is unknown.
+func (c *callState) spend(at int64, g grade, interval time.Duration) {
+	passed := at - c.MarkMs
+	own := passed
+	if limit := interval.Milliseconds(); c.Missed {
+		own = min(passed, limit)
+	} else if passed > 3*limit {
+		own = limit
+	}
+	c.GradeMs[g] += own
+	c.GradeMs[gradeUnknown] += passed - own
+	c.CoveredMs += own
+	c.MarkMs = at
+}
+
+// endCall closes the call. It ended at this poll; when polls before this one
+// did not see it either, all that is known is the last sample, and that is the
+// end.
+func (t *turn) endCall() {
+	c := t.d.Call
+	gap := time.Duration(t.at-c.MarkMs) * time.Millisecond
+	if !c.Missed && gap <= max(3*t.dev.PollInterval, 3*t.dev.IdleInterval) && t.sees(cgi.CallIdle) {
+		c.spend(t.at, c.Last, t.dev.PollInterval)
+	}
+	t.closeQuality("call_ended")
+	t.event(payload.Event{
+		Type: "call.ended", Severity: "info", CallID: c.ID,
+		SinceMs: cgi.Known(float64(c.StartMs)),
+	})
+	t.calls = append(t.calls, c.summary())
+	t.d.Call = nil
+}
+
+// sees: the poll gave a status with this verdict.
+func (t *turn) sees(s cgi.CallState) bool { return t.p.Err == nil && t.p.Status.Call == s }
+
+// scope says what several received video streams tell about a trouble: some bad
+// = the far end, all bad = the own access, "" = no trouble or fewer than two.
+func (t *turn) scope() string {
+	active, bad := 0, 0
+	for _, s := range streamsOf(&t.p.Status, payload.VideoRecv) {
+		if !s.Active {
+			continue
+		}
+		active++
+		m := payload.Media{LossPct: s.LossPct, DelayMs: s.DelayMs, JitterMs: s.JitterMs}
+		for k := range metricFPS {
+			if t.dev.Limits.level(1, k, readingOf(&m, k)) >= gradeFair {
+				bad++
+				break
+			}
+		}
+	}
+	switch {
+	case active < 2 || bad == 0:
+		return ""
+	case bad == active:
+		return "own_access"
+	default:
+		return "far_end"
+	}
+}

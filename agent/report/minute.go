@@ -1,0 +1,118 @@
+package report
+
+import (
+	"time"
+
+	"roomcall/agent/report/payload"
+	"roomcall/cgi"
+)
+
+const minuteMs = 60_000
+
+// minuteOf is the start of the UTC minute.
+func minuteOf(ms int64) int64 { return ms - ((ms%minuteMs)+minuteMs)%minuteMs }
+
+// minuteState is the open minute.
+type minuteState struct {
+	StartMs   int64                       `json:"start_ms"`
+	Samples   int64                       `json:"samples"`
+	OK        int64                       `json:"ok,omitzero"`
+	CoveredMs int64                       `json:"covered_ms,omitzero"`
+	CallID    string                      `json:"call_id,omitempty"`
+	Media     [payload.Groups]minuteMedia `json:"media"`
+}
+
+// minuteMedia is one group of the open minute.
+type minuteMedia struct {
+	Bitrate stat          `json:"bitrate,omitzero"`
+	Loss    stat          `json:"loss,omitzero"`
+	Jitter  stat          `json:"jitter,omitzero"`
+	Delay   stat          `json:"delay,omitzero"`
+	Last    *payloadMedia `json:"last,omitempty"`
+}
+
+// payloadMedia has the last readings of a group.
+type payloadMedia struct {
+	Bitrate, Jitter, Delay, FPS, Width, Height cgi.Reading
+}
+
+func (m *minuteMedia) add(x *payload.Media) {
+	m.Bitrate.add(x.BitrateKbps)
+	m.Loss.add(x.LossPct)
+	m.Jitter.add(x.JitterMs)
+	m.Delay.add(x.DelayMs)
+	m.Last = &payloadMedia{x.BitrateKbps, x.JitterMs, x.DelayMs, x.FPS, x.Width, x.Height}
+}
+
+func (m *minuteMedia) payload() payload.MinuteMedia {
+	if m.Last == nil {
+		return payload.MinuteMedia{}
+	}
+	return payload.MinuteMedia{
+		Active:     true,
+		BitrateAvg: m.Bitrate.avg(), BitrateLast: m.Last.Bitrate,
+		LossAvg: m.Loss.avg(), LossMax: m.Loss.max(),
+		JitterAvg: m.Jitter.avg(), JitterMax: m.Jitter.max(), JitterLast: m.Last.Jitter,
+		DelayAvg: m.Delay.avg(), DelayMax: m.Delay.max(), DelayLast: m.Last.Delay,
+		FPSLast: m.Last.FPS, WidthLast: m.Last.Width, HeightLast: m.Last.Height,
+	}
+}
+
+// addToMinute counts the sample into its minute. An answered poll covers one
+// poll interval.
+func (t *turn) addToMinute() {
+	m := t.d.Minute
+	if m == nil {
+		m = &minuteState{StartMs: minuteOf(t.at)}
+		t.d.Minute = m
+	}
+	m.Samples++
+	if t.p.Err != nil {
+		return
+	}
+	m.OK++
+	m.CoveredMs += t.interval().Milliseconds()
+	if t.sample.CallID != "" {
+		m.CallID = t.sample.CallID
+	}
+	for g := range m.Media {
+		if t.sample.Media[g].Active {
+			m.Media[g].add(&t.sample.Media[g])
+		}
+	}
+}
+
+// closeMinute writes the open minute's record. Its time is the minute's end.
+func (t *turn) closeMinute() {
+	m := t.d.Minute
+	t.d.Minute = nil
+	p := m.payload()
+	if t.r.kinds["minute"] {
+		p.Head = t.head("minute", m.StartMs+minuteMs)
+		t.out.Records = append(t.out.Records, t.record("minute", &p.Head, payload.Encode(&p)))
+	}
+}
+
+func (m *minuteState) payload() payload.Minute {
+	p := payload.Minute{
+		MinuteMs: m.StartMs, Samples: m.Samples, SamplesOK: m.OK, CallID: m.CallID,
+		CoveragePct: cgi.Known(round(min(100*float64(m.CoveredMs)/minuteMs, 100), 2)),
+	}
+	for g := range m.Media {
+		p.Media[g] = m.Media[g].payload()
+	}
+	return p
+}
+
+// Tick closes the device's open minute when it is over, for times without a
+// poll. It gives no records as a rule.
+func (r *Reporter) Tick(st State, name string, at time.Time) (State, []Record) {
+	dev := r.devices[name]
+	if dev == nil || st.d.Minute == nil || at.UnixMilli() < st.d.Minute.StartMs+minuteMs {
+		return st, nil
+	}
+	next := st.clone()
+	t := &turn{r: r, dev: dev, d: &next.d}
+	t.closeMinute()
+	return next, t.out.Records
+}

@@ -1,0 +1,154 @@
+// Package report says what the polls of an endpoint mean: samples, grades,
+// events, calls, minutes, and the same facts in the shapes of other systems.
+//
+// Promise: it is pure. A poll and the device's state go in; records and a new
+// state come out. There is no clock, no goroutine and no I/O in here, and a state
+// that was handed in is never changed. So records and state can be committed
+// together, and a kill at any instant neither doubles a record nor loses one.
+// What the endpoint did not say is absent from every payload.
+package report
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"roomcall/agent/report/payload"
+	"roomcall/cgi"
+)
+
+// AgentDevice is the reserved device name of the agent's own events.
+const AgentDevice = "agent"
+
+// Settings are what a Reporter has to know; see Device for one endpoint.
+type Settings struct {
+	ClientID, Site, Version string
+	// Epoch is the Unix second of the store's creation.
+	Epoch int64
+	// Kinds are the kinds to record ("sample", "stream", "event", "call",
+	// "minute"), Views the other systems' shapes ("zoom", "agora", "volc",
+	// "trtc"). The agent's own events are recorded always.
+	Kinds, Views []string
+	// PeerKey keys the hash of peer names.
+	PeerKey []byte
+	Devices []Device
+}
+
+// Device is one endpoint.
+type Device struct {
+	Name, Room string
+	// PollInterval is the time between polls in a call, IdleInterval outside.
+	PollInterval, IdleInterval time.Duration
+	// PeerNames is "off", "hash" or "plain"; "" is "off".
+	PeerNames string
+	// Limits grade the device's calls; the zero value is the profile "huawei".
+	Limits Profile
+}
+
+// Reporter turns polls into records. It has no state of its own and is safe for
+// concurrent use.
+type Reporter struct {
+	set     Settings
+	kinds   map[string]bool
+	views   []string
+	devices map[string]*device
+}
+
+// device is a Device with what does not change between polls.
+type device struct {
+	Device
+	place payload.Place
+}
+
+// New checks the settings and makes a Reporter.
+func New(s Settings) (*Reporter, error) {
+	r := &Reporter{set: s, kinds: map[string]bool{}, devices: map[string]*device{}}
+	for _, k := range s.Kinds {
+		if !slices.Contains(payload.Kinds(), k) {
+			return nil, fmt.Errorf("set up reporter: unknown kind %q, allowed are %v", k, payload.Kinds())
+		}
+		r.kinds[k] = true
+	}
+	for _, v := range s.Views {
+		if !slices.Contains(Views(), v) {
+			return nil, fmt.Errorf("set up reporter: unknown view %q, allowed are %v", v, Views())
+		}
+		if !slices.Contains(r.views, v) {
+			r.views = append(r.views, v)
+		}
+	}
+	for _, d := range s.Devices {
+		if err := r.addDevice(d); err != nil {
+			return nil, fmt.Errorf("set up reporter: device %q: %w", d.Name, err)
+		}
+	}
+	r.devices[AgentDevice] = &device{
+		Device: Device{Name: AgentDevice},
+		place:  payload.Place{ClientID: s.ClientID, Site: s.Site, Device: AgentDevice, Epoch: s.Epoch},
+	}
+	return r, nil
+}
+
+func (r *Reporter) addDevice(d Device) error {
+	switch {
+	case d.Name == "" || d.Name == AgentDevice:
+		return fmt.Errorf("the name is empty or reserved")
+	case r.devices[d.Name] != nil:
+		return fmt.Errorf("the name is there twice")
+	case d.PollInterval <= 0 || d.IdleInterval <= 0:
+		return fmt.Errorf("poll interval %v and idle interval %v must be above 0", d.PollInterval, d.IdleInterval)
+	}
+	switch d.PeerNames {
+	case "", "off", "plain":
+	case "hash":
+		if len(r.set.PeerKey) == 0 {
+			return fmt.Errorf("hashed peer names need a key")
+		}
+	default:
+		return fmt.Errorf("peer names %q: allowed are off, hash, plain", d.PeerNames)
+	}
+	if d.Limits.Name == "" {
+		d.Limits = huawei()
+	}
+	r.devices[d.Name] = &device{Device: d, place: payload.Place{
+		ClientID: r.set.ClientID, Site: r.set.Site, Room: d.Room, Device: d.Name, Epoch: r.set.Epoch,
+	}}
+	return nil
+}
+
+// Poll is the outcome of one poll.
+type Poll struct {
+	Device string
+	At     time.Time     // when the poll ended
+	Took   time.Duration // how long it took
+	Status cgi.Status    // what the endpoint said, when Err is nil
+	Err    error         // a *cgi.Error as a rule
+}
+
+// Output is what a poll gave.
+type Output struct {
+	Records []Record
+	// Sample is the payload for the retained state topic.
+	Sample []byte
+	// Interval is the device's current time between polls: PollInterval while a
+	// call is open, IdleInterval else.
+	Interval time.Duration
+}
+
+// Record is one payload for the topic <device>/<kind>.
+type Record struct {
+	Device, Kind string
+	Seq          uint64 // per device and kind, from 1, without holes
+	TimeMs       int64  // Unix milliseconds, the payload's ts_ms
+	// Fresh: sent later than this after TimeMs, the record is replayed.
+	Fresh   time.Duration
+	Payload []byte
+}
+
+// fresh is how long a record counts as live: 2 poll intervals, at least 2 s.
+func fresh(interval time.Duration) time.Duration {
+	return max(2*interval, 2*time.Second)
+}
+
+// MarkReplayed gives a copy of a payload with "replayed":1 as its last key.
+func MarkReplayed(p []byte) []byte { return payload.MarkReplayed(p) }

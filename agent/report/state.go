@@ -1,0 +1,131 @@
+package report
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"time"
+)
+
+// stateVersion is the version of the marshalled state.
+const stateVersion = 1
+
+// maxState bounds the bytes that UnmarshalState reads.
+const maxState = 4 << 20
+
+// ErrStateVersion: the state was written by another, newer version.
+var ErrStateVersion = errors.New("the state has an unknown version")
+
+// State is what the reporter remembers of one device, or of the agent. It is
+// plain data: the zero value is a device never seen. A State is never changed;
+// Poll, Tick and AgentEvent give a new one.
+type State struct {
+	d stateData
+	// at is the time of the last poll with its monotonic reading. It tells a
+	// step of the clock from time that went by, and is not marshalled.
+	at time.Time
+}
+
+// stateData is the marshalled form. Times are Unix milliseconds.
+type stateData struct {
+	V   int               `json:"v"`
+	Seq map[string]uint64 `json:"seq,omitempty"`
+	// LastMs is the time of the last poll, IdleMs that of the last idle one.
+	LastMs int64 `json:"last_ms,omitzero"`
+	IdleMs int64 `json:"idle_ms,omitzero"`
+	// LastCallS is the second in the last call's id.
+	LastCallS int64        `json:"last_call_s,omitzero"`
+	Call      *callState   `json:"call,omitempty"`
+	Minute    *minuteState `json:"minute,omitempty"`
+
+	// Fails counts consecutive polls without an answer, since FailMs.
+	Fails   int       `json:"fails,omitzero"`
+	FailMs  int64     `json:"fail_ms,omitzero"`
+	Offline *incident `json:"offline,omitempty"`
+	Refused *incident `json:"refused,omitempty"`
+	// Quality holds the metrics that are, or lately were, beyond their limit.
+	Quality   map[int]metricState `json:"quality,omitempty"`
+	Incidents uint64              `json:"incidents,omitzero"` // ids given
+	Rates     map[string]rate     `json:"rates,omitempty"`
+}
+
+// Marshal writes the state as JSON with its version. Equal states give equal
+// bytes.
+func (s State) Marshal() ([]byte, error) {
+	s.d.V = stateVersion
+	b, err := json.Marshal(s.d)
+	if err != nil {
+		return nil, fmt.Errorf("marshal state: %w", err)
+	}
+	return b, nil
+}
+
+// UnmarshalState reads what Marshal wrote; no bytes are a device never seen. The
+// error is ErrStateVersion for a newer state.
+func UnmarshalState(b []byte) (State, error) {
+	var s State
+	if len(b) == 0 {
+		return s, nil
+	}
+	if len(b) > maxState {
+		return s, fmt.Errorf("unmarshal state: %d bytes are too many", len(b))
+	}
+	if err := json.Unmarshal(b, &s.d); err != nil {
+		return State{}, fmt.Errorf("unmarshal state: %w", err)
+	}
+	if s.d.V != stateVersion {
+		return State{}, fmt.Errorf("unmarshal state: version %d, this program knows %d: %w", s.d.V, stateVersion, ErrStateVersion)
+	}
+	if err := s.d.check(); err != nil {
+		return State{}, fmt.Errorf("unmarshal state: %w", err)
+	}
+	return s, nil
+}
+
+// check refuses what would make later work go wrong.
+func (d *stateData) check() error {
+	if d.Call == nil {
+		return nil
+	}
+	for i := range d.Call.Media {
+		m := &d.Call.Media[i]
+		for _, s := range []sketch{m.Loss.P95, m.Jitter.P95, m.Delay.P95} {
+			if err := s.check(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// clone gives a copy that can be changed without changing s. Sketches are
+// copied when they are written.
+func (s State) clone() State {
+	c := s
+	c.d.Seq = maps.Clone(s.d.Seq)
+	c.d.Quality = maps.Clone(s.d.Quality)
+	c.d.Rates = maps.Clone(s.d.Rates)
+	c.d.Call = copyOf(s.d.Call)
+	c.d.Minute = copyOf(s.d.Minute)
+	c.d.Offline = copyOf(s.d.Offline)
+	c.d.Refused = copyOf(s.d.Refused)
+	return c
+}
+
+func copyOf[T any](p *T) *T {
+	if p == nil {
+		return nil
+	}
+	c := *p
+	return &c
+}
+
+// next gives the next number of a kind, from 1.
+func (d *stateData) next(kind string) uint64 {
+	if d.Seq == nil {
+		d.Seq = map[string]uint64{}
+	}
+	d.Seq[kind]++
+	return d.Seq[kind]
+}
