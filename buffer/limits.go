@@ -1,0 +1,141 @@
+package buffer
+
+import (
+	"errors"
+	"sort"
+	"time"
+)
+
+// Reasons of an eviction.
+const (
+	ReasonMaxBytes = "max_bytes"
+	ReasonMaxAge   = "max_age"
+)
+
+// Eviction is what Due found has to go. It takes effect, files included, when a
+// Batch that carries it is committed, together with its announcement.
+type Eviction struct {
+	Gaps []Gap // one a lane, sorted by lane
+	upto uint64
+}
+
+// Gap says which records of a lane an eviction takes.
+type Gap struct {
+	Lane        string
+	First, Last uint64 // Num of the first and the last one
+	Count       uint64
+	Reason      string // ReasonMaxBytes or ReasonMaxAge
+}
+
+// ageStep bounds how often the age limit is applied, so that an outage longer
+// than MaxAge gives one announcement a minute and not one a record: a record may
+// become that much older than MaxAge.
+func ageStep(maxAge time.Duration) int64 {
+	return min(time.Minute, maxAge/100).Milliseconds()
+}
+
+// Due says what has to be evicted so that add more bytes of records fit into
+// MaxBytes and no waiting record is older than MaxAge; nil = nothing. Delivered
+// records that are only kept go first, silently and at once. The oldest go first,
+// whole segments at a time for MaxBytes, single records for MaxAge. Age counts
+// from Append and in elapsed time, not by the wall clock.
+func (q *Queue) Due(now time.Time, add int64) *Eviction {
+	q.wmu.Lock()
+	defer q.wmu.Unlock()
+	if q.isClosed() {
+		return nil
+	}
+	if err := q.removeDone(now); err != nil {
+		q.warn("remove delivered segments", err)
+	}
+	upto, reason := q.dueByBytes(add), ReasonMaxBytes
+	if byAge := q.dueByAge(now); byAge > upto {
+		upto, reason = byAge, ReasonMaxAge
+	}
+	if upto == 0 {
+		return nil
+	}
+	gaps, err := q.gaps(upto, reason)
+	if err != nil {
+		q.warn("read records that have to be evicted", err)
+		return nil
+	}
+	return &Eviction{Gaps: gaps, upto: upto}
+}
+
+// dueByBytes returns the position up to which records have to go, or 0. It keeps
+// a reserve, because the announcement is committed before the files go.
+func (q *Queue) dueByBytes(add int64) uint64 {
+	reserve := growStep(q.o.SegmentBytes) + 8*pageSize
+	over := func() int64 { return q.diskBytes() + q.growth(add) + reserve - q.o.MaxBytes }
+	for over() > 0 && q.dropOldestDelivered() {
+	}
+	left, upto := over(), uint64(0)
+	for i := 0; i < len(q.segs) && left > 0; i++ {
+		s := q.segs[i]
+		if i == len(q.segs)-1 && q.w != nil {
+			q.sealWriter(false) // nothing else is left: the next append starts a new one
+		}
+		left -= s.file
+		upto = s.last
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if upto <= q.done() {
+		return 0
+	}
+	return upto
+}
+
+// dueByAge returns the position of the last record that is too old, or 0.
+func (q *Queue) dueByAge(now time.Time) uint64 {
+	clock := q.clock.at(now)
+	if q.o.MaxAge <= 0 || q.lastAge > 0 && clock-q.lastAge < ageStep(q.o.MaxAge) {
+		return 0
+	}
+	limit, upto := clock-q.o.MaxAge.Milliseconds(), uint64(0)
+	q.mu.Lock()
+	from, to := q.done()+1, q.head.next-1
+	q.mu.Unlock()
+	err := q.each(from, to, func(it Item) error {
+		if it.kept >= limit {
+			return errStop
+		}
+		upto = it.Pos
+		return nil
+	})
+	if err != nil && !errors.Is(err, errStop) {
+		q.warn("read the oldest records", err)
+	}
+	if upto > 0 {
+		q.lastAge = clock
+	}
+	return upto
+}
+
+// gaps counts the waiting records up to a position, by lane.
+func (q *Queue) gaps(upto uint64, reason string) ([]Gap, error) {
+	q.mu.Lock()
+	from := q.done() + 1
+	q.mu.Unlock()
+	lanes := map[string]*Gap{}
+	err := q.each(from, upto, func(it Item) error {
+		if q.isSkipped(it.Pos) {
+			return nil
+		}
+		g := lanes[it.Lane]
+		if g == nil {
+			g = &Gap{Lane: it.Lane, First: it.Num, Reason: reason}
+			lanes[it.Lane] = g
+		}
+		g.Last = it.Num
+		g.Count++
+		return nil
+	})
+	out := make([]Gap, 0, len(lanes))
+	for _, g := range lanes {
+		out = append(out, *g)
+	}
+	sort.Slice(out, func(i, j int) bool { return out[i].Lane < out[j].Lane })
+	return out, err
+}

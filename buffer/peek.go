@@ -1,0 +1,189 @@
+package buffer
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"sort"
+	"time"
+
+	"go.etcd.io/bbolt"
+)
+
+// The cursor is persisted with every Append, at Close, and by Ack itself when so
+// many records or so much time have passed since. After a kill at most that much
+// is delivered again.
+const (
+	cursorRecords = 1000
+	cursorEvery   = 5 * time.Second
+)
+
+// Peek returns undelivered records with a position above after, oldest first: at
+// most maxItems and about maxBytes of payload, at least one if there is one. It
+// may return fewer at the end of a segment. Its cost does not depend on how many
+// records wait. The items are copies.
+func (q *Queue) Peek(after uint64, maxItems, maxBytes int) ([]Item, error) {
+	for {
+		seg, from, ok := q.locate(after)
+		if !ok {
+			return nil, nil
+		}
+		items, err := q.read(seg, from, maxItems, maxBytes)
+		switch {
+		case errors.Is(err, errGone):
+			continue // removed or sealed meanwhile: look again
+		case err != nil:
+			return nil, fmt.Errorf("peek at position %d: %w", from, err)
+		case len(items) > 0:
+			return items, nil
+		}
+		after = seg.last
+	}
+}
+
+// errGone says that a segment is not where it was a moment ago.
+var errGone = errors.New("segment has moved")
+
+// locate finds the segment of the first waiting position above after.
+func (q *Queue) locate(after uint64) (seg segment, from uint64, ok bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		return seg, 0, false
+	}
+	from = max(after, q.done()) + 1
+	i := sort.Search(len(q.segs), func(i int) bool { return q.segs[i].last >= from })
+	if i == len(q.segs) {
+		return seg, 0, false
+	}
+	return *q.segs[i], max(from, q.segs[i].first), true
+}
+
+// read returns records of one segment, without the quarantined ones.
+func (q *Queue) read(seg segment, from uint64, maxItems, maxBytes int) ([]Item, error) {
+	var items []Item
+	size := 0
+	err := q.fromSegment(seg, from, func(it Item) error {
+		if it.Pos > seg.last || len(items) >= maxItems || len(items) > 0 && size+len(it.Payload) > maxBytes {
+			return errStop
+		}
+		if q.isSkipped(it.Pos) {
+			return nil
+		}
+		items = append(items, it)
+		size += len(it.Payload)
+		return nil
+	})
+	if errors.Is(err, errStop) {
+		err = nil
+	}
+	return items, err
+}
+
+func (q *Queue) isSkipped(pos uint64) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.skip[pos]
+}
+
+// fromSegment iterates over one segment: through bbolt while it is being written,
+// else through Peek's reader.
+func (q *Queue) fromSegment(seg segment, from uint64, fn func(Item) error) error {
+	if db := q.writing(seg.path); db != nil {
+		return fromDB(db, from, fn)
+	}
+	q.rmu.Lock()
+	defer q.rmu.Unlock()
+	if q.r == nil || q.r.path != seg.path {
+		if q.r != nil {
+			q.r.close()
+			q.r = nil
+		}
+		r, err := openReader(seg.path)
+		if errors.Is(err, os.ErrNotExist) {
+			return errGone
+		}
+		if err != nil {
+			return err
+		}
+		q.r = r
+	}
+	return q.r.from(from, fn)
+}
+
+// fromDB iterates over the segment that is being written. The items are copies.
+func fromDB(db *bbolt.DB, from uint64, fn func(Item) error) error {
+	err := db.View(func(tx *bbolt.Tx) error {
+		blocks := tx.Cursor()
+		want := append([]byte{blockPrefix}, posKey(from)...)
+		name, _ := blocks.Seek(want)
+		if name == nil {
+			name, _ = blocks.Last()
+		} else if !bytes.Equal(name, want) {
+			name, _ = blocks.Prev()
+		}
+		if bytes.Equal(name, metaBucket) {
+			name, _ = blocks.Next()
+		}
+		for ; len(name) == 9 && name[0] == blockPrefix; name, _ = blocks.Next() {
+			if err := fromBlock(tx.Bucket(name), from, fn); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if errors.Is(err, bbolt.ErrDatabaseNotOpen) {
+		return errGone
+	}
+	return err
+}
+
+func fromBlock(b *bbolt.Bucket, from uint64, fn func(Item) error) error {
+	c := b.Cursor()
+	for k, v := c.Seek(posKey(from)); k != nil; k, v = c.Next() {
+		it, err := decodeElement(k, bytes.Clone(v))
+		if err != nil {
+			return err
+		}
+		if err := fn(it); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Ack says that everything up to and including position upto is delivered. It
+// moves the cursor in memory and persists it lazily, see Queue.
+func (q *Queue) Ack(upto uint64) error {
+	q.mu.Lock()
+	if upto >= q.head.next {
+		next := q.head.next
+		q.mu.Unlock()
+		return fmt.Errorf("ack %d: the last record is %d", upto, next-1)
+	}
+	var done []string
+	if upto > q.head.cursor {
+		done = q.markDone(upto)
+		q.head.cursor = upto
+		for pos := range q.skip {
+			if pos <= upto {
+				delete(q.skip, pos)
+			}
+		}
+	}
+	due := q.head.cursor-q.saved >= cursorRecords || q.head.cursor > q.saved && q.o.Now().Sub(q.savedAt) >= cursorEvery
+	q.mu.Unlock()
+	for _, path := range done { // the file's time says so to the next start; it is only a hint
+		now := q.o.Now()
+		os.Chtimes(path, now, now)
+	}
+	if !due || !q.wmu.TryLock() { // who holds it commits soon, and the cursor with it
+		return nil
+	}
+	defer q.wmu.Unlock()
+	if err := q.persistCursor(); err != nil {
+		q.warn("persist the cursor", err) // tried again by the next Ack or Append
+	}
+	return nil
+}

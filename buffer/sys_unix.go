@@ -1,0 +1,41 @@
+//go:build !windows
+
+package buffer
+
+import (
+	"errors"
+	"os"
+	"syscall"
+)
+
+var fullErrnos = []syscall.Errno{syscall.ENOSPC, syscall.EDQUOT}
+
+// lockFile takes the lock of an open file, or fails at once with ErrLocked.
+func lockFile(f *os.File, exclusive bool) error {
+	how := syscall.LOCK_SH
+	if exclusive {
+		how = syscall.LOCK_EX
+	}
+	for {
+		err := syscall.Flock(int(f.Fd()), how|syscall.LOCK_NB)
+		if errors.Is(err, syscall.EINTR) {
+			continue
+		}
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			return ErrLocked
+		}
+		return err
+	}
+}
+
+// syncDir makes renames and new names in the folder durable.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// isIOError says whether the device failed to read or write.
+func isIOError(err error) bool { return errors.Is(err, syscall.EIO) }

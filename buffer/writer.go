@@ -1,0 +1,197 @@
+package buffer
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	"go.etcd.io/bbolt"
+)
+
+// writer is the newest segment, open in bbolt. Its owner holds Queue.wmu.
+type writer struct {
+	db    *bbolt.DB
+	path  string
+	size  int64  // bytes in use (high-water mark)
+	file  int64  // bytes of the file
+	block []byte // bucket that takes the next records
+	fill  int    // bytes put into that block
+}
+
+// blockBytes bounds a block so that its tree has one branch page at most:
+// 170 leaves of 4 KiB are 680 KiB.
+const blockBytes = 512 << 10
+
+// segName is the file name of the segment that starts at a position.
+func segName(first uint64) string { return fmt.Sprintf("seg-%016x.db", first) }
+
+func boltOptions(segment int64) *bbolt.Options {
+	o := &bbolt.Options{
+		Timeout:        time.Second,
+		PageSize:       pageSize,
+		NoFreelistSync: true, // one page less to write; a segment is walked in milliseconds
+		NoStatistics:   true,
+		FreelistType:   bbolt.FreelistMapType,
+	}
+	if runtime.GOOS != "windows" { // there it would size the file as well
+		o.InitialMmapSize = int(segment)
+	}
+	return o
+}
+
+// growStep is by how much the file of a segment grows at a time.
+func growStep(segment int64) int64 { return min(256<<10, segment/4) }
+
+// createSegment makes a new segment that holds head and state and no records. At
+// a kill or a power cut there is either no file of that name or a whole one.
+func createSegment(dir string, first uint64, h head, state map[string][]byte, fill func(*bbolt.Tx) error) (err error) {
+	tmp := filepath.Join(dir, segName(first)+".tmp")
+	if err := os.Remove(tmp); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			os.Remove(tmp)
+		}
+	}()
+	db, err := bbolt.Open(tmp, 0o600, boltOptions(0))
+	if err != nil {
+		return err
+	}
+	db.AllocSize = pageSize
+	err = db.Update(func(tx *bbolt.Tx) error {
+		m, err := tx.CreateBucket(metaBucket)
+		if err != nil {
+			return err
+		}
+		if err := putMeta(m, h, state); err != nil || fill == nil {
+			return err
+		}
+		return fill(tx)
+	})
+	if err := errors.Join(err, db.Close()); err != nil {
+		return err
+	}
+	return publishFile(tmp, filepath.Join(dir, segName(first)))
+}
+
+// publishFile gives a finished, synced file its name, durably.
+func publishFile(tmp, path string) error {
+	if err := syncFile(tmp); err != nil {
+		return err
+	}
+	if err := os.Rename(tmp, path); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+func syncFile(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
+
+func putMeta(m *bbolt.Bucket, h head, state map[string][]byte) error {
+	for k, v := range state {
+		key := append([]byte{statePrefix}, k...)
+		var err error
+		if v == nil {
+			err = m.Delete(key)
+		} else {
+			err = m.Put(key, sealBlob(v))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return m.Put(headKey, h.encode())
+}
+
+// openWriter opens a segment for appending. The caller has made sure that the
+// file is sound.
+func openWriter(path string, segment int64, next uint64) (*writer, error) {
+	db, err := bbolt.Open(path, 0o600, boltOptions(segment))
+	if err != nil {
+		return nil, err
+	}
+	db.AllocSize = int(growStep(segment))
+	w := &writer{db: db, path: path}
+	w.newBlock(next)
+	if err := w.measure(); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return w, nil
+}
+
+func (w *writer) newBlock(first uint64) {
+	w.block, w.fill = append([]byte{blockPrefix}, posKey(first)...), 0
+}
+
+// measure reads the sizes after a commit.
+func (w *writer) measure() error {
+	st, err := os.Stat(w.path)
+	if err != nil {
+		return err
+	}
+	w.file = st.Size()
+	return w.db.View(func(tx *bbolt.Tx) error {
+		w.size = tx.Size()
+		return nil
+	})
+}
+
+// commit writes records, state and head in one transaction and returns after
+// fsync.
+func (w *writer) commit(items []Item, state map[string][]byte, h head) error {
+	if len(items) > 0 && w.fill >= blockBytes {
+		w.newBlock(items[0].Pos)
+	}
+	err := w.db.Update(func(tx *bbolt.Tx) error {
+		if err := w.putItems(tx, items, h.batch); err != nil {
+			return err
+		}
+		return putMeta(tx.Bucket(metaBucket), h, state)
+	})
+	if err != nil {
+		return err
+	}
+	return w.measure()
+}
+
+func (w *writer) putItems(tx *bbolt.Tx, items []Item, batch uint64) error {
+	if len(items) == 0 {
+		return nil
+	}
+	b, err := tx.CreateBucketIfNotExists(w.block)
+	if err != nil {
+		return err
+	}
+	b.FillPercent = 1
+	for i := range items {
+		env := encodeEnvelope(&items[i], batch)
+		if err := b.Put(posKey(items[i].Pos), env); err != nil {
+			return err
+		}
+		w.fill += len(env)
+	}
+	return nil
+}
+
+// seal closes the file and, when its last commit went well, gives back the space
+// that it did not use. After a failed commit the handle may be dead and the file
+// may be longer than known: it is closed as it is.
+func (w *writer) seal(failed bool) error {
+	if err := w.db.Close(); err != nil {
+		return err
+	}
+	if !failed && w.size < w.file {
+		return os.Truncate(w.path, w.size)
+	}
+	return nil
+}
