@@ -1,0 +1,220 @@
+package cgi
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/go-retryablehttp"
+)
+
+// Config says how to reach one endpoint.
+type Config struct {
+	// URL is https://ADDR[:PORT] or http://...; a path is optional and is put
+	// before action.cgi.
+	URL string
+	// Username and Password are the endpoint's account; no user = no login.
+	Username, Password string
+	// Login is the login family: "api" (the documented one), "web" (that of
+	// the endpoint's own pages), "none", or "auto" (also ""), which tries api,
+	// then web, and remembers what worked.
+	Login string
+	// Timeout bounds one request from dialling to the last byte; 0 = 8 s.
+	Timeout time.Duration
+
+	// RootCAs replaces the system's roots; nil = the system's.
+	RootCAs *x509.CertPool
+	// ServerName is the name that the certificate must carry; "" = the host of
+	// the URL.
+	ServerName string
+	// Fingerprints are SHA-256 sums of the endpoint's certificate, in
+	// hexadecimal, colons optional; at most two, for a change of certificate.
+	// They replace the checks of chain and name.
+	Fingerprints []string
+	// InsecureSkipVerify takes any certificate.
+	InsecureSkipVerify bool
+	// TLSMin is tls.VersionTLS10 to tls.VersionTLS13; 0 = TLS 1.2.
+	TLSMin uint16
+	// LegacyCiphers adds the suites with plain RSA key exchange.
+	LegacyCiphers bool
+
+	// Logger takes what an operator may want to know; nil = silent.
+	Logger *slog.Logger
+	// Now is the clock for pauses and keep-alive; nil = time.Now.
+	Now func() time.Time
+}
+
+// The values of Config.Login.
+const (
+	loginAuto = "auto"
+	loginAPI  = "api"
+	loginWeb  = "web"
+	loginNone = "none"
+)
+
+// Client talks to one endpoint.
+//
+// Promise: at most one request is under way at any time; a session is reused
+// for as long as the endpoint takes it, and a poll never logs in of itself
+// when there is one; a refused password is tried once and then left alone for
+// 10 minutes at least. Client is safe for concurrent use.
+type Client struct {
+	cfg    Config
+	base   string // URL of action.cgi
+	origin string // scheme://host:port
+	log    *slog.Logger
+	now    func() time.Time
+	jitter func() float64 // 0 <= x < 1
+
+	http     *http.Client
+	reading  *retryablehttp.Client // retries a reset connection once
+	changing *retryablehttp.Client // never retries
+
+	turn    chan struct{} // holds a token while a request may be sent
+	session session
+	gate    gate
+	family  string // the login family that worked, "" = not known
+	model   string // szTermType of the last login
+}
+
+// defaultTimeout bounds one request when Config.Timeout is 0.
+const defaultTimeout = 8 * time.Second
+
+// New makes a client; it sends nothing. It fails for a URL, a login or a
+// fingerprint that is none, and never shows a password in the error.
+func New(cfg Config) (*Client, error) {
+	u, err := parseURL(cfg.URL)
+	if err != nil {
+		return nil, fmt.Errorf("set up endpoint client: %w", err)
+	}
+	if cfg.Login, err = parseLoginFamily(cfg.Login, cfg.Username); err != nil {
+		return nil, fmt.Errorf("set up endpoint client: %w", err)
+	}
+	tlsConfig, err := newTLSConfig(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("set up endpoint client: %w", err)
+	}
+	if cfg.Timeout <= 0 {
+		cfg.Timeout = defaultTimeout
+	}
+	c := &Client{
+		cfg: cfg, base: actionURL(u), origin: u.Scheme + "://" + u.Host,
+		log: cfg.Logger, now: cfg.Now, jitter: rand.Float64, turn: make(chan struct{}, 1),
+	}
+	if c.log == nil {
+		c.log = slog.New(slog.DiscardHandler)
+	}
+	if c.now == nil {
+		c.now = time.Now
+	}
+	c.http = newHTTPClient(cfg.Timeout, tlsConfig)
+	c.reading, c.changing = c.newRetrying(1), c.newRetrying(0)
+	return c, nil
+}
+
+func parseURL(s string) (*url.URL, error) {
+	u, err := url.Parse(strings.TrimSpace(s))
+	switch {
+	case err != nil:
+		return nil, errors.New("url: it cannot be read as a URL") // the parser's own text would show a password in it
+	case u.User != nil:
+		return nil, errors.New("url: user and password do not belong into it; use username and password")
+	case u.Scheme != "https" && u.Scheme != "http":
+		return nil, fmt.Errorf("url: scheme is %q, it must be https or http", u.Scheme)
+	case u.Hostname() == "":
+		return nil, errors.New("url: the host is missing")
+	case u.RawQuery != "" || u.Fragment != "":
+		return nil, errors.New("url: a query or fragment does not belong into it")
+	}
+	return u, nil
+}
+
+// actionURL gives the address of action.cgi below the URL's path.
+func actionURL(u *url.URL) string {
+	path := strings.TrimRight(u.EscapedPath(), "/")
+	if !strings.HasSuffix(path, "/action.cgi") {
+		path += "/action.cgi"
+	}
+	return u.Scheme + "://" + u.Host + path
+}
+
+func parseLoginFamily(login, username string) (string, error) {
+	switch login {
+	case "", loginAuto, loginAPI, loginWeb, loginNone:
+	default:
+		return "", fmt.Errorf("login: %q is none of auto, api, web, none", login)
+	}
+	if username == "" {
+		return loginNone, nil
+	}
+	if login == "" {
+		return loginAuto, nil
+	}
+	return login, nil
+}
+
+// acquire waits for the right to send. The caller calls release.
+func (c *Client) acquire(ctx context.Context) *Error {
+	if ctx.Err() == nil {
+		select {
+		case c.turn <- struct{}{}:
+			return nil
+		case <-ctx.Done():
+		}
+	}
+	return c.fail("", 0, ctx.Err())
+}
+
+func (c *Client) release() { <-c.turn }
+
+// keepAliveAfter is how long a session is left without a mailbox request. The
+// vendor wants less than 60 s between two.
+const keepAliveAfter = 40 * time.Second
+
+// KeepAlive sends the mailbox request when the session would expire without
+// it: call it every few seconds, or before each pause between polls. Without
+// a session, or soon after a poll, it does nothing. An error is an *Error.
+func (c *Client) KeepAlive(ctx context.Context) error {
+	if err := c.acquire(ctx); err != nil {
+		return err
+	}
+	defer c.release()
+	if !c.session.open() || c.now().Sub(c.session.refreshed) < keepAliveAfter {
+		return nil
+	}
+	_, err := c.mailbox(ctx)
+	switch {
+	case err == nil:
+		return nil
+	case err.unauthorized():
+		c.loseSession()
+	}
+	return err
+}
+
+// Close logs out, so that the endpoint's session table has room again, and
+// closes the connection. A later Poll logs in anew. An error is an *Error; the
+// session is forgotten all the same.
+func (c *Client) Close(ctx context.Context) error {
+	if err := c.acquire(ctx); err != nil {
+		return err
+	}
+	defer c.release()
+	defer c.http.CloseIdleConnections()
+	if !c.session.open() {
+		return nil
+	}
+	_, err := c.post(ctx, c.changing, "WEB_LogoutAPI", c.fields(nil))
+	c.session = session{}
+	if err != nil {
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,207 @@
+package cgi
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+const mailboxAction = "WEB_GetMailboxDataAPI"
+
+// siteSystem is the siteHandle that asks for the state of the whole system, as
+// opposed to one site of the built-in MCU.
+const siteSystem = 255
+
+// Poll asks for the call's state. It sends the multi-stream status request and
+// the mailbox request, which is the keep-alive too; where the mailbox says "in
+// a call" and there is no multi-stream media, the single-stream request also.
+// It logs in when there is no session, and once anew when the endpoint no
+// longer takes the session. An error is always an *Error.
+//
+// While a login is paused (see Error.Kind refused and busy), Poll gives the
+// remembered error at once and sends nothing.
+func (c *Client) Poll(ctx context.Context) (Status, error) {
+	if err := c.acquire(ctx); err != nil {
+		return Status{}, err
+	}
+	defer c.release()
+	st, err := c.poll(ctx)
+	if err != nil {
+		return Status{}, err
+	}
+	st.Model = c.model
+	return st, nil
+}
+
+func (c *Client) poll(ctx context.Context) (Status, *Error) {
+	if err := c.ready(ctx); err != nil {
+		return Status{}, err
+	}
+	st, err := c.ask(ctx)
+	if err == nil || !err.lostSession() || !c.session.open() {
+		return st, err
+	}
+	c.loseSession()
+	if err := c.ready(ctx); err != nil {
+		return Status{}, err
+	}
+	if st, err = c.ask(ctx); err != nil && err.lostSession() {
+		err.Kind, err.Reason = KindRefused, "session_lost"
+		c.loseSession()
+	}
+	return st, err
+}
+
+// ask sends the requests of one poll.
+func (c *Client) ask(ctx context.Context) (Status, *Error) {
+	if c.gate.upgrade {
+		return c.askUpgrading(ctx)
+	}
+	raw, err := c.read(ctx, multiCallAction, nil)
+	if err != nil {
+		return Status{}, err
+	}
+	st, perr := parseMultiCall(raw)
+	media := c.located(multiCallAction, perr)
+	if media != nil && !media.noMedia() {
+		return Status{}, media
+	}
+	if media != nil {
+		st = Status{SourceAPI: multiCallAction, Raw: raw}
+	}
+	return c.judge(ctx, st, media)
+}
+
+// judge asks the mailbox and gives the verdict over both. media is the reason
+// why there is no multi-stream media, if the endpoint gave one.
+func (c *Client) judge(ctx context.Context, st Status, media *Error) (Status, *Error) {
+	mb, err := c.mailbox(ctx)
+	st.NotUnderstood = append(st.NotUnderstood, mb.NotUnderstood...)
+	switch {
+	case mb.Upgrading:
+		return Status{}, c.pauseForUpgrade()
+	case st.hasMedia():
+		if err != nil {
+			st.NotUnderstood = append(st.NotUnderstood, Oddity{Key: mailboxAction, Text: err.Reason})
+		}
+		st.Call = CallActive
+		return st, nil
+	case err != nil && refusedBoth(media, err):
+		return Status{}, c.refusal(media)
+	case err != nil && err.noMedia():
+		// The mailbox is not to be had. The vendor: only after joining is there
+		// information, so no media is no call.
+		st.Call = CallIdle
+		return st, nil
+	case err != nil:
+		return Status{}, err
+	case mb.Call == CallActive:
+		return c.singleCall(ctx, st)
+	}
+	st.Call = mb.Call
+	return st, nil
+}
+
+// refusedBoth: success 0 on both requests.
+func refusedBoth(media, mailbox *Error) bool {
+	return media != nil && media.Reason == "api_error" && mailbox.Reason == "api_error"
+}
+
+// refusal is what the refusal of both requests means: the session is over, or
+// there is none and the endpoint wants one. No device documents it; it is what
+// public clients take for it.
+func (c *Client) refusal(media *Error) *Error {
+	out := *media
+	out.Kind = KindRefused
+	if !c.session.open() {
+		out.Hint = "the endpoint refuses every request; it may want a login: set username and password"
+		return &out
+	}
+	out.Reason = "session_lost"
+	out.Hint = "the endpoint no longer takes the session"
+	return &out
+}
+
+// singleCall asks for the values of a call without multi-stream. Without any,
+// the room is in a call of which no media is known.
+func (c *Client) singleCall(ctx context.Context, multi Status) (Status, *Error) {
+	multi.Call = CallActive
+	raw, err := c.read(ctx, singleCallAction, map[string]any{"siteHandle": siteSystem})
+	if err != nil {
+		return Status{}, err
+	}
+	st, perr := parseSingleCall(raw)
+	if failed := c.located(singleCallAction, perr); failed != nil {
+		if failed.noMedia() {
+			return multi, nil
+		}
+		return Status{}, failed
+	}
+	if !st.hasMedia() {
+		return multi, nil
+	}
+	st.Call = CallActive
+	st.NotUnderstood = append(multi.NotUnderstood, st.NotUnderstood...)
+	return st, nil
+}
+
+// mailbox sends the mailbox request, which keeps the session alive.
+func (c *Client) mailbox(ctx context.Context) (mailbox, *Error) {
+	raw, err := c.read(ctx, mailboxAction, nil)
+	if err != nil {
+		return mailbox{}, err
+	}
+	mb, perr := parseMailbox(raw)
+	if failed := c.located(mailboxAction, perr); failed != nil {
+		return mailbox{}, failed
+	}
+	c.session.refreshed = c.now()
+	return mb, nil
+}
+
+// upgradePause is the time between two looks at an endpoint that upgrades.
+const upgradePause = 30 * time.Second
+
+func (c *Client) pauseForUpgrade() *Error {
+	err := &Error{
+		Kind: KindUpgrading, Action: mailboxAction, URL: c.origin, Reason: "upgrading",
+		Hint: "the endpoint installs new firmware; it is left alone until it is done",
+	}
+	c.gate.shut(err, c.now().Add(upgradePause))
+	c.gate.upgrade = true
+	return err
+}
+
+// askUpgrading looks at the mailbox alone, and polls as usual once the upgrade
+// is over.
+func (c *Client) askUpgrading(ctx context.Context) (Status, *Error) {
+	mb, err := c.mailbox(ctx)
+	if err == nil && mb.Upgrading {
+		return Status{}, c.pauseForUpgrade()
+	}
+	c.gate = gate{}
+	if err != nil && !err.noMedia() {
+		return Status{}, err
+	}
+	return c.ask(ctx)
+}
+
+// read sends a reading action and gives its reply.
+func (c *Client) read(ctx context.Context, action string, fields map[string]any) ([]byte, *Error) {
+	out, err := c.post(ctx, c.reading, action, c.fields(fields))
+	return out.body, err
+}
+
+// located completes an error of the parser with what was tried and where.
+func (c *Client) located(action string, err error) *Error {
+	if err == nil {
+		return nil
+	}
+	var e *Error
+	if !errors.As(err, &e) {
+		return c.fail(action, 0, err)
+	}
+	e.Action, e.URL, e.HTTPStatus = action, c.origin, 200
+	e.Err = c.scrub(e.Err)
+	return e
+}
