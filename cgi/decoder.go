@@ -34,7 +34,9 @@ var (
 type decoder struct {
 	parsers [maxLevels]fastjson.Parser
 	number  []byte
-	odd     oddities
+	rest    []byte // buffers of lift
+	inner   []byte
+	odd     oddityList
 }
 
 var decoders = sync.Pool{New: func() any { return new(decoder) }}
@@ -44,7 +46,7 @@ func newDecoder() *decoder { return decoders.Get().(*decoder) }
 // release gives the decoder back. One that had to grow is left to the garbage
 // collector, so that one huge reply does not stay in memory.
 func (d *decoder) release(replySize int) {
-	d.odd = oddities{}
+	d.odd = oddityList{}
 	if replySize <= maxKeptReply {
 		decoders.Put(d)
 	}
@@ -101,6 +103,15 @@ func tooNested(text []byte) bool {
 	return false
 }
 
+// unwrapText parses a text and goes on as unwrap does.
+func (d *decoder) unwrapText(text []byte, level int) (*fastjson.Value, int, error) {
+	v, err := d.parse(text, level)
+	if err != nil {
+		return nil, level, err
+	}
+	return d.unwrap(v, level)
+}
+
 // unwrap follows strings that hold JSON. It gives the first value that is no
 // string, and its level; nil for null and for an empty string.
 func (d *decoder) unwrap(v *fastjson.Value, level int) (*fastjson.Value, int, error) {
@@ -122,7 +133,8 @@ func (d *decoder) unwrap(v *fastjson.Value, level int) (*fastjson.Value, int, er
 func (d *decoder) scalar(v *fastjson.Value) (text []byte, ok bool) {
 	switch v.Type() {
 	case fastjson.TypeString:
-		return trim(v.GetStringBytes()), true
+		b, _ := v.StringBytes()
+		return trim(b), true
 	case fastjson.TypeNumber:
 		d.number = v.MarshalTo(d.number[:0])
 		return d.number, true

@@ -42,6 +42,13 @@ const (
 // It is nil when the endpoint reports success and says nothing: data is "",
 // null, missing, {} or []. Everything else is an error.
 func (d *decoder) open(raw []byte) (*fastjson.Object, int, *Error) {
+	if len(raw) > maxReply {
+		return nil, 0, &Error{Kind: KindError, Reason: "too_large", Err: errLarge}
+	}
+	var lifted bool
+	if d.rest, d.inner, lifted = lift(raw, d.rest, d.inner); lifted {
+		raw = d.rest
+	}
 	outer, err := d.outer(raw)
 	if err != nil {
 		return nil, 0, err
@@ -51,31 +58,29 @@ func (d *decoder) open(raw []byte) (*fastjson.Object, int, *Error) {
 	if err := e.verdict(); err != nil {
 		return nil, 0, err
 	}
-	v, level, uerr := d.unwrap(e.data, 0)
-	if uerr != nil {
-		return nil, 0, badJSON("data: "+uerr.Error(), "")
+	if lifted {
+		return dataObject(d.unwrapText(d.inner, 1))
 	}
-	if v == nil {
+	return dataObject(d.unwrap(e.data, 0))
+}
+
+// dataObject gives the object in data, nil when there is nothing.
+func dataObject(v *fastjson.Value, level int, err error) (*fastjson.Object, int, *Error) {
+	switch {
+	case err != nil:
+		return nil, 0, badJSON("data: "+err.Error(), "")
+	case v == nil, v.Type() == fastjson.TypeArray && len(v.GetArray()) == 0:
 		return nil, level, nil
-	}
-	if a, aerr := v.Array(); aerr == nil && len(a) == 0 {
-		return nil, level, nil
-	}
-	object, oerr := v.Object()
-	if oerr != nil {
+	case v.Type() != fastjson.TypeObject:
 		return nil, 0, badJSON("data is no JSON object", "")
-	}
-	if object.Len() == 0 {
+	case v.GetObject().Len() == 0:
 		return nil, level, nil
 	}
-	return object, level, nil
+	return v.GetObject(), level, nil
 }
 
 // outer parses the reply itself.
 func (d *decoder) outer(raw []byte) (*fastjson.Object, *Error) {
-	if len(raw) > maxReply {
-		return nil, &Error{Kind: KindError, Reason: "too_large", Err: errLarge}
-	}
 	v, err := d.parse(raw, 0)
 	if errors.Is(err, errNotJSON) {
 		if mended, ok := mend(raw); ok {
@@ -120,23 +125,23 @@ func htmlHint(raw []byte) string {
 // field takes one key of the outer object.
 func (e *envelope) field(d *decoder, key []byte, v *fastjson.Value) {
 	switch {
-	case lowerEquals(key, "success"):
+	case equalFold(key, "success"):
 		e.once(seenSuccess, "success")
 		e.success = successText(d, v)
-	case lowerEquals(key, "data"):
+	case equalFold(key, "data"):
 		e.once(seenData, "data")
 		e.data = v
-	case lowerEquals(key, "error"), lowerEquals(key, "exception"):
+	case equalFold(key, "error"), equalFold(key, "exception"):
 		e.once(seenError, "error")
 		e.exception = e.exception || len(key) == len("exception")
 		e.readFailure(d, v)
-	case lowerEquals(key, "code"):
+	case equalFold(key, "code"):
 		e.once(seenCode, "code")
 		e.hasTopLevelCode = true
 		if n := d.integer(v); e.code == 0 {
 			e.code = n
 		}
-	case lowerEquals(key, "msg"):
+	case equalFold(key, "msg"):
 		if text, ok := d.scalar(v); ok {
 			e.msg = shorten(string(text[:min(len(text), 4*maxOddityText)]), maxOddityText)
 		}
@@ -176,9 +181,9 @@ func (e *envelope) readFailure(d *decoder, v *fastjson.Value) {
 	}
 	v.GetObject().Visit(func(key []byte, v *fastjson.Value) {
 		switch {
-		case lowerEquals(key, "id"):
+		case equalFold(key, "id"):
 			e.id = d.integer(v)
-		case lowerEquals(key, "code"):
+		case equalFold(key, "code"):
 			e.code = d.integer(v)
 		}
 	})

@@ -35,15 +35,15 @@ func parseLogin(raw []byte) (loginReply, error) {
 	}
 	object.Visit(func(key []byte, v *fastjson.Value) {
 		switch {
-		case lowerEquals(key, "acsessionid"):
+		case equalFold(key, "acsessionid"):
 			r.SessionID = d.token(v, minSessionID)
-		case lowerEquals(key, "accsrftoken"):
+		case equalFold(key, "accsrftoken"):
 			r.CSRFToken = d.token(v, 1)
-		case lowerEquals(key, "sztermtype"):
+		case equalFold(key, "sztermtype"):
 			if text, ok := d.scalar(v); ok {
 				readText(&r.Model, text, maxModel, v.Type() == fastjson.TypeNumber)
 			}
-		case lowerEquals(key, "alreadylogin"):
+		case equalFold(key, "alreadylogin"):
 			r.AlreadyLogin = successText(d, v) == "1"
 		}
 	})

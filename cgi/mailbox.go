@@ -83,15 +83,15 @@ func (r *mailboxReader) call() CallState {
 func (r *mailboxReader) object(d *decoder, o *fastjson.Object, level int) {
 	o.Visit(func(key []byte, v *fastjson.Value) {
 		switch {
-		case lowerEquals(key, "callstate"):
+		case equalFold(key, "callstate"):
 			r.set(d, mailCallState, key, v)
-		case lowerEquals(key, "conftype"):
+		case equalFold(key, "conftype"):
 			r.set(d, mailConfType, key, v)
-		case lowerEquals(key, "isinconf"):
+		case equalFold(key, "isinconf"):
 			r.set(d, mailInConf, key, v)
-		case lowerEquals(key, "upgrade"):
+		case equalFold(key, "upgrade"):
 			r.set(d, mailUpgrade, key, v)
-		case lowerEquals(key, "state"):
+		case equalFold(key, "state"):
 			r.nested(d, key, v, level)
 		}
 	})
@@ -108,12 +108,11 @@ func (r *mailboxReader) nested(d *decoder, key []byte, v *fastjson.Value, level 
 	if v == nil {
 		return
 	}
-	o, err := v.Object()
-	if err != nil {
+	if v.Type() != fastjson.TypeObject {
 		d.note(place{index: -1, key: key}, v)
 		return
 	}
-	r.object(d, o, level)
+	r.object(d, v.GetObject(), level)
 }
 
 // set takes one key. One that comes twice says nothing.

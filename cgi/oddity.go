@@ -17,14 +17,14 @@ const (
 	oddityOverflow = "(more)"
 )
 
-// oddities collects what was there but could not be read. Beyond maxOddities
+// oddityList collects what was there but could not be read. Beyond maxOddities
 // entries it only counts.
-type oddities struct {
+type oddityList struct {
 	list []Oddity
 	more int
 }
 
-func (o *oddities) add(key, text string) {
+func (o *oddityList) add(key, text string) {
 	if len(o.list) >= maxOddities-1 {
 		o.more++
 		return
@@ -33,7 +33,7 @@ func (o *oddities) add(key, text string) {
 }
 
 // result gives the list; when some did not fit, the last entry tells how many.
-func (o *oddities) result() []Oddity {
+func (o *oddityList) result() []Oddity {
 	if o.more == 0 {
 		return o.list
 	}

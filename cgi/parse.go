@@ -79,7 +79,8 @@ type multiReader struct {
 	level int
 	st    Status
 	join  joinTime
-	seen  uint16
+	seen  multiKey
+	next  int
 }
 
 // multiKey is a key of the vendor's table 2.
@@ -97,41 +98,28 @@ const (
 	keyJoinMin
 )
 
-var multiKeys = map[string]multiKey{
-	"staudioparamsend": keyAudioSend,
-	"staudioparamrecv": keyAudioRecv,
-	"stauxparamsend":   keyAuxSend,
-	"stauxparamrecv":   keyAuxRecv,
-	"stvideoparamsend": keyVideoSend,
-	"stvideoparamrecv": keyVideoRecv,
-	"joinday":          keyJoinDay,
-	"joinhour":         keyJoinHour,
-	"joinmin":          keyJoinMin,
-}
-
-// lookup finds a key without regard to ASCII case: the vendor's spelling is
-// irregular and drifts between firmware versions.
-func lookup[T any](table map[string]T, key []byte) (T, bool) {
-	var buf [32]byte
-	var none T
-	folded, ok := foldInto(buf[:], key)
-	if !ok {
-		return none, false
-	}
-	found, ok := table[string(folded)]
-	return found, ok
+var multiKeys = keys[multiKey]{
+	{"stAudioParamSend", keyAudioSend},
+	{"stAudioParamRecv", keyAudioRecv},
+	{"stAuxParamSend", keyAuxSend},
+	{"stAuxParamRecv", keyAuxRecv},
+	{"stVideoParamSend", keyVideoSend},
+	{"stVideoParamRecv", keyVideoRecv},
+	{"joinDay", keyJoinDay},
+	{"joinHour", keyJoinHour},
+	{"joinMin", keyJoinMin},
 }
 
 // key takes one key of data.
 func (m *multiReader) key(key []byte, v *fastjson.Value) {
 	at := place{index: -1, key: key}
-	k, ok := lookup(multiKeys, key)
+	k, ok := multiKeys.find(key, &m.next)
 	if !ok {
 		m.d.note(at, v)
 		return
 	}
-	again := m.seen&uint16(k) != 0
-	m.seen |= uint16(k)
+	again := m.seen&k != 0
+	m.seen |= k
 	if again {
 		m.d.odd.add(at.String(), "twice")
 		m.forget(k)
@@ -177,7 +165,7 @@ func (m *multiReader) forget(k multiKey) {
 
 // stream reads one stream: an object, or a string that holds one. A list of
 // one is the same.
-func (m *multiReader) stream(key []byte, v *fastjson.Value, fields map[string]field) Stream {
+func (m *multiReader) stream(key []byte, v *fastjson.Value, fields keys[field]) Stream {
 	v, level, err := m.d.unwrap(v, m.level)
 	if err != nil {
 		m.d.odd.add(place{index: -1, key: key}.String(), err.Error())
@@ -186,11 +174,10 @@ func (m *multiReader) stream(key []byte, v *fastjson.Value, fields map[string]fi
 	if v == nil {
 		return Stream{}
 	}
-	if list, err := v.Array(); err == nil && len(list) <= 1 {
-		if len(list) == 0 {
-			return Stream{}
-		}
+	if list := v.GetArray(); len(list) == 1 {
 		v = list[0]
+	} else if v.Type() == fastjson.TypeArray && len(list) == 0 {
+		return Stream{}
 	}
 	return m.object(place{parent: key, index: -1}, v, level, fields)
 }
@@ -206,10 +193,10 @@ func (m *multiReader) streams(key []byte, v *fastjson.Value) []Stream {
 	if v == nil {
 		return nil
 	}
-	list, err := v.Array()
-	if err != nil {
+	if v.Type() != fastjson.TypeArray {
 		return []Stream{m.object(place{parent: key, index: -1}, v, level, videoFields)}
 	}
+	list := v.GetArray()
 	if len(list) == 0 {
 		return nil
 	}
@@ -225,7 +212,7 @@ func (m *multiReader) streams(key []byte, v *fastjson.Value) []Stream {
 }
 
 // object reads the keys of one stream.
-func (m *multiReader) object(at place, v *fastjson.Value, level int, fields map[string]field) Stream {
+func (m *multiReader) object(at place, v *fastjson.Value, level int, fields keys[field]) Stream {
 	v, _, err := m.d.unwrap(v, level)
 	if err != nil {
 		m.d.odd.add(at.String(), err.Error())
@@ -234,16 +221,16 @@ func (m *multiReader) object(at place, v *fastjson.Value, level int, fields map[
 	if v == nil {
 		return Stream{}
 	}
-	object, err := v.Object()
-	if err != nil {
+	if v.Type() != fastjson.TypeObject {
 		m.d.note(at, v)
 		return Stream{}
 	}
 	var b streamBuilder
-	object.Visit(func(key []byte, v *fastjson.Value) {
+	next := 0
+	v.GetObject().Visit(func(key []byte, v *fastjson.Value) {
 		at.key = key
-		if f, ok := lookup(fields, key); ok {
-			b.set(m.d, f, at, v)
+		if f, ok := fields.find(key, &next); ok {
+			b.set(m.d, f, &at, v)
 			return
 		}
 		m.d.note(at, v)

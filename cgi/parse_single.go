@@ -30,21 +30,16 @@ type singleKey struct {
 // or codec.
 var singleKeys = makeSingleKeys()
 
-func makeSingleKeys() map[string]singleKey {
-	keys := map[string]singleKey{
-		"joinday": {join: keyJoinDay}, "joinhour": {join: keyJoinHour}, "joinmin": {join: keyJoinMin},
-		"auxtokentxtid": {skip: true}, "sitehandle": {skip: true},
-		"sendrate": {check: true}, "revrate": {check: true}, "recvrate": {check: true},
+func makeSingleKeys() keys[singleKey] {
+	table := keys[singleKey]{
+		{"sendrate", singleKey{check: true}}, {"revrate", singleKey{check: true}}, {"recvrate", singleKey{check: true}},
 	}
-	both := func(name string, audio int, k singleKey) {
-		k.stream = audio
-		keys[name+"send"] = k
-		k.stream = audio + 1
-		keys[name+"rev"], keys[name+"recv"] = k, k
+	both := func(name string, first int, k singleKey) {
+		for i, suffix := range []string{"send", "rev", "recv"} {
+			k.stream = first + min(i, 1)
+			table = append(table, entry[singleKey]{name + suffix, k})
+		}
 	}
-	both("auxaudiorate", singleAudioSend, singleKey{field: fieldRate})
-	both("audiolossper", singleAudioSend, singleKey{field: fieldLossPct})
-	both("audiolossnum", singleAudioSend, singleKey{field: fieldLossPackets})
 	both("videorate", singleVideoSend, singleKey{field: fieldRate})
 	both("videoframe", singleVideoSend, singleKey{field: fieldFPS})
 	both("mainformat", singleVideoSend, singleKey{field: fieldSize})
@@ -55,10 +50,17 @@ func makeSingleKeys() map[string]singleKey {
 	both("auxformat", singleAuxSend, singleKey{field: fieldSize})
 	both("auxvideolossper", singleAuxSend, singleKey{field: fieldLossPct})
 	both("auxvideolossnum", singleAuxSend, singleKey{field: fieldLossPackets})
+	both("auxaudiorate", singleAudioSend, singleKey{field: fieldRate})
+	both("audiolossper", singleAudioSend, singleKey{field: fieldLossPct})
+	both("audiolossnum", singleAudioSend, singleKey{field: fieldLossPackets})
 	for _, data := range []string{"lsdspeed", "hsdspeed", "mlpspeed", "hmlpspeed"} {
 		both(data, 0, singleKey{skip: true}) // H.224 data channels, no media
 	}
-	return keys
+	return append(table, keys[singleKey]{
+		{"joinday", singleKey{join: keyJoinDay}}, {"joinhour", singleKey{join: keyJoinHour}},
+		{"joinmin", singleKey{join: keyJoinMin}},
+		{"auxtokentxtid", singleKey{skip: true}}, {"sitehandle", singleKey{skip: true}},
+	}...)
 }
 
 // parseSingleCall reads the reply of WEB_GetCallStatusInfoAPI, the action for
@@ -88,12 +90,13 @@ type singleReader struct {
 	join    joinTime
 	joins   multiKey
 	any     bool
+	next    int
 }
 
 // key takes one key of data.
 func (r *singleReader) key(d *decoder, key []byte, v *fastjson.Value) {
 	at := place{index: -1, key: key}
-	k, ok := lookup(singleKeys, key)
+	k, ok := singleKeys.find(key, &r.next)
 	if !ok {
 		d.note(at, v)
 		return
@@ -117,7 +120,7 @@ func (r *singleReader) key(d *decoder, key []byte, v *fastjson.Value) {
 		r.joins |= k.join
 		r.join.set(d, k.join, at, v)
 	default:
-		r.streams[k.stream].set(d, k.field, at, v)
+		r.streams[k.stream].set(d, k.field, &at, v)
 	}
 }
 

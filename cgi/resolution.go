@@ -19,11 +19,12 @@ func readSize(b []byte) (size, verdict) {
 	if isPlaceholder(b) {
 		return size{}, absent
 	}
-	if s, ok := namedSize(b); ok {
-		return s, known
-	}
 	first, rest, ok := pixels(b)
-	if !ok {
+	if !ok || len(rest) > 0 && rest[0]|0x20 == 'c' {
+		var next int
+		if s, ok := namedSizes.find(b, &next); ok {
+			return s, known
+		}
 		return size{}, odd
 	}
 	rest = bytes.TrimLeft(rest, " ")
@@ -76,31 +77,15 @@ func pixels(b []byte) (n int, rest []byte, ok bool) {
 	return n, b[i:], n >= 1 && n <= maxPixels
 }
 
-// namedSize is the table of formats that are known by name: the CIF family of
-// ITU-T H.261 and H.263 and the VGA family.
-func namedSize(b []byte) (size, bool) {
-	var buf [8]byte
-	name, ok := foldInto(buf[:], b)
-	if !ok {
-		return size{}, false
-	}
-	switch string(name) {
-	case "sqcif":
-		return size{width: 128, height: 96}, true
-	case "qcif":
-		return size{width: 176, height: 144}, true
-	case "cif":
-		return size{width: 352, height: 288}, true
-	case "4cif":
-		return size{width: 704, height: 576}, true
-	case "16cif":
-		return size{width: 1408, height: 1152}, true
-	case "vga":
-		return size{width: 640, height: 480}, true
-	case "svga":
-		return size{width: 800, height: 600}, true
-	case "xga":
-		return size{width: 1024, height: 768}, true
-	}
-	return size{}, false
+// namedSizes are the formats that are known by name: the CIF family of ITU-T
+// H.261 and H.263 and the VGA family.
+var namedSizes = keys[size]{
+	{"QCIF", size{width: 176, height: 144}},
+	{"CIF", size{width: 352, height: 288}},
+	{"4CIF", size{width: 704, height: 576}},
+	{"16CIF", size{width: 1408, height: 1152}},
+	{"SQCIF", size{width: 128, height: 96}},
+	{"VGA", size{width: 640, height: 480}},
+	{"SVGA", size{width: 800, height: 600}},
+	{"XGA", size{width: 1024, height: 768}},
 }

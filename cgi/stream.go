@@ -32,27 +32,27 @@ const (
 )
 
 // audioFields and videoFields are the keys of the vendor's tables 3 and 4 for
-// WEB_GetMultiCallStatusInfoAPI, in lower case. "auxAudioRate" is the audio
-// rate: in the sister action it and the video rate add up to the total.
+// WEB_GetMultiCallStatusInfoAPI, in the vendor's order. "auxAudioRate" is the
+// audio rate: in the sister action it and the video rate add up to the total.
 var (
-	audioFields = map[string]field{
-		"audioprotocol":      fieldCodec,
-		"valueaudiojitter":   fieldJitter,
-		"valuenetdelayaudio": fieldDelay,
-		"audiolossper":       fieldLossPct,
-		"audiolossnum":       fieldLossPackets,
-		"auxaudiorate":       fieldRate,
+	audioFields = keys[field]{
+		{"audioProtocol", fieldCodec},
+		{"valueAudioJitter", fieldJitter},
+		{"valueNetDelayAudio", fieldDelay},
+		{"audioLossPer", fieldLossPct},
+		{"audioLossNum", fieldLossPackets},
+		{"auxAudioRate", fieldRate},
 	}
-	videoFields = map[string]field{
-		"szname":               fieldName,
-		"videoprotocolprefix":  fieldCodec,
-		"videoprotocolpostfix": fieldSize,
-		"videorate":            fieldRate,
-		"videoframe":           fieldFPS,
-		"valuevideojitter":     fieldJitter,
-		"valuenetdelayvideo":   fieldDelay,
-		"videolossper":         fieldLossPct,
-		"videolossnum":         fieldLossPackets,
+	videoFields = keys[field]{
+		{"szName", fieldName},
+		{"videoProtocolPrefix", fieldCodec},
+		{"videoProtocolPostfix", fieldSize},
+		{"videoRate", fieldRate},
+		{"videoFrame", fieldFPS},
+		{"valueVideoJitter", fieldJitter},
+		{"valueNetDelayVideo", fieldDelay},
+		{"videoLossPer", fieldLossPct},
+		{"videoLossNum", fieldLossPackets},
 	}
 )
 
@@ -94,7 +94,7 @@ type streamBuilder struct {
 }
 
 // set takes one fact.
-func (b *streamBuilder) set(d *decoder, f field, p place, v *fastjson.Value) {
+func (b *streamBuilder) set(d *decoder, f field, p *place, v *fastjson.Value) {
 	if b.seen&f != 0 {
 		b.twice |= f
 		d.odd.add(p.String(), "twice")
@@ -110,7 +110,7 @@ func (b *streamBuilder) set(d *decoder, f field, p place, v *fastjson.Value) {
 		b.rateSaid = true
 	}
 	if what == odd {
-		d.note(p, v)
+		d.note(*p, v)
 	}
 }
 

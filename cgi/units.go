@@ -24,23 +24,30 @@ const (
 // "Unknown". "--" and "Unknown" are in the vendor's examples, the single "-" on
 // the screen of a TE30.
 func isPlaceholder(b []byte) bool {
-	return len(bytes.Trim(b, "-")) == 0 || len(b) == 7 && lowerEquals(b, "unknown")
-}
-
-// lowerEquals compares b without regard to ASCII case with lower.
-func lowerEquals(b []byte, lower string) bool {
-	if len(b) != len(lower) {
+	if len(b) > 0 && isDigit(b[0]) {
 		return false
 	}
-	for i, c := range b {
-		if 'A' <= c && c <= 'Z' {
-			c += 'a' - 'A'
-		}
-		if c != lower[i] {
+	return len(bytes.Trim(b, "-")) == 0 || equalFold(b, "unknown")
+}
+
+// equalFold compares without regard to ASCII case.
+func equalFold(b []byte, s string) bool {
+	if len(b) != len(s) {
+		return false
+	}
+	for i := range b {
+		if lower(b[i]) != lower(s[i]) {
 			return false
 		}
 	}
 	return true
+}
+
+func lower(c byte) byte {
+	if 'A' <= c && c <= 'Z' {
+		c += 'a' - 'A'
+	}
+	return c
 }
 
 // decimal is an unsigned decimal number: digits / 10^frac.
@@ -56,15 +63,13 @@ type decimal struct {
 func scanDecimal(b []byte) (n decimal, rest []byte, ok bool) {
 	i, mark := 0, -1
 	for ; i < len(b) && i <= 16; i++ {
-		switch c := b[i]; {
-		case '0' <= c && c <= '9':
+		if c := b[i]; isDigit(c) {
 			n.digits = n.digits*10 + uint64(c-'0')
-			continue
-		case (c == '.' || c == ',') && mark < 0 && i > 0:
+		} else if (c == '.' || c == ',') && mark < 0 && i > 0 {
 			mark = i
-			continue
+		} else {
+			break
 		}
-		break
 	}
 	if mark >= 0 {
 		n.frac = i - mark - 1
@@ -116,9 +121,11 @@ func quantity(b []byte, units []unit, limit float64) (float64, verdict) {
 	if !ok {
 		return 0, odd
 	}
-	rest = bytes.TrimLeft(rest, " \t")
+	if len(rest) > 0 && rest[0] <= ' ' {
+		rest = bytes.TrimLeft(rest, " \t")
+	}
 	for i := range units {
-		if !lowerEquals(rest, units[i].name) {
+		if !equalFold(rest, units[i].name) {
 			continue
 		}
 		if v := n.shifted(units[i].exponent); v <= limit {
@@ -129,31 +136,18 @@ func quantity(b []byte, units []unit, limit float64) (float64, verdict) {
 	return 0, odd
 }
 
-// foldInto writes b in ASCII lower case into buf; false when it does not fit.
-func foldInto(buf, b []byte) ([]byte, bool) {
-	if len(b) > len(buf) {
-		return nil, false
-	}
-	for i, c := range b {
-		if 'A' <= c && c <= 'Z' {
-			c += 'a' - 'A'
-		}
-		buf[i] = c
-	}
-	return buf[:len(b)], true
-}
-
 // readRate reads a bit rate in kbit/s. The vendor writes "109.54k", k being
 // 1000 bit/s. "kBps" with a capital B would be bytes and is refused.
 func readRate(b []byte) (float64, verdict) {
-	if bytes.Contains(b, []byte("Bps")) {
-		return 0, odd
-	}
 	v, what := quantity(b, rateUnits, maxKbps)
-	if what == known && v > maxBareKbps && isDigit(b[len(b)-1]) {
+	if what != known {
+		return v, what
+	}
+	bare := isDigit(b[len(b)-1])
+	if bare && v > maxBareKbps || bytes.HasSuffix(b, []byte("Bps")) {
 		return 0, odd
 	}
-	return v, what
+	return v, known
 }
 
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }
