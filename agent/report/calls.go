@@ -107,7 +107,7 @@ func (t *turn) readTimer() {
 func (t *turn) startCall() {
 	start, source := t.at, "observed"
 	seen := t.d.IdleMs > 0 && t.at-t.d.IdleMs <= observedGap.Milliseconds()
-	if join := t.p.Status.JoinMinutes; !seen && join.Known && join.Value >= 0 && join.Value < 1e6 {
+	if join := t.p.Status.JoinMinutes; !seen && join.Known && join.Value < 1e6 {
 		start, source = t.at-int64(math.Floor(join.Value))*60_000, "join_timer"
 		if t.d.IdleMs > start && t.d.IdleMs <= t.at {
 			start = t.d.IdleMs
@@ -199,7 +199,7 @@ func (t *turn) sees(s cgi.CallState) bool { return t.p.Err == nil && t.p.Status.
 // = the far end, all bad = the own access, "" = no trouble or fewer than two.
 func (t *turn) scope() string {
 	active, bad := 0, 0
-	for _, s := range streamsOf(&t.p.Status, payload.VideoRecv) {
+	for _, s := range t.streams[payload.VideoRecv] {
 		if !s.Active {
 			continue
 		}

@@ -53,7 +53,7 @@ func (t *turn) event(ev payload.Event) { t.events = append(t.events, ev) }
 // emitStreams writes one row for each active stream.
 func (t *turn) emitStreams() {
 	for g := range payload.Groups {
-		for i, s := range streamsOf(&t.p.Status, g) {
+		for i, s := range t.streams[g] {
 			if !s.Active {
 				continue
 			}
@@ -71,7 +71,7 @@ func (t *turn) streamRow(group, index int, s *cgi.Stream) *payload.Stream {
 		Media:  name.Media, Direction: name.Direction, Stream: int64(index),
 		Peer:        t.peer(s.Name),
 		BitrateKbps: s.BitrateKbps, LossPct: s.LossPct, LossPackets: s.LossPackets,
-		JitterMs: s.JitterMs, DelayMs: s.DelayMs, Codec: clip(s.Codec), FPS: s.FPS,
+		JitterMs: s.JitterMs, DelayMs: s.DelayMs, Codec: s.Codec, FPS: s.FPS,
 	}
 	row.Width, row.Height, row.WidthAssumed = size(s)
 	return row

@@ -15,22 +15,42 @@ const (
 	maxText    = 256 // bytes of a text
 )
 
-// streamsOf lists the streams of a group in the endpoint's order.
-func streamsOf(st *cgi.Status, group int) []cgi.Stream {
-	switch group {
-	case payload.AudioSend:
-		return []cgi.Stream{st.AudioSend}
-	case payload.AudioRecv:
-		return []cgi.Stream{st.AudioRecv}
-	case payload.VideoSend:
-		return st.VideoSend[:min(len(st.VideoSend), maxStreams)]
-	case payload.VideoRecv:
-		return st.VideoRecv[:min(len(st.VideoRecv), maxStreams)]
-	case payload.AuxSend:
-		return []cgi.Stream{st.AuxSend}
-	default:
-		return []cgi.Stream{st.AuxRecv}
+// most is the largest number that counts as a reading.
+const most = 1e12
+
+// readStreams copies the streams of a status by group, in the endpoint's order,
+// without readings that are no measurement.
+func readStreams(st *cgi.Status) (out [payload.Groups][]cgi.Stream) {
+	vs, vr := st.VideoSend[:min(len(st.VideoSend), maxStreams)], st.VideoRecv[:min(len(st.VideoRecv), maxStreams)]
+	all := make([]cgi.Stream, 0, 4+len(vs)+len(vr))
+	for g, list := range [payload.Groups][]cgi.Stream{
+		payload.AudioSend: {st.AudioSend}, payload.AudioRecv: {st.AudioRecv},
+		payload.VideoSend: vs, payload.VideoRecv: vr,
+		payload.AuxSend: {st.AuxSend}, payload.AuxRecv: {st.AuxRecv},
+	} {
+		from := len(all)
+		all = append(all, list...)
+		out[g] = all[from:]
 	}
+	for i := range all {
+		s := &all[i]
+		s.Codec = clip(s.Codec)
+		for _, x := range []*cgi.Reading{&s.BitrateKbps, &s.LossPct, &s.LossPackets, &s.JitterMs, &s.DelayMs, &s.FPS} {
+			*x = sane(*x)
+		}
+		if s.LossPct.Value > 100 {
+			s.LossPct = cgi.Reading{}
+		}
+	}
+	return out
+}
+
+// sane drops what cannot be a measurement: negative, infinite, not a number.
+func sane(x cgi.Reading) cgi.Reading {
+	if !(x.Value >= 0 && x.Value <= most) {
+		return cgi.Reading{}
+	}
+	return x
 }
 
 // combine takes the active streams of a group together: bit rate is the sum,
@@ -70,7 +90,7 @@ func combine(list []cgi.Stream) payload.Media {
 		m.BitrateKbps.Value = round(m.BitrateKbps.Value, decimals)
 	}
 	if first := &list[0]; first.Active {
-		m.Codec = clip(first.Codec)
+		m.Codec = first.Codec
 		m.FPS = first.FPS
 		m.Width, m.Height, m.WidthAssumed = size(first)
 	}

@@ -17,9 +17,10 @@ type turn struct {
 	d   *stateData
 	out Output
 
-	sample payload.Sample
-	events []payload.Event
-	calls  []payload.Call
+	streams [payload.Groups][]cgi.Stream
+	sample  payload.Sample
+	events  []payload.Event
+	calls   []payload.Call
 }
 
 // Poll turns the outcome of a poll into records. st is not changed. A poll of a
@@ -31,6 +32,10 @@ func (r *Reporter) Poll(st State, p Poll) (State, Output) {
 	}
 	next := st.clone()
 	t := &turn{r: r, dev: dev, p: &p, at: p.At.UnixMilli(), d: &next.d}
+	p.Status.JoinMinutes = sane(p.Status.JoinMinutes)
+	if p.Err == nil {
+		t.streams = readStreams(&p.Status)
+	}
 	t.clock(st.at)
 	if t.d.Minute != nil && t.d.Minute.StartMs != minuteOf(t.at) {
 		t.closeMinute()
@@ -65,7 +70,7 @@ func (t *turn) fillSample() {
 	s.PollOK, s.Model, s.SourceAPI = 1, clip(st.Model), clip(st.SourceAPI)
 	t.fillCall(st)
 	for g := range s.Media {
-		s.Media[g] = combine(streamsOf(st, g))
+		s.Media[g] = combine(t.streams[g])
 	}
 	for _, g := range []int{payload.AudioSend, payload.AudioRecv} {
 		s.Media[g].MOSEst = estimateMOS(&s.Media[g])

@@ -1,0 +1,210 @@
+package report
+
+import (
+	"fmt"
+	"testing"
+	"time"
+	"unsafe"
+
+	"roomcall/cgi"
+)
+
+// inCall is the documented call with a join timer; -1 = not said.
+func inCall(minutes float64) cgi.Status {
+	s := documented()
+	s.JoinMinutes = cgi.Reading{Value: minutes, Known: minutes >= 0}
+	return s
+}
+
+func contradicting() cgi.Status {
+	s := documented()
+	s.Call = cgi.CallUnknown
+	return s
+}
+
+// callOf writes a call record as "source start-end duration samples".
+func callOf(m map[string]any) string {
+	at := func(k string) float64 { return (m[k].(float64) - float64(day.UnixMilli())) / 1000 }
+	return fmt.Sprintf("%s %g-%g %gs %g", m["start_source"], at("start_ms"), at("end_ms"), m["duration_s"], m["samples"])
+}
+
+func TestCallsAreFollowed(t *testing.T) {
+	gone := func(s float64) Poll { return failed(s, cgi.KindUnreachable, "timeout") }
+	for _, c := range []struct {
+		name  string
+		polls []Poll
+		want  []string
+		open  bool
+	}{
+		{"start and end observed",
+			[]Poll{poll(0, idle()), poll(15, inCall(0)), poll(20, inCall(0)), poll(25, idle())},
+			[]string{"observed 15-25 10s 2"}, false},
+		{"running at start-up: the join timer gives the start",
+			[]Poll{poll(0, inCall(10)), poll(5, inCall(10)), poll(10, idle())},
+			[]string{"join_timer -600-10 610s 2"}, false},
+		{"running at start-up without a timer",
+			[]Poll{poll(0, inCall(-1)), poll(5, inCall(-1)), poll(10, idle())},
+			[]string{"observed 0-10 10s 2"}, false},
+		{"long gap before the call: the timer, not before the last idle poll",
+			[]Poll{poll(0, idle()), poll(600, inCall(20)), poll(605, idle())},
+			[]string{"join_timer 0-605 605s 1"}, false},
+		{"unreachable in mid-call, same call afterwards",
+			[]Poll{poll(0, idle()), poll(5, inCall(0)), gone(10), gone(130), poll(190, inCall(3)), poll(195, idle())},
+			[]string{"observed 5-195 190s 2"}, false},
+		{"reboot in mid-call: the end is the last sample",
+			[]Poll{poll(0, idle()), poll(5, inCall(0)), poll(10, inCall(0)), gone(15), gone(20), poll(90, idle())},
+			[]string{"observed 5-10 5s 2"}, false},
+		{"reboot and a new call: the timer fell",
+			[]Poll{poll(0, idle()), poll(5, inCall(0)), poll(300, inCall(4)), gone(305), poll(400, inCall(0)), poll(405, idle())},
+			[]string{"observed 5-300 295s 2", "join_timer 400-405 5s 1"}, false},
+		{"another call in a long silence: the timer rose too little",
+			[]Poll{poll(0, idle()), poll(5, inCall(0)), poll(70, inCall(1)), poll(7200, inCall(5)), poll(7205, idle())},
+			[]string{"observed 5-70 65s 2", "join_timer 6900-7205 305s 1"}, false},
+		{"a timer that stands still means nothing",
+			[]Poll{poll(0, idle()), poll(5, inCall(0)), poll(300, inCall(0)), poll(600, inCall(0)), poll(605, idle())},
+			[]string{"observed 5-605 600s 3"}, false},
+		{"a contradiction neither starts nor ends",
+			[]Poll{poll(0, idle()), poll(5, contradicting()), poll(10, inCall(0)), poll(15, contradicting()), poll(20, inCall(0)), poll(25, idle())},
+			[]string{"observed 10-25 15s 2"}, false},
+		{"busy, refused and upgrading neither start nor end",
+			[]Poll{poll(0, idle()), poll(5, inCall(0)), failed(10, cgi.KindBusy, "x"), failed(15, cgi.KindRefused, "x"),
+				failed(20, cgi.KindUpgrading, "x"), poll(25, inCall(0)), poll(30, idle())},
+			[]string{"observed 5-30 25s 2"}, false},
+		{"one poll", []Poll{poll(0, inCall(-1)), poll(5, idle())}, []string{"observed 0-5 5s 1"}, false},
+		{"never seen again", []Poll{poll(0, idle()), poll(5, inCall(0)), gone(60), gone(5 + 86401)},
+			[]string{"observed 5-5 0s 1"}, false},
+		{"still open", []Poll{poll(0, idle()), poll(5, inCall(0)), gone(10)}, nil, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			records, st := script(t, reporter(t, nil), c.polls...)
+			var got []string
+			for _, m := range of(t, records, "call") {
+				got = append(got, callOf(m))
+			}
+			if fmt.Sprint(got) != fmt.Sprint(c.want) {
+				t.Errorf("calls %q, want %q", got, c.want)
+			}
+			starts, ends := of(t, records, "event", "call.started"), of(t, records, "event", "call.ended")
+			if len(ends) != len(c.want) || len(starts)-len(ends) != map[bool]int{true: 1}[c.open] {
+				t.Errorf("%d started, %d ended", len(starts), len(ends))
+			}
+			if (st.d.Call != nil) != c.open {
+				t.Errorf("open call: %v", st.d.Call)
+			}
+		})
+	}
+}
+
+func TestClockStepInMidCallLeavesTheDurationRight(t *testing.T) {
+	base := time.Now() // carries a monotonic reading
+	for _, step := range []time.Duration{0, time.Hour, -time.Hour, 3 * time.Second, -26 * time.Hour} {
+		r := reporter(t, nil)
+		var st State
+		var records []Record
+		for i := range 10 {
+			at := base.Add(time.Duration(i) * 5 * time.Second)
+			if i >= 5 {
+				at = stepped(at, step)
+			}
+			p := Poll{Device: "room-1", At: at, Status: inCall(-1)}
+			if i == 0 || i == 9 {
+				p.Status = idle()
+			}
+			var out Output
+			st, out = r.Poll(st, p)
+			records = append(records, out.Records...)
+		}
+		calls := of(t, records, "call")
+		if len(calls) != 1 || calls[0]["duration_s"] != 40.0 || calls[0]["coverage_pct"] != 100.0 {
+			t.Errorf("step %v: %v", step, calls)
+		}
+	}
+}
+
+// stepped moves the wall clock of t and leaves its monotonic reading. Add moves
+// both, and nothing public moves one alone; the reading is the second word.
+func stepped(t time.Time, d time.Duration) time.Time {
+	moved := t.Add(d)
+	words := (*struct {
+		wall uint64
+		mono int64
+		loc  *time.Location
+	})(unsafe.Pointer(&moved))
+	words.mono -= int64(d)
+	return moved
+}
+
+func TestRestartInMidCallGivesOneSummary(t *testing.T) {
+	r := reporter(t, nil)
+	polls := []Poll{poll(0, idle()), poll(5, inCall(0)), poll(10, bad(20)), poll(15, bad(20)), poll(20, bad(20)),
+		poll(25, inCall(0)), poll(30, inCall(0)), poll(35, inCall(0)), poll(80, idle())}
+	whole, _ := script(t, r, polls...)
+	var st State
+	var pieces []Record
+	for _, p := range polls {
+		b, err := st.Marshal()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if st, err = UnmarshalState(b); err != nil {
+			t.Fatal(err)
+		}
+		var out Output
+		st, out = reporter(t, nil).Poll(st, p)
+		pieces = append(pieces, out.Records...)
+	}
+	if a, b := string(lines(whole)), string(lines(pieces)); a != b {
+		t.Errorf("a restart before each poll gives other bytes\n%s\n%s", a, b)
+	}
+}
+
+func TestSummaryHasGradesSharesAndCauses(t *testing.T) {
+	r := reporter(t, nil)
+	polls := []Poll{poll(0, idle())}
+	for i := range 100 {
+		s := inCall(-1)
+		if i >= 80 {
+			s.VideoRecv[0].LossPct, s.AudioSend.DelayMs = cgi.Known(7.5), cgi.Known(300)
+		}
+		if i >= 90 {
+			s.AudioSend.DelayMs = cgi.Known(1)
+		}
+		polls = append(polls, poll(5+float64(i)*5, s))
+	}
+	polls = append(polls, poll(505, idle()))
+	records, _ := script(t, r, polls...)
+	m := of(t, records, "call")[0]
+	for k, want := range map[string]any{
+		"duration_s": 500.0, "samples": 100.0, "coverage_pct": 100.0, "seconds_good": 395.0, "seconds_poor": 105.0,
+		"seconds_fair": 0.0, "seconds_unknown": 0.0, "grade": "poor", "cause": "video_recv_loss", "cause_ids": "23,43",
+		"video_recv_loss_pct_avg": 1.5, "video_recv_loss_pct_max": 7.5, "video_recv_loss_pct_p95": 7.5,
+		"audio_send_delay_ms_max": 300.0, "video_send_fps_min": 15.0, "audio_send_mos_est_min": 3.65,
+	} {
+		if m[k] != want {
+			t.Errorf("%s = %v, want %v", k, m[k], want)
+		}
+	}
+}
+
+func TestSeveralReceivedStreamsTellTheSide(t *testing.T) {
+	for want, loss := range map[string][]float64{"far_end": {0, 20, 0}, "own_access": {20, 30, 5}} {
+		s := inCall(-1)
+		s.VideoRecv = nil
+		for _, l := range loss {
+			s.VideoRecv = append(s.VideoRecv, cgi.Stream{Active: true, LossPct: cgi.Known(l)})
+		}
+		records, _ := script(t, reporter(t, nil), poll(0, s), poll(5, s), poll(10, idle()))
+		if got := of(t, records, "call")[0]["cause_scope"]; got != want {
+			t.Errorf("loss %v: %v, want %s", loss, got, want)
+		}
+	}
+}
+
+func TestGapIsNotGood(t *testing.T) {
+	records, _ := script(t, reporter(t, nil), poll(0, idle()), poll(5, inCall(0)),
+		failed(10, cgi.KindUnreachable, "timeout"), poll(605, inCall(10)), poll(610, idle()))
+	m := of(t, records, "call")[0]
+	if m["grade"] != "unknown" || m["seconds_unknown"] != 595.0 || m["seconds_good"] != 10.0 || m["coverage_pct"] != 1.65 {
+		t.Errorf("%v", m)
+	}
+}

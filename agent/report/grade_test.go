@@ -1,0 +1,197 @@
+package report
+
+import (
+	"errors"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"roomcall/agent/report/payload"
+	"roomcall/cgi"
+)
+
+func media(change func(*[payload.Groups]payload.Media)) *[payload.Groups]payload.Media {
+	var m [payload.Groups]payload.Media
+	for _, g := range []int{payload.AudioSend, payload.VideoRecv} {
+		m[g] = payload.Media{Active: true, LossPct: cgi.Known(0), DelayMs: cgi.Known(5), JitterMs: cgi.Known(5), FPS: cgi.Known(25)}
+	}
+	change(&m)
+	return &m
+}
+
+func TestGradesFollowTheProfiles(t *testing.T) {
+	loss := func(g int, v float64) func(*[payload.Groups]payload.Media) {
+		return func(m *[payload.Groups]payload.Media) { m[g].LossPct = cgi.Known(v) }
+	}
+	for _, c := range []struct {
+		profile, name string
+		change        func(*[payload.Groups]payload.Media)
+		want, reasons string
+	}{
+		{"huawei", "all well", loss(0, 0), "good", ""},
+		{"huawei", "audio loss below yellow", loss(payload.AudioSend, 4.99), "good", ""},
+		{"huawei", "audio loss at yellow", loss(payload.AudioSend, 5), "fair", "audio_send_loss"},
+		{"huawei", "audio loss at red", loss(payload.AudioSend, 10), "poor", "audio_send_loss"},
+		{"huawei", "video loss at red", loss(payload.VideoRecv, 3), "poor", "video_recv_loss"},
+		{"huawei", "poor reasons come first", func(m *[payload.Groups]payload.Media) {
+			m[payload.AudioSend].JitterMs, m[payload.VideoRecv].DelayMs = cgi.Known(30), cgi.Known(250)
+		}, "poor", "video_recv_delay,audio_send_jitter"},
+		{"huawei", "loss not said", func(m *[payload.Groups]payload.Media) { m[payload.AudioSend].LossPct = cgi.Reading{} }, "unknown", ""},
+		{"huawei", "loss not said, video poor", func(m *[payload.Groups]payload.Media) {
+			m[payload.AudioSend].LossPct, m[payload.VideoRecv].LossPct = cgi.Reading{}, cgi.Known(9)
+		}, "poor", "video_recv_loss"},
+		{"huawei", "no delay and jitter, as the single-stream call", func(m *[payload.Groups]payload.Media) {
+			for g := range m {
+				m[g].DelayMs, m[g].JitterMs = cgi.Reading{}, cgi.Reading{}
+			}
+		}, "good", ""},
+		{"huawei", "no stream", func(m *[payload.Groups]payload.Media) { *m = [payload.Groups]payload.Media{} }, "unknown", ""},
+		{"teams", "loss at the limit", loss(payload.AudioSend, 10), "good", ""},
+		{"teams", "loss above", loss(payload.AudioSend, 10.01), "poor", "audio_send_loss"},
+		{"teams", "slow pictures", func(m *[payload.Groups]payload.Media) { m[payload.VideoRecv].FPS = cgi.Known(6) }, "poor", "video_recv_fps"},
+		{"polycom", "video at 1", loss(payload.VideoRecv, 1), "fair", "video_recv_loss"},
+		{"polycom", "video at 5", loss(payload.VideoRecv, 5), "fair", "video_recv_loss"},
+		{"polycom", "video above 5", loss(payload.VideoRecv, 5.1), "poor", "video_recv_loss"},
+		{"polycom", "audio is not graded", loss(payload.AudioSend, 90), "good", ""},
+		{"vidyo", "at 1", loss(payload.AudioSend, 1), "good", ""},
+		{"vidyo", "jitter", func(m *[payload.Groups]payload.Media) { m[payload.AudioSend].JitterMs = cgi.Known(201) }, "poor", "audio_send_jitter"},
+	} {
+		p, ok := ProfileByName(c.profile)
+		if !ok {
+			t.Fatal(c.profile)
+		}
+		v := p.judge(media(c.change))
+		if v.grade.String() != c.want || v.reasons() != c.reasons {
+			t.Errorf("%s, %s: %s %q, want %s %q", c.profile, c.name, v.grade, v.reasons(), c.want, c.reasons)
+		}
+	}
+}
+
+func TestOwnProfilesStartFromABase(t *testing.T) {
+	p, err := NewProfile("ours", "huawei", map[string]float64{"audio_loss_pct_poor": 7, "video_fps_fair": 20, "video_fps_poor": 10, "enter": 2, "of": 3, "leave": 5})
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := p.Values()
+	if p.Name != "ours" || v["audio_loss_pct_poor"] != 7 || v["audio_loss_pct_fair"] != 5 || v["video_fps_poor"] != 10 || v["of"] != 3 {
+		t.Errorf("%+v", v)
+	}
+	base, _ := ProfileByName("huawei")
+	if base.Values()["audio_loss_pct_poor"] != 10 {
+		t.Error("the base changed")
+	}
+	for _, k := range LimitKeys() {
+		if _, err := NewProfile("x", "", map[string]float64{k: 3}); err != nil && k != "enter" && k != "of" {
+			t.Errorf("%s: %v", k, err)
+		}
+	}
+	for name, bad := range map[string]map[string]float64{
+		"unknown": {"audio_fps_fair": 1}, "negative": {"audio_delay_ms_fair": -1}, "percent": {"audio_loss_pct_fair": 101},
+		"nan": {"audio_delay_ms_fair": math.NaN()}, "order": {"audio_delay_ms_fair": 300}, "fps order": {"video_fps_fair": 5, "video_fps_poor": 9},
+		"window": {"enter": 4, "of": 3}, "fraction": {"leave": 1.5}, "long": {"of": 17},
+	} {
+		if _, err := NewProfile("x", "huawei", bad); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+	if _, err := NewProfile("x", "zoom", nil); err == nil {
+		t.Error("unknown base: no error")
+	}
+}
+
+func TestMOSMatchesThePublishedFormula(t *testing.T) {
+	want := map[float64][]float64{
+		50: {4.38, 4.30, 4.09, 3.87, 3.35, 2.57}, 150: {4.33, 4.23, 4.00, 3.77, 3.23, 2.44},
+		250: {3.99, 3.85, 3.55, 3.28, 2.69, 1.92}, 400: {3.05, 2.86, 2.52, 2.23, 1.70, 1.17},
+	}
+	for delay, row := range want {
+		for i, loss := range []float64{0, 1, 3, 5, 10, 20} {
+			if got := mos(delay, loss); math.Abs(got-row[i]) > 0.0051 {
+				t.Errorf("%v ms, %v %%: %.3f, want %v", delay, loss, got, row[i])
+			}
+		}
+	}
+	m := payload.Media{Active: true, LossPct: cgi.Known(0), DelayMs: cgi.Known(40), JitterMs: cgi.Known(5)}
+	if got := estimateMOS(&m); got != cgi.Known(round(mos(50, 0), 2)) {
+		t.Errorf("jitter enters as twice its delay: %v", got)
+	}
+	m.DelayMs = cgi.Reading{}
+	if got := estimateMOS(&m); got.Known {
+		t.Errorf("no delay, no estimate: %v", got)
+	}
+	if mos(1e9, 100) != 1 {
+		t.Error("the scale ends at 1")
+	}
+}
+
+func TestSketchKeepsItsStatedError(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 3))
+	for _, scale := range []float64{1, 30, 1000, 50000} {
+		var s sketch
+		var all []float64
+		for range 2000 {
+			x := scale * math.Abs(rng.NormFloat64())
+			s = s.add(x)
+			all = append(all, x)
+		}
+		slices.Sort(all)
+		want := all[int(math.Ceil(0.95*float64(len(all))))-1]
+		if got := s.quantile(0.95); math.Abs(got-want) > sketchError*want+1e-9 {
+			t.Errorf("scale %v: %v, want %v", scale, got, want)
+		}
+		if err := s.check(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestSketchAddLeavesTheOldOneAlone(t *testing.T) {
+	s := sketch{}.add(1).add(5)
+	before := slices.Clone(s)
+	s.add(1)
+	s.add(3)
+	if !slices.Equal(s, before) {
+		t.Errorf("%v, was %v", s, before)
+	}
+}
+
+func TestStateOfAnotherVersionIsRefused(t *testing.T) {
+	if _, err := UnmarshalState([]byte(`{"v":2}`)); !errors.Is(err, ErrStateVersion) {
+		t.Errorf("%v", err)
+	}
+	for _, b := range []string{"{", `[]`, `{"v":1,"call":{"media":[{"loss":{"p95":[1,2,1,2]}}]}}`, `{"v":1,"call":{"media":[{"loss":{"p95":[1]}}]}}`} {
+		if _, err := UnmarshalState([]byte(b)); err == nil {
+			t.Errorf("%s: no error", b)
+		}
+	}
+	if st, err := UnmarshalState(nil); err != nil || st.d.Seq != nil {
+		t.Errorf("no bytes are a new device: %v", err)
+	}
+}
+
+func BenchmarkPoll(b *testing.B) {
+	for _, c := range []struct {
+		name string
+		st   cgi.Status
+	}{{"in-call", documented()}, {"idle", idle()}} {
+		b.Run(c.name, func(b *testing.B) {
+			r := reporter(b, nil)
+			var st State
+			b.ReportAllocs()
+			for i := range b.N {
+				st, _ = r.Poll(st, poll(float64(5*i), c.st))
+			}
+		})
+	}
+}
+
+func BenchmarkStateMarshal(b *testing.B) {
+	_, st := script(b, reporter(b, nil), poll(0, documented()), poll(5, bad(20)))
+	b.ReportAllocs()
+	for range b.N {
+		if _, err := st.Marshal(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
