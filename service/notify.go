@@ -12,6 +12,8 @@ const (
 	statusBeat = 10 * time.Second
 	// maxStatus bounds a status line, in bytes.
 	maxStatus = 512
+
+	saidStopping = "STOPPING=1\nSTATUS=stopping"
 )
 
 // notifier tells systemd how the work goes (sd_notify(3)).
@@ -45,9 +47,13 @@ func (n *notifier) run(ctx context.Context, work Work) error {
 			n.beat()
 		case <-stopping:
 			stopping = nil
-			n.tell("STOPPING=1\nSTATUS=stopping")
+			n.tell(saidStopping)
 		case err := <-done:
-			n.farewell(err)
+			if err != nil {
+				n.tell("STOPPING=1\n" + status("failed: "+err.Error()))
+			} else if stopping != nil {
+				n.tell(saidStopping)
+			}
 			return err
 		}
 	}
@@ -97,14 +103,6 @@ func status(text string) string {
 		return ""
 	}
 	return "STATUS=" + text
-}
-
-func (n *notifier) farewell(err error) {
-	if err != nil {
-		n.tell("STOPPING=1\n" + status("failed: "+err.Error()))
-		return
-	}
-	n.tell("STOPPING=1")
 }
 
 // tell sends one message; a service manager that does not hear is no reason to
