@@ -26,7 +26,8 @@ type clock struct {
 	t  time.Time
 }
 
-func newClock() *clock { return &clock{t: time.Unix(1_700_000_000, 0)} }
+// newClock starts at the true time, within the validity of the certificates.
+func newClock() *clock { return &clock{t: time.Now()} }
 
 func (c *clock) Now() time.Time {
 	c.mu.Lock()

@@ -63,7 +63,7 @@ func (c *Client) ask(ctx context.Context) (Status, *Error) {
 	}
 	st, perr := parseMultiCall(raw)
 	media := c.located(multiCallAction, perr)
-	if media != nil && !media.noMedia() {
+	if media != nil && !media.saysNothing() {
 		return Status{}, media
 	}
 	if media != nil {
@@ -88,7 +88,7 @@ func (c *Client) judge(ctx context.Context, st Status, media *Error) (Status, *E
 		return st, nil
 	case err != nil && refusedBoth(media, err):
 		return Status{}, c.refusal(media)
-	case err != nil && err.noMedia():
+	case err != nil && err.saysNothing():
 		// The mailbox is not to be had. The vendor: only after joining is there
 		// information, so no media is no call.
 		st.Call = CallIdle
@@ -101,6 +101,10 @@ func (c *Client) judge(ctx context.Context, st Status, media *Error) (Status, *E
 	st.Call = mb.Call
 	return st, nil
 }
+
+// saysNothing: the CGI answered in due form and has no values. A reply without
+// any envelope is a failure, not a statement.
+func (e *Error) saysNothing() bool { return e.noMedia() && !errors.Is(e, errEmpty) }
 
 // refusedBoth: success 0 on both requests.
 func refusedBoth(media, mailbox *Error) bool {
@@ -132,7 +136,7 @@ func (c *Client) singleCall(ctx context.Context, multi Status) (Status, *Error) 
 	}
 	st, perr := parseSingleCall(raw)
 	if failed := c.located(singleCallAction, perr); failed != nil {
-		if failed.noMedia() {
+		if failed.saysNothing() {
 			return multi, nil
 		}
 		return Status{}, failed
@@ -180,7 +184,7 @@ func (c *Client) askUpgrading(ctx context.Context) (Status, *Error) {
 		return Status{}, c.pauseForUpgrade()
 	}
 	c.gate = gate{}
-	if err != nil && !err.noMedia() {
+	if err != nil && !err.saysNothing() {
 		return Status{}, err
 	}
 	return c.ask(ctx)

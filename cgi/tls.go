@@ -31,7 +31,7 @@ const maxFingerprints = 2
 // newTLSConfig gives the client side of TLS as the settings say.
 func newTLSConfig(cfg Config) (*tls.Config, error) {
 	out := &tls.Config{
-		RootCAs: cfg.RootCAs, ServerName: cfg.ServerName,
+		RootCAs: cfg.RootCAs, ServerName: cfg.ServerName, Time: cfg.Now,
 		InsecureSkipVerify: cfg.InsecureSkipVerify, MinVersion: tls.VersionTLS12,
 		NextProtos: []string{"http/1.1"},
 	}

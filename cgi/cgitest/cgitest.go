@@ -47,6 +47,7 @@ type Endpoint struct {
 	world    *world
 	start    time.Time
 	sessions sessions
+	boots    int // of the world when a request last came
 	fault    Fault
 	log      []Served
 	counts   map[string]int
@@ -110,7 +111,7 @@ func (e *Endpoint) SetScenario(name string) error {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.world = newWorld(script, e.opts.Seed)
+	e.world, e.boots = newWorld(script, e.opts.Seed), 0
 	e.start = e.opts.Now()
 	return nil
 }

@@ -108,7 +108,8 @@ func (e *Endpoint) answer(req request) (reply, Snapshot) {
 	defer e.mu.Unlock()
 	snap := e.play(req.now)
 	e.sessions.expire(req.now, e.opts.Expiry)
-	if snap.Call == Rebooting {
+	if e.boots != e.world.boots { // a reboot since the last request, seen or not
+		e.boots = e.world.boots
 		clear(e.sessions.byID)
 	}
 	out, isLogin := e.login(req, snap)

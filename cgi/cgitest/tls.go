@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"math/big"
 	"net"
+	"sync"
 	"time"
 )
 
@@ -55,8 +56,13 @@ func (f Family) TLS(o TLSOptions) (*tls.Config, Identity, error) {
 	return cfg, id, nil
 }
 
+// processKey is the key of every certificate of this process: a simulator
+// guards nothing, and thousands of endpoints start faster. RSA, for old
+// families know no other.
+var processKey = sync.OnceValues(func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, 2048) })
+
 func (f Family) certificate(o TLSOptions) (tls.Certificate, Identity, error) {
-	leafKey, err := rsa.GenerateKey(rand.Reader, 2048) // RSA: old families know no other
+	leafKey, err := processKey()
 	if err != nil {
 		return tls.Certificate{}, Identity{}, err
 	}

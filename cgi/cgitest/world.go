@@ -47,6 +47,7 @@ type world struct {
 	seed      uint64
 	second    int64 // the last second played, -1 = none
 	callStart int64
+	boots     int             // seconds of reboot so far
 	lost      map[int]float64 // packets lost since the call began, by channel
 	now       Snapshot
 }
@@ -75,6 +76,9 @@ func (w *world) play(sec int64) Snapshot {
 func (w *world) step() {
 	st, p := w.script.at(w.second)
 	snap := Snapshot{Second: w.second, Call: calls[st.mode]}
+	if st.mode == rebooting {
+		w.boots++
+	}
 	if st.mode != inCall {
 		w.lost = map[int]float64{}
 		w.callStart = w.second + 1

@@ -1,0 +1,131 @@
+package cgi
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"roomcall/cgi/cgitest"
+)
+
+// stages gives the names, with a mark on those that warn or fail.
+func stages(list []Stage) string {
+	var out []string
+	for _, s := range list {
+		switch {
+		case !s.OK:
+			s.Name += " FAIL"
+		case s.Warn:
+			s.Name += " warn"
+		}
+		out = append(out, s.Name)
+	}
+	return strings.Join(out, ", ")
+}
+
+func last(list []Stage) Stage { return list[len(list)-1] }
+
+func stage(t *testing.T, list []Stage, name string) Stage {
+	t.Helper()
+	for _, s := range list {
+		if s.Name == name {
+			return s
+		}
+	}
+	t.Fatalf("no stage %s in %s", name, stages(list))
+	return Stage{}
+}
+
+func TestProbeOfAWellEndpointShowsEveryStage(t *testing.T) {
+	r := secureRig(t, "ideahub", cgitest.TLSOptions{Hosts: loopback}, trust)
+	got := r.client.Probe(t.Context())
+	if stages(got) != "tcp, tls, login, poll" {
+		t.Fatalf("%s: %+v", stages(got), got)
+	}
+	tlsStage := stage(t, got, "tls").Detail
+	for _, want := range []string{"TLS 1.3", "HUAWEI IdeaHub", " days)", r.id.Fingerprint} {
+		if !strings.Contains(tlsStage, want) {
+			t.Errorf("%q is not in %q", want, tlsStage)
+		}
+	}
+	if d := stage(t, got, "login").Detail; !strings.Contains(d, "login api, model HUAWEI IdeaHub") || strings.Contains(d, testPassword) {
+		t.Errorf("login: %s", d)
+	}
+	if d := stage(t, got, "poll").Detail; !strings.Contains(d, "in a call for 0 min: audio sent ") || !strings.Contains(d, "content sent nothing, received nothing") {
+		t.Errorf("poll: %s", d)
+	}
+	if err := r.client.Close(t.Context()); err != nil || r.OpenSessions() != 0 {
+		t.Fatalf("%v, %d sessions left", err, r.OpenSessions())
+	}
+}
+
+func TestProbeResolvesNames(t *testing.T) {
+	r := newRig(t, rigOptions{})
+	c := newClient(t, Config{URL: strings.Replace(r.server.URL, "127.0.0.1", "localhost", 1), Username: testUser, Password: testPassword})
+	if got := c.Probe(t.Context()); stages(got) != "dns, tcp, login, poll" {
+		t.Fatalf("%s: %+v", stages(got), got)
+	}
+}
+
+func TestProbeEndsWithTheFirstStageThatFails(t *testing.T) {
+	c := newClient(t, Config{URL: "https://" + closedAddress(t)})
+	if got := c.Probe(t.Context()); stages(got) != "tcp FAIL" || last(got).Hint == "" {
+		t.Fatalf("%+v", got)
+	}
+	r := newRig(t, rigOptions{sim: cgitest.Options{Scenario: "wrong-password"}})
+	if got := r.client.Probe(t.Context()); stages(got) != "tcp, login FAIL" || !strings.Contains(last(got).Detail, "auth_failed") {
+		t.Fatalf("%+v", got)
+	}
+	r = newRig(t, rigOptions{})
+	r.SetFault(cgitest.Fault{Kind: cgitest.FaultGarbage, Action: multiCallAction})
+	if got := r.client.Probe(t.Context()); stages(got) != "tcp, login, poll FAIL" || !strings.Contains(last(got).Detail, "bad_json") {
+		t.Fatalf("%+v", got)
+	}
+}
+
+func TestProbeSaysWhichTLSSettingWorks(t *testing.T) {
+	r := secureRig(t, "te20", cgitest.TLSOptions{}, func(id cgitest.Identity, cfg *Config) { cfg.Fingerprints = []string{id.Fingerprint} })
+	got := r.client.Probe(t.Context())
+	if want := `it works with tls_min = "1.1" and legacy_ciphers = true`; stages(got) != "tcp, tls FAIL" || last(got).Hint != want {
+		t.Fatalf("%+v", got)
+	}
+}
+
+func TestProbeJudgesTheCertificate(t *testing.T) {
+	soon := cgitest.TLSOptions{Hosts: loopback, NotAfter: time.Now().Add(10 * 24 * time.Hour)}
+	for name, c := range map[string]struct {
+		server     cgitest.TLSOptions
+		client     func(cgitest.Identity, *Config)
+		want, hint string
+	}{
+		"trusted, ends soon": {soon, trust, "tcp, tls warn, login, poll", "ends soon"},
+		"not checked": {cgitest.TLSOptions{}, func(_ cgitest.Identity, c *Config) { c.InsecureSkipVerify = true },
+			"tcp, tls warn, login, poll", "fingerprint = "},
+		"pinned": {cgitest.TLSOptions{}, func(id cgitest.Identity, c *Config) { c.Fingerprints = []string{id.Fingerprint} },
+			"tcp, tls, login, poll", ""},
+		"another pin": {cgitest.TLSOptions{}, func(_ cgitest.Identity, c *Config) { c.Fingerprints = []string{strings.Repeat("00", 32)} },
+			"tcp, tls FAIL", "fingerprint = "},
+		"self-signed": {cgitest.TLSOptions{Hosts: loopback}, func(cgitest.Identity, *Config) {}, "tcp, tls FAIL", "ca_file"},
+		"wrong name":  {cgitest.TLSOptions{}, trust, "tcp, tls FAIL", "another name"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := secureRig(t, "ideahub", c.server, c.client)
+			got := r.client.Probe(t.Context())
+			if stages(got) != c.want || !strings.Contains(stage(t, got, "tls").Hint, c.hint) {
+				t.Fatalf("%s: %+v", stages(got), got)
+			}
+		})
+	}
+}
+
+func TestProbeShowsWhatWasNotUnderstood(t *testing.T) {
+	r := newRig(t, rigOptions{})
+	r.SetFault(cgitest.Fault{
+		Kind: cgitest.FaultRaw, Action: multiCallAction,
+		Body: []byte(`{"success":1,"data":{"stAudioParamSend":{"auxAudioRate":"64 parsecs","valueAudioJitter":"5ms"}}}`),
+	})
+	got := r.client.Probe(t.Context())
+	if s := last(got); !s.OK || !s.Warn || !strings.Contains(s.Hint, "64 parsecs") {
+		t.Fatalf("%+v", s)
+	}
+}

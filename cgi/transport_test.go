@@ -1,0 +1,242 @@
+package cgi
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"roomcall/cgi/cgitest"
+)
+
+func TestEachFailureOfTheTransportHasItsReason(t *testing.T) {
+	for _, c := range []struct {
+		fault  cgitest.Fault
+		kind   Kind
+		reason string
+		status int
+	}{
+		{cgitest.Fault{Kind: cgitest.FaultCutBody}, KindError, "cut_body", 200},
+		{cgitest.Fault{Kind: cgitest.FaultHugeBody}, KindError, "too_large", 200},
+		{cgitest.Fault{Kind: cgitest.FaultStatus, Status: 500}, KindError, "http_status", 500},
+		{cgitest.Fault{Kind: cgitest.FaultStatus, Status: 404}, KindError, "http_status", 404},
+		{cgitest.Fault{Kind: cgitest.FaultBadHeader}, KindError, "bad_header", 0},
+		{cgitest.Fault{Kind: cgitest.FaultGarbage}, KindError, "bad_json", 200},
+		{cgitest.Fault{Kind: cgitest.FaultReset}, KindUnreachable, "reset", 0},
+		{cgitest.Fault{Kind: cgitest.FaultRaw}, KindError, "no_data", 200},
+	} {
+		t.Run(string(c.fault.Kind), func(t *testing.T) {
+			r := newRig(t, rigOptions{})
+			r.poll(t)
+			r.SetFault(c.fault)
+			e := r.pollError(t, c.kind, c.reason)
+			if e.HTTPStatus != c.status || e.Action != multiCallAction || e.URL != r.server.URL {
+				t.Fatalf("status %d, action %s, url %s", e.HTTPStatus, e.Action, e.URL)
+			}
+			r.SetFault(cgitest.Fault{})
+			r.poll(t)
+			if r.logins() != 1 {
+				t.Fatalf("%d logins", r.logins())
+			}
+		})
+	}
+}
+
+func TestHangIsBoundedByTheTimeout(t *testing.T) {
+	r := newRig(t, rigOptions{client: Config{Timeout: 300 * time.Millisecond}})
+	r.poll(t)
+	for _, kind := range []cgitest.FaultKind{cgitest.FaultHang, cgitest.FaultSlow} {
+		r.SetFault(cgitest.Fault{Kind: kind})
+		e := r.pollError(t, KindUnreachable, "timeout")
+		if !strings.Contains(e.Hint, "did not answer in time") {
+			t.Fatalf("%s: hint %q", kind, e.Hint)
+		}
+	}
+}
+
+func TestHangEndsWithTheContextToo(t *testing.T) {
+	r := newRig(t, rigOptions{})
+	r.poll(t)
+	r.SetFault(cgitest.Fault{Kind: cgitest.FaultHang})
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		for r.Count(multiCallAction) < 2 {
+			runtime.Gosched()
+		}
+		cancel()
+	}()
+	_, err := r.client.Poll(ctx)
+	wantError(t, err, KindError, "canceled")
+	ctx, cancel = context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	_, err = r.client.Poll(ctx)
+	wantError(t, err, KindUnreachable, "timeout")
+}
+
+func TestBodyOf64MiBTakesBoundedMemory(t *testing.T) {
+	// Without an announced length, so that the limit itself is at work.
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		chunk := make([]byte, 64<<10)
+		for range cgitest.HugeBody / len(chunk) {
+			if _, err := w.Write(chunk); err != nil {
+				return
+			}
+		}
+	}))
+	defer srv.Close()
+	c := newClient(t, Config{URL: srv.URL})
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, err := c.Poll(t.Context())
+	runtime.ReadMemStats(&after)
+	wantError(t, err, KindError, "too_large")
+	if grown := after.TotalAlloc - before.TotalAlloc; grown > 16<<20 {
+		t.Fatalf("%d MiB were allocated", grown>>20)
+	}
+}
+
+func TestResetConnectionIsTriedOnceMoreForReadingAndNeverForTheLogin(t *testing.T) {
+	r := newRig(t, rigOptions{})
+	r.SetFault(cgitest.Fault{Kind: cgitest.FaultReset, Times: 1, Action: "WEB_RequestCertificateAPI"})
+	r.pollError(t, KindUnreachable, "reset")
+	if r.logins() != 1 {
+		t.Fatalf("the password was sent %d times", r.logins())
+	}
+	r.clock.Add(time.Minute)
+	r.poll(t)
+	r.SetFault(cgitest.Fault{Kind: cgitest.FaultReset, Times: 1})
+	r.poll(t)
+	if r.Count(multiCallAction) != 3 {
+		t.Fatalf("%d status requests, want 1 + 1 reset + 1", r.Count(multiCallAction))
+	}
+	r.SetFault(cgitest.Fault{Kind: cgitest.FaultReset})
+	r.pollError(t, KindUnreachable, "reset")
+	if r.Count(multiCallAction) != 5 {
+		t.Fatalf("%d status requests, want two more", r.Count(multiCallAction))
+	}
+}
+
+func TestRedirectIsNotFollowedWithCredentials(t *testing.T) {
+	var visits atomic.Int64
+	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { visits.Add(1) }))
+	defer other.Close()
+	r := newRig(t, rigOptions{})
+	r.SetFault(cgitest.Fault{Kind: cgitest.FaultRedirect, Location: other.URL + "/steal?x=1"})
+	e := r.pollError(t, KindError, "http_status")
+	if e.HTTPStatus != http.StatusFound || !strings.Contains(e.Hint, other.URL) || strings.Contains(e.Hint, "steal") {
+		t.Fatalf("status %d, hint %q", e.HTTPStatus, e.Hint)
+	}
+	if visits.Load() != 0 {
+		t.Fatal("the redirect was followed")
+	}
+}
+
+func TestProxyOfTheEnvironmentIsNotUsed(t *testing.T) {
+	t.Setenv("HTTP_PROXY", "http://127.0.0.1:1")
+	r := newRig(t, rigOptions{})
+	if tr := r.client.http.Transport.(*http.Transport); tr.Proxy != nil {
+		t.Fatal("the transport has a proxy")
+	}
+	r.poll(t)
+}
+
+func TestRetryAfterIsNotObeyed(t *testing.T) {
+	r := newRig(t, rigOptions{})
+	r.poll(t)
+	r.SetFault(cgitest.Fault{Kind: cgitest.FaultStatus, Status: 503, Header: http.Header{"Retry-After": {"3600"}}})
+	r.pollError(t, KindError, "http_status")
+	if d := shortBackoff(0, 0, 9, &http.Response{StatusCode: 503, Header: http.Header{"Retry-After": {"3600"}}}); d > time.Second {
+		t.Fatalf("waits %v", d)
+	}
+}
+
+func TestNothingListensIsRefusedAndNeedsNoPause(t *testing.T) {
+	c := newClient(t, Config{URL: "http://" + closedAddress(t), Username: testUser, Password: testPassword})
+	for range 2 {
+		_, err := c.Poll(t.Context())
+		e := wantError(t, err, KindUnreachable, "connection_refused")
+		if e.Hint == "" || c.gate.err != nil {
+			t.Fatalf("hint %q, gate %v", e.Hint, c.gate.err)
+		}
+	}
+}
+
+func TestUnknownNameIsDNS(t *testing.T) {
+	c := newClient(t, Config{URL: "http://no-such-endpoint.invalid"})
+	err := c.fail("X", 0, &net.DNSError{Err: "no such host", Name: "no-such-endpoint.invalid", IsNotFound: true})
+	wantError(t, err, KindUnreachable, "dns")
+}
+
+func TestNoErrorOrLogLineHoldsASecret(t *testing.T) {
+	var log strings.Builder
+	r := newRig(t, rigOptions{client: Config{Logger: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))}})
+	r.poll(t)
+	secrets := []string{testPassword, r.client.session.id, r.client.session.token}
+	check := func(what, text string) {
+		t.Helper()
+		for _, s := range secrets {
+			if s == "" || strings.Contains(text, s) {
+				t.Errorf("%s holds a secret: %s", what, text)
+			}
+		}
+	}
+	for _, kind := range cgitest.FaultKinds() {
+		if kind == cgitest.FaultHang || kind == cgitest.FaultSlow {
+			continue
+		}
+		// An endpoint that repeats what it was sent.
+		echo := []byte(`{"success":0,"code":1,"msg":"wrong: ` + strings.Join(secrets, " ") + `"}`)
+		r.SetFault(cgitest.Fault{Kind: kind, Body: echo, Location: "http://127.0.0.1/?" + secrets[1]})
+		if _, err := r.client.Poll(t.Context()); err == nil {
+			t.Errorf("%s: no error", kind)
+		} else {
+			check(string(kind), err.Error()+err.(*Error).Hint)
+		}
+		r.SetFault(cgitest.Fault{})
+		r.clock.Add(3 * time.Hour)
+		r.poll(t)
+		secrets = append(secrets, r.client.session.id, r.client.session.token)
+	}
+	check("log", log.String())
+}
+
+func TestBadHeaderWithTheSessionInItIsNotShown(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		conn, err := l.Accept()
+		if err != nil {
+			return
+		}
+		_, _ = conn.Read(make([]byte, 4096))
+		_, _ = conn.Write([]byte("HTTP/1.1 200 OK\r\nSet-Cookie SessionID=topsecret\r\n\r\n"))
+		_ = conn.Close()
+	}()
+	c := newClient(t, Config{URL: "http://" + l.Addr().String()})
+	_, err = c.Poll(t.Context())
+	e := wantError(t, err, KindError, "bad_header")
+	if strings.Contains(e.Error(), "topsecret") {
+		t.Fatal(e)
+	}
+	_ = l.Close()
+	<-done
+}
+
+func TestPlainHTTPToATLSPortSaysWhichSchemeToSet(t *testing.T) {
+	r := newRig(t, rigOptions{tls: &cgitest.TLSOptions{}})
+	c := newClient(t, Config{URL: strings.Replace(r.server.URL, "https", "http", 1)})
+	_, err := c.Poll(t.Context())
+	if e := err.(*Error); e.Kind != KindError || !strings.Contains(e.Hint, "https") {
+		t.Fatalf("%v, hint %q", e, e.Hint)
+	}
+}
