@@ -72,6 +72,9 @@ func (c *Client) attempt(ctx context.Context, b broker) (*Conn, error) {
 		l.abort()
 		return nil, err
 	}
+	if a, ok := raw.(*certAsked); ok {
+		a.refused.Store(false)
+	}
 	c.connected(m)
 	return m, nil
 }

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -35,7 +36,9 @@ func (c *Client) dial(ctx context.Context, b broker) (net.Conn, net.Conn, error)
 		if err != nil {
 			return nil, err
 		}
-		return c.handshake(ctx, conn, b)
+		asked := &certAsked{Conn: conn}
+		raw = asked
+		return c.handshake(ctx, asked, b)
 	}
 	open := tcp
 	if b.tls {
@@ -60,12 +63,13 @@ func (c *Client) dialTCP(ctx context.Context, addr string) (net.Conn, error) {
 	return d.DialContext(ctx, "tcp", addr)
 }
 
-func (c *Client) handshake(ctx context.Context, conn net.Conn, b broker) (net.Conn, error) {
+func (c *Client) handshake(ctx context.Context, conn *certAsked, b broker) (net.Conn, error) {
 	cfg, err := c.tlsConfig(b)
 	if err != nil {
 		conn.Close()
 		return nil, err
 	}
+	cfg.GetClientCertificate = conn.certificate(cfg.Certificates)
 	t := tls.Client(conn, cfg)
 	if err := t.HandshakeContext(ctx); err != nil {
 		conn.Close()
@@ -77,6 +81,45 @@ func (c *Client) handshake(ctx context.Context, conn net.Conn, b broker) (net.Co
 		c.mu.Unlock()
 	}
 	return t, nil
+}
+
+// errCertWanted stands before the end of a connection whose broker asked for a
+// client certificate. With TLS 1.3 a missing one is refused only after the
+// handshake, and the reset that follows may overtake the alert.
+var errCertWanted = errors.New("the broker asked for a client certificate and ended the connection")
+
+// certAsked marks read and write errors as errCertWanted when the broker asked
+// for a certificate and got none, until the connection is accepted.
+type certAsked struct {
+	net.Conn
+	refused atomic.Bool
+}
+
+func (a *certAsked) certificate(have []tls.Certificate) func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+	return func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+		if len(have) > 0 {
+			return &have[0], nil
+		}
+		a.refused.Store(true)
+		return &tls.Certificate{}, nil
+	}
+}
+
+func (a *certAsked) Read(p []byte) (int, error) {
+	n, err := a.Conn.Read(p)
+	return n, a.mark(err)
+}
+
+func (a *certAsked) Write(p []byte) (int, error) {
+	n, err := a.Conn.Write(p)
+	return n, a.mark(err)
+}
+
+func (a *certAsked) mark(err error) error {
+	if err != nil && a.refused.Load() {
+		return fmt.Errorf("%w: %w", errCertWanted, err)
+	}
+	return err
 }
 
 type dialFunc func(ctx context.Context, network, addr string) (net.Conn, error)

@@ -83,7 +83,17 @@ func connectError(broker string, err error) *Error {
 		return e
 	}
 	class, hint := classify(err)
-	return &Error{Class: class, Op: "connect", Broker: broker, Err: err, Hint: hint}
+	return &Error{Class: class, Op: "connect", Broker: broker, Err: cause(err), Hint: hint}
+}
+
+// cause drops the MQTT library's own "network Error" in front of an error.
+func cause(err error) error {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		if list := joined.Unwrap(); len(list) == 2 && errors.Is(list[0], packets.ErrorNetworkError) {
+			return list[1]
+		}
+	}
+	return err
 }
 
 func classify(err error) (Class, string) {
@@ -133,7 +143,7 @@ func classifyTLS(err error) (Class, string, bool) {
 		return ClassBadCertificate, hintTrust, true
 	case errors.As(err, &record):
 		return ClassProtocol, hintNoTLS, true
-	case errors.As(err, &op) && op.Op == "remote error":
+	case errors.As(err, &op) && op.Op == "remote error", errors.Is(err, errCertWanted):
 		return ClassBadCertificate, hintClientCert, true
 	}
 	return "", "", false

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"testing"
 	"time"
 
@@ -93,3 +94,8 @@ func texts(got []brokertest.Message, topic string) []string {
 }
 
 func numbered(n int) string { return fmt.Sprintf("m%06d", n) }
+
+// nopConn is a socket that was closed long ago.
+type nopConn struct{ net.Conn }
+
+func (nopConn) Close() error { return nil }

@@ -257,7 +257,11 @@ func (s *Server) writeFiles() {
 	if c.Persistence {
 		lines = append(lines, "persistence true", "persistence_location "+s.Dir+"/")
 	}
-	s.write("mosquitto.conf", strings.Join(append(lines, c.Extra...), "\n")+"\n")
+	lines = append(lines, c.Extra...)
+	if c.WebSocket { // mosquitto 2.0.11 does not start with websocket listeners only
+		lines = append(lines, fmt.Sprintf("listener %d 127.0.0.1", freePort(s.tb)))
+	}
+	s.write("mosquitto.conf", strings.Join(lines, "\n")+"\n")
 }
 
 func (s *Server) tlsLines() []string {

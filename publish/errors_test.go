@@ -1,0 +1,209 @@
+package publish
+
+import (
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"roomcall/publish/brokertest"
+)
+
+const secret = "hunter2-secret"
+
+func TestFailuresToConnectAreToldApart(t *testing.T) {
+	users := map[string]string{"agent": secret}
+	ca, other := brokertest.NewCA(t), brokertest.NewCA(t)
+	expired := ca.Expired(t, "127.0.0.1")
+	wrong := ca.Server(t, "broker.example")
+	plain := brokertest.Mosquitto(t, brokertest.Conf{Users: users})
+	secure := brokertest.Mosquitto(t, brokertest.Conf{CA: ca, Users: users})
+	old := brokertest.Mosquitto(t, brokertest.Conf{CA: ca, Cert: &expired})
+	named := brokertest.Mosquitto(t, brokertest.Conf{CA: ca, Cert: &wrong})
+	mutual := brokertest.Mosquitto(t, brokertest.Conf{CA: ca, ClientCerts: true})
+	silent := brokertest.NewFake(t, brokertest.Faults{NoConnack: true})
+	badID := brokertest.NewFake(t, brokertest.Faults{Refuse: 2})
+	busy := brokertest.NewFake(t, brokertest.Faults{Refuse: 3})
+	refused := brokertest.NewFake(t, brokertest.Faults{Refuse: 5})
+	closed := closedPort(t)
+
+	tests := []struct {
+		name, url, caFile string
+		class             Class
+		hint              string
+	}{
+		{"no such host", "tcp://broker.invalid", "", ClassUnreachable, "[mqtt] broker"},
+		{"nobody listens", "tcp://" + closed, "", ClassUnreachable, "[mqtt] broker"},
+		{"no CONNACK", silent.URL(), "", ClassUnreachable, "scheme and port"},
+		{"busy broker", busy.URL(), "", ClassUnreachable, "not available"},
+		{"wrong password", plain.URL(), "", ClassRefusedLogin, "password_file"},
+		{"not authorised", refused.URL(), "", ClassRefusedLogin, "password_file"},
+		{"wrong password over TLS", secure.URL(), ca.File, ClassRefusedLogin, "password_file"},
+		{"refused client id", badID.URL(), "", ClassProtocol, "client_id"},
+		{"unknown CA", secure.URL(), other.File, ClassBadCertificate, "ca_file"},
+		{"expired certificate", old.URL(), ca.File, ClassBadCertificate, "clock"},
+		{"certificate of another name", named.URL(), ca.File, ClassBadCertificate, "server_name"},
+		{"no client certificate", mutual.URL(), ca.File, ClassBadCertificate, "cert_file"},
+		{"TLS to a plain port", strings.Replace(plain.URL(), "tcp:", "tls:", 1), ca.File, ClassProtocol, ""},
+		{"plain to a TLS port", strings.Replace(secure.URL(), "tls:", "tcp:", 1), "", ClassProtocol, "scheme and port"},
+		{"websocket to an MQTT port", strings.Replace(plain.URL(), "tcp:", "ws:", 1), "", ClassProtocol, ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			cfg := testConfig(tt.url)
+			cfg.CAFile, cfg.Username, cfg.Password = tt.caFile, "agent", secret+"-wrong"
+			cfg.ConnectTimeout = 2 * time.Second
+			c := newClient(t, cfg)
+			_, err := c.Connect(testContext(t))
+			e := wantClass(t, err, tt.class)
+			if e.Hint == "" || !strings.Contains(e.Hint, tt.hint) {
+				t.Errorf("hint is %q, want one with %q", e.Hint, tt.hint)
+			}
+			if strings.Contains(err.Error()+e.Hint, secret) {
+				t.Errorf("the password is in the error: %v", err)
+			}
+			if st := c.Status(); st.LastError != e || st.State != Disconnected || st.Failures != 1 {
+				t.Errorf("status: %+v", st)
+			}
+			t.Log(err)
+		})
+	}
+}
+
+func closedPort(t *testing.T) string {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	return ln.Addr().String()
+}
+
+func TestServerNameCompletesACertificateOfAnotherName(t *testing.T) {
+	ca := brokertest.NewCA(t)
+	wrong := ca.Server(t, "broker.example")
+	s := brokertest.Mosquitto(t, brokertest.Conf{CA: ca, Cert: &wrong})
+	cfg := testConfig(s.URL())
+	cfg.CAFile, cfg.ServerName = ca.File, "broker.example"
+	c := newClient(t, cfg)
+	connect(t, c)
+	if c.Status().BrokerCertExpires.IsZero() {
+		t.Error("status does not know when the certificate ends")
+	}
+}
+
+func TestWaysToTheBroker(t *testing.T) {
+	ca := brokertest.NewCA(t)
+	pair := ca.Client(t, "agent-1")
+	confs := map[string]brokertest.Conf{
+		"tcp": {}, "tls": {CA: ca}, "tls with client certificate": {CA: ca, ClientCerts: true},
+		"ws": {WebSocket: true}, "wss": {WebSocket: true, CA: ca},
+	}
+	for name, conf := range confs {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv("all_proxy", "socks5://127.0.0.1:1") // a proxy of the environment is not asked
+			t.Setenv("HTTPS_PROXY", "http://127.0.0.1:1")
+			conf.Users = map[string]string{"agent": secret}
+			s := brokertest.Mosquitto(t, conf)
+			cfg := testConfig(strings.Replace(s.URL(), "://", "://agent:"+secret+"@", 1))
+			cfg.CAFile, cfg.CertFile, cfg.KeyFile = ca.File, pair.CertFile, pair.KeyFile
+			m := connect(t, newClient(t, cfg))
+			if p := m.WaitProof(testContext(t)); p.State != ProofProven {
+				t.Errorf("proof is %s (%s)", p.State, p.Detail)
+			}
+			var last *Receipt
+			for n := range 200 {
+				last = send(t, m, "room/sample", numbered(n)+strings.Repeat("x", 40*n))
+			}
+			if err := last.Err(); err != nil {
+				t.Errorf("publish: %v", err)
+			}
+			if st := m.client.Status(); strings.Contains(st.Broker, secret) || strings.Contains(m.Broker(), secret) {
+				t.Errorf("the password is in the status: %s", st.Broker)
+			}
+			if err := m.Close(testContext(t)); err != nil {
+				t.Errorf("Close: %v", err)
+			}
+		})
+	}
+}
+
+func TestBrokersAreTriedInTurn(t *testing.T) {
+	f := brokertest.NewFake(t, brokertest.Faults{})
+	cfg := testConfig("tcp://" + closedPort(t))
+	cfg.Brokers = append(cfg.Brokers, "tcp://"+closedPort(t), f.URL())
+	c := newClient(t, cfg)
+	for n := range 2 {
+		_, err := c.Connect(testContext(t))
+		e := wantClass(t, err, ClassUnreachable)
+		if e.Broker != cfg.Brokers[n] {
+			t.Errorf("attempt %d went to %s", n, e.Broker)
+		}
+	}
+	if m := connect(t, c); m.Broker() != f.URL() {
+		t.Errorf("the third attempt went to %s", m.Broker())
+	}
+}
+
+func TestClientIDUsedTwiceIsReportedByName(t *testing.T) {
+	s := brokertest.Mosquitto(t, brokertest.Conf{})
+	a, b := newClient(t, testConfig(s.URL())), newClient(t, testConfig(s.URL()))
+	ma := connect(t, a)
+	for range sameIDAfter {
+		ma.WaitProof(testContext(t)) // then nothing is in flight
+		mb := connect(t, b)          // throws a out
+		waitDone(t, "loss", ma.Lost())
+		mb.WaitProof(testContext(t))
+		ma = connect(t, a)
+	}
+	e := a.Status().LastError
+	if e.Class != ClassSameID || !strings.Contains(e.Hint, `"agent-1"`) {
+		t.Errorf("reported as %s, hint %q", e.Class, e.Hint)
+	}
+}
+
+func TestSettingsThatCannotWorkAreRefusedWithoutTheirSecrets(t *testing.T) {
+	noPEM := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(noPEM, []byte("nothing"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	good := testConfig("tls://u:" + secret + "@h")
+	tests := map[string]func(*Config){
+		"no broker":        func(c *Config) { c.Brokers = nil },
+		"scheme":           func(c *Config) { c.Brokers = []string{"ftp://u:" + secret + "@h"} },
+		"not a URL":        func(c *Config) { c.Brokers = []string{"tcp://u:" + secret + "@h:port"} },
+		"no host":          func(c *Config) { c.Brokers = []string{"tcp://"} },
+		"client id":        func(c *Config) { c.ClientID = "a/#" },
+		"no client id":     func(c *Config) { c.ClientID = "" },
+		"prefix":           func(c *Config) { c.Prefix = "a/+" },
+		"confirm":          func(c *Config) { c.Confirm = "maybe" },
+		"keepalive":        func(c *Config) { c.KeepAlive = 20 * time.Hour },
+		"window":           func(c *Config) { c.MaxInflight = 70000 },
+		"reconnect":        func(c *Config) { c.ReconnectMin, c.ReconnectMax = time.Hour, time.Minute },
+		"half a pair":      func(c *Config) { c.CertFile = noPEM },
+		"missing CA file":  func(c *Config) { c.CAFile = noPEM + ".not" },
+		"CA file is empty": func(c *Config) { c.CAFile = noPEM },
+		"pair is no pair":  func(c *Config) { c.CertFile, c.KeyFile = noPEM, noPEM },
+	}
+	for name, spoil := range tests {
+		cfg := good
+		spoil(&cfg)
+		_, err := New(cfg)
+		if err == nil {
+			t.Errorf("%s: taken", name)
+			continue
+		}
+		if c := classOf(err); !slices.Contains([]Class{ClassConfig, ClassBadCertificate}, c) {
+			t.Errorf("%s: class %s", name, c)
+		}
+		if strings.Contains(err.Error(), secret) {
+			t.Errorf("%s: the password is in the error", name)
+		}
+	}
+	if _, err := New(good); err != nil {
+		t.Errorf("good settings: %v", err)
+	}
+}

@@ -1,0 +1,230 @@
+package publish
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"roomcall/publish/brokertest"
+)
+
+const (
+	aclAll       = "topic readwrite #\n"
+	aclNoRead    = "topic write t/v1/agent-1/#\n"
+	aclNoWrite   = "topic read t/v1/agent-1/#\n"
+	aclNothing   = "topic readwrite other/#\n"
+	proofTimeout = 300 * time.Millisecond
+)
+
+func proofClient(t *testing.T, url string) (*Client, chan Proof) {
+	seen := make(chan Proof, 100)
+	cfg := testConfig(url)
+	cfg.ProofTimeout = proofTimeout
+	cfg.OnProof = func(p Proof) { seen <- p }
+	return newClient(t, cfg), seen
+}
+
+// proveUntil connects as often as the proof asks for it.
+func proveUntil(t *testing.T, c *Client) (*Conn, Proof) {
+	t.Helper()
+	for range 3 {
+		m := connect(t, c)
+		p := m.WaitProof(testContext(t))
+		if p.State != ProofPending {
+			return m, p
+		}
+		waitDone(t, "retreat to the write probe", m.Lost())
+		wantClass(t, m.Err(), ClassProbe)
+		if d := c.Backoff(); d != 0 {
+			t.Errorf("the wait before the write probe is %v, want none", d)
+		}
+	}
+	t.Fatal("the proof comes to no end")
+	return nil, Proof{}
+}
+
+func TestProofAgainstTheAccessListsOfMosquitto(t *testing.T) {
+	tests := []struct {
+		name, acl   string
+		conf        brokertest.Conf
+		state       ProofState
+		deliverable bool
+		detail      string
+	}{
+		{name: "no access list", state: ProofProven, deliverable: true, detail: "came back"},
+		{name: "all rights", acl: aclAll, state: ProofProven, deliverable: true, detail: "came back"},
+		{name: "no right to read", acl: aclNoRead, state: ProofUnproven, deliverable: true, detail: "does not hand it back"},
+		{name: "no right to write", acl: aclNoWrite, state: ProofFailed, detail: "denies writing"},
+		{name: "no right at all", acl: aclNothing, state: ProofFailed, detail: "denies writing"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := brokertest.Mosquitto(t, brokertest.Conf{ACL: tt.acl})
+			c, _ := proofClient(t, s.URL())
+			m, p := proveUntil(t, c)
+			if p.State != tt.state || !strings.Contains(p.Detail, tt.detail) {
+				t.Errorf("proof is %s (%s), want %s", p.State, p.Detail, tt.state)
+			}
+			if m.Deliverable() != tt.deliverable {
+				t.Errorf("deliverable is %v", m.Deliverable())
+			}
+			if p.State == ProofFailed && !strings.Contains(p.Hint, "t/v1/agent-1/#") {
+				t.Errorf("hint is %q", p.Hint)
+			}
+		})
+	}
+}
+
+func TestVerdictOfTheWriteProbeIsRememberedSoThatItIsNoLoop(t *testing.T) {
+	s := brokertest.Mosquitto(t, brokertest.Conf{ACL: aclNoRead})
+	c, _ := proofClient(t, s.URL())
+	m, _ := proveUntil(t, c)
+	_ = m.Close(testContext(t))
+	for range 3 {
+		m = connect(t, c)
+		if p := m.WaitProof(testContext(t)); p.State != ProofUnproven {
+			t.Fatalf("proof is %s", p.State)
+		}
+		_ = m.Close(testContext(t))
+	}
+	if n := s.CountLog("p5, c1, k60"); n != 1 {
+		t.Errorf("the broker was asked %d times by MQTT 5, want once\n%s", n, s.Log())
+	}
+}
+
+func TestWriteProbeLeavesNoLostInAvailability(t *testing.T) {
+	s := brokertest.Mosquitto(t, brokertest.Conf{ACL: aclNoRead + "user watcher\ntopic read #\n", Users: map[string]string{"watcher": "w", "agent": "a"}})
+	s.SetACL("user agent\ntopic write t/v1/agent-1/#\nuser watcher\ntopic read #\n")
+	sub := brokertest.Subscribe(t, brokertest.Subscription{URL: s.URL(), Filter: "t/v1/agent-1/availability", Username: "watcher", Password: "w"})
+	cfg := testConfig(s.URL())
+	cfg.ProofTimeout, cfg.Username, cfg.Password = proofTimeout, "agent", "a"
+	m, p := proveUntil(t, newClient(t, cfg))
+	if p.State != ProofUnproven {
+		t.Fatalf("proof is %s (%s)", p.State, p.Detail)
+	}
+	if err := m.Close(testContext(t)); err != nil {
+		t.Fatalf("Close: %v", err)
+	}
+	sub.WaitFor("t/v1/agent-1/availability", "offline")
+	for _, a := range texts(sub.Messages(), "t/v1/agent-1/availability") {
+		if a == "lost" {
+			t.Error("the write probe made the broker say lost")
+		}
+	}
+}
+
+func TestProofFailsWhenRightsAreTakenAndRecoversWhenGiven(t *testing.T) {
+	s := brokertest.Mosquitto(t, brokertest.Conf{ACL: aclAll})
+	c, seen := proofClient(t, s.URL())
+	m, _ := proveUntil(t, c)
+	_ = m.Close(testContext(t))
+	s.SetACL(aclNothing)
+	m, p := proveUntil(t, c)
+	if p.State != ProofFailed || m.Deliverable() {
+		t.Fatalf("after the rights were taken: %s (%s)", p.State, p.Detail)
+	}
+	_ = m.Close(testContext(t))
+	s.SetACL(aclAll)
+	m = connect(t, c) // remembered as failed until an echo comes
+	if m.WaitProof(testContext(t)); m.Deliverable() && c.Status().Proof.State != ProofProven {
+		t.Error("deliverable without a proof")
+	}
+	for {
+		select {
+		case p := <-seen:
+			if p.State == ProofProven && c.Status().Connects > 2 && m.Deliverable() {
+				return
+			}
+		case <-time.After(patience):
+			t.Fatalf("no recovery: %+v", c.Status().Proof)
+		}
+	}
+}
+
+func TestBrokerWithoutMQTT5IsAmbiguous(t *testing.T) {
+	for name, faults := range map[string]brokertest.Faults{
+		"silent echo":          {NoEcho: true},
+		"refused subscription": {DenySuback: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := brokertest.NewFake(t, faults)
+			c, _ := proofClient(t, f.URL())
+			m, p := proveUntil(t, c)
+			if p.State != ProofUnproven || !strings.Contains(p.Detail, "cannot be asked") || !m.Deliverable() {
+				t.Errorf("proof is %s (%s)", p.State, p.Detail)
+			}
+		})
+	}
+}
+
+func TestEchoOnceProvenAndThenSilentIsAFailure(t *testing.T) {
+	f := brokertest.NewFake(t, brokertest.Faults{})
+	c, _ := proofClient(t, f.URL())
+	m, p := proveUntil(t, c)
+	if p.State != ProofProven {
+		t.Fatalf("proof is %s", p.State)
+	}
+	_ = m.Close(testContext(t))
+	f.Set(brokertest.Faults{NoEcho: true})
+	m, p = proveUntil(t, c)
+	if p.State != ProofFailed || m.Deliverable() {
+		t.Errorf("proof is %s (%s)", p.State, p.Detail)
+	}
+}
+
+func TestProofIsRepeatedOnTheSameConnection(t *testing.T) {
+	f := brokertest.NewFake(t, brokertest.Faults{})
+	cfg := testConfig(f.URL())
+	cfg.ProofInterval = 10 * time.Millisecond
+	connect(t, newClient(t, cfg))
+	f.Wait(func(got []brokertest.Message) bool { return len(texts(got, "t/v1/agent-1/echo")) >= 3 })
+	if n := len(f.Connects()); n != 1 {
+		t.Errorf("%d connections", n)
+	}
+}
+
+func TestConfirmEchoWaitsForTheMessageItself(t *testing.T) {
+	s := brokertest.Mosquitto(t, brokertest.Conf{})
+	cfg := testConfig(s.URL())
+	cfg.Confirm = ConfirmEcho
+	m := connect(t, newClient(t, cfg))
+	if p := m.WaitProof(testContext(t)); p.State != ProofProven || !m.Deliverable() {
+		t.Fatalf("proof is %s", p.State)
+	}
+	var receipts []*Receipt
+	for n := range 100 {
+		receipts = append(receipts, send(t, m, "room/sample", numbered(n/2))) // pairs of equal payloads
+	}
+	for _, r := range receipts {
+		if r.Err() != nil {
+			t.Fatalf("receipt: %v", r.Err())
+		}
+	}
+}
+
+func TestConfirmEchoKeepsWhatIsOnlyAcknowledged(t *testing.T) {
+	f := brokertest.NewFake(t, brokertest.Faults{})
+	cfg := testConfig(f.URL())
+	cfg.Confirm, cfg.AckTimeout = ConfirmEcho, 200*time.Millisecond
+	m := connect(t, newClient(t, cfg))
+	m.WaitProof(testContext(t))
+	if err := send(t, m, "room/sample", "back").Err(); err != nil {
+		t.Fatalf("echoed message: %v", err)
+	}
+	f.Set(brokertest.Faults{NoEcho: true})
+	r := send(t, m, "room/sample", "gone")
+	wantClass(t, r.Err(), ClassLost)
+	if !f.Acked("gone") {
+		t.Error("the fake did not acknowledge: the test did not test")
+	}
+}
+
+func TestConfirmEchoWithoutRightToReadIsNotDeliverable(t *testing.T) {
+	s := brokertest.Mosquitto(t, brokertest.Conf{ACL: aclNoRead})
+	cfg := testConfig(s.URL())
+	cfg.Confirm, cfg.ProofTimeout = ConfirmEcho, proofTimeout
+	m, p := proveUntil(t, newClient(t, cfg))
+	if p.State != ProofUnproven || m.Deliverable() {
+		t.Errorf("proof is %s, deliverable %v", p.State, m.Deliverable())
+	}
+}
