@@ -91,7 +91,7 @@ func (q *Queue) dropOldestDelivered() bool {
 func (q *Queue) diskBytes() int64 {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	total := q.asideBytes
+	total := q.asideBytes()
 	for _, s := range q.segs {
 		total += s.file
 	}

@@ -39,6 +39,7 @@ func (q *Queue) infoLocked() Info {
 	in := summary(q.segs, q.head)
 	in.Dir, in.MaxBytes = q.o.Dir, q.o.MaxBytes
 	in.Damage = append(in.Damage, q.damage...)
+	in.Quarantined, in.QuarantinedBytes = len(q.aside), q.asideBytes()
 	done := q.done()
 	for pos := range q.skip {
 		if pos > done && in.Waiting > 0 {

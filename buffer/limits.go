@@ -40,27 +40,44 @@ func ageStep(maxAge time.Duration) int64 {
 // whole segments at a time for MaxBytes, single records for MaxAge. Age counts
 // from Append and in elapsed time, not by the wall clock.
 func (q *Queue) Due(now time.Time, add int64) *Eviction {
+	for repairs := 0; ; repairs++ {
+		ev, err := q.due(now, add)
+		var broken *brokenError
+		if errors.As(err, &broken) && repairs < maxRepairs {
+			err = q.repair(broken.path, err)
+			if err == nil {
+				continue
+			}
+		}
+		if err != nil {
+			q.warn("read records that have to be evicted", err)
+		}
+		return ev
+	}
+}
+
+func (q *Queue) due(now time.Time, add int64) (*Eviction, error) {
 	q.wmu.Lock()
 	defer q.wmu.Unlock()
 	if q.isClosed() {
-		return nil
+		return nil, nil
 	}
 	if err := q.removeDone(now); err != nil {
 		q.warn("remove delivered segments", err)
 	}
 	upto, reason := q.dueByBytes(add), ReasonMaxBytes
-	if byAge := q.dueByAge(now); byAge > upto {
+	byAge, err := q.dueByAge(now)
+	if byAge > upto {
 		upto, reason = byAge, ReasonMaxAge
 	}
-	if upto == 0 {
-		return nil
+	if upto == 0 || err != nil {
+		return nil, err
 	}
 	gaps, err := q.gaps(upto, reason)
 	if err != nil {
-		q.warn("read records that have to be evicted", err)
-		return nil
+		return nil, err
 	}
-	return &Eviction{Gaps: gaps, upto: upto}
+	return &Eviction{Gaps: gaps, upto: upto}, nil
 }
 
 // dueByBytes returns the position up to which records have to go, or 0. It keeps
@@ -88,10 +105,10 @@ func (q *Queue) dueByBytes(add int64) uint64 {
 }
 
 // dueByAge returns the position of the last record that is too old, or 0.
-func (q *Queue) dueByAge(now time.Time) uint64 {
+func (q *Queue) dueByAge(now time.Time) (uint64, error) {
 	clock := q.clock.at(now)
 	if q.o.MaxAge <= 0 || q.lastAge > 0 && clock-q.lastAge < ageStep(q.o.MaxAge) {
-		return 0
+		return 0, nil
 	}
 	limit, upto := clock-q.o.MaxAge.Milliseconds(), uint64(0)
 	q.mu.Lock()
@@ -105,12 +122,12 @@ func (q *Queue) dueByAge(now time.Time) uint64 {
 		return nil
 	})
 	if err != nil && !errors.Is(err, errStop) {
-		q.warn("read the oldest records", err)
+		return 0, err
 	}
 	if upto > 0 {
 		q.lastAge = clock
 	}
-	return upto
+	return upto, nil
 }
 
 // gaps counts the waiting records up to a position, by lane.

@@ -30,7 +30,7 @@ func Open(o Options) (*Queue, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open store %s: %w", o.Dir, asFull(err))
 	}
-	q := &Queue{o: o, lock: lock, changed: make(chan struct{}, 1), state: map[string][]byte{}, skip: map[uint64]bool{}}
+	q := &Queue{o: o, lock: lock, changed: make(chan struct{}, 1), state: map[string][]byte{}, skip: map[uint64]bool{}, aside: map[uint64]int64{}}
 	if err := q.load(); err != nil {
 		if q.w != nil {
 			q.w.db.Close()
@@ -103,67 +103,70 @@ func (q *Queue) load() error {
 		q.clock = newStoreClock(q.head, now)
 		return q.rotate()
 	}
-	if err := q.loadNewest(); err != nil {
+	mark, err := readClean(q.o.Dir)
+	if err != nil {
 		return err
 	}
-	for i, s := range q.segs[:len(q.segs)-1] {
-		if err := q.loadOlder(s, q.segs[i+1].first-1); err != nil {
+	clean, err := q.loadNewest(mark)
+	if err != nil {
+		return err
+	}
+	for i := range q.segs[:len(q.segs)-1] {
+		if err := q.loadOlder(i); err != nil {
 			return err
 		}
 	}
+	q.missingFirst()
 	q.saved, q.savedAt = q.head.cursor, now
 	q.clock = newStoreClock(q.head, now)
-	if err := q.openNewest(); err != nil {
+	if err := q.loadQuarantine(); err != nil {
+		return err
+	}
+	if err := q.openNewest(clean); err != nil {
 		return err
 	}
 	removeLeftovers(q.o.Dir)
 	return q.removeDone(now)
 }
 
-// loadNewest takes head and state from the newest segment.
-func (q *Queue) loadNewest() error {
-	s := q.segs[len(q.segs)-1]
+// loadOlder takes the counts of sealed segment i. Its last position follows from
+// the next segment's name, whatever is in its pages.
+func (q *Queue) loadOlder(i int) error {
+	s := q.segs[i]
+	s.last = q.segs[i+1].first - 1
 	r, err := openReader(s.path)
-	if err != nil {
+	if err == nil {
+		defer r.close()
+		s.count, s.bytes = r.head.count, r.head.bytes
+		if r.head.next <= s.last || r.pg.metas != 2 {
+			err = damagedf("segment ends at position %d, expected %d", r.head.next-1, s.last)
+		}
+	}
+	if !errors.Is(err, errDamaged) {
 		return err
 	}
-	defer r.close()
-	if q.state, err = r.state(); err != nil {
-		return err
-	}
-	q.head = r.head
-	s.last, s.count, s.bytes = r.head.next-1, r.head.count, r.head.bytes
-	return nil
+	return q.replaceBroken(i, err)
 }
 
-// loadOlder takes the counts of a sealed segment. Its last position follows from
-// the next segment's name, whatever is in its pages.
-func (q *Queue) loadOlder(s *segment, last uint64) error {
-	r, err := openReader(s.path)
-	if err != nil {
-		return err
+// missingFirst reports waiting positions that no file has.
+func (q *Queue) missingFirst() {
+	first, done := q.segs[0].first, q.done()
+	if first <= done+1 {
+		return
 	}
-	defer r.close()
-	s.last, s.count, s.bytes = last, r.head.count, r.head.bytes
-	return nil
+	q.report(Damage{At: q.o.Now(), Reason: "the oldest segments are missing", Lost: first - 1 - done})
+	q.head.evicted = first - 1
 }
 
 // openNewest goes on with the newest segment after a clean stop. After any other
 // stop it stays as it is and the next append starts a new one.
-func (q *Queue) openNewest() error {
-	mark, err := os.ReadFile(filepath.Join(q.o.Dir, cleanName))
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
+func (q *Queue) openNewest(clean bool) error {
+	if err := os.Remove(filepath.Join(q.o.Dir, cleanName)); err == nil {
+		err = syncDir(q.o.Dir)
+	} else if !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
-	if err == nil {
-		if err := os.Remove(filepath.Join(q.o.Dir, cleanName)); err != nil {
-			return err
-		}
-		if err := syncDir(q.o.Dir); err != nil {
-			return err
-		}
-	}
-	if string(mark) != q.cleanMark() {
+	if !clean {
 		return nil
 	}
 	w, err := openWriter(q.segs[len(q.segs)-1].path, q.o.SegmentBytes, q.head.next)
@@ -173,10 +176,33 @@ func (q *Queue) openNewest() error {
 	return err
 }
 
+// cleanMark says which commit was the last before a clean stop.
+type cleanMark struct {
+	segment string
+	batch   uint64
+}
+
+func (m cleanMark) String() string { return fmt.Sprintf("%s %d\n", m.segment, m.batch) }
+
+// readClean reads the mark of a clean stop; it is empty when there is none.
+func readClean(dir string) (m cleanMark, err error) {
+	b, err := os.ReadFile(filepath.Join(dir, cleanName))
+	if errors.Is(err, os.ErrNotExist) {
+		return m, nil
+	}
+	if err != nil {
+		return m, err
+	}
+	if _, err := fmt.Sscanf(string(b), "%s %d\n", &m.segment, &m.batch); err != nil {
+		return cleanMark{}, nil // torn: not a clean stop
+	}
+	return m, nil
+}
+
 // writeClean marks a clean stop.
-func writeClean(dir, mark string) error {
+func writeClean(dir string, mark cleanMark) error {
 	tmp := filepath.Join(dir, cleanName+".tmp")
-	if err := os.WriteFile(tmp, []byte(mark), 0o600); err != nil {
+	if err := os.WriteFile(tmp, []byte(mark.String()), 0o600); err != nil {
 		return err
 	}
 	return publishFile(tmp, filepath.Join(dir, cleanName))

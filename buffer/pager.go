@@ -23,7 +23,8 @@ type pager struct {
 	txid  uint64
 	metas int // how many of the two meta pages are valid
 
-	visited uint64 // pages of the walk under way; a tree has each page once
+	visited uint64          // pages of the walk under way; a tree has each page once
+	seen    map[uint64]bool // pages of all walks, when check wants to know
 }
 
 const (
@@ -184,7 +185,27 @@ func (p *pager) visit(t subtree, depth int) (els []element, leaf bool, err error
 	if p.visited++; p.visited > p.limit || depth > maxDepth {
 		return nil, false, damagedf("tree of pages goes in a circle")
 	}
+	if p.seen != nil && t.inline == nil {
+		if err := p.claim(t.page); err != nil {
+			return nil, false, err
+		}
+	}
 	return p.load(t)
+}
+
+// claim notes a page and its overflow as used, each once.
+func (p *pager) claim(id uint64) error {
+	b, err := p.page(id)
+	if err != nil {
+		return err
+	}
+	for end := id + uint64(len(b)/pageSize); id < end; id++ {
+		if p.seen[id] {
+			return damagedf("page %d is used twice", id)
+		}
+		p.seen[id] = true
+	}
+	return nil
 }
 
 func (p *pager) load(t subtree) (els []element, leaf bool, err error) {

@@ -24,12 +24,18 @@ const (
 // may return fewer at the end of a segment. Its cost does not depend on how many
 // records wait. The items are copies.
 func (q *Queue) Peek(after uint64, maxItems, maxBytes int) ([]Item, error) {
-	for {
+	for repairs := 0; ; {
 		seg, from, ok := q.locate(after)
 		if !ok {
 			return nil, nil
 		}
 		items, err := q.read(seg, from, maxItems, maxBytes)
+		if errors.Is(err, errDamaged) && repairs < maxRepairs {
+			repairs++
+			if err = q.repair(seg.path, err); err == nil {
+				continue
+			}
+		}
 		switch {
 		case errors.Is(err, errGone):
 			continue // removed or sealed meanwhile: look again
@@ -41,6 +47,9 @@ func (q *Queue) Peek(after uint64, maxItems, maxBytes int) ([]Item, error) {
 		after = seg.last
 	}
 }
+
+// maxRepairs bounds how many broken segments one call sees to.
+const maxRepairs = 3
 
 // errGone says that a segment is not where it was a moment ago.
 var errGone = errors.New("segment has moved")

@@ -77,17 +77,17 @@ type Queue struct {
 	rmu sync.Mutex // the open segment of Peek
 	r   *reader
 
-	mu         sync.Mutex // everything below, held for moments only
-	db         *bbolt.DB  // w's handle, for readers
-	segs       []*segment // oldest first; the last one may be w's
-	head       head       // as of the last commit, but cursor is the newest
-	saved      uint64     // cursor as of the last commit
-	savedAt    time.Time
-	state      map[string][]byte
-	skip       map[uint64]bool // quarantined positions
-	damage     []Damage
-	asideBytes int64 // files of the quarantine
-	closed     bool
+	mu      sync.Mutex // everything below, held for moments only
+	db      *bbolt.DB  // w's handle, for readers
+	segs    []*segment // oldest first; the last one may be w's
+	head    head       // as of the last commit, but cursor is the newest
+	saved   uint64     // cursor as of the last commit
+	savedAt time.Time
+	state   map[string][]byte
+	skip    map[uint64]bool  // quarantined positions that wait
+	aside   map[uint64]int64 // quarantine: sizes of its files by position
+	damage  []Damage
+	closed  bool
 
 	clock   storeClock
 	lastAge int64 // store clock of the last eviction by age; under wmu
@@ -147,7 +147,7 @@ func (q *Queue) Close() error {
 		err = errors.Join(err, w.seal(true))
 	}
 	if clean {
-		err = errors.Join(err, writeClean(q.o.Dir, q.cleanMark()))
+		err = errors.Join(err, writeClean(q.o.Dir, q.mark()))
 	}
 	return errors.Join(err, q.lock.Close())
 }
@@ -182,13 +182,9 @@ func (q *Queue) closeReader() {
 	}
 }
 
-// cleanMark names the newest segment and its last commit.
-func (q *Queue) cleanMark() string {
-	name := ""
-	if n := len(q.segs); n > 0 {
-		name = filepath.Base(q.segs[n-1].path)
-	}
-	return fmt.Sprintf("%s %d\n", name, q.head.batch)
+// mark names the newest segment and its last commit.
+func (q *Queue) mark() cleanMark {
+	return cleanMark{filepath.Base(q.segs[len(q.segs)-1].path), q.head.batch}
 }
 
 // done is the position up to which nothing waits any more. Call it under mu.

@@ -21,7 +21,7 @@ func (q *Queue) Scan(fn func(it Item, delivered bool) error) error {
 	if closed {
 		return ErrClosed
 	}
-	return q.each(1, h.next-1, withMark(h, fn))
+	return q.eachRepaired(1, h.next-1, withMark(h, fn))
 }
 
 // withMark tells delivered from waiting and leaves the evicted ones out.
@@ -34,6 +34,33 @@ func withMark(h head, fn func(Item, bool) error) func(Item) error {
 	}
 }
 
+// eachRepaired is each for callers that do not hold wmu: a broken segment is
+// repaired on the way, and what had been read of it is not read again.
+func (q *Queue) eachRepaired(from, to uint64, fn func(Item) error) error {
+	for repairs := 0; ; repairs++ {
+		err := q.each(from, to, func(it Item) error {
+			from = it.Pos + 1
+			return fn(it)
+		})
+		var broken *brokenError
+		if !errors.As(err, &broken) || repairs == maxRepairs {
+			return err
+		}
+		if err := q.repair(broken.path, err); err != nil {
+			return err
+		}
+	}
+}
+
+// brokenError is errDamaged with the segment it was met in.
+type brokenError struct {
+	path string
+	err  error
+}
+
+func (e *brokenError) Error() string { return e.err.Error() }
+func (e *brokenError) Unwrap() error { return e.err }
+
 // each iterates over the positions from..to of all segments with a reader of its
 // own.
 func (q *Queue) each(from, to uint64, fn func(Item) error) error {
@@ -45,6 +72,9 @@ func (q *Queue) each(from, to uint64, fn func(Item) error) error {
 		last, err := q.eachOf(seg, max(from, seg.first), to, fn)
 		if errors.Is(err, errGone) {
 			continue
+		}
+		if errors.Is(err, errDamaged) {
+			return &brokenError{seg.path, err}
 		}
 		if err != nil {
 			return err
@@ -149,14 +179,11 @@ func ScanDir(dir string, fn func(it Item, delivered bool) error) error {
 
 // withDir runs fn on an unlocked store's segments and newest head.
 func withDir(dir string, fn func([]*segment, head) error) error {
-	lock, err := os.Open(filepath.Join(dir, lockName))
-	if err == nil {
-		defer lock.Close()
-		err = lockFile(lock, false)
-	}
+	lock, err := lockShared(dir)
 	if err != nil {
-		return fmt.Errorf("open store %s: %w", dir, err)
+		return err
 	}
+	defer lock.Close()
 	segs, err := listSegments(dir)
 	if err != nil {
 		return fmt.Errorf("open store %s: %w", dir, err)
@@ -170,4 +197,18 @@ func withDir(dir string, fn func([]*segment, head) error) error {
 	}
 	r.close()
 	return fn(segs, r.head)
+}
+
+// lockShared keeps others from opening a store while it is read.
+func lockShared(dir string) (*os.File, error) {
+	lock, err := os.Open(filepath.Join(dir, lockName))
+	if err == nil {
+		if err = lockFile(lock, false); err != nil {
+			lock.Close()
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open store %s: %w", dir, err)
+	}
+	return lock, nil
 }

@@ -130,6 +130,9 @@ func (r *reader) addLeaves(t subtree, first uint64, depth int) error {
 // state returns the state blobs.
 func (r *reader) state() (map[string][]byte, error) {
 	out := map[string][]byte{}
+	seen := r.pg.seen
+	r.pg.seen = nil // read again, not claimed again
+	defer func() { r.pg.seen = seen }()
 	err := r.pg.each(r.meta, 0, func(e element) error {
 		if len(e.key) < 1 || e.key[0] != statePrefix {
 			return nil
@@ -183,6 +186,36 @@ func decodeElement(key, value []byte) (Item, error) {
 		return it, damagedf("record at key %x fails its check", key)
 	}
 	return it, nil
+}
+
+// check reads everything: both meta pages, every page of every tree once, state
+// and head, and every record. last is the highest position that belongs to the
+// segment.
+func (r *reader) check(last uint64) error {
+	if r.pg.metas != 2 {
+		return damagedf("a meta page is invalid")
+	}
+	r.pg.seen = map[uint64]bool{}
+	defer func() { r.pg.seen = nil }()
+	err := r.pg.each(subtree{page: r.pg.root}, 0, func(e element) error {
+		t, err := openBucket(e.value)
+		if err != nil || t.inline != nil {
+			return err
+		}
+		return r.pg.each(t, 0, func(element) error { return nil })
+	})
+	if err != nil {
+		return err
+	}
+	if _, err := r.state(); err != nil {
+		return err
+	}
+	n := uint64(0)
+	err = enough(r.from(1, bounded(last, func(Item) error { n++; return nil })))
+	if err == nil && (r.head.next <= last || r.head.next == last+1 && n != r.head.count) {
+		err = damagedf("%d records up to position %d, expected %d up to %d", n, r.head.next-1, r.head.count, last)
+	}
+	return err
 }
 
 func (r *reader) close() error { return r.f.Close() }

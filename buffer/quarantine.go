@@ -1,0 +1,220 @@
+package buffer
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"os"
+	"path/filepath"
+	"sort"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// The quarantine is one small file a record, poison-<position, 16 hex>.rec. The
+// rename that publishes the file is what takes the record out of the queue, so it
+// is never in both or in neither.
+const (
+	maxQuarantined = 1000
+	maxReason      = 1000 // bytes
+)
+
+// Quarantined is a record that was set aside.
+type Quarantined struct {
+	Item
+	Reason string
+	Since  time.Time
+}
+
+// Quarantine sets a waiting record aside, for instance one that the broker will
+// not take. The queue goes on without it; it survives restarts and limits. When
+// more than 1000 records or MaxBytes/8 are set aside, the oldest of them go.
+func (q *Queue) Quarantine(pos uint64, reason string) error {
+	q.wmu.Lock()
+	defer q.wmu.Unlock()
+	it, err := q.waitingItem(pos)
+	if err != nil {
+		return fmt.Errorf("quarantine position %d: %w", pos, err)
+	}
+	b := encodeQuarantined(Quarantined{Item: it, Reason: reason[:min(len(reason), maxReason)], Since: q.o.Now()})
+	path := q.poisonPath(pos)
+	if err := writeDurably(path, b); err != nil {
+		return fmt.Errorf("quarantine position %d: %w", pos, asFull(err))
+	}
+	q.mu.Lock()
+	q.skip[pos] = true
+	q.aside[pos] = int64(len(b))
+	q.mu.Unlock()
+	q.trimQuarantine()
+	return nil
+}
+
+func (q *Queue) poisonPath(pos uint64) string {
+	return filepath.Join(q.o.Dir, fmt.Sprintf("poison-%016x.rec", pos))
+}
+
+func writeDurably(path string, b []byte) error {
+	tmp := path + ".tmp"
+	if err := os.WriteFile(tmp, b, 0o600); err != nil {
+		os.Remove(tmp)
+		return err
+	}
+	return publishFile(tmp, path)
+}
+
+func (q *Queue) waitingItem(pos uint64) (found Item, err error) {
+	q.mu.Lock()
+	waits := pos > q.done() && pos < q.head.next && !q.skip[pos]
+	q.mu.Unlock()
+	if !waits {
+		return found, ErrNotFound
+	}
+	err = q.each(pos, pos, func(it Item) error {
+		found = it
+		return nil
+	})
+	if err == nil && found.Pos != pos {
+		err = ErrNotFound
+	}
+	return found, err
+}
+
+// Quarantined lists the records that were set aside, oldest first.
+func (q *Queue) Quarantined() ([]Quarantined, error) {
+	q.mu.Lock()
+	all := q.asidePositions()
+	q.mu.Unlock()
+	var out []Quarantined
+	for _, pos := range all {
+		one, err := readQuarantined(q.poisonPath(pos))
+		if errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return out, fmt.Errorf("read quarantine: %w", err)
+		}
+		out = append(out, one)
+	}
+	return out, nil
+}
+
+// asidePositions lists what is in the quarantine, oldest first. Under mu.
+func (q *Queue) asidePositions() []uint64 {
+	all := make([]uint64, 0, len(q.aside))
+	for pos := range q.aside {
+		all = append(all, pos)
+	}
+	sort.Slice(all, func(i, j int) bool { return all[i] < all[j] })
+	return all
+}
+
+// Requeue puts a record from the quarantine at the end of the queue, with its old
+// number and a new position. A kill in between may leave it in both.
+func (q *Queue) Requeue(pos uint64) error {
+	one, err := readQuarantined(q.poisonPath(pos))
+	if errors.Is(err, os.ErrNotExist) {
+		err = ErrNotFound
+	}
+	if err == nil {
+		err = q.Append(Batch{Records: []Record{one.Record}})
+	}
+	if err == nil {
+		q.wmu.Lock()
+		defer q.wmu.Unlock()
+		err = q.removeQuarantined(pos)
+	}
+	if err != nil {
+		return fmt.Errorf("requeue position %d: %w", pos, err)
+	}
+	return nil
+}
+
+func (q *Queue) removeQuarantined(pos uint64) error {
+	if err := os.Remove(q.poisonPath(pos)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	delete(q.aside, pos)
+	return nil
+}
+
+// trimQuarantine keeps the quarantine within its bounds. Under wmu.
+func (q *Queue) trimQuarantine() {
+	q.mu.Lock()
+	all, total := q.asidePositions(), q.asideBytes()
+	q.mu.Unlock()
+	for i, pos := range all {
+		if len(all)-i <= maxQuarantined && total <= q.o.MaxBytes/8 {
+			return
+		}
+		q.mu.Lock()
+		total -= q.aside[pos]
+		q.mu.Unlock()
+		q.warn("quarantine is full: its oldest record goes", q.removeQuarantined(pos))
+	}
+}
+
+// asideBytes is the size of the quarantine. Under mu.
+func (q *Queue) asideBytes() (n int64) {
+	for _, size := range q.aside {
+		n += size
+	}
+	return n
+}
+
+// loadQuarantine finds the files of the quarantine at Open.
+func (q *Queue) loadQuarantine() error {
+	entries, err := os.ReadDir(q.o.Dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		hex, is := strings.CutPrefix(e.Name(), "poison-")
+		hex, ends := strings.CutSuffix(hex, ".rec")
+		pos, err := strconv.ParseUint(hex, 16, 64)
+		if !is || !ends || err != nil {
+			continue
+		}
+		st, err := e.Info()
+		if err != nil {
+			return err
+		}
+		q.aside[pos] = st.Size()
+		if pos > q.head.cursor {
+			q.skip[pos] = true
+		}
+	}
+	return nil
+}
+
+// A quarantine file is magic "rcq" and version, time (Unix ms, 8 bytes), length of
+// the reason (2), reason, the record's envelope, CRC-32C over all of it.
+func encodeQuarantined(o Quarantined) []byte {
+	b := append([]byte{}, 'r', 'c', 'q', formatVersion)
+	b = binary.BigEndian.AppendUint64(b, uint64(o.Since.UnixMilli()))
+	b = binary.BigEndian.AppendUint16(b, uint16(len(o.Reason)))
+	b = append(b, o.Reason...)
+	b = append(b, encodeEnvelope(&o.Item, 0)...)
+	return binary.BigEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
+}
+
+func readQuarantined(path string) (o Quarantined, err error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return o, err
+	}
+	if len(b) < 14 || string(b[:4]) != "rcq\x01" || !crcOK(b) {
+		return o, damagedf("%s", path)
+	}
+	o.Since = time.UnixMilli(int64(binary.BigEndian.Uint64(b[4:]))).UTC()
+	n := 14 + int(binary.BigEndian.Uint16(b[12:]))
+	if n > len(b) {
+		return o, damagedf("%s", path)
+	}
+	o.Reason = string(b[14:n])
+	o.Item, _, _, err = decodeEnvelope(b[n : len(b)-4])
+	return o, err
+}
