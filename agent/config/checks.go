@@ -179,13 +179,16 @@ func (l *loader) checkEndpoint(s *section, e Endpoint) {
 	if e.Login == "none" && e.Username != "" {
 		s.warn("login", `login = "none": username and password are not used`)
 	}
-	if e.InsecureSkipVerify {
+	switch {
+	case e.InsecureSkipVerify && len(e.Fingerprints) > 0:
+		s.warn("insecure_skip_verify", "fingerprint is checked all the same; this key has no effect")
+	case e.InsecureSkipVerify:
 		s.warn("insecure_skip_verify", "the certificate is not checked: anyone on the way can read the password; fingerprint is the safe way")
 	}
 	if strings.HasPrefix(e.URL, "http://") {
 		l.warnPlainHTTP(s, e)
 	} else if len(e.Fingerprints) > 0 && (e.CAFile != "" || e.ServerName != "") {
-		s.warn("fingerprint", "fingerprint replaces the checks of ca_file and server_name; these are not used")
+		s.warn("fingerprint", "fingerprint replaces the checks of ca_file and server_name")
 	}
 }
 

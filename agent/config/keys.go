@@ -123,7 +123,11 @@ func (s *section) clientID() string {
 	}
 	v := s.text("client_id", id, checkID)
 	if v == "" && s.table.get("client_id") == nil {
-		s.fail(nil, "client_id", nil, &complaint{problem: "missing, and the host name gives none", allowed: idForm})
+		c := &complaint{problem: "missing, and the host name gives none", allowed: idForm}
+		if s.l.opts.Elsewhere {
+			c = &complaint{problem: "missing; it names the room's folder", hint: `write client_id = "{{column}}" below [agent]`}
+		}
+		s.fail(nil, "client_id", nil, c)
 	}
 	return v
 }

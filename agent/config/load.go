@@ -60,6 +60,16 @@ func Load(path string, opts Options) (*Config, []Warning, error) {
 	if root == nil {
 		return nil, nil, l.errs
 	}
+	return l.finish(path, root)
+}
+
+// loadText checks one text as if it stood in the file at path, without conf.d.
+func loadText(path string, text []byte, opts Options) (*Config, []Warning, error) {
+	l := newLoader(path, opts)
+	return l.finish(path, l.parse(source{path: path, data: text}))
+}
+
+func (l *loader) finish(path string, root *node) (*Config, []Warning, error) {
 	c := l.config(root)
 	c.Path, c.Files = path, l.files()
 	if len(l.errs) > 0 {
@@ -110,6 +120,7 @@ func (l *loader) readAll(path string) *node {
 		more, err := l.readOne(p)
 		if err != nil {
 			l.errs = append(l.errs, fileError(p, err))
+			l.broken = true
 			continue
 		}
 		l.merge(root, more)
@@ -135,11 +146,15 @@ func (l *loader) readOne(path string) (*node, error) {
 	if err != nil {
 		return nil, err
 	}
-	l.sources = append(l.sources, source{path, data, mode})
-	root, errs := parseTOML(path, data)
+	return l.parse(source{path, data, mode}), nil
+}
+
+func (l *loader) parse(src source) *node {
+	l.sources = append(l.sources, src)
+	root, errs := parseTOML(src.path, src.data)
 	l.errs = append(l.errs, errs...)
 	l.broken = l.broken || len(errs) > 0
-	return root, nil
+	return root
 }
 
 // readBounded reads a regular file of at most limit bytes.

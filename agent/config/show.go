@@ -114,10 +114,13 @@ func (c *Config) Hash() string {
 	return hex.EncodeToString(sum[:8])
 }
 
-func tomlText(s string) string {
+// tomlText writes a value so that it comes back as it is.
+func tomlText(s string) string { return tomlQuote(strings.ReplaceAll(s, "${", "$${")) }
+
+func tomlQuote(s string) string {
 	var b strings.Builder
 	b.WriteByte('"')
-	for _, r := range strings.ReplaceAll(s, "${", "$${") {
+	for _, r := range s {
 		switch {
 		case r == '"' || r == '\\':
 			b.WriteByte('\\')
