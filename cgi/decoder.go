@@ -128,6 +128,16 @@ func (d *decoder) unwrap(v *fastjson.Value, level int) (*fastjson.Value, int, er
 	return v, level, nil
 }
 
+// visit goes over the keys of an object, without blanks at their ends.
+func visit(o *fastjson.Object, f func(key []byte, v *fastjson.Value)) {
+	o.Visit(func(key []byte, v *fastjson.Value) {
+		if n := len(key); n > 0 && key[n-1] == ' ' {
+			key = key[:n-1]
+		}
+		f(key, v)
+	})
+}
+
 // scalar gives the text of a string or number, without blanks at the ends.
 // null is an empty text; an object, an array or a boolean is none.
 func (d *decoder) scalar(v *fastjson.Value) (text []byte, ok bool) {

@@ -33,7 +33,7 @@ func parseLogin(raw []byte) (loginReply, error) {
 	if object == nil {
 		return r, nil
 	}
-	object.Visit(func(key []byte, v *fastjson.Value) {
+	visit(object, func(key []byte, v *fastjson.Value) {
 		switch {
 		case equalFold(key, "acsessionid"):
 			r.SessionID = d.token(v, minSessionID)

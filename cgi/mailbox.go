@@ -81,7 +81,7 @@ func (r *mailboxReader) call() CallState {
 
 // object reads an object that holds the state, or holds an object state.
 func (r *mailboxReader) object(d *decoder, o *fastjson.Object, level int) {
-	o.Visit(func(key []byte, v *fastjson.Value) {
+	visit(o, func(key []byte, v *fastjson.Value) {
 		switch {
 		case equalFold(key, "callstate"):
 			r.set(d, mailCallState, key, v)

@@ -65,7 +65,7 @@ func parseMultiCall(raw []byte) (Status, error) {
 		return Status{}, noData()
 	}
 	m := multiReader{d: d, level: level}
-	object.Visit(func(key []byte, v *fastjson.Value) { m.key(key, v) })
+	visit(object, func(key []byte, v *fastjson.Value) { m.key(key, v) })
 	if m.seen == 0 {
 		return Status{}, badJSON("data has none of the known keys", "")
 	}
@@ -227,7 +227,7 @@ func (m *multiReader) object(at place, v *fastjson.Value, level int, fields keys
 	}
 	var b streamBuilder
 	next := 0
-	v.GetObject().Visit(func(key []byte, v *fastjson.Value) {
+	visit(v.GetObject(), func(key []byte, v *fastjson.Value) {
 		at.key = key
 		if f, ok := fields.find(key, &next); ok {
 			b.set(m.d, f, &at, v)
