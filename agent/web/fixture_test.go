@@ -103,6 +103,13 @@ func ask(src Source, path string, change ...func(*http.Request)) *httptest.Respo
 	return w
 }
 
+// askHandler sends one request to a handler that several requests share.
+func askHandler(h http.Handler, path string) *httptest.ResponseRecorder {
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
+	return w
+}
+
 // golden compares got with testdata/name; -update writes it.
 func golden(t *testing.T, name, got string) {
 	t.Helper()

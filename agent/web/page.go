@@ -111,8 +111,10 @@ func (d *doc) endpoint(e Endpoint, now time.Time) {
 		d.add(markup("<dt>Call quality</dt><dd class=\""), gradeClass(e.Grade), markup("\">"), e.Grade, markup("</dd>\n"))
 		d.row("Because of", words(e.GradeReasons))
 	}
-	d.row("Last poll", ago(e.LastPoll, now)+", took "+strconv.FormatFloat(e.PollMs, 'f', 0, 64)+" ms")
-	if !up(e) {
+	if !e.LastPoll.IsZero() {
+		d.row("Last poll", ago(e.LastPoll, now)+", took "+strconv.FormatFloat(e.PollMs, 'f', 0, 64)+" ms")
+	}
+	if !up(e) && !e.LastOK.IsZero() {
 		d.row("Last good poll", ago(e.LastOK, now))
 	}
 	d.row("Polls", fmt.Sprintf("%d, %d failed, %d skipped", e.Polls, e.Failures, e.Skipped))

@@ -14,11 +14,18 @@ func (d *doc) broker(b Broker, now time.Time) {
 	d.row("State", state)
 	d.row("Address", b.URL)
 	d.row("Delivery", sentence(proofWords(b.Proof), b.ProofDetail))
-	d.row("Delivered", fmt.Sprintf("%d records, last %s", b.Acked, ago(b.LastAck, now)))
+	d.row("Delivered", records(b.Acked)+lastAck(b, now))
 	d.row("In flight", fmt.Sprint(b.InFlight))
 	d.row("Connections", fmt.Sprintf("%d made, %d lost", b.Connects, b.Losses))
 	d.row("Error", b.Error)
 	d.add(markup("</dl>\n</section>\n"))
+}
+
+func lastAck(b Broker, now time.Time) string {
+	if b.LastAck.IsZero() {
+		return ""
+	}
+	return ", the last " + ago(b.LastAck, now)
 }
 
 func proofWords(proof string) string {
@@ -38,12 +45,12 @@ func proofWords(proof string) string {
 func (d *doc) buffer(b Buffer, now time.Time) {
 	d.add(markup("<section>\n<h2>Store</h2>\n<dl>\n"))
 	d.row("State", orUnknown(b.State))
-	waiting := fmt.Sprintf("%d records", b.Waiting)
+	waiting := records(b.Waiting)
 	if !b.Oldest.IsZero() {
 		waiting += ", the oldest from " + ago(b.Oldest, now)
 	}
 	d.row("Waiting", waiting)
-	d.row("Delivered and kept", fmt.Sprintf("%d records", b.DeliveredKept))
+	d.row("Delivered and kept", records(b.DeliveredKept))
 	d.row("On disk", Bytes(b.BytesOnDisk)+" of "+Bytes(b.MaxBytes)+fmt.Sprintf(" in %d files", b.Segments))
 	if b.DiskFree != nil {
 		d.row("Free on the disk", Bytes(*b.DiskFree))
@@ -59,7 +66,7 @@ func count(n uint64) string {
 	if n == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%d records", n)
+	return records(n)
 }
 
 func (d *doc) agent(s Status, now time.Time) {

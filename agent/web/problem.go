@@ -48,29 +48,29 @@ func bufferProblems(b Buffer) []Problem {
 		out = append(out, Problem{What: sentence("The store is "+orUnknown(b.State), b.Error), Hint: b.Hint, Bad: b.State != "opening"})
 	}
 	if b.MemoryHeld > 0 {
-		out = append(out, Problem{What: fmt.Sprintf("%d records are held in memory, for the disk does not take them", b.MemoryHeld),
+		out = append(out, Problem{What: "Held in memory, for the disk does not take them: " + records(b.MemoryHeld),
 			Hint: "free space where the store lies; a restart before that loses them", Bad: true})
 	}
 	if b.Evicted > 0 {
-		out = append(out, Problem{What: fmt.Sprintf("%d undelivered records were thrown away by a limit", b.Evicted),
+		out = append(out, Problem{What: "Thrown away undelivered, by a limit: " + records(b.Evicted),
 			Hint: "raise [buffer] max_bytes or max_age, or bring the broker back sooner"})
 	}
 	if b.Quarantined > 0 {
-		out = append(out, Problem{What: fmt.Sprintf("%d records are set aside, for the broker will not take them", b.Quarantined),
+		out = append(out, Problem{What: "Set aside, for the broker will not take them: " + records(b.Quarantined),
 			Hint: "`roomcall buffer info` shows them"})
 	}
 	if n := b.MaxBytes; n > 0 && b.Waiting > 0 && b.DeliveredKept == 0 && b.BytesOnDisk > n/10*9 {
-		out = append(out, Problem{What: "the store is almost full; soon the oldest undelivered records go", Hint: "bring the broker back"})
+		out = append(out, Problem{What: "The store is almost full; soon the oldest undelivered records go", Hint: "bring the broker back"})
 	}
 	return out
 }
 
 func brokerProblems(b Broker, buf Buffer, now time.Time) []Problem {
 	if b.State != "connected" {
-		what := "The broker is not connected (" + orUnknown(b.State) + since(b.Since, now) + ")"
+		what := "The broker is not connected (" + orUnknown(b.State) + since(" for ", b.Since, now) + ")"
 		p := Problem{What: sentence(what, b.Error), Hint: b.Hint, Bad: b.State != "connecting" || b.Error != ""}
 		if buf.Waiting > 0 {
-			p.What += fmt.Sprintf("; %d records wait in the store", buf.Waiting)
+			p.What += "; waiting in the store: " + records(buf.Waiting)
 		}
 		return []Problem{p}
 	}
@@ -98,7 +98,7 @@ func endpointProblems(e Endpoint, now time.Time) []Problem {
 	case "busy", "upgrading":
 		return []Problem{{What: sentence(name+" is "+e.State, e.Err), Hint: e.Hint}}
 	default:
-		return []Problem{{What: sentence(name+" does not answer as it should: "+e.State+since(e.LastOK, now), e.Err), Hint: e.Hint, Bad: true}}
+		return []Problem{{What: sentence(name+" does not answer as it should ("+e.State+since(", no good poll for ", e.LastOK, now)+")", e.Err), Hint: e.Hint, Bad: true}}
 	}
 	var out []Problem
 	if e.InCall && e.Grade == "poor" {
@@ -116,7 +116,7 @@ func clockProblems(c Clock, now time.Time) []Problem {
 		return []Problem{{What: "The clock of this machine is not synchronized", Hint: "switch time synchronization on; record times may be wrong"}}
 	}
 	if !c.LastStep.IsZero() && now.Sub(c.LastStep) < time.Hour {
-		return []Problem{{What: fmt.Sprintf("The clock of this machine jumped by %.0f s", c.LastStepS) + since(c.LastStep, now)}}
+		return []Problem{{What: fmt.Sprintf("The clock of this machine jumped by %.0f s %s", c.LastStepS, ago(c.LastStep, now))}}
 	}
 	return nil
 }
@@ -128,11 +128,12 @@ func sentence(what, why string) string {
 	return what + ": " + why
 }
 
-func since(t, now time.Time) string {
+// since is lead and the age of t, and nothing for a time that is not known.
+func since(lead string, t, now time.Time) string {
 	if t.IsZero() {
 		return ""
 	}
-	return ", " + Age(now.Sub(t)) + " ago"
+	return lead + Age(now.Sub(t))
 }
 
 // words makes a comma list of keys readable: "video_recv_loss" = "video recv loss".

@@ -6,7 +6,7 @@ import (
 )
 
 // Status is the answer of /api/v1/status and of `roomcall status --json`.
-// Times are RFC 3339 in UTC with milliseconds; a time that is not known is an
+// Times are RFC 3339 in UTC, to the millisecond; a time that is not known is an
 // absent key. Durations carry their unit in the key. No field holds a secret.
 type Status struct {
 	Version     string    `json:"version"`

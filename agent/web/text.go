@@ -90,6 +90,14 @@ func Bytes(n int64) string {
 	return strings.TrimSuffix(fmt.Sprintf("%.1f", v), ".0") + " " + [...]string{"B", "KiB", "MiB", "GiB", "TiB"}[unit]
 }
 
+// records counts in words: "1 record", "2 records".
+func records[N int | uint64](n N) string {
+	if n == 1 {
+		return "1 record"
+	}
+	return fmt.Sprintf("%d records", n)
+}
+
 func ago(t, now time.Time) string {
 	if t.IsZero() {
 		return "-"

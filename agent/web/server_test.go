@@ -1,0 +1,164 @@
+package web
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+)
+
+// serve runs a server on a free loopback port until the test ends.
+func serve(t *testing.T, src Source) (addr string, stop func() error) {
+	t.Helper()
+	s, err := Listen("127.0.0.1:0", src, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Serve(ctx) }()
+	stopped := false
+	stop = func() error {
+		if stopped {
+			return nil
+		}
+		stopped = true
+		cancel()
+		return <-ended
+	}
+	t.Cleanup(func() {
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s.Addr(), stop
+}
+
+func get(t *testing.T, addr, path string) (string, error) {
+	t.Helper()
+	body, err := Get(t.Context(), addr, path)
+	if err != nil {
+		return "", err
+	}
+	defer body.Close()
+	b, err := io.ReadAll(body)
+	return string(b), err
+}
+
+func TestClientReadsWhatTheServerSays(t *testing.T) {
+	addr, stop := serve(t, &fake{status: well()})
+	body, err := get(t, addr, "/api/v1/status")
+	var s Status
+	if err != nil || json.Unmarshal([]byte(body), &s) != nil || s.ClientID != "lobby" {
+		t.Errorf("got %q, %v", body, err)
+	}
+	var answer *AnswerError
+	if _, err := get(t, addr, "/api/v1/samples?device=room-9"); !errors.As(err, &answer) || answer.Code != 404 || answer.Hint == "" ||
+		err.Error() != "the agent answered 404: there is no device room-9" {
+		t.Errorf("got %v", err)
+	}
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+	if _, err := get(t, addr, "/api/v1/status"); !errors.Is(err, ErrNotRunning) || !strings.Contains(err.Error(), "roomcall start") {
+		t.Errorf("after the stop: %v", err)
+	}
+}
+
+func TestClientSaysWhenTheLocalHTTPIsOff(t *testing.T) {
+	if _, err := get(t, "", "/"); err == nil || !strings.Contains(err.Error(), "http_listen") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestClientKnowsAnotherProgram(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := &http.Server{Handler: http.NotFoundHandler()}
+	ended := make(chan error)
+	go func() { ended <- other.Serve(l) }()
+	defer func() { other.Close(); <-ended }()
+	if _, err := get(t, l.Addr().String(), "/"); !errors.Is(err, ErrNotRunning) || !strings.Contains(err.Error(), "another program") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestClientConnectsToLoopbackForAListenerOnEverything(t *testing.T) {
+	for listen, want := range map[string]string{"0.0.0.0:9478": "127.0.0.1:9478", ":9478": "127.0.0.1:9478", "[::]:9478": "[::1]:9478",
+		"10.1.2.3:9478": "10.1.2.3:9478", "localhost:9478": "localhost:9478", "nonsense": "nonsense"} {
+		if got := dialAddr(listen); got != want {
+			t.Errorf("dialAddr(%q) = %q, want %q", listen, got, want)
+		}
+	}
+}
+
+func TestHalfAnExportReachesTheClientAsAnError(t *testing.T) {
+	addr, _ := serve(t, &fake{status: well(), export: func(_ context.Context, w io.Writer, _ Filter) error {
+		fmt.Fprintln(w, strings.Repeat("{}\n", 10000))
+		return errors.New("damaged record")
+	}})
+	if body, err := get(t, addr, "/api/v1/buffer/export"); err == nil {
+		t.Errorf("%d bytes were taken for a whole export", len(body))
+	}
+}
+
+func TestStopCutsAnAnswerThatDoesNotEnd(t *testing.T) {
+	inside := make(chan struct{})
+	addr, stop := serve(t, &fake{status: well(), export: func(ctx context.Context, w io.Writer, _ Filter) error {
+		close(inside)
+		<-ctx.Done()
+		return ctx.Err()
+	}})
+	failed := make(chan error)
+	go func() { _, err := get(t, addr, "/api/v1/buffer/export"); failed <- err }()
+	<-inside
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+	if err := <-failed; err == nil {
+		t.Error("a cut answer was taken for a whole one")
+	}
+}
+
+func TestListenerHasTimeoutsAndBounds(t *testing.T) {
+	s, err := Listen("127.0.0.1:0", &fake{}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	h := s.http
+	if h.ReadHeaderTimeout <= 0 || h.ReadTimeout <= 0 || h.WriteTimeout <= 0 || h.IdleTimeout <= 0 || h.MaxHeaderBytes > 64<<10 {
+		t.Errorf("a bound is missing: %+v", h)
+	}
+}
+
+func TestHeaderThatIsTooLongIsRefused(t *testing.T) {
+	addr, _ := serve(t, &fake{status: well()})
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(10 * time.Second))
+	go fmt.Fprintf(conn, "GET / HTTP/1.1\r\nHost: %s\r\nX-Long: %s\r\n\r\n", addr, strings.Repeat("x", 64<<10))
+	line, err := bufio.NewReader(conn).ReadString('\n')
+	if err != nil || !strings.Contains(line, "431") {
+		t.Errorf("got %q, %v", line, err)
+	}
+}
+
+func TestPortInUseSaysWhatToDo(t *testing.T) {
+	addr, _ := serve(t, &fake{})
+	if _, err := Listen(addr, &fake{}, Options{}); err == nil || !strings.Contains(err.Error(), "http_listen") {
+		t.Errorf("got %v", err)
+	}
+}
