@@ -185,12 +185,12 @@ func (c *Client) changeSession(ctx context.Context, f loginActions, s *session) 
 // gives the reply and the cookie. It is never retried.
 func (c *Client) loginStep(ctx context.Context, s session, action string, fields map[string]any) (loginReply, string, *Error) {
 	c.session = s
+	defer func() { c.session = session{} }() // there is no session before the last step
 	var body []byte
 	if fields != nil {
 		body = encode(fields)
 	}
 	out, err := c.post(ctx, c.changing, action, body)
-	c.session = session{}
 	if err != nil {
 		return loginReply{}, "", err
 	}

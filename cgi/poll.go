@@ -78,7 +78,7 @@ func (c *Client) judge(ctx context.Context, st Status, media *Error) (Status, *E
 	mb, err := c.mailbox(ctx)
 	st.NotUnderstood = append(st.NotUnderstood, mb.NotUnderstood...)
 	switch {
-	case mb.Upgrading:
+	case mb.Upgrading && !st.hasMedia():
 		return Status{}, c.pauseForUpgrade()
 	case st.hasMedia():
 		if err != nil {

@@ -126,7 +126,7 @@ func (e *Endpoint) answer(req request) (reply, Snapshot) {
 // status answers the reading actions.
 func (e *Endpoint) status(req request, snap Snapshot) reply {
 	one := e.sessions.byID[req.id]
-	if e.opts.Username != "" && (one == nil || !one.loggedIn || e.family.token && req.body.Token != one.token) {
+	if e.wantsLogin() && (one == nil || !one.loggedIn || e.family.token && req.body.Token != one.token) {
 		return e.lost()
 	}
 	switch req.action {
@@ -145,6 +145,12 @@ func (e *Endpoint) status(req request, snap Snapshot) reply {
 	default:
 		return reply{body: e.family.failure(failGeneric)}
 	}
+}
+
+// wantsLogin: an account is set, or the scenario is about the login.
+func (e *Endpoint) wantsLogin() bool {
+	login := e.world.script.login
+	return e.opts.Username != "" || login != "" && login != "person"
 }
 
 // multiCall answers WEB_GetMultiCallStatusInfoAPI. What an endpoint says
