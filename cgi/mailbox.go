@@ -29,10 +29,10 @@ const (
 var mailboxLimits = [mailKeys]float64{maxCount, maxCount, 1, maxCount}
 
 // parseMailbox reads the reply of WEB_GetMailboxDataAPI. The state is in
-// data.state, or in data itself; the vendor wraps JSON in strings up to four
-// times (data.msgStruct and each message in it), and each such level is opened
-// when a state is in it. An error is always an *Error: a reply without a state
-// is "no_data", which is neither idle nor in a call.
+// data.state, or in data itself, and may be JSON in strings up to four levels
+// deep. data.msgStruct, a queue of messages for the web pages, is not looked at.
+// An error is always an *Error: a reply without a state is "no_data", which is
+// neither idle nor in a call.
 func parseMailbox(raw []byte) (mailbox, error) {
 	d := newDecoder()
 	defer d.release(len(raw))
@@ -44,7 +44,10 @@ func parseMailbox(raw []byte) (mailbox, error) {
 	if object != nil {
 		r.object(d, object, level)
 	}
-	if r.seen == 0 {
+	switch {
+	case r.seen == 0 && len(d.odd.list) > 0:
+		return mailbox{}, badJSON("data holds no state that can be read", "")
+	case r.seen == 0:
 		return mailbox{}, noData()
 	}
 	return mailbox{
@@ -83,6 +86,7 @@ func (r *mailboxReader) call() CallState {
 func (r *mailboxReader) object(d *decoder, o *fastjson.Object, level int) {
 	visit(o, func(key []byte, v *fastjson.Value) {
 		switch {
+		case string(key) == "callState": // the REST interface's, with other meanings
 		case equalFold(key, "callstate"):
 			r.set(d, mailCallState, key, v)
 		case equalFold(key, "conftype"):

@@ -169,14 +169,17 @@ func (b *streamBuilder) measurement(f field, text []byte) (to *Reading, v float6
 // readText keeps a text as it came, made valid UTF-8. The number 0 stands for
 // no text.
 func readText(to *string, text []byte, limit int, number bool) verdict {
-	switch {
-	case len(text) == 0 || number && len(text) == 1 && text[0] == '0':
+	if len(text) == 0 || number && len(text) == 1 && text[0] == '0' {
 		return absent
-	case len(text) > limit:
-		return odd
-	case string(text) != *to:
-		*to = clean(string(text))
 	}
+	if len(text) > limit {
+		return odd
+	}
+	s := clean(string(text))
+	if len(s) > limit {
+		return odd
+	}
+	*to = s
 	return known
 }
 
