@@ -1,0 +1,50 @@
+# roomcall: every task is one command. `make help` lists them.
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS  = -s -w -X main.version=$(VERSION)
+GOBUILD  = CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)'
+PLATFORMS = windows/amd64 linux/amd64 linux/arm64 linux/arm
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+FUZZTIME ?= 10m
+
+.PHONY: help build demo test unit needs lint cross bench fuzz crash soak clean
+
+help: ## list the tasks
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
+
+build: ## build bin/roomcall
+	$(GOBUILD) -o bin/roomcall ./agent
+
+demo: build ## see the main job within a minute; ARGS=--keep goes on
+	$(GOBUILD) -o bin/roomcall-demo ./packaging/demo
+	bin/roomcall-demo --agent bin/roomcall $(ARGS)
+
+test: needs build ## run every test (installs what is missing when root)
+	CGO_ENABLED=1 go test -race -timeout 15m ./...
+
+unit: ## run the tests without the race detector
+	go test ./...
+
+needs: ## install what the tests need, or say what to install
+	@packaging/scripts/needs.sh
+
+lint: ## formatting, vet for Linux and Windows, staticcheck
+	@test -z "$$(gofmt -l agent buffer cgi publish service packaging)" || { gofmt -l agent buffer cgi publish service packaging; echo "run gofmt -w on the files above"; exit 1; }
+	go vet ./...
+	GOOS=windows go vet ./...
+	go run $(STATICCHECK) ./...
+
+cross: ## build for every platform
+	@set -e; for p in $(PLATFORMS); do \
+		echo "build $$p"; \
+		GOOS=$${p%/*} GOARCH=$${p#*/} $(GOBUILD) -o /dev/null ./agent; \
+	done
+
+bench: build needs ## speed and size, the figures of docs/benchmarks.md
+	packaging/scripts/bench.sh
+
+fuzz: ## fuzz what parses, FUZZTIME each
+	FUZZTIME=$(FUZZTIME) packaging/scripts/fuzz.sh
+
+clean: ## remove what was built
+	rm -rf bin dist

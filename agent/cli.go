@@ -1,0 +1,134 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"roomcall/agent/config"
+)
+
+// Exit codes of every command.
+const (
+	exitOK    = 0 // done and well
+	exitFail  = 1 // what was asked did not work
+	exitUsage = 2 // wrong usage or wrong config
+)
+
+// usageError is a call that was wrong as typed.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+// configError is a wrong config that is on the screen already.
+type configError struct{ error }
+
+func (e configError) Unwrap() error { return e.error }
+
+// errReported marks a failure whose text is on the screen already.
+var errReported = errors.New("reported")
+
+// app is what the commands share.
+type app struct {
+	stdout, stderr io.Writer
+	getenv         func(string) string
+	configFlag     string
+}
+
+// Main runs one command line and gives its exit code. SIGINT and SIGTERM end
+// the command's context.
+func Main(ctx context.Context, args []string, stdout, stderr io.Writer, getenv func(string) string) int {
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	a := &app{stdout: stdout, stderr: stderr, getenv: getenv}
+	root := a.root()
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	return a.exit(root.ExecuteContext(ctx))
+}
+
+// exit prints an error once and chooses the exit code.
+func (a *app) exit(err error) int {
+	var usage usageError
+	var wrong config.Errors
+	var shown configError
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.Is(err, errReported):
+		return exitFail
+	case errors.As(err, &shown):
+		return exitUsage
+	case errors.As(err, &wrong):
+		fmt.Fprintln(a.stderr, err)
+		return exitUsage
+	case errors.As(err, &usage):
+		fmt.Fprintf(a.stderr, "roomcall: %v\nRun 'roomcall help' for the commands.\n", err)
+		return exitUsage
+	default:
+		fmt.Fprintf(a.stderr, "roomcall: %v\n", err)
+		return exitFail
+	}
+}
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "roomcall",
+		Short: "Call quality of a room's video system, kept safe and published over MQTT",
+		Long: `roomcall polls the video endpoint beside it, keeps every sample safe on disk
+and publishes it over MQTT.
+
+Exit codes: 0 done and well, 1 what was asked did not work, 2 wrong usage or
+wrong config. Results go to stdout, logs and errors to stderr.`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_ = cmd.Help()
+			return usageError{errors.New("no command given")}
+		},
+	}
+	root.SuggestionsMinimumDistance = 2
+	root.PersistentFlags().StringVar(&a.configFlag, "config", "",
+		"config file (default: $ROOMCALL_CONFIG, else "+config.DefaultPath()+")")
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.AddCommand(
+		a.runCommand(), a.checkCommand(), a.pollCommand(), a.statusCommand(),
+		a.bufferCommand(), a.configCommand(), a.simulateCommand(), a.versionCommand(),
+	)
+	return root
+}
+
+// args makes a positional check that counts as wrong usage.
+func args(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, list []string) error {
+		if err := check(cmd, list); err != nil {
+			return usageError{err}
+		}
+		return nil
+	}
+}
+
+func noArgs(cmd *cobra.Command, list []string) error {
+	if len(list) == 0 {
+		return nil
+	}
+	var names []string
+	for _, c := range cmd.Commands() {
+		names = append(names, c.Name())
+	}
+	text := fmt.Sprintf("unknown command %q", list[0])
+	if near := cmd.SuggestionsFor(list[0]); len(near) > 0 {
+		text += fmt.Sprintf("; did you mean %q?", near[0])
+	} else if len(names) > 0 {
+		text += "; commands: " + strings.Join(names, ", ")
+	}
+	return usageError{errors.New(text)}
+}

@@ -1,0 +1,112 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// goPackage is what `go list` tells of a package.
+type goPackage struct {
+	ImportPath   string
+	Imports      []string
+	TestImports  []string
+	XTestImports []string
+}
+
+func modulePackages(t *testing.T) []goPackage {
+	t.Helper()
+	out, err := exec.Command("go", "list", "-json=ImportPath,Imports,TestImports,XTestImports", "roomcall/...").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	var list []goPackage
+	for dec := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p goPackage
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			return list
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, p)
+	}
+}
+
+// allowedArrows holds every import between the module's packages that the
+// design has; test helpers are the packages that end in "test".
+var allowedArrows = map[string][]string{
+	"roomcall/agent": {
+		"roomcall/agent/config", "roomcall/agent/report", "roomcall/agent/web", "roomcall/agent/report/view",
+		"roomcall/buffer", "roomcall/cgi", "roomcall/publish", "roomcall/service",
+		"roomcall/cgi/cgitest", // the command simulate
+	},
+	"roomcall/agent/report":      {"roomcall/cgi"},
+	"roomcall/agent/report/view": {"roomcall/cgi", "roomcall/agent/report"},
+	"roomcall/packaging/demo":    {"roomcall/cgi/cgitest"},
+}
+
+func TestPackagesImportOnlyAlongTheArrowsOfTheDesign(t *testing.T) {
+	for _, p := range modulePackages(t) {
+		for _, imp := range p.Imports {
+			if !strings.HasPrefix(imp, "roomcall/") || strings.HasSuffix(p.ImportPath, "test") {
+				continue
+			}
+			if !slices.Contains(allowedArrows[p.ImportPath], imp) {
+				t.Errorf("%s imports %s: no such arrow in the design", p.ImportPath, imp)
+			}
+		}
+	}
+}
+
+func TestNothingImportsTheMainPackage(t *testing.T) {
+	for _, p := range modulePackages(t) {
+		for _, imp := range slices.Concat(p.Imports, p.TestImports, p.XTestImports) {
+			if imp == "roomcall/agent" {
+				t.Errorf("%s imports the main package", p.ImportPath)
+			}
+		}
+	}
+}
+
+// fences lists the libraries that belong to one part of the program.
+var fences = map[string][]string{
+	"go.etcd.io/bbolt":                    {"roomcall/buffer"},
+	"github.com/eclipse/paho":             {"roomcall/publish"},
+	"github.com/kardianos/service":        {"roomcall/service"},
+	"github.com/hashicorp/go-retryable":   {"roomcall/cgi"},
+	"github.com/pelletier/go-toml":        {"roomcall/agent/config"},
+	"github.com/mochi-mqtt/server":        {"roomcall/packaging/demo", "roomcall/publish/brokertest"},
+	"github.com/prometheus/client_golang": {"roomcall/agent/web"},
+}
+
+func TestLibrariesStayBehindTheirFences(t *testing.T) {
+	for _, p := range modulePackages(t) {
+		for _, imp := range p.Imports {
+			for lib, homes := range fences {
+				if !strings.HasPrefix(imp, lib) {
+					continue
+				}
+				if !slices.ContainsFunc(homes, func(h string) bool { return p.ImportPath == h || strings.HasPrefix(p.ImportPath, h+"/") }) {
+					t.Errorf("%s imports %s, which belongs to %v", p.ImportPath, imp, homes)
+				}
+			}
+		}
+	}
+}
+
+// TestShippedBinaryHasNoTestHelpers looks at all that the binary links.
+func TestShippedBinaryHasNoTestHelpers(t *testing.T) {
+	out, err := exec.Command("go", "list", "-deps", "roomcall/agent").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	for dep := range strings.SplitSeq(strings.TrimSpace(string(out)), "\n") {
+		if dep == "testing" || strings.HasPrefix(dep, "github.com/mochi-mqtt") || dep == "roomcall/publish/brokertest" {
+			t.Errorf("roomcall/agent links %s", dep)
+		}
+	}
+}

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"time"
+
+	"roomcall/agent/report"
+	"roomcall/buffer"
+)
+
+// draft is a batch in the making: records and the states that they lead to.
+// Nothing of it counts before the store has it.
+type draft struct {
+	recorder *recorder
+	batch    buffer.Batch
+	states   map[string]report.State
+	samples  []liveSample
+	bytes    int64
+	polls    int // how many of the held polls and events it takes
+	events   int
+	minute   int64
+}
+
+// draft reports what is held, from the last committed states.
+func (r *recorder) draft(now time.Time) (*draft, error) {
+	d := &draft{recorder: r, states: map[string]report.State{}}
+	d.batch.State = map[string][]byte{}
+	d.events = len(r.heldEvents)
+	for _, ev := range r.heldEvents {
+		d.event(ev)
+	}
+	d.polls = min(len(r.held), commitMax)
+	for _, p := range r.held[:d.polls] {
+		d.poll(p)
+	}
+	if ev := r.store.Due(now, d.bytes); ev != nil {
+		d.batch.Evict = ev
+		for _, g := range ev.Gaps {
+			d.event(gapEvent(now, g))
+		}
+	}
+	d.tick(now)
+	return d, d.marshal()
+}
+
+// tick closes minutes that are over, once a minute.
+func (d *draft) tick(now time.Time) {
+	minute := now.Unix() / 60
+	if d.minute = minute; minute == d.recorder.lastTick {
+		return
+	}
+	for device := range d.recorder.states {
+		if device == report.AgentDevice {
+			continue
+		}
+		st, records := d.recorder.reporter.Tick(d.state(device), device, now)
+		if len(records) > 0 {
+			d.states[device] = st
+			d.add(records)
+		}
+	}
+}
+
+func (d *draft) marshal() error {
+	for key, st := range d.states {
+		blob, err := st.Marshal()
+		if err != nil {
+			return err
+		}
+		d.batch.State[key] = blob
+	}
+	return nil
+}
+
+func (d *draft) empty() bool {
+	return len(d.batch.Records) == 0 && d.batch.Evict == nil
+}
+
+func (d *draft) state(key string) report.State {
+	if st, ok := d.states[key]; ok {
+		return st
+	}
+	return d.recorder.states[key]
+}
+
+func (d *draft) poll(p report.Poll) {
+	st, out := d.recorder.reporter.Poll(d.state(p.Device), p)
+	d.states[p.Device] = st
+	d.add(out.Records)
+	d.samples = append(d.samples, liveSample{
+		device: p.Device, payload: out.Sample, at: p.At, fresh: 2 * out.Interval,
+	})
+}
+
+func (d *draft) event(ev agentEvent) {
+	st, records := d.recorder.reporter.AgentEvent(d.state(report.AgentDevice), ev.at, ev.AgentEvent)
+	d.states[report.AgentDevice] = st
+	d.add(records)
+}
+
+func (d *draft) add(records []report.Record) {
+	for _, rec := range records {
+		d.bytes += int64(len(rec.Payload))
+		d.batch.Records = append(d.batch.Records, buffer.Record{
+			Lane:    rec.Device + "/" + rec.Kind,
+			Num:     rec.Seq,
+			Time:    time.UnixMilli(rec.TimeMs),
+			Fresh:   rec.Fresh,
+			Payload: rec.Payload,
+		})
+	}
+}

@@ -1,0 +1,125 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"roomcall/buffer"
+	"roomcall/publish"
+)
+
+const (
+	// peekBytes bounds the payload bytes read from the store at one time.
+	peekBytes = 1 << 20
+	// poisonAfter connections lost in a row with the same record first in
+	// line, that record is set aside.
+	poisonAfter = 3
+	// readRetry is the pause after the store could not be read.
+	readRetry = 5 * time.Second
+)
+
+// drainer brings the store's records to the broker, oldest first, and removes
+// a record only on the broker's positive acknowledgement. The newest sample of
+// each device goes beside the queue to its state topic.
+type drainer struct {
+	queue    *buffer.Queue
+	client   *publish.Client
+	live     *live
+	window   int
+	pace     pace
+	proof    chan struct{} // signals a change of the delivery proof
+	announce func(agentEvent)
+	log      *slog.Logger
+	repeats  *repeats
+
+	suspect poison
+}
+
+// ended is a context that is over.
+var ended = func() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return ctx
+}()
+
+// connected tells whether a broker takes records now.
+func (d *drainer) connected() bool { return d.client.Status().State == publish.Connected }
+
+// poison remembers which record stood first in line when connections were lost.
+type poison struct {
+	pos   uint64
+	count int
+}
+
+// run connects, drains and connects again until ctx ends. grace bounds what is
+// done after that: settle what is in flight, say "offline", disconnect.
+func (d *drainer) run(ctx context.Context, grace context.Context) {
+	for ctx.Err() == nil {
+		conn, err := d.client.Connect(ctx)
+		if err != nil {
+			if ctx.Err() == nil {
+				d.repeats.failed("connect to broker", err, "hint", hintOf(err))
+			}
+			d.wait(ctx)
+			continue
+		}
+		d.repeats.worked("connect to broker")
+		s := &session{drainer: d, conn: conn}
+		s.run(ctx, grace)
+		if ctx.Err() != nil {
+			if err := conn.Close(grace); err != nil {
+				d.log.Warn("leave the broker", "err", err)
+			}
+			return
+		}
+		d.lost(s)
+		_ = conn.Close(ended) // nothing more can be said on it; frees its goroutines
+		d.wait(ctx)
+	}
+}
+
+// wait pauses before the next connection.
+func (d *drainer) wait(ctx context.Context) {
+	t := time.NewTimer(d.client.Backoff())
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
+
+// lost looks at why a connection ended. A record that stood first in line when
+// poisonAfter connections in a row were lost is set aside.
+func (d *drainer) lost(s *session) {
+	var why *publish.Error
+	if !errors.As(s.conn.Err(), &why) || why.Class == publish.ClassProbe {
+		return
+	}
+	d.repeats.failed("connection to broker", why, "hint", hintOf(why))
+	if why.Class != publish.ClassLost || len(s.flight) == 0 {
+		return
+	}
+	head := s.flight[0]
+	if d.suspect.pos != head.pos {
+		d.suspect = poison{pos: head.pos}
+	}
+	d.suspect.count++
+	if d.suspect.count >= poisonAfter {
+		d.quarantine(head, "connection lost 3 times in a row while this record was first in line")
+	}
+}
+
+// quarantine sets a record aside so that the queue goes on, and says so.
+func (d *drainer) quarantine(r inflight, reason string) {
+	d.suspect = poison{}
+	if err := d.queue.Quarantine(r.pos, reason); err != nil {
+		d.repeats.failed("set record aside", err)
+		return
+	}
+	d.repeats.worked("set record aside")
+	d.log.Error("record set aside", "lane", r.lane, "seq", r.num, "reason", reason,
+		"hint", "the broker may limit the packet size; see 'roomcall buffer info'")
+	d.announce(quarantinedEvent(time.Now(), r, reason))
+}

@@ -1,0 +1,64 @@
+package main
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+
+	"roomcall/agent/config"
+	"roomcall/cgi"
+	"roomcall/publish"
+)
+
+// tlsVersions are the values of tls_min.
+var tlsVersions = map[string]uint16{
+	"1.0": tls.VersionTLS10, "1.1": tls.VersionTLS11, "1.2": tls.VersionTLS12, "1.3": tls.VersionTLS13,
+}
+
+// newEndpointClient makes the client of one configured endpoint.
+func newEndpointClient(e config.Endpoint, log *slog.Logger) (*cgi.Client, error) {
+	roots, err := rootsFrom(e.CAFile)
+	if err != nil {
+		return nil, fmt.Errorf("endpoint %s: %w", e.Device, err)
+	}
+	return cgi.New(cgi.Config{
+		URL: e.URL, Username: e.Username, Password: e.Password.Reveal(), Login: e.Login,
+		Timeout: e.Timeout, RootCAs: roots, ServerName: e.ServerName, Fingerprints: e.Fingerprints,
+		InsecureSkipVerify: e.InsecureSkipVerify, TLSMin: tlsVersions[e.TLSMin],
+		LegacyCiphers: e.LegacyCiphers, Logger: log.With("device", e.Device),
+	})
+}
+
+// rootsFrom reads the certificates of a PEM file; "" gives nil, the system's
+// roots.
+func rootsFrom(file string) (*x509.CertPool, error) {
+	if file == "" {
+		return nil, nil
+	}
+	pem, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("read ca_file: %w", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("read ca_file %s: no PEM certificate in it", file)
+	}
+	return pool, nil
+}
+
+// hintOf gives what an error advises the operator to do, "" = nothing.
+func hintOf(err error) string {
+	var endpoint *cgi.Error
+	var broker *publish.Error
+	switch {
+	case errors.As(err, &endpoint):
+		return endpoint.Hint
+	case errors.As(err, &broker):
+		return broker.Hint
+	default:
+		return ""
+	}
+}

@@ -1,0 +1,223 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"roomcall/agent/report"
+	"roomcall/buffer"
+)
+
+const (
+	// linger is how long a commit waits for the other polls of its round.
+	linger = 100 * time.Millisecond
+	// heldMax bounds the polls held in memory while the disk takes nothing.
+	heldMax = 2000
+	// commitMax bounds the polls of one commit.
+	commitMax = 500
+	// retryEvery is the pause before a failed commit is tried again.
+	retryEvery = 2 * time.Second
+	// tidyEvery is the pace of what time alone brings: ages, minutes, clock.
+	tidyEvery = 5 * time.Second
+)
+
+// store is what the recorder needs of the buffer.
+type store interface {
+	Append(buffer.Batch) error
+	Due(now time.Time, add int64) *buffer.Eviction
+	Damage() []buffer.Damage
+}
+
+// recorder is the only writer of the store: it turns polls and the agent's own
+// events into records and commits them together with the state that made them.
+// A poll is accepted when its commit has returned. While the disk takes nothing
+// the newest polls wait in memory, bounded; the reports are made again from the
+// last committed state, so no number is used twice.
+type recorder struct {
+	reporter *report.Reporter
+	store    store
+	states   map[string]report.State
+	round    *round
+	polls    chan report.Poll
+	events   chan agentEvent
+	live     *live
+	stats    *recordStats
+	log      *slog.Logger
+	repeats  *repeats
+
+	held       []report.Poll
+	heldEvents []agentEvent
+	lastClock  time.Time // with its monotonic reading
+	damages    int       // how many damages are announced
+	lastTick   int64     // the minute in which time alone was last reported
+}
+
+// submit hands a poll to the recorder; it never blocks the poll loop. When the
+// channel is full the poll is not accepted, and that is counted.
+func (r *recorder) submit(p report.Poll) {
+	p.Status.Raw = nil
+	defer r.round.end()
+	select {
+	case r.polls <- p:
+	default:
+		r.stats.refused(1)
+	}
+}
+
+// announce hands an event of the agent itself to the recorder.
+func (r *recorder) announce(ev agentEvent) {
+	select {
+	case r.events <- ev:
+	default:
+		r.stats.refused(1)
+	}
+}
+
+// run commits until ctx ends, then commits what is left.
+func (r *recorder) run(ctx context.Context) {
+	r.lastClock = time.Now()
+	tidy := time.NewTicker(tidyEvery)
+	defer tidy.Stop()
+	retry := time.NewTimer(retryEvery)
+	defer retry.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			r.drainChannels()
+			r.commit(time.Now())
+			return
+		case p := <-r.polls:
+			r.hold(p)
+			r.gather(ctx)
+		case ev := <-r.events:
+			r.heldEvents = append(r.heldEvents, ev)
+		case <-tidy.C:
+		case <-retry.C:
+		}
+		r.checkClock()
+		r.checkDamage()
+		if r.commit(time.Now()) {
+			continue
+		}
+		retry.Reset(retryEvery)
+	}
+}
+
+// gather waits until the polls of this round are in, at most linger.
+func (r *recorder) gather(ctx context.Context) {
+	limit := time.NewTimer(linger)
+	defer limit.Stop()
+	for {
+		r.drainChannels()
+		if r.round.idle() && len(r.polls) == 0 {
+			return
+		}
+		select {
+		case p := <-r.polls:
+			r.hold(p)
+		case <-limit.C:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (r *recorder) drainChannels() {
+	for {
+		select {
+		case p := <-r.polls:
+			r.hold(p)
+		case ev := <-r.events:
+			r.heldEvents = append(r.heldEvents, ev)
+		default:
+			return
+		}
+	}
+}
+
+// hold keeps a poll until it is committed; beyond heldMax the oldest goes.
+func (r *recorder) hold(p report.Poll) {
+	r.held = append(r.held, p)
+	if over := len(r.held) - heldMax; over > 0 {
+		r.held = append(r.held[:0], r.held[over:]...)
+		r.stats.refused(over)
+	}
+	r.stats.holding(len(r.held))
+}
+
+// commit writes all that is held, commitMax polls a transaction.
+func (r *recorder) commit(now time.Time) bool {
+	for {
+		draft, err := r.draft(now)
+		if err == nil && draft.empty() {
+			break
+		}
+		if err == nil {
+			err = r.store.Append(draft.batch)
+		}
+		if err != nil {
+			r.failed(err)
+			return false
+		}
+		r.accept(draft)
+	}
+	r.recovered()
+	return true
+}
+
+// accept makes the draft's states the current ones and shows its samples.
+func (r *recorder) accept(d *draft) {
+	for key, st := range d.states {
+		r.states[key] = st
+	}
+	r.lastTick = d.minute
+	r.held = append(r.held[:0], r.held[d.polls:]...)
+	r.heldEvents = append(r.heldEvents[:0], r.heldEvents[d.events:]...)
+	r.stats.accepted(d.batch.Records)
+	r.stats.gone(d.batch.Evict)
+	r.stats.holding(len(r.held))
+	for _, s := range d.samples {
+		r.live.set(s)
+	}
+}
+
+func (r *recorder) failed(err error) {
+	r.stats.failed(err)
+	hint := "polling goes on; samples wait in memory until the store takes them"
+	if errors.Is(err, buffer.ErrFull) {
+		hint = "free space on the disk that holds data_dir; " + hint
+	}
+	r.repeats.failed("write to store", err, "held", len(r.held), "hint", hint)
+}
+
+func (r *recorder) recovered() {
+	r.stats.failed(nil)
+	r.repeats.worked("write to store")
+}
+
+// checkClock announces a wall clock that parted from the monotonic one.
+func (r *recorder) checkClock() {
+	now := time.Now()
+	step := report.ClockStep(r.lastClock, now)
+	r.lastClock = now
+	if step == 0 {
+		return
+	}
+	r.stats.stepped(now, step)
+	r.log.Warn("wall clock stepped", "by", step)
+	r.heldEvents = append(r.heldEvents, clockEvent(now, step))
+}
+
+// checkDamage announces what was found broken in the store.
+func (r *recorder) checkDamage() {
+	all := r.store.Damage()
+	for _, d := range all[r.damages:] {
+		r.log.Error("store damaged", "segment", d.Segment, "reason", d.Reason,
+			"salvaged", d.Salvaged, "lost", d.Lost, "kept_as", d.Aside)
+		r.heldEvents = append(r.heldEvents, damageEvents(d)...)
+	}
+	r.damages = len(all)
+}

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"log/slog"
+	"sync"
+	"time"
+)
+
+// repeatEvery is how often a failure that lasts is logged again.
+const repeatEvery = 5 * time.Minute
+
+// repeats logs a failure that comes again and again once, then every five
+// minutes with the count, then one line when it is over.
+type repeats struct {
+	log *slog.Logger
+	now func() time.Time
+
+	mu   sync.Mutex
+	open map[string]*repeated
+}
+
+type repeated struct {
+	text   string
+	count  int
+	since  time.Time
+	logged time.Time
+}
+
+func newRepeats(log *slog.Logger) *repeats {
+	return &repeats{log: log, now: time.Now, open: map[string]*repeated{}}
+}
+
+// failed logs err about subject unless the same text was logged lately.
+func (r *repeats) failed(subject string, err error, attrs ...any) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now, text := r.now(), err.Error()
+	f := r.open[subject]
+	if f == nil {
+		f = &repeated{since: now}
+		r.open[subject] = f
+	}
+	f.count++
+	if f.text == text && now.Sub(f.logged) < repeatEvery {
+		return
+	}
+	attrs = append(attrs, "err", text)
+	if f.text == text {
+		attrs = append(attrs, "times", f.count, "since", f.since.Format(time.RFC3339))
+	}
+	f.text, f.logged = text, now
+	r.log.Error(subject+" failed", attrs...)
+}
+
+// worked logs one recovery line if subject had failed.
+func (r *repeats) worked(subject string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	f := r.open[subject]
+	if f == nil {
+		return
+	}
+	delete(r.open, subject)
+	r.log.Info(subject+" works again", "after", r.now().Sub(f.since).Round(time.Millisecond), "failures", f.count)
+}

@@ -1,0 +1,221 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"roomcall/agent/report"
+	"roomcall/buffer"
+	"roomcall/publish"
+)
+
+// inflight is a record on its way.
+type inflight struct {
+	pos     uint64
+	lane    string
+	num     uint64
+	receipt *publish.Receipt
+}
+
+// session is the draining over one connection.
+type session struct {
+	*drainer
+	conn   *publish.Conn
+	flight []inflight // oldest first
+	next   uint64     // the position sent last
+	empty  bool       // the queue had nothing after next
+	wake   *time.Timer
+}
+
+// run drains until the connection is lost or ctx ends; then it settles what is
+// in flight within grace.
+func (s *session) run(ctx, grace context.Context) {
+	s.wake = time.NewTimer(0)
+	defer s.wake.Stop()
+	for {
+		s.sendStates()
+		s.fill()
+		select {
+		case <-ctx.Done():
+			s.settleAll(grace)
+			return
+		case <-s.conn.Lost():
+			s.settle()
+			return
+		case <-s.head():
+			if !s.settle() {
+				return
+			}
+		case <-s.queue.Changed():
+			s.empty = false
+		case <-s.live.changed:
+		case <-s.proof:
+		case <-s.wake.C:
+		}
+	}
+}
+
+// head is closed when the oldest record in flight is settled.
+func (s *session) head() <-chan struct{} {
+	if len(s.flight) == 0 {
+		return nil
+	}
+	return s.flight[0].receipt.Done()
+}
+
+// limit is the window: one record while it is being found out which one makes
+// the broker cut the connection.
+func (s *session) limit() int {
+	if s.suspect.count > 0 {
+		return 1
+	}
+	return s.window
+}
+
+// fill sends as many records as the window takes. It reads again when half of
+// the window is free, so that a read serves many records.
+func (s *session) fill() {
+	limit := s.limit()
+	room := limit - len(s.flight)
+	if s.empty || room < (limit+1)/2 || !s.conn.Deliverable() {
+		return
+	}
+	items, err := s.queue.Peek(s.next, room, peekBytes)
+	if err != nil {
+		s.repeats.failed("read from store", err)
+		s.wake.Reset(readRetry)
+		return
+	}
+	s.repeats.worked("read from store")
+	s.empty = len(items) == 0
+	for _, it := range items {
+		if !s.send(it) {
+			return
+		}
+	}
+}
+
+// send publishes one record. It returns false when no more may follow now.
+func (s *session) send(it buffer.Item) bool {
+	now := time.Now()
+	payload := it.Payload
+	if now.Sub(it.Time) > it.Fresh {
+		if wait := s.pace.take(now); wait > 0 {
+			s.wake.Reset(wait)
+			return false
+		}
+		payload = report.MarkReplayed(payload)
+	}
+	receipt, err := s.conn.Publish(publish.Message{Topic: s.client.Topic(it.Lane), Payload: payload})
+	var failure *publish.Error
+	if errors.As(err, &failure) && failure.Class == publish.ClassMessage {
+		s.setAside(it, failure)
+		return false
+	}
+	if err != nil {
+		return false // the connection is gone; Lost fires
+	}
+	s.flight = append(s.flight, inflight{it.Pos, it.Lane, it.Num, receipt})
+	s.next = it.Pos
+	return true
+}
+
+// setAside takes a record out of the queue that can never be sent. It waits
+// until it stands first in line, so that nothing before it is passed over.
+func (s *session) setAside(it buffer.Item, why error) {
+	if len(s.flight) > 0 {
+		return
+	}
+	s.quarantine(inflight{pos: it.Pos, lane: it.Lane, num: it.Num}, why.Error())
+}
+
+// settle acknowledges, in order, what the broker has confirmed. It returns
+// false when the oldest was not confirmed: all that follows is kept.
+func (s *session) settle() bool {
+	var upto uint64
+	for len(s.flight) > 0 {
+		head := s.flight[0]
+		select {
+		case <-head.receipt.Done():
+		default:
+			return s.ack(upto)
+		}
+		if head.receipt.Err() != nil {
+			s.ack(upto)
+			return false
+		}
+		upto = head.pos
+		s.flight = s.flight[1:]
+	}
+	return s.ack(upto)
+}
+
+// ack tells the store that everything up to a position is delivered; 0 =
+// nothing was.
+func (s *session) ack(upto uint64) bool {
+	if upto == 0 {
+		return true
+	}
+	s.suspect = poison{}
+	if err := s.queue.Ack(upto); err != nil {
+		s.repeats.failed("acknowledge in store", err)
+		return true // the records are sent again after a restart, none is lost
+	}
+	s.repeats.worked("acknowledge in store")
+	return true
+}
+
+// settleAll waits for what is in flight until grace ends.
+func (s *session) settleAll(grace context.Context) {
+	for len(s.flight) > 0 {
+		select {
+		case <-s.flight[0].receipt.Done():
+			if !s.settle() {
+				return
+			}
+		case <-s.conn.Lost():
+			s.settle()
+			return
+		case <-grace.Done():
+			return
+		}
+	}
+}
+
+// sendStates publishes the newest sample of each device to its retained topic.
+// A state is never kept for later: the next sample replaces it.
+func (s *session) sendStates() {
+	for _, sample := range s.live.take(time.Now()) {
+		topic := s.client.Topic(sample.device + "/state")
+		if _, err := s.conn.Publish(publish.Message{Topic: topic, Payload: sample.payload, Retain: true}); err != nil {
+			return
+		}
+	}
+}
+
+// pace spreads replayed records over time.
+type pace struct {
+	every time.Duration // between two records, 0 = no limit
+	next  time.Time
+}
+
+// newPace allows perSecond records a second, 0 = no limit.
+func newPace(perSecond int) pace {
+	if perSecond <= 0 {
+		return pace{}
+	}
+	return pace{every: time.Second / time.Duration(perSecond)}
+}
+
+// take allows one record and returns 0, or tells how long to wait.
+func (p *pace) take(now time.Time) time.Duration {
+	if p.every == 0 {
+		return 0
+	}
+	if wait := p.next.Sub(now); wait > 0 {
+		return wait
+	}
+	p.next = now.Add(p.every)
+	return 0
+}

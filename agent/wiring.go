@@ -1,0 +1,103 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"roomcall/agent/config"
+	"roomcall/agent/report"
+	"roomcall/publish"
+)
+
+// newReporter makes the reporter of a config. epoch is the store's; peerKey
+// keys hashed names.
+func newReporter(cfg *config.Config, epoch int64, peerKey []byte) (*report.Reporter, error) {
+	s := report.Settings{
+		ClientID: cfg.Agent.ClientID, Site: cfg.Agent.Site, Version: version, Epoch: epoch,
+		Kinds: cfg.Publish.Kinds, Views: cfg.Publish.Views, PeerKey: peerKey,
+	}
+	for _, e := range cfg.Endpoints {
+		limits, err := profileOf(cfg, e.Limits)
+		if err != nil {
+			return nil, err
+		}
+		s.Devices = append(s.Devices, report.Device{
+			Name: e.Device, Room: e.Room, PollInterval: e.PollInterval, IdleInterval: e.IdleInterval,
+			PeerNames: e.PeerNames, Limits: limits,
+		})
+	}
+	return report.New(s)
+}
+
+// profileOf gives the limits that an endpoint names: built in or configured.
+func profileOf(cfg *config.Config, name string) (report.Profile, error) {
+	table, ok := cfg.Limits[name]
+	if !ok {
+		p, ok := report.ProfileByName(name)
+		if !ok {
+			return p, fmt.Errorf("limits: unknown profile %q", name)
+		}
+		return p, nil
+	}
+	return report.NewProfile(name, table.Base, table.Values)
+}
+
+func (a *agent) makeReporter() (err error) {
+	key, err := peerKey(a.cfg.Agent)
+	if err != nil {
+		return err
+	}
+	a.reporter, err = newReporter(a.cfg, a.queue.Epoch(), key)
+	return err
+}
+
+// makeClient prepares the way to the broker; it connects to nothing yet.
+func (a *agent) makeClient() (err error) {
+	cfg := publishConfig(a.cfg)
+	birth := a.reporter.Birth(report.BirthInfo{Started: a.started, ConfigHash: a.cfg.Hash()})
+	proof := make(chan struct{}, 1)
+	cfg.Birth = func() []byte { return birth }
+	cfg.Logger = a.log
+	cfg.OnProof = func(p publish.Proof) {
+		a.proofChanged(p)
+		select {
+		case proof <- struct{}{}:
+		default:
+		}
+	}
+	if a.client, err = publish.New(cfg); err != nil {
+		return usageError{err}
+	}
+	a.drainer = &drainer{
+		queue: a.queue, client: a.client, live: a.live, window: a.cfg.MQTT.MaxInflight,
+		pace: newPace(a.cfg.MQTT.ReplayRate), proof: proof, announce: a.recorder.announce,
+		log: a.log, repeats: newRepeats(a.log),
+	}
+	return nil
+}
+
+// proofChanged logs the delivery proof and announces a failed one.
+func (a *agent) proofChanged(p publish.Proof) {
+	switch p.State {
+	case publish.ProofFailed:
+		a.log.Error("delivery proof failed, records are kept", "detail", p.Detail, "hint", p.Hint)
+		a.recorder.announce(undeliveredEvent(time.Now(), p))
+	case publish.ProofUnproven:
+		a.log.Warn("delivery unproven", "detail", p.Detail, "hint", p.Hint)
+	case publish.ProofProven:
+		a.log.Info("delivery proven", "detail", p.Detail)
+	}
+}
+
+// publishConfig is the way to the broker as configured.
+func publishConfig(c *config.Config) publish.Config {
+	m := c.MQTT
+	return publish.Config{
+		Brokers: m.Brokers, ClientID: c.Agent.ClientID,
+		Username: m.Username, Password: m.Password.Reveal(),
+		CAFile: m.CAFile, CertFile: m.CertFile, KeyFile: m.KeyFile, ServerName: m.ServerName,
+		InsecureSkipVerify: m.InsecureSkipVerify, Prefix: m.TopicPrefix, Confirm: m.Confirm,
+		KeepAlive: m.KeepAlive, MaxInflight: m.MaxInflight,
+		ReconnectMin: m.ReconnectMin, ReconnectMax: m.ReconnectMax,
+	}
+}
