@@ -92,6 +92,9 @@ func (c *Client) tlsConfig(b broker) (*tls.Config, error) {
 			return nil, fileError("[mqtt] cert_file and key_file", err)
 		}
 		t.Certificates = []tls.Certificate{cert}
+		c.mu.Lock()
+		c.ownExpires = cert.Leaf.NotAfter
+		c.mu.Unlock()
 	}
 	return t, nil
 }

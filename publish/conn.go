@@ -1,7 +1,6 @@
 package publish
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"sync"
@@ -265,77 +264,3 @@ func (m *Conn) Unsettled() int {
 
 // Broker is the broker's URL without user information.
 func (m *Conn) Broker() string { return m.broker.name }
-
-// Close says "offline" on the availability topic, waits for its PUBACK as long
-// as ctx allows, and disconnects. Without that PUBACK the connection is cut
-// instead, so that the broker publishes the will, "lost". Messages not handed
-// over yet are not sent; everything without a confirmation settles with an
-// error. It returns after the connection's goroutines ended, or when ctx ends.
-func (m *Conn) Close(ctx context.Context) error {
-	if !m.startClosing() {
-		return nil
-	}
-	err := m.sayOffline(ctx)
-	if err == nil {
-		m.paho.Disconnect(250)
-	}
-	m.fail(&Error{Class: ClassClosed, Op: "publish to", Broker: m.broker.name, Err: errors.New("connection is closed")})
-	m.waitEnd(ctx)
-	return err
-}
-
-// startClosing stops the sending; false when somebody did so already.
-func (m *Conn) startClosing() bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.closing || m.closed {
-		return false
-	}
-	m.closing = true
-	close(m.stop)
-	return true
-}
-
-func (m *Conn) sayOffline(ctx context.Context) error {
-	fail := func(err error) error {
-		return &Error{Class: ClassLost, Op: "say offline to", Broker: m.broker.name, Err: err}
-	}
-	select {
-	case <-m.sent:
-	case <-m.lost:
-		return fail(m.Err())
-	case <-ctx.Done():
-		return fail(ctx.Err())
-	}
-	acked := make(chan error, 1)
-	m.wg.Go(func() {
-		token := m.paho.Publish(m.client.Topic(availability), 1, true, "offline")
-		select {
-		case <-token.Done():
-			acked <- token.Error()
-		case <-m.lost:
-			acked <- m.Err()
-		}
-	})
-	select {
-	case err := <-acked:
-		if err != nil {
-			return fail(err)
-		}
-		return nil
-	case <-ctx.Done():
-		return fail(ctx.Err())
-	}
-}
-
-func (m *Conn) waitEnd(ctx context.Context) {
-	ended := make(chan struct{})
-	go func() {
-		m.wg.Wait()
-		close(ended)
-	}()
-	select {
-	case <-ended:
-	case <-ctx.Done():
-	}
-}

@@ -58,7 +58,7 @@ func (c *Client) dial(ctx context.Context, b broker) (net.Conn, net.Conn, error)
 func (c *Client) dialTCP(ctx context.Context, addr string) (net.Conn, error) {
 	d := net.Dialer{
 		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 10 * time.Second, Interval: 5 * time.Second, Count: 3},
-		Control:         setUserTimeout,
+		Control:         setSocketOptions,
 	}
 	return d.DialContext(ctx, "tcp", addr)
 }

@@ -4,5 +4,5 @@ package publish
 
 import "syscall"
 
-// setUserTimeout has no counterpart here; the ack deadline does its work.
-func setUserTimeout(_, _ string, _ syscall.RawConn) error { return nil }
+// setSocketOptions has no counterpart here; the ack deadline does its work.
+func setSocketOptions(_, _ string, _ syscall.RawConn) error { return nil }

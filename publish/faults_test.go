@@ -176,7 +176,7 @@ func TestLargeMessagePassesANarrowLink(t *testing.T) {
 	s := brokertest.Mosquitto(t, brokertest.Conf{})
 	proxy := brokertest.NewProxy(t, s.Addr(), brokertest.Network{BitsPerSec: 8_000_000, Latency: 5 * time.Millisecond})
 	cfg := testConfig("tcp://" + proxy.Addr())
-	cfg.WriteTimeout, cfg.AckTimeout = 400*time.Millisecond, 2*time.Second // the message takes a second
+	cfg.WriteTimeout, cfg.AckTimeout = 500*time.Millisecond, 500*time.Millisecond // the message takes a second
 	m := connect(t, newClient(t, cfg))
 	r, err := m.Publish(Message{Topic: "big", Payload: make([]byte, MaxPayload)})
 	if err != nil || r.Err() != nil {

@@ -221,15 +221,6 @@ func (m *Conn) judge(detail string, ok bool) bool {
 	return false
 }
 
-// retire closes in good order, without an "offline", to connect again at once.
-func (m *Conn) retire(err error) {
-	if !m.startClosing() {
-		return
-	}
-	m.paho.Disconnect(250)
-	m.fail(&Error{Class: ClassProbe, Op: "prove delivery to", Broker: m.broker.name, Err: err})
-}
-
 // setProof needs c.mu; it tells whether the state changed.
 func (c *Client) setProof(p Proof) bool {
 	changed := p.State != c.proof.State || p.Detail != c.proof.Detail

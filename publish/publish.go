@@ -97,20 +97,21 @@ type Client struct {
 	backoff *backoff
 	count   counters
 
-	mu       sync.Mutex
-	next     int // index of the broker to try
-	conn     *Conn
-	state    State
-	current  string
-	since    time.Time
-	lastErr  *Error
-	errAt    time.Time
-	expires  time.Time // broker's certificate
-	proof    Proof
-	verdicts map[string]verdict
-	proven   map[string]bool // broker URL -> an echo once came back
-	probe    map[string]bool // broker URL -> ask it by MQTT 5 before the next connection
-	early    earlyLosses
+	mu         sync.Mutex
+	next       int // index of the broker to try
+	conn       *Conn
+	state      State
+	current    string
+	since      time.Time
+	lastErr    *Error
+	errAt      time.Time
+	expires    time.Time // broker's certificate
+	ownExpires time.Time // client certificate
+	proof      Proof
+	verdicts   map[string]verdict
+	proven     map[string]bool // broker URL -> an echo once came back
+	probe      map[string]bool // broker URL -> ask it by MQTT 5 before the next connection
+	early      earlyLosses
 }
 
 // New checks cfg. It opens no connection; the certificate files are read once

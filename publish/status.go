@@ -27,8 +27,9 @@ type Status struct {
 	ErrorAt   time.Time
 
 	Proof Proof
-	// BrokerCertExpires is the end of the broker's certificate, zero without TLS.
-	BrokerCertExpires time.Time
+	// BrokerCertExpires and ClientCertExpires are the ends of the certificates,
+	// zero without.
+	BrokerCertExpires, ClientCertExpires time.Time
 
 	Connects uint64 // established connections
 	Failures uint64 // failed Connect calls
@@ -45,7 +46,7 @@ type Status struct {
 func (c *Client) Status() Status {
 	c.mu.Lock()
 	s := Status{State: c.state, Broker: c.current, Since: c.since, LastError: c.lastErr, ErrorAt: c.errAt,
-		Proof: c.proof, BrokerCertExpires: c.expires}
+		Proof: c.proof, BrokerCertExpires: c.expires, ClientCertExpires: c.ownExpires}
 	m := c.conn
 	c.mu.Unlock()
 	if m != nil {

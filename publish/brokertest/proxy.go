@@ -112,9 +112,13 @@ type piece struct {
 	due  time.Time
 }
 
-// pump reads at once and writes each piece when its latency is over, so that
-// latency does not limit the rate.
+// pump reads at the rate of the network and writes each piece when its latency
+// is over, so that latency does not limit the rate. The small receive buffer
+// makes the sender feel the rate.
 func (p *Proxy) pump(from, to net.Conn) {
+	if t, ok := from.(*net.TCPConn); ok {
+		_ = t.SetReadBuffer(16 << 10) // without it the network is only less true
+	}
 	pieces := make(chan piece, 1024)
 	p.wg.Go(func() { p.deliver(pieces, to) })
 	defer close(pieces)
@@ -123,8 +127,12 @@ func (p *Proxy) pump(from, to net.Conn) {
 		n, err := from.Read(buf)
 		if n > 0 {
 			p.mu.Lock()
-			due := time.Now().Add(p.net.Latency)
+			now := p.net
 			p.mu.Unlock()
+			if now.BitsPerSec > 0 && !p.sleep(time.Duration(n)*8*time.Second/time.Duration(now.BitsPerSec)) {
+				return
+			}
+			due := time.Now().Add(now.Latency)
 			select {
 			case pieces <- piece{buf[:n], due}:
 			case <-p.end:
@@ -160,12 +168,8 @@ func (p *Proxy) hold(b piece) bool {
 		p.mu.Lock()
 		n, change := p.net, p.change
 		p.mu.Unlock()
-		wait := time.Until(b.due)
-		if n.BitsPerSec > 0 {
-			wait = max(wait, time.Duration(len(b.data))*8*time.Second/time.Duration(n.BitsPerSec))
-		}
 		if !n.Freeze {
-			return p.sleep(wait)
+			return p.sleep(time.Until(b.due))
 		}
 		select {
 		case <-change:

@@ -1,0 +1,90 @@
+package publish
+
+import (
+	"bytes"
+	"testing"
+	"time"
+
+	mqtt "github.com/eclipse/paho.mqtt.golang"
+
+	"roomcall/publish/brokertest"
+)
+
+// The drain: small messages to a real mosquitto with 100 in flight, beside a
+// bare publisher on the same library with the same window. Run with
+//
+//	go test -run '^$' -bench Drain -benchtime 100000x ./publish
+const benchWindow = 100
+
+var benchPayload = bytes.Repeat([]byte("x"), 200)
+
+func benchLinks(b *testing.B, run func(b *testing.B, url string)) {
+	for name, net := range map[string]brokertest.Network{"loopback": {}, "rtt=20ms": {Latency: 10 * time.Millisecond}} {
+		b.Run(name, func(b *testing.B) {
+			s := brokertest.Mosquitto(b, brokertest.Conf{Extra: []string{"log_type error"}})
+			url := s.URL()
+			if net != (brokertest.Network{}) {
+				url = "tcp://" + brokertest.NewProxy(b, s.Addr(), net).Addr()
+			}
+			run(b, url)
+		})
+	}
+}
+
+func BenchmarkDrain(b *testing.B) {
+	benchLinks(b, func(b *testing.B, url string) {
+		m := connect(b, newClient(b, testConfig(url)))
+		m.WaitProof(testContext(b))
+		msg := Message{Topic: m.client.Topic("room/sample"), Payload: benchPayload}
+		window := make(chan *Receipt, benchWindow)
+		b.ReportAllocs()
+		b.ResetTimer()
+		for range b.N {
+			if len(window) == benchWindow {
+				if err := (<-window).Err(); err != nil {
+					b.Fatal(err)
+				}
+			}
+			r, err := m.Publish(msg)
+			if err != nil {
+				b.Fatal(err)
+			}
+			window <- r
+		}
+		for range len(window) {
+			if err := (<-window).Err(); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "msg/s")
+	})
+}
+
+func BenchmarkDrainBarePaho(b *testing.B) {
+	benchLinks(b, func(b *testing.B, url string) {
+		o := mqtt.NewClientOptions().AddBroker(url).SetClientID("bare").SetProtocolVersion(4).SetAutoReconnect(false).SetWriteTimeout(time.Second)
+		c := mqtt.NewClient(o)
+		if t := c.Connect(); !t.WaitTimeout(patience) || t.Error() != nil {
+			b.Fatal(t.Error())
+		}
+		defer c.Disconnect(250)
+		window := make(chan mqtt.Token, benchWindow)
+		settle := func() {
+			if t := <-window; !t.WaitTimeout(patience) || t.Error() != nil {
+				b.Fatal(t.Error())
+			}
+		}
+		b.ReportAllocs()
+		b.ResetTimer()
+		for range b.N {
+			if len(window) == benchWindow {
+				settle()
+			}
+			window <- c.Publish("bare/sample", 1, false, benchPayload)
+		}
+		for range len(window) {
+			settle()
+		}
+		b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "msg/s")
+	})
+}
