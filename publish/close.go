@@ -91,6 +91,17 @@ func (m *Conn) retire(err error) {
 	m.fail(&Error{Class: ClassProbe, Op: "prove delivery to", Broker: m.broker.name, Err: err})
 }
 
+// leave closes without a word about availability and waits for the end.
+func (m *Conn) leave() {
+	if m.startClosing() {
+		m.paho.Disconnect(250)
+		m.fail(&Error{Class: ClassClosed, Op: "publish to", Broker: m.broker.name, Err: errors.New("connection is closed")})
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), m.client.cfg.WriteTimeout)
+	defer cancel()
+	m.waitEnd(ctx)
+}
+
 // awaitAcks waits for the newest message that was handed over. With Confirm
 // "echo" there is nothing to wait for: the echo is silent.
 func (m *Conn) awaitAcks(patience time.Duration) {

@@ -30,7 +30,9 @@ func (c *Client) Connect(ctx context.Context) (*Conn, error) {
 		return nil, e
 	}
 	m.run()
-	m.announce()
+	if !c.quiet {
+		m.announce()
+	}
 	return m, nil
 }
 
@@ -87,11 +89,13 @@ func (c *Client) options(b broker, m *Conn) *mqtt.ClientOptions {
 	o := mqtt.NewClientOptions()
 	o.Servers = []*url.URL{b.url}
 	user, password := c.credentials(b)
-	o.SetClientID(c.cfg.ClientID).SetUsername(user).SetPassword(password)
+	o.SetClientID(c.mqttID()).SetUsername(user).SetPassword(password)
 	o.SetProtocolVersion(4).SetCleanSession(true).SetAutoReconnect(false).SetConnectRetry(false)
 	o.SetKeepAlive(c.cfg.KeepAlive).SetPingTimeout(c.cfg.PingTimeout)
 	o.SetConnectTimeout(c.cfg.ConnectTimeout).SetWriteTimeout(c.cfg.WriteTimeout)
-	o.SetWill(c.Topic(availability), "lost", 1, true)
+	if !c.quiet {
+		o.SetWill(c.Topic(availability), "lost", 1, true)
+	}
 	o.SetCustomOpenConnectionFn(func(*url.URL, mqtt.ClientOptions) (net.Conn, error) { return m.link, nil })
 	o.SetDefaultPublishHandler(func(_ mqtt.Client, msg mqtt.Message) { m.received(msg) })
 	o.SetConnectionLostHandler(func(_ mqtt.Client, err error) { m.fail(lostError(m, err)) })

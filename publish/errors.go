@@ -23,6 +23,7 @@ const (
 	ClassUnreachable    Class = "unreachable"     // name, route, port or patience
 	ClassBadCertificate Class = "bad_certificate" // TLS trust, in either direction
 	ClassRefusedLogin   Class = "refused_login"   // user name, password or right to connect
+	ClassDenied         Class = "denied"          // the access list drops what is sent; only Check gives it, else see Proof
 	ClassProtocol       Class = "protocol"        // something answers, but not as an MQTT 3.1.1 broker
 	ClassLost           Class = "lost"            // an established connection ended or was given up
 	ClassSameID         Class = "same_client_id"  // thrown out again and again: the client id is used twice

@@ -43,7 +43,7 @@ func (c *Client) askBroker(ctx context.Context, b broker) error {
 func (c *Client) probeWrite(ctx context.Context, b broker, l *link) Proof {
 	v5 := paho.NewClient(paho.ClientConfig{Conn: packets.NewThreadSafeConn(l), PacketTimeout: c.cfg.ConnectTimeout})
 	user, password := c.credentials(b)
-	hello := &paho.Connect{ClientID: c.cfg.ClientID, CleanStart: true, KeepAlive: 60, Username: user, UsernameFlag: user != "",
+	hello := &paho.Connect{ClientID: c.mqttID(), CleanStart: true, KeepAlive: 60, Username: user, UsernameFlag: user != "",
 		Password: []byte(password), PasswordFlag: password != ""}
 	if _, err := v5.Connect(ctx, hello); err != nil {
 		return c.ambiguous(b)

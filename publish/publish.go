@@ -96,6 +96,7 @@ type Client struct {
 	brokers []broker
 	backoff *backoff
 	count   counters
+	quiet   bool // for Check: other client id, no will, birth and availability
 
 	mu         sync.Mutex
 	next       int // index of the broker to try

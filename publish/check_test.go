@@ -1,0 +1,76 @@
+package publish
+
+import (
+	"strings"
+	"testing"
+
+	"roomcall/publish/brokertest"
+)
+
+func TestCheckTellsEveryStageUpToTheFirstThatFails(t *testing.T) {
+	ca := brokertest.NewCA(t)
+	tests := []struct {
+		name   string
+		conf   brokertest.Conf
+		pass   string
+		stages string
+		hint   string // of the last stage
+	}{
+		{name: "all well", conf: brokertest.Conf{}, stages: "dns tcp login echo"},
+		{name: "TLS", conf: brokertest.Conf{CA: ca}, stages: "dns tcp tls? login echo", hint: ""},
+		{name: "websocket", conf: brokertest.Conf{WebSocket: true}, stages: "dns tcp login echo"},
+		{name: "wrong password", conf: brokertest.Conf{Users: map[string]string{"agent": "right"}}, pass: secret, stages: "dns tcp login!", hint: "password_file"},
+		{name: "no right to read", conf: brokertest.Conf{ACL: aclNoRead}, stages: "dns tcp login echo?", hint: "read access"},
+		{name: "no right to write", conf: brokertest.Conf{ACL: aclNoWrite}, stages: "dns tcp login echo!", hint: "t/v1/agent-1/#"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := brokertest.Mosquitto(t, tt.conf)
+			cfg := testConfig(s.URL())
+			cfg.CAFile, cfg.ProofTimeout = ca.File, proofTimeout
+			if tt.pass != "" {
+				cfg.Username, cfg.Password = "agent", tt.pass
+			}
+			stages := newClient(t, cfg).Check(testContext(t), 0)
+			if got := summary(stages); got != tt.stages {
+				t.Errorf("stages are %q, want %q: %+v", got, tt.stages, stages)
+			}
+			last := stages[len(stages)-1]
+			if !strings.Contains(last.Hint, tt.hint) || strings.Contains(last.Detail, secret) {
+				t.Errorf("last stage: %+v", last)
+			}
+		})
+	}
+}
+
+// summary names the stages, with ? for a warning and ! for a failure.
+func summary(stages []Stage) string {
+	var names []string
+	for _, s := range stages {
+		switch {
+		case !s.OK:
+			s.Name += "!"
+		case s.Warn:
+			s.Name += "?"
+		}
+		names = append(names, s.Name)
+	}
+	return strings.Join(names, " ")
+}
+
+func TestCheckLeavesTheRunningAgentAlone(t *testing.T) {
+	s := brokertest.Mosquitto(t, brokertest.Conf{})
+	sub := brokertest.Subscribe(t, brokertest.Subscription{URL: s.URL(), Filter: "t/v1/agent-1/availability"})
+	c := newClient(t, testConfig(s.URL()))
+	m := connect(t, c)
+	sub.WaitFor("t/v1/agent-1/availability", "online")
+	if stages := c.Check(testContext(t), 0); summary(stages) != "dns tcp login echo" {
+		t.Errorf("stages: %+v", stages)
+	}
+	if err := send(t, m, "room/sample", "x").Err(); err != nil {
+		t.Errorf("the agent's connection: %v", err)
+	}
+	if got := texts(sub.Messages(), "t/v1/agent-1/availability"); len(got) != 1 {
+		t.Errorf("availability said %v", got)
+	}
+}
