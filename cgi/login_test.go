@@ -231,3 +231,41 @@ func TestWebFamilySendsWhatABrowserSends(t *testing.T) {
 		t.Fatal("the web family's actions were not used")
 	}
 }
+
+func TestLoginRefusedInGeneralWordsIsPacedLikeAWrongPassword(t *testing.T) {
+	s := &scripted{t: t, cookies: map[string]string{"WEB_RequestSessionIDAPI": "SessionID=one"}, replies: map[string]string{
+		"WEB_RequestSessionIDAPI": `{"success":1,"data":""}`,
+	}}
+	srv := httptest.NewServer(s)
+	defer srv.Close()
+	now := newClock()
+	c := newClient(t, Config{URL: srv.URL, Username: testUser, Password: testPassword, Login: "api", Now: now.Now})
+	for range 5 {
+		_, err := c.Poll(t.Context())
+		e := wantError(t, err, KindRefused, "api_error")
+		if !strings.Contains(e.Hint, "not tried again before") {
+			t.Fatalf("hint %q", e.Hint)
+		}
+		now.Add(119 * time.Second)
+	}
+	sent := 0
+	for _, b := range s.bodies {
+		if strings.HasPrefix(b, "WEB_RequestCertificateAPI") {
+			sent++
+		}
+	}
+	if sent != 1 {
+		t.Fatalf("the password was sent %d times in 10 minutes", sent)
+	}
+}
+
+func TestSwitchedOffHTTPInterfaceIsRefusedAndNotTriedByTheOtherFamily(t *testing.T) {
+	s := &scripted{t: t, replies: map[string]string{"WEB_RequestSessionIDAPI": `{"success":0,"exception":{"id":4}}`}}
+	srv := httptest.NewServer(s)
+	defer srv.Close()
+	c := newClient(t, Config{URL: srv.URL, Username: testUser, Password: testPassword})
+	_, err := c.Poll(t.Context())
+	if e := wantError(t, err, KindRefused, "disabled"); !strings.Contains(e.Hint, "https") || len(s.bodies) != 1 {
+		t.Fatalf("hint %q after %d requests", e.Hint, len(s.bodies))
+	}
+}

@@ -60,6 +60,23 @@ var pauses = map[string]pause{
 // fails half-way may leave a session in the endpoint's table.
 var otherPause = pause{15 * time.Second, 5 * time.Minute}
 
+// refusesAccount: user and password were sent and not taken. Some firmware
+// says so with its general failure.
+func (e *Error) refusesAccount() bool {
+	sent := e.Action == apiActions.certificate || e.Action == webActions.certificate
+	return e.Reason == "auth_failed" || sent && (e.Reason == "api_error" || e.unauthorized())
+}
+
+func (e *Error) pause() pause {
+	if e.refusesAccount() {
+		return pauses["auth_failed"]
+	}
+	if p, ok := pauses[e.Reason]; ok {
+		return p
+	}
+	return otherPause
+}
+
 // ready makes sure that there is a session, if one is needed, and that the
 // endpoint may be asked now.
 func (c *Client) ready(ctx context.Context) *Error {
@@ -99,13 +116,13 @@ func (c *Client) holdOff(err *Error) {
 	if c.gate.reason != err.Reason {
 		c.gate.reason, c.gate.times = err.Reason, 0
 	}
-	p, ok := pauses[err.Reason]
-	if !ok {
-		p = otherPause
-	}
 	c.gate.times++
-	wait := c.grown(p, c.gate.times)
-	c.gate.shut(err, c.now().Add(wait))
+	wait := c.grown(err.pause(), c.gate.times)
+	until := c.now().Add(wait)
+	if err.refusesAccount() {
+		err.Hint += "; the password is not tried again before " + until.Format("15:04:05 MST") + " or a change of the settings, for endpoints lock accounts"
+	}
+	c.gate.shut(err, until)
 	c.log.Debug("login paused", "endpoint", c.origin, "reason", err.Reason, "pause", wait.Round(time.Second))
 }
 

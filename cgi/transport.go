@@ -145,11 +145,11 @@ func readAnswer(resp *http.Response) (answer, error) {
 	return out, nil
 }
 
-// sessionCookie gives the last SessionID cookie.
+// sessionCookie gives the last SessionID cookie that has a value.
 func sessionCookie(resp *http.Response) string {
 	id := ""
 	for _, c := range resp.Cookies() {
-		if strings.EqualFold(c.Name, "SessionID") && len(c.Value) <= maxToken {
+		if strings.EqualFold(c.Name, "SessionID") && c.Value != "" && len(c.Value) <= maxToken {
 			id = c.Value
 		}
 	}

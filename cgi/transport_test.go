@@ -49,8 +49,9 @@ func TestEachFailureOfTheTransportHasItsReason(t *testing.T) {
 }
 
 func TestHangIsBoundedByTheTimeout(t *testing.T) {
-	r := newRig(t, rigOptions{client: Config{Timeout: 300 * time.Millisecond}})
+	r := newRig(t, rigOptions{})
 	r.poll(t)
+	r.client.http.Timeout = 100 * time.Millisecond // from here on, as the login is not under test
 	for _, kind := range []cgitest.FaultKind{cgitest.FaultHang, cgitest.FaultSlow} {
 		r.SetFault(cgitest.Fault{Kind: kind})
 		e := r.pollError(t, KindUnreachable, "timeout")
@@ -238,5 +239,55 @@ func TestPlainHTTPToATLSPortSaysWhichSchemeToSet(t *testing.T) {
 	_, err := c.Poll(t.Context())
 	if e := err.(*Error); e.Kind != KindError || !strings.Contains(e.Hint, "https") {
 		t.Fatalf("%v, hint %q", e, e.Hint)
+	}
+}
+
+func TestStatus202IsAnAnswer(t *testing.T) {
+	sim, err := cgitest.New(cgitest.Options{Scenario: "quiet-meeting"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(http.StatusAccepted)
+		sim.ServeHTTP(w, r)
+	}))
+	srv.Config.ErrorLog = quietLog() // the second WriteHeader is complained about
+	srv.Start()
+	defer srv.Close()
+	c := newClient(t, Config{URL: srv.URL})
+	if _, err := c.Poll(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestTimeoutHintTellsASilentAddressFromAHangingEndpoint(t *testing.T) {
+	dial := &net.OpError{Op: "dial", Err: context.DeadlineExceeded}
+	if h := timeoutHint(dial); !strings.Contains(h, "whitelist") {
+		t.Errorf("dial: %q", h)
+	}
+	if h := timeoutHint(context.DeadlineExceeded); !strings.Contains(h, "did not answer in time") {
+		t.Errorf("answer: %q", h)
+	}
+}
+
+// BenchmarkPoll is one poll (two requests) of a simulated endpoint over HTTP
+// on loopback; the simulator's work is in it.
+func BenchmarkPoll(b *testing.B) {
+	sim, err := cgitest.New(cgitest.Options{Scenario: "quiet-meeting"})
+	if err != nil {
+		b.Fatal(err)
+	}
+	srv := httptest.NewServer(sim)
+	defer srv.Close()
+	c, err := New(Config{URL: srv.URL})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer c.http.CloseIdleConnections()
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := c.Poll(b.Context()); err != nil {
+			b.Fatal(err)
+		}
 	}
 }
