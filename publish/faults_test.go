@@ -68,10 +68,7 @@ func TestCutsAndWithheldAcksNeverGiveAFalseConfirmation(t *testing.T) {
 	cfg.WriteTimeout = 200 * time.Millisecond // also how long the library may keep a goroutine after a cut
 	c := newClient(t, cfg)
 	before := runtime.NumGoroutine()
-	rounds := 200
-	if testing.Short() {
-		rounds = 20
-	}
+	rounds := soak(200, 2000)
 	r := rand.New(rand.NewPCG(7, 7))
 	acked, failed := 0, 0
 	for round := range rounds {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"testing"
 	"time"
 
@@ -91,6 +92,14 @@ func texts(got []brokertest.Message, topic string) []string {
 		}
 	}
 	return out
+}
+
+// soak is the size of a test: small, or full when ROOMCALL_SOAK is set.
+func soak(small, full int) int {
+	if os.Getenv("ROOMCALL_SOAK") != "" {
+		return full
+	}
+	return small
 }
 
 func numbered(n int) string { return fmt.Sprintf("m%06d", n) }
