@@ -86,7 +86,7 @@ func TestProbeEndsWithTheFirstStageThatFails(t *testing.T) {
 func TestProbeSaysWhichTLSSettingWorks(t *testing.T) {
 	r := secureRig(t, "te20", cgitest.TLSOptions{}, func(id cgitest.Identity, cfg *Config) { cfg.Fingerprints = []string{id.Fingerprint} })
 	got := r.client.Probe(t.Context())
-	if want := `it works with tls_min = "1.1" and legacy_ciphers = true`; stages(got) != "tcp, tls FAIL" || last(got).Hint != want {
+	if want := `it works with tls_min = "1.1" and legacy_ciphers = true; its certificate has the fingerprint ` + r.id.Fingerprint; stages(got) != "tcp, tls FAIL" || last(got).Hint != want {
 		t.Fatalf("%+v", got)
 	}
 }

@@ -60,14 +60,15 @@ func (p *prober) ladder(ctx context.Context, u *url.URL, cfg *tls.Config) string
 			if legacy {
 				cfg.CipherSuites = legacySuites
 			}
-			if _, err := p.shake(ctx, u, cfg); err != nil {
+			state, err := p.shake(ctx, u, cfg)
+			if err != nil {
 				continue
 			}
 			hint := fmt.Sprintf("it works with tls_min = %q", strings.TrimPrefix(tls.VersionName(min), "TLS "))
 			if legacy {
 				hint += " and legacy_ciphers = true"
 			}
-			return hint
+			return hint + "; its certificate has the fingerprint " + fingerprint(state.PeerCertificates[0])
 		}
 	}
 	return ""

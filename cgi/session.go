@@ -120,7 +120,7 @@ func (c *Client) holdOff(err *Error) {
 	wait := c.grown(err.pause(), c.gate.times)
 	until := c.now().Add(wait)
 	if err.refusesAccount() {
-		err.Hint += "; the password is not tried again before " + until.Format("15:04:05 MST") + " or a change of the settings, for endpoints lock accounts"
+		err.Hint += "; endpoints lock accounts, so a running agent leaves the password alone until " + until.Format("15:04:05 MST") + " or a change of its settings"
 	}
 	c.gate.shut(err, until)
 	c.log.Debug("login paused", "endpoint", c.origin, "reason", err.Reason, "pause", wait.Round(time.Second))

@@ -155,12 +155,18 @@ func (f Family) success(data any) []byte {
 	s, isText := data.(string)
 	switch {
 	case isText:
-		return []byte(text(map[string]any{"success": 1, "data": s}))
+		return []byte(text(envelope{Success: 1, Data: s}))
 	case f.plainObject:
-		return []byte(text(map[string]any{"success": 1, "data": data}))
+		return []byte(text(envelope{Success: 1, Data: data}))
 	default:
-		return []byte(text(map[string]any{"success": 1, "data": " " + text(data)}))
+		return []byte(text(envelope{Success: 1, Data: " " + text(data)}))
 	}
+}
+
+// envelope is the outer object of a success, in the vendor's order.
+type envelope struct {
+	Success int `json:"success"`
+	Data    any `json:"data"`
 }
 
 // failure is an id and a code as public clients and the vendor's pages have
