@@ -52,8 +52,12 @@ func (s *systemd) checkInstall() error {
 	if err := s.c.validate(); err != nil {
 		return err
 	}
-	if st, err := os.Stat(s.c.Binary); err != nil || !st.Mode().IsRegular() || st.Mode()&0o111 == 0 {
+	st, err := os.Stat(s.c.Binary)
+	if err != nil || !st.Mode().IsRegular() || st.Mode()&0o111 == 0 {
 		return fmt.Errorf("install service: %s is no executable file", s.c.Binary)
+	}
+	if st.Mode()&0o001 == 0 {
+		return fmt.Errorf("install service: the service's user cannot execute %s: chmod 755 it", s.c.Binary)
 	}
 	for _, p := range []string{s.c.Binary, s.c.ConfigFile, s.c.DataDir} {
 		if s.root == "" && hidden(p) {

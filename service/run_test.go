@@ -3,6 +3,7 @@ package service
 import (
 	"context"
 	"errors"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -14,7 +15,16 @@ import (
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// roles are what the test binary does instead of testing when it is started
+// with that first argument, inside a booted container.
+var roles = map[string]func() int{}
+
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && roles[os.Args[1]] != nil {
+		os.Exit(roles[os.Args[1]]())
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // ear collects what systemd would hear.
 type ear struct {

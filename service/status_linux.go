@@ -42,18 +42,29 @@ func statusOf(p map[string]string) Status {
 		PID:      number(p["MainPID"]),
 		Restarts: number(p["NRestarts"]),
 		ExitCode: number(p["ExecMainStatus"]),
-		Detail:   p["StatusText"],
 	}
 	if t, err := time.Parse("Mon 2006-01-02 15:04:05 MST", p["StateChangeTimestamp"]); err == nil {
 		st.Since = t.UTC()
 	}
-	if st.State == Failed || st.State == Restarting {
-		st.Detail = strings.TrimSpace("result: " + p["Result"] + " " + st.Detail)
-	}
-	if p["LoadState"] == "masked" {
-		st.Detail = "masked by the administrator; see `systemctl unmask`"
-	}
+	st.Detail = detailOf(st.State, p)
 	return st
+}
+
+// detailOf leaves out what the service said about itself before it ended; only
+// its reason for a failure still counts then.
+func detailOf(state State, p map[string]string) string {
+	said := p["StatusText"]
+	switch {
+	case p["LoadState"] == "masked":
+		return "masked by the administrator; see `systemctl unmask`"
+	case state == Stopped:
+		return ""
+	case state != Failed && state != Restarting:
+		return said
+	case strings.HasPrefix(said, "failed"):
+		return "result: " + p["Result"] + ", " + said
+	}
+	return "result: " + p["Result"]
 }
 
 func stateOf(p map[string]string) State {

@@ -159,6 +159,7 @@ func TestInstallRefusesBeforeAnythingChanges(t *testing.T) {
 	}{
 		"without rights":            {func(f *fakeSystem) { f.uid = 1000 }, "administrator rights are needed: run it with sudo"},
 		"program that is not there": {func(f *fakeSystem) { f.c.Binary += "x" }, "is no executable file"},
+		"program for root only":     {func(f *fakeSystem) { _ = os.Chmod(f.c.Binary, 0o700) }, "cannot execute"},
 		"relative data folder":      {func(f *fakeSystem) { f.c.DataDir = "data" }, `data folder "data" is no absolute path`},
 		"data on the whole disk":    {func(f *fakeSystem) { f.c.DataDir = "/" }, "is a whole volume"},
 		"line break in a path":      {func(f *fakeSystem) { f.c.ConfigFile = "/etc/a\nExecStart=/bin/sh" }, "is no absolute path"},
@@ -167,8 +168,8 @@ func TestInstallRefusesBeforeAnythingChanges(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFakeSystem(t)
-			before := f.files(t)
 			c.change(f)
+			before := f.files(t)
 			if err := f.Install(t.Context()); err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got %v, want %q in it", err, c.want)
 			}
