@@ -66,11 +66,12 @@ func TestHangEndsWithTheContextToo(t *testing.T) {
 	r.poll(t)
 	r.SetFault(cgitest.Fault{Kind: cgitest.FaultHang})
 	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
 	go func() {
-		for r.Count(multiCallAction) < 2 {
+		defer cancel()
+		for r.Count(multiCallAction) < 2 && ctx.Err() == nil {
 			runtime.Gosched()
 		}
-		cancel()
 	}()
 	_, err := r.client.Poll(ctx)
 	wantError(t, err, KindError, "canceled")

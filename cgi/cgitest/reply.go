@@ -182,13 +182,41 @@ var (
 	failShape     = failure{3, 0}
 )
 
+// The shapes of a refusal, in the vendor's order.
+type (
+	errorReply struct {
+		Success int         `json:"success"`
+		Error   errorObject `json:"error"`
+	}
+	errorObject struct {
+		ID     int64 `json:"id"`
+		Code   int64 `json:"code"`
+		Params []any `json:"params"`
+	}
+	exceptionReply struct {
+		Success   int `json:"success"`
+		Exception struct {
+			ID   int64 `json:"id"`
+			Code int64 `json:"code"`
+		} `json:"exception"`
+	}
+	topLevelReply struct {
+		Success int    `json:"success"`
+		Code    int64  `json:"code"`
+		Msg     string `json:"msg"`
+		Data    string `json:"data"`
+	}
+)
+
 func (f Family) failure(e failure) []byte {
 	switch {
 	case f.topLevel && e.code != 0:
-		return []byte(text(map[string]any{"success": 0, "code": e.code, "msg": "request failed", "data": ""}))
+		return []byte(text(topLevelReply{Code: e.code, Msg: "request failed"}))
 	case f.exception && e.id != 0:
-		return []byte(text(map[string]any{"success": 0, "exception": map[string]any{"id": e.id, "code": e.code}}))
+		var out exceptionReply
+		out.Exception.ID, out.Exception.Code = e.id, e.code
+		return []byte(text(out))
 	default:
-		return []byte(text(map[string]any{"success": 0, "error": map[string]any{"id": e.id, "code": e.code, "params": []any{}}}))
+		return []byte(text(errorReply{Error: errorObject{ID: e.id, Code: e.code, Params: []any{}}}))
 	}
 }

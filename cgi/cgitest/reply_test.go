@@ -75,3 +75,16 @@ func TestSingleCallTotalsAreVideoPlusAudio(t *testing.T) {
 		}
 	}
 }
+
+func TestFailuresHaveTheShapesThatWereSeen(t *testing.T) {
+	for family, want := range map[string]string{
+		"ideahub": `{"success":0,"error":{"id":100666995,"code":33558532,"params":[]}}`,
+		"te40":    `{"success":0,"exception":{"id":100666995,"code":33558532}}`,
+		"te20":    `{"success":0,"code":33558532,"msg":"request failed","data":""}`,
+	} {
+		f, _ := familyByName(family)
+		if got := string(f.failure(failGeneric)); got != want {
+			t.Errorf("%s: %s, want %s", family, got, want)
+		}
+	}
+}
