@@ -189,6 +189,11 @@ func (t *turn) endCall() {
 		SinceMs: cgi.Known(float64(c.StartMs)),
 	})
 	t.calls = append(t.calls, c.summary())
+	if len(t.r.views) > 0 {
+		v := t.viewCall(c)
+		v.Finished = true
+		t.ended = append(t.ended, v)
+	}
 	t.d.Call = nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"roomcall/agent/report/payload"
+	"roomcall/agent/report/view"
 	"roomcall/cgi"
 )
 
@@ -20,6 +21,9 @@ type minuteState struct {
 	CoveredMs int64                       `json:"covered_ms,omitzero"`
 	CallID    string                      `json:"call_id,omitempty"`
 	Media     [payload.Groups]minuteMedia `json:"media"`
+	// Calls and Points are kept for views only.
+	Calls  []view.Call  `json:"calls,omitempty"`
+	Points []view.Point `json:"points,omitempty"`
 }
 
 // minuteMedia is one group of the open minute.
@@ -67,6 +71,7 @@ func (t *turn) addToMinute() {
 		t.d.Minute = m
 	}
 	m.Samples++
+	t.addToViews(m)
 	if t.p.Err != nil {
 		return
 	}
@@ -91,6 +96,7 @@ func (t *turn) closeMinute() {
 		p.Head = t.head("minute", m.StartMs+minuteMs)
 		t.out.Records = append(t.out.Records, t.record("minute", &p.Head, payload.Encode(&p)))
 	}
+	t.minuteViews(m, &p)
 }
 
 func (m *minuteState) payload() payload.Minute {
@@ -104,8 +110,8 @@ func (m *minuteState) payload() payload.Minute {
 	return p
 }
 
-// Tick closes the device's open minute when it is over, for times without a
-// poll. It gives no records as a rule.
+// Tick closes what is over at a time without a poll: the device's open minute
+// and the views that go with it. It gives no records as a rule.
 func (r *Reporter) Tick(st State, name string, at time.Time) (State, []Record) {
 	dev := r.devices[name]
 	if dev == nil || st.d.Minute == nil || at.UnixMilli() < st.d.Minute.StartMs+minuteMs {
@@ -114,5 +120,6 @@ func (r *Reporter) Tick(st State, name string, at time.Time) (State, []Record) {
 	next := st.clone()
 	t := &turn{r: r, dev: dev, d: &next.d}
 	t.closeMinute()
+	t.rollVolc(at.UnixMilli())
 	return next, t.out.Records
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"roomcall/agent/report/payload"
+	"roomcall/agent/report/view"
 	"roomcall/cgi"
 )
 
@@ -21,6 +22,7 @@ type turn struct {
 	sample  payload.Sample
 	events  []payload.Event
 	calls   []payload.Call
+	ended   []view.Call // for views
 }
 
 // Poll turns the outcome of a poll into records. st is not changed. A poll of a
@@ -40,6 +42,7 @@ func (r *Reporter) Poll(st State, p Poll) (State, Output) {
 	if t.d.Minute != nil && t.d.Minute.StartMs != minuteOf(t.at) {
 		t.closeMinute()
 	}
+	t.rollVolc(t.at)
 	t.endpoint()
 	t.track()
 	t.fillSample()

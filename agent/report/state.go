@@ -48,6 +48,7 @@ type stateData struct {
 	Quality   map[int]metricState `json:"quality,omitempty"`
 	Incidents uint64              `json:"incidents,omitzero"` // ids given
 	Rates     map[string]rate     `json:"rates,omitempty"`
+	Volc      *volcState          `json:"volc,omitempty"`
 }
 
 // Marshal writes the state as JSON with its version. Equal states give equal
@@ -85,6 +86,13 @@ func UnmarshalState(b []byte) (State, error) {
 
 // check refuses what would make later work go wrong.
 func (d *stateData) check() error {
+	if m := d.Minute; m != nil {
+		for _, p := range m.Points {
+			if p.Call < 0 || p.Call >= len(m.Calls) {
+				return fmt.Errorf("a point of call %d, there are %d", p.Call, len(m.Calls))
+			}
+		}
+	}
 	if d.Call == nil {
 		return nil
 	}
@@ -110,6 +118,7 @@ func (s State) clone() State {
 	c.d.Minute = copyOf(s.d.Minute)
 	c.d.Offline = copyOf(s.d.Offline)
 	c.d.Refused = copyOf(s.d.Refused)
+	c.d.Volc = copyOf(s.d.Volc)
 	return c
 }
 

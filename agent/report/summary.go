@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"roomcall/agent/report/payload"
+	"roomcall/agent/report/view"
 	"roomcall/cgi"
 )
 
@@ -174,23 +175,9 @@ func (c *callState) cause(g grade) (word, ids string) {
 	}
 	var list []string
 	for _, i := range order {
-		if id := factorID(i); id != 0 && len(list) < maxCauses {
+		if id := view.FactorID(gaugeWord(i)); id != 0 && len(list) < maxCauses {
 			list = append(list, strconv.Itoa(id))
 		}
 	}
 	return gaugeWord(order[0]), strings.Join(list, ",")
-}
-
-// factorID is Agora's factor id of a gauge (its table of root causes), 0 = none:
-// it knows audio and video, uplink and downlink, loss, delay and jitter.
-func factorID(gauge int) int {
-	ids := [...][metricFPS]int{
-		payload.AudioSend: {22, 43, 45}, payload.AudioRecv: {24, 9, 47},
-		payload.VideoSend: {21, 42, 44}, payload.VideoRecv: {23, 8, 46},
-	}
-	g, k := gauge/metrics, gauge%metrics
-	if g >= len(ids) || k == metricFPS {
-		return 0
-	}
-	return ids[g][k]
 }

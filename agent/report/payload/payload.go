@@ -43,6 +43,9 @@ type Head struct {
 	Replayed cgi.Reading `key:"replayed" type:"flag" doc:"1 when the record is sent late (more than 2 poll intervals and 2 s after ts_ms); else absent."`
 }
 
+// ViewHead is the head of a view; the keys of the other system's reply follow it.
+type ViewHead struct{ Head }
+
 // Place is the part of a head that stays the same for all records of a device.
 type Place struct {
 	ClientID, Site, Room, Device string

@@ -1,0 +1,155 @@
+package report
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"slices"
+
+	"roomcall/agent/report/payload"
+	"roomcall/agent/report/view"
+)
+
+// viewDocs are the documents of the views, for their schemas.
+var viewDocs = map[string]any{
+	"view/zoom": view.Zoom{}, "view/agora": view.Agora{}, "view/volc": view.Volc{}, "view/trtc": view.TRTC{},
+}
+
+// SchemaKinds lists the kinds that have a schema.
+func SchemaKinds() []string {
+	kinds := append([]string{"birth"}, payload.Kinds()...)
+	for _, v := range Views() {
+		kinds = append(kinds, "view/"+v)
+	}
+	return kinds
+}
+
+// Schema is the JSON Schema (2020-12) of a kind's payload, made from the structs
+// that are sent.
+func Schema(kind string) ([]byte, error) {
+	if !slices.Contains(SchemaKinds(), kind) {
+		return nil, fmt.Errorf("schema: unknown kind %q, allowed are %v", kind, SchemaKinds())
+	}
+	return indent(schemaOf(kind))
+}
+
+func schemaOf(kind string) payload.Object {
+	if kind == "birth" {
+		return append(payload.SchemaHead(kind, "What an agent says when it has connected."),
+			payload.StructSchema(reflect.TypeFor[Birth]())...)
+	}
+	doc, ok := viewDocs[kind]
+	if !ok {
+		return payload.FlatSchema(kind)
+	}
+	props, required := payload.HeadSchema(kind)
+	for _, p := range payload.StructSchema(reflect.TypeOf(doc)) {
+		switch v := p.Value.(type) {
+		case payload.Object:
+			props = append(props, v...)
+		case []string:
+			required = append(required, v...)
+		}
+	}
+	return append(payload.SchemaHead(kind, "The same facts in another system's reply."),
+		payload.Pair{Key: "type", Value: "object"}, payload.Pair{Key: "properties", Value: props},
+		payload.Pair{Key: "required", Value: required})
+}
+
+// AsyncAPI is the AsyncAPI 3 document of all topics, with the schemas in it.
+func AsyncAPI() ([]byte, error) { return indent(asyncAPI()) }
+
+type obj = payload.Object
+
+func asyncAPI() obj {
+	var channels, operations, messages, schemas obj
+	for _, c := range topics() {
+		channels = append(channels, payload.Pair{Key: c.name, Value: c.channel()})
+		operations = append(operations, payload.Pair{Key: "send_" + c.name, Value: obj{
+			{Key: "action", Value: "send"},
+			{Key: "channel", Value: ref("channels", c.name)},
+			{Key: "messages", Value: []obj{{{Key: "$ref", Value: "#/channels/" + c.name + "/messages/" + c.message}}}},
+		}})
+	}
+	for _, kind := range SchemaKinds() {
+		name := word(kind)
+		messages = append(messages, payload.Pair{Key: name, Value: obj{
+			{Key: "contentType", Value: "application/json"}, {Key: "payload", Value: ref("components/schemas", name)},
+		}})
+		schemas = append(schemas, payload.Pair{Key: name, Value: schemaOf(kind)[2:]}) // without $schema and $id
+	}
+	messages = append(messages, payload.Pair{Key: "availability", Value: obj{
+		{Key: "contentType", Value: "text/plain"},
+		{Key: "payload", Value: obj{{Key: "type", Value: "string"}, {Key: "enum", Value: []string{"online", "offline", "lost"}}}},
+	}})
+	return obj{
+		{Key: "asyncapi", Value: "3.0.0"},
+		{Key: "info", Value: obj{
+			{Key: "title", Value: "roomcall"}, {Key: "version", Value: payload.SchemaVersion + ".0"},
+			{Key: "description", Value: "Call quality of video rooms over MQTT. Every message is sent with QoS 1; a record is delivered at least once and in order on its topic. Drop duplicates by id, see holes by seq."},
+			{Key: "license", Value: obj{{Key: "name", Value: "Apache-2.0"}}},
+		}},
+		{Key: "defaultContentType", Value: "application/json"},
+		{Key: "channels", Value: channels},
+		{Key: "operations", Value: operations},
+		{Key: "components", Value: obj{{Key: "messages", Value: messages}, {Key: "schemas", Value: schemas}}},
+	}
+}
+
+// topic is one channel of the document.
+type topic struct {
+	name, address, message, about string
+	retained, device              bool
+}
+
+func topics() []topic {
+	list := []topic{
+		{"availability", "{prefix}/{client_id}/availability", "availability", "online, offline after a clean stop, lost by the will.", true, false},
+		{"birth", "{prefix}/{client_id}/birth", "birth", "What the agent is and what it records.", true, false},
+		{"agent_event", "{prefix}/{client_id}/agent/event", "event", "The agent's own events.", false, false},
+		{"state", "{prefix}/{client_id}/{device}/state", "sample", "The newest sample; never set by replayed records.", true, true},
+	}
+	for _, kind := range SchemaKinds()[1:] {
+		list = append(list, topic{word(kind), "{prefix}/{client_id}/{device}/" + kind, word(kind), "One record of this kind a message.", false, true})
+	}
+	return list
+}
+
+func (c *topic) channel() obj {
+	params := obj{
+		{Key: "prefix", Value: obj{{Key: "description", Value: "topic_prefix of the config."}, {Key: "default", Value: "roomcall/v1"}}},
+		{Key: "client_id", Value: obj{{Key: "description", Value: "The agent."}}},
+	}
+	if c.device {
+		params = append(params, payload.Pair{Key: "device", Value: obj{{Key: "description", Value: "The device."}}})
+	}
+	about := c.about
+	if c.retained {
+		about += " Retained."
+	}
+	return obj{
+		{Key: "address", Value: c.address}, {Key: "description", Value: about}, {Key: "parameters", Value: params},
+		{Key: "messages", Value: obj{{Key: c.message, Value: ref("components/messages", c.message)}}},
+	}
+}
+
+func ref(where, name string) obj { return obj{{Key: "$ref", Value: "#/" + where + "/" + name}} }
+
+// word makes a kind a name: view/zoom is view_zoom.
+func word(kind string) string {
+	return string(bytes.ReplaceAll([]byte(kind), []byte("/"), []byte("_")))
+}
+
+func indent(o obj) ([]byte, error) {
+	flat, err := view.Encode(o)
+	if err != nil {
+		return nil, err
+	}
+	var b bytes.Buffer
+	if err := json.Indent(&b, flat, "", "  "); err != nil {
+		return nil, fmt.Errorf("schema: %w", err)
+	}
+	b.WriteByte('\n')
+	return b.Bytes(), nil
+}

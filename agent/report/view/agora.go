@@ -1,0 +1,214 @@
+package view
+
+import (
+	"cmp"
+	"slices"
+
+	"roomcall/agent/report/payload"
+	"roomcall/cgi"
+)
+
+// Agora has the replies of Agora Analytics in one document: call details
+// (call_id, call_info, metrics), the call list (has_more, call_lists) and, below
+// data, live indicators and diagnosis, one row a minute each.
+type Agora struct {
+	Code      int             `json:"code"`
+	Message   string          `json:"message"`
+	CallID    *string         `json:"call_id,omitempty"`
+	CallInfo  []AgoraUser     `json:"call_info,omitempty"`
+	Metrics   []AgoraMetrics  `json:"metrics,omitempty"`
+	HasMore   *bool           `json:"has_more,omitempty"`
+	CallLists []AgoraCallItem `json:"call_lists,omitempty"`
+	Data      []AgoraRow      `json:"data,omitempty"`
+	Meta      *Meta           `json:"_meta,omitempty"`
+}
+
+// AgoraUser is one user of a call; here the room's device.
+type AgoraUser struct {
+	SID        string `json:"sid"`
+	CName      string `json:"cname"`
+	UID        int64  `json:"uid"`
+	Network    string `json:"network"`
+	Platform   string `json:"platform"`
+	Speaker    bool   `json:"speaker"`
+	SDKVersion string `json:"sdk_version"`
+	DeviceType string `json:"device_type"`
+	JoinTs     int64  `json:"join_ts"`
+	LeaveTs    int64  `json:"leave_ts"`
+	Finished   bool   `json:"finished"`
+}
+
+// AgoraMetrics are the series of one user's call.
+type AgoraMetrics struct {
+	SID  string        `json:"sid"`
+	Data []AgoraSeries `json:"data"`
+}
+
+// AgoraSeries is one metric: pairs of Unix second and value.
+type AgoraSeries struct {
+	MID     int          `json:"mid"`
+	KVs     [][2]float64 `json:"kvs"`
+	PeerUID int64        `json:"peer_uid"`
+}
+
+// AgoraCallItem is one call of the call list.
+type AgoraCallItem struct {
+	CallID      string `json:"call_id"`
+	CName       string `json:"cname"`
+	CreatedTs   int64  `json:"created_ts"`
+	DestroyedTs int64  `json:"destroyed_ts"`
+	Finished    bool   `json:"finished"`
+}
+
+// AgoraRow is one minute: either the live indicators or a diagnosis.
+type AgoraRow struct {
+	PCC       *int64     `json:"pcc,omitempty"`
+	PCU       *int64     `json:"pcu,omitempty"`
+	VideoUp   *float64   `json:"videoUpstreamExcellentTransRate,omitempty"`
+	AudioUp   *float64   `json:"audioUpstreamExcellentTransRate,omitempty"`
+	User      string     `json:"user,omitempty"`
+	ExpID     int        `json:"exp_id,omitempty"`
+	CName     string     `json:"cname,omitempty"`
+	CauseTags []AgoraTag `json:"cause_tags,omitempty"`
+	Ts        int64      `json:"ts"`
+}
+
+// AgoraTag is one root cause; host_user is "" when it is the room's own.
+type AgoraTag struct {
+	FactorID int    `json:"factor_id"`
+	HostUser string `json:"host_user"`
+}
+
+// agoraMID ties a metric id to a reading. The approximate ones are loss rates:
+// who measures over which window is not documented.
+type agoraMID struct {
+	mid, group, reading int
+	approximate         bool
+}
+
+var agoraMIDs = []agoraMID{
+	{20003, payload.AudioSend, bitrate, false},
+	{20004, payload.AudioRecv, bitrate, false},
+	{20006, payload.VideoSend, bitrate, false},
+	{20008, payload.VideoSend, fps, false},
+	{20009, payload.VideoRecv, bitrate, false},
+	{20010, payload.VideoRecv, fps, false},
+	{20015, payload.AudioSend, loss, true},
+	{20017, payload.VideoSend, loss, true},
+	{20019, payload.VideoSend, width, false},
+	{20020, payload.VideoSend, height, false},
+}
+
+// agora makes the parts asked for: "" = all, "details", "lists", "live",
+// "diagnosis".
+func agora(f *Facts, o Options) *Agora {
+	a := &Agora{Code: 200, Meta: agoraMeta(o)}
+	all := o.Part == ""
+	if all || o.Part == "details" {
+		a.details(f, o.Approximate)
+	}
+	if all || o.Part == "lists" {
+		a.lists(f)
+	}
+	if all || o.Part == "live" {
+		a.live(f, o.Approximate)
+	}
+	if all || o.Part == "diagnosis" {
+		a.diagnosis(f, o.Suspected)
+	}
+	if o.Part == "live" || o.Part == "diagnosis" {
+		a.Message = "success"
+	}
+	return a
+}
+
+// details has one user entry and one set of series for each call; call_id is the
+// newest call's.
+func (a *Agora) details(f *Facts, approximate bool) {
+	id := ""
+	for i := range f.Calls {
+		c := &f.Calls[i]
+		id = c.ID
+		a.CallInfo = append(a.CallInfo, AgoraUser{
+			SID: c.ID, CName: c.name(), UID: c.uid(), Speaker: c.Sends, DeviceType: c.Model,
+			JoinTs: c.StartMs / 1000, LeaveTs: c.EndMs / 1000, Finished: c.Finished,
+		})
+		a.Metrics = append(a.Metrics, AgoraMetrics{SID: c.ID, Data: agoraSeries(f, i, approximate)})
+	}
+	a.CallID = &id
+	slices.Reverse(a.CallInfo) // by joining time, the newest first
+	slices.Reverse(a.Metrics)
+}
+
+func agoraSeries(f *Facts, call int, approximate bool) []AgoraSeries {
+	out := []AgoraSeries{}
+	for _, m := range agoraMIDs {
+		if m.approximate && !approximate {
+			continue
+		}
+		s := AgoraSeries{MID: m.mid}
+		for i := range f.Points {
+			p := &f.Points[i]
+			if p.Call == call {
+				s.add(p.TsMs, p.get(m.group, m.reading))
+			}
+		}
+		rows := peerRows(f.Peers, call, m)
+		switch {
+		case len(rows) > 0:
+			out = append(out, rows...)
+		case len(s.KVs) > 0:
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+func (s *AgoraSeries) add(ms int64, x cgi.Reading) {
+	if x.Known {
+		s.KVs = append(s.KVs, [2]float64{float64(ms / 1000), x.Value})
+	}
+}
+
+// peerRows gives received video by stream, when there are stream records:
+// peer_uid is the stream's index + 1, for 0 means local.
+func peerRows(peers []Peer, call int, m agoraMID) []AgoraSeries {
+	if m.group != payload.VideoRecv {
+		return nil
+	}
+	rows := map[int64]*AgoraSeries{}
+	for i := range peers {
+		p := &peers[i]
+		if p.Call != call || p.Group != m.group {
+			continue
+		}
+		x := p.Bitrate
+		if m.reading == fps {
+			x = p.FPS
+		}
+		if rows[p.Index] == nil {
+			rows[p.Index] = &AgoraSeries{MID: m.mid, PeerUID: p.Index + 1}
+		}
+		rows[p.Index].add(p.TsMs, x)
+	}
+	var out []AgoraSeries
+	for _, s := range rows {
+		if len(s.KVs) > 0 {
+			out = append(out, *s)
+		}
+	}
+	slices.SortFunc(out, func(a, b AgoraSeries) int { return cmp.Compare(a.PeerUID, b.PeerUID) })
+	return out
+}
+
+// lists has the calls, the newest first.
+func (a *Agora) lists(f *Facts) {
+	more := false
+	a.HasMore = &more
+	for i := len(f.Calls) - 1; i >= 0; i-- {
+		c := &f.Calls[i]
+		item := AgoraCallItem{CallID: c.ID, CName: c.name(), CreatedTs: c.StartMs / 1000, Finished: c.Finished}
+		item.DestroyedTs = c.EndMs / 1000
+		a.CallLists = append(a.CallLists, item)
+	}
+}

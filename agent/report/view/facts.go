@@ -1,0 +1,169 @@
+// Package view puts published records into the reply shapes of other systems:
+// Zoom (umeeting) participant QoS, Agora Analytics, Volcengine ListQuality and
+// Tencent TRTC DescribeCallDetail.
+//
+// Promise: a key of theirs is filled only where the record has the fact. What is
+// the same, what comes close and what is not there is told in every document's
+// _meta; what is not there stays empty or absent, as in the system's own
+// example.
+package view
+
+import (
+	"cmp"
+	"hash/fnv"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"roomcall/agent/report/payload"
+	"roomcall/cgi"
+)
+
+// The readings of a point by group.
+const (
+	bitrate = iota
+	loss
+	fps
+	width
+	height
+	readings
+)
+
+// A Point is what the shapes need of one sample in a call. It is plain data and
+// small: readings holds pairs of group*5+reading and value.
+type Point struct {
+	TsMs     int64     `json:"t"`
+	Call     int       `json:"c,omitzero"` // index into the calls
+	Grade    int64     `json:"g,omitzero"` // grade_code
+	Factors  []int     `json:"f,omitempty"`
+	Readings []float64 `json:"r,omitempty"`
+}
+
+// NewPoint takes a sample's readings.
+func NewPoint(s *payload.Sample, call int) Point {
+	p := Point{TsMs: s.TsMs, Call: call, Grade: s.GradeCode, Factors: Factors(s.GradeReasons)}
+	for g := range s.Media {
+		m := &s.Media[g]
+		for k, x := range [readings]cgi.Reading{m.BitrateKbps, m.LossPct, m.FPS, m.Width, m.Height} {
+			if x.Known {
+				p.Readings = append(p.Readings, float64(g*readings+k), x.Value)
+			}
+		}
+	}
+	return p
+}
+
+// get finds a reading of a group.
+func (p *Point) get(group, reading int) cgi.Reading {
+	for i := 0; i+1 < len(p.Readings); i += 2 {
+		if p.Readings[i] == float64(group*readings+reading) {
+			return cgi.Known(p.Readings[i+1])
+		}
+	}
+	return cgi.Reading{}
+}
+
+// Call is what the shapes need of a call.
+type Call struct {
+	ID       string `json:"id"`
+	ClientID string `json:"client_id"`
+	Device   string `json:"device"`
+	Room     string `json:"room"`
+	Model    string `json:"model,omitempty"`
+	StartMs  int64  `json:"start_ms"`
+	EndMs    int64  `json:"end_ms"` // the last sample while the call is open
+	Finished bool   `json:"finished,omitempty"`
+	Sends    bool   `json:"sends,omitempty"` // the room sends audio or video
+}
+
+// name is the channel or room: the room's human name, else the device.
+func (c *Call) name() string {
+	if c.Room != "" {
+		return c.Room
+	}
+	return c.Device
+}
+
+// uid is a stable number for the device, for systems whose users have numbers.
+func (c *Call) uid() int64 {
+	h := fnv.New32a()
+	h.Write([]byte(c.ClientID + "/" + c.Device)) // a hash never fails
+	return int64(h.Sum32())
+}
+
+// Peer is one received or sent stream that has a row of its own.
+type Peer struct {
+	Call      int
+	TsMs      int64
+	Group     int
+	Index     int64
+	Name      string
+	Bitrate   cgi.Reading
+	FPS, Loss cgi.Reading
+	Width     cgi.Reading
+	Height    cgi.Reading
+}
+
+// Facts are the records a document is made from.
+type Facts struct {
+	Calls   []Call           // by start
+	Points  []Point          // by time
+	Minutes []payload.Minute // by time
+	Peers   []Peer           // by time; only from stream records
+}
+
+// factorIDs are Agora's ids (its table of root causes) by the word of
+// grade_reasons. It knows audio and video, uplink and downlink, loss, delay and
+// jitter.
+var factorIDs = map[string]int{
+	"audio_send_loss": 22, "audio_send_delay": 43, "audio_send_jitter": 45,
+	"audio_recv_loss": 24, "audio_recv_delay": 9, "audio_recv_jitter": 47,
+	"video_send_loss": 21, "video_send_delay": 42, "video_send_jitter": 44,
+	"video_recv_loss": 23, "video_recv_delay": 8, "video_recv_jitter": 46,
+}
+
+// FactorID is Agora's factor id of a reason such as "video_recv_loss", 0 = none.
+func FactorID(reason string) int { return factorIDs[reason] }
+
+// Factors gives the ids of a list of reasons.
+func Factors(reasons string) []int {
+	if reasons == "" {
+		return nil
+	}
+	var out []int
+	for word := range strings.SplitSeq(reasons, ",") {
+		if id := factorIDs[word]; id != 0 {
+			out = append(out, id)
+		}
+	}
+	return out
+}
+
+// calls by id; a call that only its id tells of starts at the id's second.
+type callBook map[string]*Call
+
+func (b callBook) get(id string, h *payload.Head) *Call {
+	c := b[id]
+	if c == nil {
+		c = &Call{ID: id, ClientID: h.ClientID, Device: h.Device, Room: h.Room}
+		if s, err := strconv.ParseInt(id[strings.LastIndexByte(id, '.')+1:], 10, 64); err == nil && s < 1<<40 {
+			c.StartMs = s * 1000
+		}
+		b[id] = c
+	}
+	return c
+}
+
+// sorted gives the calls by start and their places by id.
+func (b callBook) sorted() ([]Call, map[string]int) {
+	ids := slices.SortedFunc(maps.Keys(b), func(x, y string) int {
+		return cmp.Or(cmp.Compare(b[x].StartMs, b[y].StartMs), cmp.Compare(x, y))
+	})
+	list, place := make([]Call, 0, len(ids)), map[string]int{}
+	for i, id := range ids {
+		place[id] = i
+		list = append(list, *b[id])
+	}
+	return list, place
+}

@@ -1,0 +1,112 @@
+package view
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"time"
+
+	"roomcall/agent/report/payload"
+	"roomcall/cgi"
+)
+
+// Zoom is the reply of umeeting's participant QoS.
+type Zoom struct {
+	Status  int          `json:"status"`
+	Message string       `json:"message"`
+	Data    []ZoomMinute `json:"data"`
+	Meta    *Meta        `json:"_meta,omitempty"`
+}
+
+// ZoomMinute is one minute of a participant. A value that is not there is "".
+type ZoomMinute struct {
+	DateTime    string    `json:"date_time"`
+	AudioInput  ZoomAudio `json:"audio_input"`
+	AudioOutput ZoomAudio `json:"audio_output"`
+	VideoInput  ZoomVideo `json:"video_input"`
+	VideoOutput ZoomVideo `json:"video_output"`
+	AsInput     ZoomVideo `json:"as_input"`
+	AsOutput    ZoomVideo `json:"as_output"`
+	CPUUsage    ZoomCPU   `json:"cpu_usage"`
+}
+
+// ZoomAudio is audio in one direction.
+type ZoomAudio struct {
+	Bitrate string `json:"bitrate"`
+	Latency string `json:"latency"`
+	Jitter  string `json:"jitter"`
+	AvgLoss string `json:"avg_loss"`
+	MaxLoss string `json:"max_loss"`
+}
+
+// ZoomVideo is video or the content share in one direction.
+type ZoomVideo struct {
+	ZoomAudio
+	Resolution string `json:"resolution"`
+	FrameRate  string `json:"frame_rate"`
+}
+
+// ZoomCPU stays empty: the endpoint does not tell.
+type ZoomCPU struct {
+	ZoomMin   string `json:"zoom_min_cpu_usage"`
+	ZoomAvg   string `json:"zoom_avg_cpu_usage"`
+	ZoomMax   string `json:"zoom_max_cpu_usage"`
+	SystemMax string `json:"system_max_cpu_usage"`
+}
+
+// zoom makes the reply from the minutes that were in a call. Input is what the
+// room receives, output what it sends; swap exchanges them.
+func zoom(f *Facts, swap bool) *Zoom {
+	z := &Zoom{Status: 200, Message: "OK", Data: []ZoomMinute{}, Meta: zoomMeta()}
+	for i := range f.Minutes {
+		m := &f.Minutes[i]
+		if m.CallID == "" {
+			continue
+		}
+		media := m.Media
+		if swap {
+			for g := 0; g < payload.Groups; g += 2 {
+				media[g], media[g+1] = media[g+1], media[g]
+			}
+		}
+		z.Data = append(z.Data, ZoomMinute{
+			DateTime:    time.UnixMilli(m.MinuteMs).UTC().Format(time.RFC3339),
+			AudioInput:  zoomAudio(&media[payload.AudioRecv]),
+			AudioOutput: zoomAudio(&media[payload.AudioSend]),
+			VideoInput:  zoomVideo(&media[payload.VideoRecv]),
+			VideoOutput: zoomVideo(&media[payload.VideoSend]),
+			AsInput:     zoomVideo(&media[payload.AuxRecv]),
+			AsOutput:    zoomVideo(&media[payload.AuxSend]),
+		})
+	}
+	return z
+}
+
+func zoomAudio(m *payload.MinuteMedia) ZoomAudio {
+	return ZoomAudio{
+		Bitrate: whole(m.BitrateLast, " kbps"), Latency: whole(m.DelayLast, " ms"), Jitter: whole(m.JitterLast, " ms"),
+		AvgLoss: percent(m.LossAvg), MaxLoss: percent(m.LossMax),
+	}
+}
+
+func zoomVideo(m *payload.MinuteMedia) ZoomVideo {
+	v := ZoomVideo{ZoomAudio: zoomAudio(m), FrameRate: whole(m.FPSLast, " fps")}
+	if m.WidthLast.Known && m.HeightLast.Known {
+		v.Resolution = fmt.Sprintf("%.0f*%.0f", m.WidthLast.Value, m.HeightLast.Value)
+	}
+	return v
+}
+
+func whole(x cgi.Reading, unit string) string {
+	if !x.Known {
+		return ""
+	}
+	return strconv.FormatFloat(math.Round(x.Value), 'f', 0, 64) + unit
+}
+
+func percent(x cgi.Reading) string {
+	if !x.Known {
+		return ""
+	}
+	return strconv.FormatFloat(x.Value, 'f', 1, 64) + "%"
+}
