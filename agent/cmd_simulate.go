@@ -14,9 +14,9 @@ import (
 
 // simulation holds the flags of the command simulate.
 type simulation struct {
-	listen, username, passwordFile string
-	secure, list                   bool
-	options                        cgitest.Options
+	listen, passwordFile string
+	secure, list         bool
+	options              cgitest.Options
 }
 
 func (a *app) simulateCommand() *cobra.Command {

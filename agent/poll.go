@@ -39,20 +39,19 @@ type endpoint interface {
 // under way is skipped and counted, never queued. It waits for nothing but the
 // endpoint.
 type poller struct {
-	device     string
-	client     endpoint
-	inCall     time.Duration // interval in a call
-	idle       time.Duration // interval outside a call
-	timeout    time.Duration // one request
-	slots      chan struct{} // shared bound of polls under way
-	origin     time.Time     // shared start of all ticks, monotonic
-	share      float64       // the group's place within an interval, 0 <= share < 1
-	deliver    func(report.Poll)
-	round      *round
-	stats      *pollStats
-	interval   time.Duration
-	failures   int // unreachable polls in a row
-	lastTalked time.Time
+	device   string
+	client   endpoint
+	inCall   time.Duration // interval in a call
+	idle     time.Duration // interval outside a call
+	timeout  time.Duration // one request
+	slots    chan struct{} // shared bound of polls under way
+	origin   time.Time     // shared start of all ticks, monotonic
+	share    float64       // the group's place within an interval, 0 <= share < 1
+	deliver  func(report.Poll)
+	round    *round
+	stats    *pollStats
+	interval time.Duration
+	failures int // unreachable polls in a row
 }
 
 // run polls until ctx ends. The first poll starts at once.
