@@ -142,8 +142,21 @@ func (m *Conn) sendOne(r *Receipt) bool {
 	m.mu.Lock()
 	r.token = token
 	m.mu.Unlock()
+	if err := failedAtOnce(token); err != nil {
+		m.fail(lostError(m, err)) // or the next message would overtake this one
+		return false
+	}
 	m.pend <- r // never blocks: flight holds all that is in it
 	return true
+}
+
+func failedAtOnce(token mqtt.Token) error {
+	select {
+	case <-token.Done():
+		return token.Error()
+	default:
+		return nil
+	}
 }
 
 // settle waits for the confirmations in order of publishing. Brokers give them
@@ -189,10 +202,10 @@ func (m *Conn) acked(r *Receipt) {
 		return
 	}
 	m.flight = m.flight[1:]
-	m.mu.Unlock()
 	m.lastAck.Store(clock())
 	m.client.count.acked(r)
-	r.settle(nil)
+	r.settle(nil) // under the lock: at Lost all receipts are settled
+	m.mu.Unlock()
 }
 
 // fail ends the connection once: everything unsettled is settled, with nil

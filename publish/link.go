@@ -32,7 +32,7 @@ type link struct {
 	frame        frame
 	writeTimeout time.Duration
 	writing      sync.Mutex
-	gaveUp       atomic.Bool
+	ended        atomic.Pointer[error] // why it was aborted, nil = it was not
 	lastRead     atomic.Int64 // clock()
 	// onPublish is called after a PUBLISH was written.
 	onPublish func()
@@ -56,43 +56,38 @@ func (l *link) Read(p []byte) (int, error) {
 	if n > 0 {
 		l.lastRead.Store(clock())
 		if ferr := l.frame.check(p[:n]); ferr != nil {
-			l.abort()
+			l.abortFor(ferr)
 			return 0, ferr
 		}
 	}
-	if err != nil && l.gaveUp.Load() {
-		err = errGivenUp
-	}
-	return n, err
+	return n, l.reason(err)
 }
 
-// Write sends one MQTT packet.
+// Write sends one MQTT packet. The first error ends the link: the MQTT library
+// goes on with the next packet after a failed one, which would then overtake
+// it, or stand in the middle of it.
 func (l *link) Write(p []byte) (int, error) {
 	l.writing.Lock()
 	defer l.writing.Unlock()
+	if first := l.ended.Load(); first != nil {
+		return 0, *first
+	}
 	done := 0
 	for done < len(p) {
 		chunk := p[done:min(done+writeChunk, len(p))]
 		if err := l.Conn.SetWriteDeadline(time.Now().Add(l.writeTimeout)); err != nil {
-			return done, l.writeError(err)
+			return done, l.abortFor(err)
 		}
 		n, err := l.Conn.Write(chunk)
 		done += n
 		if err != nil {
-			return done, l.writeError(err)
+			return done, l.abortFor(err)
 		}
 	}
 	if len(p) > 0 && p[0]>>4 == 3 {
 		l.onPublish()
 	}
 	return done, nil
-}
-
-func (l *link) writeError(err error) error {
-	if l.gaveUp.Load() {
-		return errGivenUp
-	}
-	return err
 }
 
 // SetWriteDeadline does nothing: Write sets its own deadlines.
@@ -110,11 +105,24 @@ func (l *link) ping() {
 }
 
 // abort ends the stream at once, without TLS or websocket farewell.
-func (l *link) abort() {
-	if l.gaveUp.CompareAndSwap(false, true) {
+func (l *link) abort() { _ = l.abortFor(errGivenUp) }
+
+// abortFor aborts and gives the reason of the first abort.
+func (l *link) abortFor(err error) error {
+	if l.ended.CompareAndSwap(nil, &err) {
 		l.raw.Close()
 		l.Conn.Close()
 	}
+	return *l.ended.Load()
+}
+
+// reason replaces err, of a socket that we closed, by why we closed it. The
+// MQTT library takes "use of closed network connection" for its own doing.
+func (l *link) reason(err error) error {
+	if first := l.ended.Load(); err != nil && first != nil {
+		return *first
+	}
+	return err
 }
 
 // frame follows the packet borders of a byte stream and refuses a packet that
