@@ -48,7 +48,9 @@ type Status struct {
 	// entries, so that an index names the same stream from poll to poll.
 	VideoSend, VideoRecv []Stream
 
-	// NotUnderstood lists what was there but could not be read.
+	// NotUnderstood lists what was there but could not be read, and keys that are
+	// not known. At most 32 entries; the last then has the key "(more)" and the
+	// number of those left out. The text of a name is "(hidden)".
 	NotUnderstood []Oddity
 	// Raw is the reply that gave the media values, as it came.
 	Raw []byte
@@ -58,7 +60,10 @@ type Status struct {
 // server. The zero value is an inactive stream; an inactive stream has no
 // readings.
 type Stream struct {
-	// Active: the endpoint gave at least one value that is no placeholder.
+	// Active: the endpoint gave a rate above zero; or a rate of zero, or one that
+	// could not be read, beside a codec, a size or a reading above zero; or no
+	// rate and a reading above zero. "0ms", 0 frames and 0 lost packets without a
+	// rate are the vendor's placeholders.
 	Active bool
 	// Name is szName: the remote site's name on received video. Personal data.
 	Name string

@@ -37,7 +37,12 @@ type decoder struct {
 	rest    []byte // buffers of lift
 	inner   []byte
 	odd     oddityList
+	recent  [8]internedText
+	oldest  int // place in recent to use next, modulo its length
 }
+
+// internedText is a text as it came and made clean.
+type internedText struct{ raw, clean string }
 
 var decoders = sync.Pool{New: func() any { return new(decoder) }}
 
@@ -54,11 +59,27 @@ func (d *decoder) release(replySize int) {
 
 // trim takes off blanks, byte order marks and NULs at both ends.
 func trim(b []byte) []byte {
-	if len(b) > 0 && b[0] > ' ' && b[0] < 0x80 && b[len(b)-1] > ' ' && b[len(b)-1] < 0x80 {
-		return b
+	for len(b) > 0 {
+		switch last := len(b) - 1; {
+		case isBlank(b[0]):
+			b = b[1:]
+		case isBlank(b[last]):
+			b = b[:last]
+		case b[0] == mark[0] && bytes.HasPrefix(b, mark):
+			b = b[len(mark):]
+		case b[last] == mark[2] && bytes.HasSuffix(b, mark):
+			b = b[:len(b)-len(mark)]
+		default:
+			return b
+		}
 	}
-	return bytes.Trim(b, "\ufeff\x00 \t\r\n\v\f")
+	return b
 }
+
+// mark is the byte order mark in UTF-8.
+var mark = []byte("\ufeff")
+
+func isBlank(c byte) bool { return c == ' ' || c == 0 || '\t' <= c && c <= '\r' }
 
 // parse reads one JSON text on a level. An empty text gives nil.
 func (d *decoder) parse(text []byte, level int) (*fastjson.Value, error) {
@@ -128,14 +149,12 @@ func (d *decoder) unwrap(v *fastjson.Value, level int) (*fastjson.Value, int, er
 	return v, level, nil
 }
 
-// visit goes over the keys of an object, without blanks at their ends.
-func visit(o *fastjson.Object, f func(key []byte, v *fastjson.Value)) {
-	o.Visit(func(key []byte, v *fastjson.Value) {
-		if n := len(key); n > 0 && key[n-1] == ' ' {
-			key = key[:n-1]
-		}
-		f(key, v)
-	})
+// bare is a key without the blank that lift may have left at its end.
+func bare(key []byte) []byte {
+	if n := len(key); n > 0 && key[n-1] == ' ' {
+		return key[:n-1]
+	}
+	return key
 }
 
 // scalar gives the text of a string or number, without blanks at the ends.

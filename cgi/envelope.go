@@ -54,7 +54,7 @@ func (d *decoder) open(raw []byte) (*fastjson.Object, int, *Error) {
 		return nil, 0, err
 	}
 	e := envelope{}
-	visit(outer, func(key []byte, v *fastjson.Value) { e.field(d, key, v) })
+	outer.Visit(func(key []byte, v *fastjson.Value) { e.field(d, bare(key), v) })
 	if err := e.verdict(); err != nil {
 		return nil, 0, err
 	}
@@ -179,7 +179,8 @@ func (e *envelope) readFailure(d *decoder, v *fastjson.Value) {
 		e.id = d.integer(v)
 		return
 	}
-	visit(v.GetObject(), func(key []byte, v *fastjson.Value) {
+	v.GetObject().Visit(func(key []byte, v *fastjson.Value) {
+		key = bare(key)
 		switch {
 		case equalFold(key, "id"):
 			e.id = d.integer(v)

@@ -14,7 +14,7 @@ import (
 // way. Both buffers are reused.
 //
 // In inner each backslash is a blank. So each string has one blank more at its
-// end; keys and values are trimmed wherever they are read (visit, scalar).
+// end; keys and values are trimmed wherever they are read (bare, scalar).
 func lift(raw, restBuf, innerBuf []byte) (rest, inner []byte, ok bool) {
 	start := dataString(raw)
 	if start < 0 {

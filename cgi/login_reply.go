@@ -33,7 +33,8 @@ func parseLogin(raw []byte) (loginReply, error) {
 	if object == nil {
 		return r, nil
 	}
-	visit(object, func(key []byte, v *fastjson.Value) {
+	object.Visit(func(key []byte, v *fastjson.Value) {
+		key = bare(key)
 		switch {
 		case equalFold(key, "acsessionid"):
 			r.SessionID = d.token(v, minSessionID)
@@ -41,7 +42,7 @@ func parseLogin(raw []byte) (loginReply, error) {
 			r.CSRFToken = d.token(v, 1)
 		case equalFold(key, "sztermtype"):
 			if text, ok := d.scalar(v); ok {
-				readText(&r.Model, text, maxModel, v.Type() == fastjson.TypeNumber)
+				r.Model, _ = d.text(text, maxModel, v)
 			}
 		case equalFold(key, "alreadylogin"):
 			r.AlreadyLogin = successText(d, v) == "1"

@@ -84,7 +84,8 @@ func (r *mailboxReader) call() CallState {
 
 // object reads an object that holds the state, or holds an object state.
 func (r *mailboxReader) object(d *decoder, o *fastjson.Object, level int) {
-	visit(o, func(key []byte, v *fastjson.Value) {
+	o.Visit(func(key []byte, v *fastjson.Value) {
+		key = bare(key)
 		switch {
 		case string(key) == "callState": // the REST interface's, with other meanings
 		case equalFold(key, "callstate"):

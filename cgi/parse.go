@@ -65,7 +65,7 @@ func parseMultiCall(raw []byte) (Status, error) {
 		return Status{}, noData()
 	}
 	m := multiReader{d: d, level: level}
-	visit(object, func(key []byte, v *fastjson.Value) { m.key(key, v) })
+	object.Visit(func(key []byte, v *fastjson.Value) { m.key(bare(key), v) })
 	if m.seen == 0 {
 		return Status{}, badJSON("data has none of the known keys", "")
 	}
@@ -227,7 +227,8 @@ func (m *multiReader) object(at place, v *fastjson.Value, level int, fields keys
 	}
 	var b streamBuilder
 	next := 0
-	visit(v.GetObject(), func(key []byte, v *fastjson.Value) {
+	v.GetObject().Visit(func(key []byte, v *fastjson.Value) {
+		key = bare(key)
 		at.key = key
 		if f, ok := fields.find(key, &next); ok {
 			b.set(m.d, f, &at, v)

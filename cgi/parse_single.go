@@ -77,7 +77,7 @@ func parseSingleCall(raw []byte) (Status, error) {
 		return Status{}, noData()
 	}
 	var r singleReader
-	visit(object, func(key []byte, v *fastjson.Value) { r.key(d, key, v) })
+	object.Visit(func(key []byte, v *fastjson.Value) { r.key(d, bare(key), v) })
 	if !r.any {
 		return Status{}, badJSON("data has none of the known keys", "")
 	}

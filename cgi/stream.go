@@ -104,7 +104,7 @@ func (b *streamBuilder) set(d *decoder, f field, p *place, v *fastjson.Value) {
 	text, ok := d.scalar(v)
 	what := odd
 	if ok {
-		what = b.read(f, text, v.Type() == fastjson.TypeNumber)
+		what = b.read(d, f, text, v)
 	}
 	if f == fieldRate && what != absent {
 		b.rateSaid = true
@@ -115,72 +115,78 @@ func (b *streamBuilder) set(d *decoder, f field, p *place, v *fastjson.Value) {
 }
 
 // read puts the text of a fact into the stream.
-func (b *streamBuilder) read(f field, text []byte, number bool) verdict {
+func (b *streamBuilder) read(d *decoder, f field, text []byte, v *fastjson.Value) (what verdict) {
 	s := &b.s
 	switch f {
+	case fieldRate:
+		s.BitrateKbps.Value, what = readRate(text)
+		s.BitrateKbps.Known = what == known
+	case fieldFPS:
+		s.FPS.Value, what = readFPS(text)
+		s.FPS.Known = what == known
+	case fieldJitter:
+		s.JitterMs.Value, what = readMillis(text)
+		s.JitterMs.Known = what == known
+	case fieldDelay:
+		s.DelayMs.Value, what = readMillis(text)
+		s.DelayMs.Known = what == known
+	case fieldLossPct:
+		s.LossPct.Value, what = readPercent(text)
+		s.LossPct.Known = what == known
+	case fieldLossPackets:
+		s.LossPackets.Value, what = readCount(text, maxCount)
+		s.LossPackets.Known = what == known
 	case fieldName:
-		return readText(&s.Name, text, maxName, number)
+		s.Name, what = d.text(text, maxName, v)
 	case fieldCodec:
-		if isPlaceholder(text) {
-			return absent
+		if !isPlaceholder(text) {
+			s.Codec, what = d.text(text, maxCodec, v)
 		}
-		return readText(&s.Codec, text, maxCodec, number)
 	case fieldSize:
-		z, what := readSize(text)
-		s.Width, s.Height, s.WidthAssumed = z.width, z.height, z.assumed
-		if number && len(text) == 1 && text[0] == '0' {
+		if isNumberZero(text, v) {
 			return absent
 		}
-		return what
-	}
-	to, v, what := b.measurement(f, text)
-	if what == known {
-		*to = Known(v)
+		var z size
+		z, what = readSize(text)
+		s.Width, s.Height, s.WidthAssumed = z.width, z.height, z.assumed
 	}
 	return what
 }
 
-// measurement reads the facts that are numbers.
-func (b *streamBuilder) measurement(f field, text []byte) (to *Reading, v float64, what verdict) {
-	s := &b.s
-	switch f {
-	case fieldRate:
-		to = &s.BitrateKbps
-		v, what = readRate(text)
-	case fieldFPS:
-		to = &s.FPS
-		v, what = readFPS(text)
-	case fieldJitter:
-		to = &s.JitterMs
-		v, what = readMillis(text)
-	case fieldDelay:
-		to = &s.DelayMs
-		v, what = readMillis(text)
-	case fieldLossPct:
-		to = &s.LossPct
-		v, what = readPercent(text)
-	default:
-		to = &s.LossPackets
-		v, what = readCount(text, maxCount)
-	}
-	return to, v, what
+// isNumberZero tells whether a value that should be a text is the number 0,
+// which stands for none.
+func isNumberZero(text []byte, v *fastjson.Value) bool {
+	return len(text) == 1 && text[0] == '0' && v.Type() == fastjson.TypeNumber
 }
 
-// readText keeps a text as it came, made valid UTF-8. The number 0 stands for
-// no text.
-func readText(to *string, text []byte, limit int, number bool) verdict {
-	if len(text) == 0 || number && len(text) == 1 && text[0] == '0' {
-		return absent
+// text keeps a text as it came, made valid UTF-8.
+func (d *decoder) text(text []byte, limit int, v *fastjson.Value) (string, verdict) {
+	if len(text) == 0 || isNumberZero(text, v) {
+		return "", absent
 	}
 	if len(text) > limit {
-		return odd
+		return "", odd
 	}
-	s := clean(string(text))
+	s := d.intern(text)
 	if len(s) > limit {
-		return odd
+		return "", odd
 	}
-	*to = s
-	return known
+	return s, known
+}
+
+// intern gives text as a clean string. Names and codecs are the same from poll
+// to poll, so the last few are kept and given again.
+func (d *decoder) intern(text []byte) string {
+	for i := range d.recent {
+		if d.recent[i].raw == string(text) {
+			return d.recent[i].clean
+		}
+	}
+	raw := string(text)
+	t := internedText{raw: raw, clean: clean(raw)}
+	d.recent[d.oldest%len(d.recent)] = t
+	d.oldest++
+	return t.clean
 }
 
 // finish gives the stream. It is active when a rate above zero is said. With a
