@@ -153,6 +153,9 @@ func (a *agent) httpAddr() string {
 
 // close releases what newAgent took.
 func (a *agent) close() {
+	if a.web != nil {
+		_ = a.web.Close()
+	}
 	if a.queue == nil {
 		return
 	}

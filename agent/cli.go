@@ -90,12 +90,8 @@ wrong config. Results go to stdout, logs and errors to stderr.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			_ = cmd.Help()
-			return usageError{errors.New("no command given")}
-		},
+		RunE:          group("roomcall", "run, check, poll, status and more, see above"),
 	}
-	root.SuggestionsMinimumDistance = 2
 	root.PersistentFlags().StringVar(&a.configFlag, "config", "",
 		"config file (default: $ROOMCALL_CONFIG, else "+config.DefaultPath()+")")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
@@ -103,7 +99,21 @@ wrong config. Results go to stdout, logs and errors to stderr.`,
 		a.runCommand(), a.checkCommand(), a.pollCommand(), a.statusCommand(),
 		a.bufferCommand(), a.configCommand(), a.simulateCommand(), a.versionCommand(),
 	)
+	root.InitDefaultCompletionCmd()
+	completion, _, err := root.Find([]string{"completion"})
+	if err == nil {
+		completion.Args, completion.RunE = noArgs, group("completion", "bash, fish, powershell or zsh")
+	}
 	return root
+}
+
+// group is the run function of a command that only holds others.
+func group(name, allowed string) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, _ []string) error {
+		cmd.SetOut(cmd.ErrOrStderr())
+		_ = cmd.Help()
+		return usageError{fmt.Errorf("%s needs a command: %s", name, allowed)}
+	}
 }
 
 // args makes a positional check that counts as wrong usage.
@@ -122,8 +132,11 @@ func noArgs(cmd *cobra.Command, list []string) error {
 	}
 	var names []string
 	for _, c := range cmd.Commands() {
-		names = append(names, c.Name())
+		if !c.Hidden {
+			names = append(names, c.Name())
+		}
 	}
+	cmd.SuggestionsMinimumDistance = 2
 	text := fmt.Sprintf("unknown command %q", list[0])
 	if near := cmd.SuggestionsFor(list[0]); len(near) > 0 {
 		text += fmt.Sprintf("; did you mean %q?", near[0])

@@ -25,10 +25,7 @@ func (a *app) bufferCommand() *cobra.Command {
 		Long: `Looks into the store on disk. With the agent running it goes through the agent,
 over its local HTTP.`,
 		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			_ = cmd.Help()
-			return usageError{errors.New("buffer needs a command: info, export or verify")}
-		},
+		RunE: group("buffer", "info, export or verify"),
 	}
 	cmd.AddCommand(a.bufferInfoCommand(), a.bufferExportCommand(), a.bufferVerifyCommand(), verifySegmentCommand())
 	return cmd

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"io"
 
 	"github.com/spf13/cobra"
@@ -12,10 +11,7 @@ func (a *app) configCommand() *cobra.Command {
 		Use:   "config",
 		Short: "Show or make configs",
 		Args:  noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			_ = cmd.Help()
-			return usageError{errors.New("config needs a command: show")}
-		},
+		RunE:  group("config", "show"),
 	}
 	cmd.AddCommand(a.configShowCommand())
 	return cmd

@@ -28,6 +28,9 @@ Nothing is kept or published; the ids of --json are not those of the store.
 Exit code 1 when an endpoint gave no status.`,
 		Args: args(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, list []string) error {
+			if f.json && f.raw {
+				return usageError{errors.New("--json and --raw do not go together")}
+			}
 			cfg, _, err := a.load()
 			if err != nil {
 				return err
@@ -42,7 +45,6 @@ Exit code 1 when an endpoint gave no status.`,
 	cmd.Flags().BoolVar(&f.json, "json", false, "the sample payload, one line a poll")
 	cmd.Flags().BoolVar(&f.raw, "raw", false, "the bytes the endpoint sent")
 	cmd.Flags().BoolVar(&f.watch, "watch", false, "poll again and again until Ctrl-C")
-	cmd.MarkFlagsMutuallyExclusive("json", "raw")
 	return cmd
 }
 

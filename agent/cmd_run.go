@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -24,7 +23,7 @@ func (a *app) runCommand() *cobra.Command {
 				return err
 			}
 			return service.Run(cmd.Context(), service.Options{Name: serviceName}, func(ctx context.Context, ready func()) error {
-				return a.supervise(ctx, cfg, warnings, ready)
+				return a.supervise(ctx, loaded{cfg, warnings}, ready)
 			})
 		},
 	}
@@ -32,38 +31,51 @@ func (a *app) runCommand() *cobra.Command {
 
 const serviceName = "roomcall"
 
-// supervise runs the agent and, on a reload signal, runs it again with the new
-// config. A new config that does not load is reported and the old one goes on.
-func (a *app) supervise(ctx context.Context, cfg *config.Config, warnings []config.Warning, ready func()) error {
-	reload, stop := reloadSignal()
-	defer stop()
-	for {
-		log := newLogger(cfg.Agent, a.stderr)
-		for _, w := range warnings {
-			log.Warn(w.String())
-		}
-		next, err := a.runUntilReload(ctx, cfg, warnings, log, reload, ready)
-		if err != nil || next == nil {
-			return err
-		}
-		cfg, warnings = next.cfg, next.warnings
-	}
-}
-
+// loaded is a config as read.
 type loaded struct {
 	cfg      *config.Config
 	warnings []config.Warning
 }
 
-// runUntilReload runs one agent. It returns nil at the end of ctx and the new
-// config after a reload.
-func (a *app) runUntilReload(ctx context.Context, cfg *config.Config, warnings []config.Warning,
-	log *slog.Logger, reload <-chan os.Signal, ready func(),
-) (*loaded, error) {
-	ag, err := newAgent(cfg, warnings, log)
+// supervise runs the agent and, on a reload signal, runs it again with the new
+// config. A new config that does not load, or with which the agent cannot
+// start, is reported and the old one goes on.
+func (a *app) supervise(ctx context.Context, now loaded, ready func()) error {
+	reload, stop := reloadSignal()
+	defer stop()
+	ag, err := a.prepare(now)
 	if err != nil {
-		return nil, err
+		return err
 	}
+	for {
+		next, err := a.runUntilReload(ctx, ag, reload, ready)
+		if err != nil || next == nil {
+			return err
+		}
+		fresh, err := a.prepare(*next)
+		if err == nil {
+			ag, now = fresh, *next
+			continue
+		}
+		ag.log.Error("reload refused, the old config goes on", "err", err)
+		if ag, err = a.prepare(now); err != nil {
+			return err
+		}
+	}
+}
+
+// prepare makes an agent that is ready to run.
+func (a *app) prepare(l loaded) (*agent, error) {
+	log := newLogger(l.cfg.Agent, a.stderr)
+	for _, w := range l.warnings {
+		log.Warn(w.String())
+	}
+	return newAgent(l.cfg, l.warnings, log)
+}
+
+// runUntilReload runs one agent to its end. It returns nil at the end of ctx and
+// the new config after a reload.
+func (a *app) runUntilReload(ctx context.Context, ag *agent, reload <-chan os.Signal, ready func()) (*loaded, error) {
 	defer ag.close()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -75,14 +87,14 @@ func (a *app) runUntilReload(ctx context.Context, cfg *config.Config, warnings [
 			return nil, err
 		case <-reload:
 		}
-		next, warn, err := a.load()
+		next, warnings, err := a.load()
 		if err != nil {
-			log.Error("reload refused, the old config goes on", "err", err)
+			ag.log.Error("reload refused, the old config goes on", "err", err)
 			continue
 		}
-		log.Info("reload: the new config is good")
+		ag.log.Info("reload: the new config is good")
 		cancel()
-		return &loaded{next, warn}, <-done
+		return &loaded{next, warnings}, <-done
 	}
 }
 

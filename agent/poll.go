@@ -107,7 +107,7 @@ func (p *poller) poll(ctx context.Context) bool {
 		return false
 	}
 	p.adapt(status, err)
-	due, skipped := nextTick(p.origin, start, at, p.pause(), p.share)
+	due, skipped := p.next(start, at)
 	result := report.Poll{Device: p.device, At: at, Took: at.Sub(start), Status: status, Err: err}
 	p.stats.done(result, due, p.interval, skipped)
 	p.deliver(result)
@@ -132,12 +132,18 @@ func (p *poller) adapt(status cgi.Status, err error) {
 	}
 }
 
-// pause is the wait before the next poll: the interval, or more while the
-// endpoint stays unreachable, with jitter so that rooms do not keep step.
-func (p *poller) pause() time.Duration {
-	if p.failures <= backoffAfter {
-		return p.interval
+// next says when the next poll is due and how many ticks the last one missed.
+func (p *poller) next(start, at time.Time) (due time.Time, skipped int) {
+	if p.failures > backoffAfter {
+		return at.Add(p.pause()), 0
 	}
+	return nextTick(p.origin, start, at, p.interval, p.share)
+}
+
+// pause is the wait before the next poll while the endpoint stays unreachable:
+// it doubles from the interval to backoffMax, with jitter so that rooms do not
+// keep step.
+func (p *poller) pause() time.Duration {
 	limit := max(backoffMax, p.interval)
 	grown := p.interval << min(p.failures-backoffAfter, 10)
 	if grown > limit || grown <= 0 {

@@ -17,6 +17,8 @@ const (
 	heldMax = 2000
 	// commitMax bounds the polls of one commit.
 	commitMax = 500
+	// eventsMax bounds the events held in the same case.
+	eventsMax = 1000
 	// retryEvery is the pause before a failed commit is tried again.
 	retryEvery = 2 * time.Second
 	// tidyEvery is the pace of what time alone brings: ages, minutes, clock.
@@ -92,7 +94,7 @@ func (r *recorder) run(ctx context.Context) {
 			r.hold(p)
 			r.gather(ctx)
 		case ev := <-r.events:
-			r.heldEvents = append(r.heldEvents, ev)
+			r.holdEvents(ev)
 		case <-tidy.C:
 		case <-retry.C:
 		}
@@ -131,7 +133,7 @@ func (r *recorder) drainChannels() {
 		case p := <-r.polls:
 			r.hold(p)
 		case ev := <-r.events:
-			r.heldEvents = append(r.heldEvents, ev)
+			r.holdEvents(ev)
 		default:
 			return
 		}
@@ -146,6 +148,16 @@ func (r *recorder) hold(p report.Poll) {
 		r.stats.refused(over)
 	}
 	r.stats.holding(len(r.held))
+}
+
+// holdEvents keeps events until they are committed; beyond eventsMax the oldest
+// go.
+func (r *recorder) holdEvents(list ...agentEvent) {
+	r.heldEvents = append(r.heldEvents, list...)
+	if over := len(r.heldEvents) - eventsMax; over > 0 {
+		r.heldEvents = append(r.heldEvents[:0], r.heldEvents[over:]...)
+		r.stats.refused(over)
+	}
 }
 
 // commit writes all that is held, commitMax polls a transaction.
@@ -208,7 +220,7 @@ func (r *recorder) checkClock() {
 	}
 	r.stats.stepped(now, step)
 	r.log.Warn("wall clock stepped", "by", step)
-	r.heldEvents = append(r.heldEvents, clockEvent(now, step))
+	r.holdEvents(clockEvent(now, step))
 }
 
 // checkDamage announces what was found broken in the store.
@@ -217,7 +229,7 @@ func (r *recorder) checkDamage() {
 	for _, d := range all[r.damages:] {
 		r.log.Error("store damaged", "segment", d.Segment, "reason", d.Reason,
 			"salvaged", d.Salvaged, "lost", d.Lost, "kept_as", d.Aside)
-		r.heldEvents = append(r.heldEvents, damageEvents(d)...)
+		r.holdEvents(damageEvents(d)...)
 	}
 	r.damages = len(all)
 }
