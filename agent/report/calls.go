@@ -89,7 +89,7 @@ func (t *turn) otherCall(c *callState) bool {
 	}
 	passed := float64(t.at-c.MarkMs) / 60_000
 	behind := passed - (now.Value - c.Join.Value)
-	return (c.Moved || now.Value > c.Join.Value || c.Missed) && behind > timerSlack.Minutes()
+	return (c.Moved || now.Value > c.Join.Value) && behind > timerSlack.Minutes()
 }
 
 func (t *turn) readTimer() {
@@ -194,6 +194,7 @@ func (t *turn) endCall() {
 		v.Finished = true
 		t.ended = append(t.ended, v)
 	}
+	t.d.IdleMs = max(t.d.IdleMs, c.MarkMs) // the next call starts after this one
 	t.d.Call = nil
 }
 

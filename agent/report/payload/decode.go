@@ -17,7 +17,7 @@ func Decode(line []byte, p any) error {
 		return fmt.Errorf("decode payload: %w", err)
 	}
 	v := reflect.ValueOf(p).Elem()
-	_, err := fill(planOf(v.Type()), v, m)
+	_, err := fill(planOf(v.Type()).fields, v, m)
 	return err
 }
 

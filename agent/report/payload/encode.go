@@ -13,9 +13,10 @@ import (
 // struct of this package. Equal payloads give equal bytes.
 func Encode(p any) []byte {
 	v := reflect.ValueOf(p).Elem()
-	dst := make([]byte, 0, 2048)
+	plan := planOf(v.Type())
+	dst := make([]byte, 0, plan.size)
 	dst = append(dst, '{')
-	dst = appendFields(dst, planOf(v.Type()), v)
+	dst = appendFields(dst, plan.fields, v)
 	return append(dst, '}')
 }
 

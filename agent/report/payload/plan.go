@@ -31,14 +31,21 @@ type field struct {
 	sub      [][]field // embedded: one; groups: one for each media group
 }
 
-var plans sync.Map // reflect.Type -> []field
+// plan is a payload struct, ready to be written.
+type plan struct {
+	fields []field
+	size   int // bytes that hold a payload as a rule
+}
+
+var plans sync.Map // reflect.Type -> *plan
 
 // planOf reads the tags of a payload struct once.
-func planOf(t reflect.Type) []field {
+func planOf(t reflect.Type) *plan {
 	if p, ok := plans.Load(t); ok {
-		return p.([]field)
+		return p.(*plan)
 	}
-	p := makePlan(t, Group{})
+	p := &plan{fields: makePlan(t, Group{}), size: 128}
+	walk(p.fields, func(f *field) { p.size += len(f.key) + 10 })
 	plans.Store(t, p)
 	return p
 }
@@ -108,6 +115,6 @@ func Keys(kind string) []string {
 		return nil
 	}
 	var keys []string
-	walk(planOf(reflect.TypeOf(p).Elem()), func(f *field) { keys = append(keys, f.key) })
+	walk(planOf(reflect.TypeOf(p).Elem()).fields, func(f *field) { keys = append(keys, f.key) })
 	return keys
 }

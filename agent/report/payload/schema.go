@@ -61,7 +61,7 @@ var titles = map[string]string{
 func FlatSchema(kind string) Object {
 	var props Object
 	var required []string
-	walk(planOf(reflect.TypeOf(New(kind)).Elem()), func(f *field) {
+	walk(planOf(reflect.TypeOf(New(kind)).Elem()).fields, func(f *field) {
 		props = append(props, Pair{f.key, f.schema(kind)})
 		if !f.optional {
 			required = append(required, f.key)
@@ -160,7 +160,7 @@ func addFields(t reflect.Type, props *Object, required *[]string) {
 
 // HeadSchema gives the properties and the required keys of every head.
 func HeadSchema(kind string) (props Object, required []string) {
-	walk(planOf(reflect.TypeFor[ViewHead]()), func(f *field) {
+	walk(planOf(reflect.TypeFor[ViewHead]()).fields, func(f *field) {
 		props = append(props, Pair{f.key, f.schema(kind)})
 		if !f.optional {
 			required = append(required, f.key)

@@ -1,0 +1,101 @@
+package payload
+
+import (
+	"encoding/json"
+	"math"
+	"strings"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"roomcall/cgi"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestNumbersKeepTheirShortestForm(t *testing.T) {
+	for x, want := range map[float64]string{
+		109.54: "109.54", 0: "0", math.Copysign(0, -1): "0", 1772452800000: "1772452800000",
+		0.1: "0.1", -3600.5: "-3600.5", 1e15: "1e+15", 1e-7: "1e-07", 5: "5",
+	} {
+		if got := string(AppendNumber(nil, x)); got != want {
+			t.Errorf("%v: %s, want %s", x, got, want)
+		}
+	}
+}
+
+func TestStringsAreValidJSONWhateverTheyHold(t *testing.T) {
+	for _, s := range []string{"", "plain", "会议室", `quote " and \`, "line\n\x00\x7f", "<b>&", "cut \xe4\xbc", "\u2028"} {
+		var back string
+		b := AppendString(nil, s)
+		if err := json.Unmarshal(b, &back); err != nil || back != strings.ToValidUTF8(s, "\ufffd") {
+			t.Errorf("%q gives %s (%v)", s, b, err)
+		}
+	}
+}
+
+func TestAbsentReadingsAndOptionalTextsHaveNoKey(t *testing.T) {
+	s := Stream{Head: Place{Device: "d"}.Head("stream", 1, 0), Media: "audio", Direction: "send",
+		BitrateKbps: cgi.Known(0), LossPct: cgi.Known(math.NaN()), JitterMs: cgi.Known(math.Inf(1))}
+	want := `{"v":1,"schema":"roomcall.stream/1.0","id":".0.d.stream.1","epoch":0,"seq":1,"ts_ms":0,"ts":"1970-01-01T00:00:00.000Z",` +
+		`"client_id":"","site":"","room":"","device":"d","media":"audio","direction":"send","stream":0,"bitrate_kbps":0}`
+	if got := string(Encode(&s)); got != want {
+		t.Errorf("%s", got)
+	}
+}
+
+func TestKeysAreUniqueAndFollowTheMedia(t *testing.T) {
+	for _, kind := range Kinds() {
+		seen := map[string]bool{}
+		for _, k := range Keys(kind) {
+			if seen[k] {
+				t.Errorf("%s: %s is there twice", kind, k)
+			}
+			seen[k] = true
+		}
+		if !seen["id"] || !seen["device"] {
+			t.Errorf("%s has no head", kind)
+		}
+	}
+	sample := " " + strings.Join(Keys("sample"), " ") + " "
+	for _, k := range []string{"audio_send_mos_est", "video_recv_streams", "aux_send_fps", "video_send_fps_min", "aux_recv_width_assumed"} {
+		if !strings.Contains(sample, " "+k+" ") {
+			t.Errorf("no %s", k)
+		}
+	}
+	for _, k := range []string{"audio_send_fps", "video_send_mos_est", "aux_recv_streams", "aux_send_fps_min"} {
+		if strings.Contains(sample, " "+k+" ") {
+			t.Errorf("%s is there", k)
+		}
+	}
+	if Keys("samples") != nil || New("samples") != nil {
+		t.Error("an unknown kind has keys")
+	}
+}
+
+func TestDecodeRefusesTheWrongTypeAndIgnoresUnknownKeys(t *testing.T) {
+	var s Sample
+	if err := Decode([]byte(`{"v":1,"audio_send_loss_pct":0,"later":{"x":[]}}`), &s); err != nil {
+		t.Fatal(err)
+	}
+	if !s.Media[AudioSend].Active || s.Media[AudioSend].LossPct != cgi.Known(0) || s.Media[VideoSend].Active {
+		t.Errorf("%+v", s.Media)
+	}
+	for _, b := range []string{`{"v":"1"}`, `{"grade":1}`, `{"audio_send_loss_pct":null}`, `[]`, `{`} {
+		if err := Decode([]byte(b), new(Sample)); err == nil {
+			t.Errorf("%s: no error", b)
+		}
+	}
+}
+
+func FuzzDecodeThenEncode(f *testing.F) {
+	f.Add([]byte(`{"v":1,"seq":3,"audio_send_loss_pct":1.5,"grade":"good"}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		for _, kind := range Kinds() {
+			p := New(kind)
+			if Decode(b, p) == nil && !json.Valid(Encode(p)) {
+				t.Errorf("%s", Encode(p))
+			}
+		}
+	})
+}

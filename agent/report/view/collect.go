@@ -1,0 +1,204 @@
+package view
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"roomcall/agent/report/payload"
+	"roomcall/cgi"
+)
+
+type minuteKey struct {
+	device string
+	ms     int64
+}
+
+// collector gathers the facts of an input.
+type collector struct {
+	o       Options
+	seen    map[string]bool
+	book    callBook
+	minutes map[minuteKey]*payload.Minute
+	samples []rawPoint
+	peers   []rawPeer
+	skipped int
+}
+
+// rawPoint and rawPeer name their call by its id until all calls are known.
+type rawPoint struct {
+	call   string
+	device string
+	Point
+	media *[payload.Groups]payload.Media
+}
+
+type rawPeer struct {
+	call string
+	Peer
+}
+
+// line takes one line. A topic or other text before the object is ignored.
+func (c *collector) line(b []byte) error {
+	i := bytes.IndexByte(b, '{')
+	if i < 0 {
+		if len(bytes.TrimSpace(b)) > 0 {
+			c.skipped++
+		}
+		return nil
+	}
+	b = b[i:]
+	var head struct {
+		Schema, ID, Device string
+		Payload            json.RawMessage
+	}
+	if err := json.Unmarshal(b, &head); err != nil {
+		return err
+	}
+	if head.Schema == "" && len(head.Payload) > 0 && head.Payload[0] == '{' { // an export with an envelope
+		return c.line(head.Payload)
+	}
+	name, ok := strings.CutPrefix(head.Schema, "roomcall.")
+	name, version, _ := strings.Cut(name, "/")
+	p := payload.New(name)
+	if !ok || p == nil || !strings.HasPrefix(version, "1.") {
+		c.skipped++
+		return nil
+	}
+	if c.seen[head.ID] || c.o.Device != "" && head.Device != c.o.Device {
+		return nil
+	}
+	if err := payload.Decode(b, p); err != nil {
+		return err
+	}
+	c.seen[head.ID] = true
+	c.record(p)
+	return nil
+}
+
+func (c *collector) record(p any) {
+	switch p := p.(type) {
+	case *payload.Sample:
+		c.sample(p)
+	case *payload.Minute:
+		c.minutes[minuteKey{p.Device, p.MinuteMs}] = p
+		if p.CallID != "" {
+			c.book.get(p.CallID, &p.Head)
+		}
+	case *payload.Stream:
+		c.stream(p)
+	case *payload.Call:
+		k := c.book.get(p.CallID, &p.Head)
+		k.StartMs, k.EndMs, k.Finished = p.StartMs, p.EndMs, true
+	case *payload.Event:
+		c.event(p)
+	}
+}
+
+func (c *collector) event(p *payload.Event) {
+	if p.CallID == "" {
+		return
+	}
+	k := c.book.get(p.CallID, &p.Head)
+	switch p.Type {
+	case "call.started":
+		if p.SinceMs.Known && !k.Finished {
+			k.StartMs = int64(p.SinceMs.Value)
+		}
+	case "call.ended":
+		if !k.Finished {
+			k.EndMs, k.Finished = max(k.EndMs, p.TsMs), true
+		}
+	}
+}
+
+func (c *collector) sample(p *payload.Sample) {
+	if p.CallID == "" {
+		return
+	}
+	k := c.book.get(p.CallID, &p.Head)
+	k.See(p)
+	media := p.Media
+	c.samples = append(c.samples, rawPoint{call: p.CallID, device: p.Device, Point: NewPoint(p, 0), media: &media})
+}
+
+// See takes what a sample says about its call.
+func (k *Call) See(p *payload.Sample) {
+	if p.Model != "" {
+		k.Model = p.Model
+	}
+	if !k.Finished {
+		k.EndMs = max(k.EndMs, p.TsMs)
+	}
+	for _, g := range []int{payload.AudioSend, payload.VideoSend, payload.AuxSend} {
+		k.Sends = k.Sends || p.Media[g].Active
+	}
+}
+
+func (c *collector) stream(p *payload.Stream) {
+	if p.CallID == "" {
+		return
+	}
+	c.book.get(p.CallID, &p.Head)
+	for g, name := range payload.GroupNames {
+		if name.Media == p.Media && name.Direction == p.Direction {
+			c.peers = append(c.peers, rawPeer{p.CallID, Peer{
+				TsMs: p.TsMs, Group: g, Index: p.Stream, Name: p.Peer, Bitrate: p.BitrateKbps,
+				FPS: p.FPS, Loss: p.LossPct, Width: p.Width, Height: p.Height,
+			}})
+		}
+	}
+}
+
+// name is the peer as TRTC's PeerId.
+func (p *Peer) name() string {
+	if p.Name != "" {
+		return p.Name
+	}
+	return fmt.Sprintf("stream-%d", p.Index)
+}
+
+// get is a reading by its number.
+func (p *Peer) get(reading int) cgi.Reading {
+	return [readings]cgi.Reading{p.Bitrate, p.Loss, p.FPS, p.Width, p.Height}[reading]
+}
+
+// facts puts what was gathered in order.
+func (c *collector) facts() *Facts {
+	calls, place := c.book.sorted()
+	f := &Facts{Calls: calls}
+	slices.SortFunc(c.samples, func(a, b rawPoint) int {
+		return cmp.Or(cmp.Compare(a.TsMs, b.TsMs), cmp.Compare(a.device, b.device), cmp.Compare(a.call, b.call))
+	})
+	for i := range c.samples {
+		s := &c.samples[i]
+		s.Call = place[s.call]
+		f.Points = append(f.Points, s.Point)
+	}
+	c.missingMinutes()
+	for _, k := range slices.SortedFunc(maps.Keys(c.minutes), func(a, b minuteKey) int {
+		return cmp.Or(cmp.Compare(a.ms, b.ms), cmp.Compare(a.device, b.device))
+	}) {
+		f.Minutes = append(f.Minutes, *c.minutes[k])
+	}
+	slices.SortFunc(c.peers, func(a, b rawPeer) int {
+		return cmp.Or(cmp.Compare(a.TsMs, b.TsMs), cmp.Compare(a.call, b.call), cmp.Compare(a.Group, b.Group), cmp.Compare(a.Index, b.Index))
+	})
+	for _, p := range c.peers {
+		p.Call = place[p.call]
+		f.Peers = append(f.Peers, p.Peer)
+	}
+	return f
+}
+
+func (c *collector) devices() []string {
+	set := map[string]bool{}
+	for _, k := range c.book {
+		set[k.Device] = true
+	}
+	return slices.Sorted(maps.Keys(set))
+}
