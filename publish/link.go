@@ -33,7 +33,7 @@ type link struct {
 	writeTimeout time.Duration
 	writing      sync.Mutex
 	ended        atomic.Pointer[error] // why it was aborted, nil = it was not
-	lastRead     atomic.Int64 // clock()
+	lastRead     atomic.Int64          // clock()
 	// onPublish is called after a PUBLISH was written.
 	onPublish func()
 }
