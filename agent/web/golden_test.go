@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
 )
 
 func TestPageAndStatusShowAsTheGoldenFiles(t *testing.T) {
@@ -24,7 +26,7 @@ func TestPageAndStatusShowAsTheGoldenFiles(t *testing.T) {
 	}
 }
 
-// ownMetrics is the scrape without the Go and process collectors.
+// ownMetrics is the scrape without what is about Go and the process.
 func ownMetrics(t *testing.T, src Source) string {
 	t.Helper()
 	w := ask(src, "/metrics")
@@ -33,25 +35,44 @@ func ownMetrics(t *testing.T, src Source) string {
 	}
 	var own strings.Builder
 	for line := range strings.Lines(w.Body.String()) {
-		if strings.HasPrefix(strings.TrimLeft(line, "# HELPTYPE"), "roomcall_") {
+		name := strings.TrimLeft(line, "# HELPTYPE")
+		if strings.HasPrefix(name, "roomcall_") && !strings.HasPrefix(name, "roomcall_process_") {
 			own.WriteString(strings.Replace(line, runtime.Version(), "GOVERSION", 1))
 		}
 	}
 	return own.String()
 }
 
-func TestMetricsPassPromlint(t *testing.T) {
-	problems, err := promlint.New(strings.NewReader(ownMetrics(t, &fake{status: well()}))).Lint()
-	if err != nil || len(problems) > 0 {
-		t.Errorf("promlint: %v %v", problems, err)
+func TestMetricsPassPromlintAndParse(t *testing.T) {
+	for _, status := range []Status{well(), ill()} {
+		status.Endpoints[0].Room = "a \\ \"b\"\nc"
+		body := ask(&fake{status: status}, "/metrics").Body.String()
+		problems, err := promlint.New(strings.NewReader(body)).Lint()
+		if err != nil || len(problems) > 0 {
+			t.Errorf("promlint: %v %v", problems, err)
+		}
+		parser := expfmt.NewTextParser(model.UTF8Validation)
+		families, err := parser.TextToMetricFamilies(strings.NewReader(body))
+		if err != nil {
+			t.Fatalf("%v\n%s", err, body)
+		}
+		for _, label := range families["roomcall_endpoint_info"].GetMetric()[0].GetLabel() {
+			if label.GetName() == "room" && label.GetValue() != status.Endpoints[0].Room {
+				t.Errorf("room came back as %q", label.GetValue())
+			}
+		}
 	}
 }
 
-func TestMetricsHaveRuntimeAndProcessCollectors(t *testing.T) {
+func TestMetricsTellAboutTheProcess(t *testing.T) {
 	body := ask(&fake{status: well()}, "/metrics").Body.String()
-	for _, name := range []string{"go_goroutines ", "go_memstats_heap_alloc_bytes "} {
+	names := []string{"go_goroutines ", "go_memstats_heap_alloc_bytes ", "process_start_time_seconds "}
+	if runtime.GOOS == "linux" {
+		names = append(names, "process_resident_memory_bytes ", "process_cpu_seconds_total ", "process_open_fds ", "roomcall_process_anonymous_memory_bytes ")
+	}
+	for _, name := range names {
 		if !strings.Contains(body, "\n"+name) {
-			t.Errorf("no %s in the scrape", name)
+			t.Errorf("no %s in the scrape:\n%s", name, body)
 		}
 	}
 }

@@ -22,7 +22,7 @@ func newHandler(src Source, o Options) http.Handler {
 	mux.HandleFunc("/{$}", h.page)
 	mux.HandleFunc("/healthz", h.healthz)
 	mux.HandleFunc("/readyz", h.readyz)
-	mux.Handle("/metrics", metricsHandler(src))
+	mux.HandleFunc("/metrics", h.metrics)
 	mux.HandleFunc("/api/v1/status", h.status)
 	mux.HandleFunc("/api/v1/samples", h.samples)
 	mux.HandleFunc("/api/v1/buffer", h.buffer)

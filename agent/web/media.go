@@ -1,10 +1,6 @@
 package web
 
-import (
-	"encoding/json"
-
-	"github.com/prometheus/client_golang/prometheus"
-)
+import "encoding/json"
 
 // medium is one media kind in one direction of the newest sample.
 type medium struct{ media, direction string }
@@ -20,9 +16,9 @@ var media = []medium{
 // mediaMetrics says how a key of the sample becomes a metric in base units:
 // value x scale. The JSON payload keeps kbit/s, percent and milliseconds.
 var mediaMetrics = []struct {
-	key   string
-	scale float64
-	desc  *prometheus.Desc
+	key    string
+	scale  float64
+	metric *metric
 }{
 	{"bitrate_kbps", 1000.0 / 8, mediaDesc("bytes_per_second", "Media bytes a second that the endpoint reports.")},
 	{"loss_pct", 1.0 / 100, mediaDesc("loss_ratio", "Share of packets lost, 0 to 1, as the endpoint reports it over some seconds.")},
@@ -33,18 +29,18 @@ var mediaMetrics = []struct {
 	{"mos_est", 1, mediaDesc("mos_estimate", "Estimated mean opinion score of the audio, 1 to 5.")},
 }
 
-func mediaDesc(name, help string) *prometheus.Desc {
+func mediaDesc(name, help string) *metric {
 	return desc("media_"+name, help, "device", "media", "direction")
 }
 
 // media sends what the newest sample says; a value that it does not have is no
 // series. A failed poll's sample has no media keys, so the series end at once.
-func (o sink) media(e Endpoint) {
+func (o *scrape) media(e Endpoint) {
 	values := measurements(e.Sample)
 	for _, m := range media {
 		for _, mm := range mediaMetrics {
 			if v, ok := values[m.key(mm.key)]; ok {
-				o.gauge(mm.desc, v*mm.scale, e.Device, m.media, m.direction)
+				o.gauge(mm.metric, v*mm.scale, e.Device, m.media, m.direction)
 			}
 		}
 	}
