@@ -70,6 +70,9 @@ func (q *Queue) commit(b Batch) error {
 			return err
 		}
 	}
+	if err := q.w.reserve(size, growStep(q.o.SegmentBytes)); err != nil {
+		return fmt.Errorf("grow segment: %w", err)
+	}
 	h, items := q.prepare(b)
 	if err := q.w.commit(items, b.State, h); err != nil {
 		q.sealWriter(true)
@@ -182,12 +185,12 @@ func batchSize(b Batch) int64 {
 	for k, v := range b.State {
 		n += int64(len(k) + len(v) + 32)
 	}
-	return n + n/8 + 6*pageSize
+	return n + n/4 + 8*pageSize
 }
 
 // growth is by how much the files would grow for so many bytes. Under wmu.
 func (q *Queue) growth(add int64) int64 {
-	add += 6 * pageSize
+	add += 10 * pageSize
 	size, file := int64(4*pageSize), int64(0)
 	if q.w != nil && q.w.size+add <= q.o.SegmentBytes {
 		size, file = q.w.size, q.w.file
@@ -196,7 +199,7 @@ func (q *Queue) growth(add int64) int64 {
 		return 0
 	}
 	if runtime.GOOS != "windows" {
-		return size + add + growStep(q.o.SegmentBytes) - file
+		return size + add + growStep(q.o.SegmentBytes) - file // at most: growth is in steps
 	}
 	n := int64(32 << 10)
 	for n < size+add {

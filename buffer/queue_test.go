@@ -12,7 +12,31 @@ import (
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain is also the child process of some tests.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 {
+		switch os.Args[1] {
+		case "-child-verify":
+			os.Exit(VerifyMain(os.Args[2:]))
+		case "-child-write":
+			os.Exit(writeForever(os.Args[2]))
+		case "-child-hang":
+			fmt.Print(verifyGreeting)
+			time.Sleep(time.Hour)
+		}
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// child is the command line of this test binary in a child's role.
+func child(t testing.TB, role string) []string {
+	t.Helper()
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return []string{exe, role}
+}
 
 // clock is a handed-in clock.
 type clock struct{ t time.Time }

@@ -15,7 +15,7 @@ type finding struct {
 	records []rawRecord // whole ones by position, each once
 	bytes   uint64      // their payload
 	heads   []head      // every whole head, in file order
-	batch   uint64      // highest batch number of a record, whatever its position
+	batch   uint64      // highest batch number of a record or head, whatever its position
 }
 
 type rawRecord struct {
@@ -71,6 +71,7 @@ func (f *finding) addHead(b []byte) int {
 		return 0
 	}
 	f.heads = append(f.heads, h)
+	f.batch = max(f.batch, h.batch)
 	return headSize
 }
 
