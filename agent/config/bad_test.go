@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -103,5 +104,44 @@ func TestByteOrderMarkIsSkipped(t *testing.T) {
 	c, _ := mustLoad(t, "\xef\xbb\xbf"+minimal, nil)
 	if !strings.HasPrefix(c.AsWritten(), "\n[[endpoint]]") {
 		t.Errorf("got %q", c.AsWritten())
+	}
+}
+
+func TestHugeConfigsAreAnsweredInBounds(t *testing.T) {
+	many := func(n int, format string) string {
+		var b strings.Builder
+		for i := range n {
+			fmt.Fprintf(&b, format, i)
+		}
+		return b.String()
+	}
+	cases := map[string]string{
+		"keys":      minimal + many(80000, "k%d = 1\n"),
+		"top level": many(80000, "k%d = 1\n"),
+		"tables":    many(60000, "[t%d]\n"),
+		"endpoints": many(60000, "[[endpoint]] # %d\n"),
+		"profiles":  minimal + many(50000, "[limits.a%d]\n"),
+		"nesting":   "a = " + strings.Repeat("[", 500000),
+		"deep keys": strings.Repeat("a.", 500000) + "a = 1",
+		"errors":    many(100000, "k%d =\n"),
+		"list":      "endpoint = [" + many(100000, "%d,") + "]",
+		"quotes":    minimal + "[agent]\nsite = \"" + strings.Repeat("x", 1000000) + "\"",
+	}
+	for name, text := range cases {
+		t.Run(name, func(t *testing.T) {
+			_, _, err := loadText("agent.toml", []byte(text), testOptions(nil))
+			var all Errors
+			if !errors.As(err, &all) || len(all) > maxErrors+1 || len(err.Error()) > 1<<20 {
+				t.Errorf("%d errors, %d bytes", len(all), len(err.Error()))
+			}
+		})
+	}
+}
+
+func TestErrorsCannotForgeLines(t *testing.T) {
+	text := minimal + "\"a\\nagent.toml:1: \\u001b[31m\" = 1\n"
+	_, _, err := loadText("agent.toml", []byte(text), testOptions(nil))
+	if err == nil || strings.ContainsAny(err.Error(), "\n\x1b") {
+		t.Errorf("got %q", err)
 	}
 }

@@ -74,7 +74,7 @@ func (e *Error) Error() string {
 	if e.Hint != "" {
 		parts = append(parts, e.Hint)
 	}
-	return e.Place.String() + ": " + strings.Join(parts, "; ")
+	return oneLine(e.Place.String() + ": " + strings.Join(parts, "; "))
 }
 
 // Unwrap gives the cause.
@@ -101,6 +101,18 @@ func (es Errors) Unwrap() []error {
 	return out
 }
 
+// maxErrors bounds what one Load reports.
+const maxErrors = 500
+
+// bound cuts a list that is too long and says how much it cut.
+func (es Errors) bound(most int) Errors {
+	if len(es) <= most {
+		return es
+	}
+	more := &Error{Place: Place{File: es[most].File}, Problem: fmt.Sprintf("and %d more problems", len(es)-most)}
+	return append(es[:most:most], more)
+}
+
 // sortBy puts the problems into the order of the files that were read, then
 // lines; problems without a line come last in their file.
 func (es Errors) sortBy(files []string) {
@@ -125,7 +137,7 @@ type Warning struct {
 }
 
 // String gives one line of text for the operator.
-func (w Warning) String() string { return w.Place.String() + ": " + w.Text }
+func (w Warning) String() string { return oneLine(w.Place.String() + ": " + w.Text) }
 
 // didYouMean gives a hint when one of the names is close to what was found.
 func didYouMean(found string, names []string) string {

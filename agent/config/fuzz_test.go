@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -29,6 +30,10 @@ func FuzzLoad(f *testing.F) {
 		if err != nil {
 			if c != nil || err.Error() == "" {
 				t.Errorf("config %v with error %q", c, err)
+			}
+			var all Errors
+			if !errors.As(err, &all) || strings.Count(err.Error(), "\n") != len(all)-1 {
+				t.Errorf("not one problem a line: %q", err)
 			}
 			return
 		}

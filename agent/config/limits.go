@@ -21,6 +21,9 @@ type Limits struct {
 // maxSamples bounds the window of samples that opens or closes an incident.
 const maxSamples = 16
 
+// maxProfiles bounds the tables.
+const maxProfiles = 100
+
 // number reads one number of the table into values.
 func (s *section) number(values map[string]float64, key string, low, high float64, whole bool) {
 	f := s.get(key)
@@ -100,15 +103,22 @@ func (l *loader) limits(root *node) map[string]Limits {
 		return nil
 	}
 	out := map[string]Limits{}
-	for _, t := range f.val.fields {
+	for i, t := range f.val.fields {
+		if i == maxProfiles {
+			l.errs = append(l.errs, &Error{Place: Place{File: t.file, Line: t.line, Key: "limits"},
+				Found: fmt.Sprintf("%d tables", len(f.val.fields)), Allowed: fmt.Sprintf("at most %d", maxProfiles)})
+			break
+		}
 		out[t.name] = l.limitsTable(t)
 	}
 	return out
 }
 
 func (l *loader) limitsTable(t *field) Limits {
+	place := Place{File: t.file, Line: t.line, Key: "limits." + shorten(t.name)}
+	l.profiles[t.name] = place
 	fail := func(c *complaint) {
-		l.errs = append(l.errs, &Error{Place: Place{File: t.file, Line: t.line, Key: "limits." + shorten(t.name)},
+		l.errs = append(l.errs, &Error{Place: place,
 			Problem: c.problem, Allowed: c.allowed, Hint: c.hint})
 	}
 	if t.val.kind != kindTable {
@@ -154,7 +164,7 @@ func (l *loader) checkLimits(c *Config, sections []*section) {
 	}
 	for _, name := range names[len(builtinLimits):] {
 		if !used[name] {
-			l.warnings = append(l.warnings, Warning{Place{File: l.sources[0].path, Key: "limits." + name},
+			l.warnings = append(l.warnings, Warning{l.profiles[name],
 				fmt.Sprintf("no endpoint uses this profile; use it with limits = %q", name)})
 		}
 	}

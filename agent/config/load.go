@@ -47,6 +47,7 @@ type loader struct {
 	errs     Errors
 	warnings []Warning
 	settings []Setting
+	profiles map[string]Place
 	broken   bool // a file could not be parsed whole: "missing" would be a guess
 }
 
@@ -74,7 +75,7 @@ func (l *loader) finish(path string, root *node) (*Config, []Warning, error) {
 	c.Path, c.Files = path, l.files()
 	if len(l.errs) > 0 {
 		l.errs.sortBy(c.Files)
-		return nil, l.warnings, l.errs
+		return nil, l.warnings, l.errs.bound(maxErrors)
 	}
 	c.settings, c.sources = l.settings, redactSources(l.sources)
 	return c, l.warnings, nil
@@ -94,7 +95,7 @@ func newLoader(path string, opts Options) *loader {
 	if err != nil { // the working folder is gone: paths stay relative
 		dir = filepath.Dir(path)
 	}
-	return &loader{opts: opts, dir: dir}
+	return &loader{opts: opts, dir: dir, profiles: map[string]Place{}}
 }
 
 func (l *loader) files() []string {
@@ -129,7 +130,11 @@ func (l *loader) readAll(path string) *node {
 }
 
 func fileError(path string, err error) *Error {
-	return &Error{Place: Place{File: path}, Problem: "read config: " + reason(err), Err: err}
+	e := &Error{Place: Place{File: path}, Problem: "read config: " + reason(err), Err: err}
+	if errors.Is(err, fs.ErrPermission) {
+		e.Hint = "run this as the user that the service runs as, or as root"
+	}
+	return e
 }
 
 // reason cuts the path, which the place names already, from a file error.

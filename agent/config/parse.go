@@ -27,6 +27,7 @@ type parser struct {
 	toml  unstable.Parser
 
 	root, table *node
+	full        bool // a table has too many keys: the rest is not read
 	skip        bool // the table's header is broken: its keys belong nowhere
 	errs        Errors
 }
@@ -42,10 +43,10 @@ func parseTOML(file string, data []byte) (*node, Errors) {
 	}
 	p.toml.Reset(p.data)
 	for {
-		for p.toml.NextExpression() {
+		for !p.full && p.toml.NextExpression() {
 			p.expression(p.toml.Expression())
 		}
-		if p.toml.Error() == nil || !p.recover() {
+		if p.full || p.toml.Error() == nil || !p.recover() {
 			break
 		}
 	}

@@ -55,7 +55,7 @@ func Render(roomsCSV, templatePath, out string, opts RenderOptions) (Rendered, e
 	}
 	list, errs := renderAll(t, r, out, &done)
 	if len(errs) > 0 {
-		return done, shortenErrors(errs)
+		return done, errs.bound(maxRenderErrors)
 	}
 	done.Warnings = append(done.Warnings, staleFolders(out, list)...)
 	return done, writeAll(list, opts, &done)
@@ -135,15 +135,6 @@ func ofRow(err error, csv string, line int) Errors {
 		e.File = fmt.Sprintf("%s:%d: %s", csv, line, e.File)
 	}
 	return all
-}
-
-func shortenErrors(errs Errors) Errors {
-	if len(errs) <= maxRenderErrors {
-		return errs
-	}
-	rest := len(errs) - maxRenderErrors
-	last := &Error{Place: Place{File: errs[0].File[:strings.IndexByte(errs[0].File+":", ':')]}, Problem: fmt.Sprintf("and %d more problems", rest)}
-	return append(errs[:maxRenderErrors:maxRenderErrors], last)
 }
 
 // staleFolders tells of rooms that an earlier run wrote and this one does not.

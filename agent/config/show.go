@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"sort"
 	"strings"
+	"sync"
 
 	"github.com/pelletier/go-toml/v2/unstable"
 )
@@ -41,7 +42,7 @@ func (s *section) record(key, value string, f *field) {
 // schema lists every key with its default, by reading tables that are not
 // there. Keys of endpoints have "[1]" in their path; the
 // keys of limits have no default and are not in it.
-func schema() []Setting {
+var schema = sync.OnceValue(func() []Setting {
 	l := newLoader("agent.toml", Options{Hostname: func() (string, error) { return "", nil }})
 	l.sources = []source{{path: "agent.toml"}}
 	l.agent(&section{l: l, header: "[agent]", prefix: "agent"})
@@ -50,7 +51,7 @@ func schema() []Setting {
 	l.buffer(&section{l: l, header: "[buffer]", prefix: "buffer"})
 	l.publish(&section{l: l, header: "[publish]", prefix: "publish"})
 	return l.settings
-}
+})
 
 // Settings lists every key of the effective configuration with its value and
 // origin, secrets redacted.

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"slices"
 )
 
 // kind is what a TOML value is.
@@ -30,6 +31,7 @@ type node struct {
 	text   string  // text decoded; other scalars as written
 	items  []*node // of an array
 	fields []*field
+	byName map[string]*field
 	// header: the table was opened by its own [NAME] line; tables: the array
 	// was made by [[NAME]] lines.
 	header, tables bool
@@ -47,31 +49,25 @@ func (n *node) get(name string) *field {
 	if n == nil {
 		return nil
 	}
-	for _, f := range n.fields {
-		if f.name == name {
-			return f
-		}
-	}
-	return nil
+	return n.byName[name]
 }
 
+// set adds the field, in the place of one of the same name.
 func (n *node) set(f *field) {
-	for i, old := range n.fields {
-		if old.name == f.name {
-			n.fields[i] = f
-			return
-		}
+	if n.byName == nil {
+		n.byName = map[string]*field{}
 	}
-	n.fields = append(n.fields, f)
+	if old := n.byName[f.name]; old != nil {
+		n.fields[slices.Index(n.fields, old)] = f
+	} else {
+		n.fields = append(n.fields, f)
+	}
+	n.byName[f.name] = f
 }
 
 func (n *node) drop(name string) {
-	for i, f := range n.fields {
-		if f.name == name {
-			n.fields = append(n.fields[:i:i], n.fields[i+1:]...)
-			return
-		}
-	}
+	n.fields = slices.DeleteFunc(n.fields, func(f *field) bool { return f.name == name })
+	delete(n.byName, name)
 }
 
 // oneOrMany gives the elements of a list, or the value itself as the only one.

@@ -31,6 +31,9 @@ func joinParts(parts []part) string {
 
 // expression adds one line (or one value over several lines) to the tree.
 func (p *parser) expression(e *unstable.Node) {
+	if p.tooDeep(e) {
+		return
+	}
 	switch e.Kind {
 	case unstable.Table, unstable.ArrayTable:
 		p.openTable(p.parts(e.Key()), e.Kind == unstable.ArrayTable)
@@ -38,6 +41,43 @@ func (p *parser) expression(e *unstable.Node) {
 		if !p.skip {
 			p.keyValue(p.table, e)
 		}
+	}
+}
+
+// maxKeyParts bounds a dotted key.
+const maxKeyParts = 16
+
+func (p *parser) tooDeep(e *unstable.Node) bool {
+	switch e.Kind {
+	case unstable.Table, unstable.ArrayTable, unstable.KeyValue:
+	default:
+		return false
+	}
+	n, line := 0, 0
+	for it := e.Key(); it.Next() && n <= maxKeyParts; n++ {
+		if n == 0 {
+			line = p.lineAt(p.base + int(it.Node().Raw.Offset))
+		}
+	}
+	if n <= maxKeyParts {
+		return false
+	}
+	p.fail(line, "", "a key of more than %d parts", maxKeyParts)
+	p.skip = p.skip || e.Kind != unstable.KeyValue
+	return true
+}
+
+// maxTableKeys bounds one table; the TOML decoder takes quadratic time in it.
+const maxTableKeys = 1000
+
+// add puts a key into a table. One key too many ends the reading of the file.
+func (p *parser) add(n *node, f *field) {
+	if len(n.fields) >= maxTableKeys && !p.full {
+		p.full = true
+		p.fail(f.line, "", "more than %d keys in one table", maxTableKeys)
+	}
+	if !p.full {
+		n.set(f)
 	}
 }
 
@@ -54,9 +94,9 @@ func (p *parser) openTable(parts []part, many bool) {
 	switch {
 	case old == nil && many:
 		list := &node{kind: kindArray, file: p.file, line: last.line, tables: true, items: []*node{fresh}}
-		parent.set(&field{last.name, p.file, last.line, list})
+		p.add(parent, &field{last.name, p.file, last.line, list})
 	case old == nil:
-		parent.set(&field{last.name, p.file, last.line, fresh})
+		p.add(parent, &field{last.name, p.file, last.line, fresh})
 	case many && old.val.tables:
 		old.val.items = append(old.val.items, fresh)
 	case !many && old.val.kind == kindTable && !old.val.header:
@@ -79,7 +119,7 @@ func (p *parser) descend(n *node, parts []part) (*node, bool) {
 		f := n.get(q.name)
 		if f == nil {
 			f = &field{q.name, p.file, q.line, &node{kind: kindTable, file: p.file, line: q.line}}
-			n.set(f)
+			p.add(n, f)
 		}
 		switch {
 		case f.val.kind == kindTable:
@@ -105,7 +145,7 @@ func (p *parser) keyValue(table *node, e *unstable.Node) {
 		p.fail(last.line, "", "key %s stands here a second time; the first is in line %d", joinParts(parts), old.line)
 		return
 	}
-	parent.set(&field{last.name, p.file, last.line, p.value(e.Value(), last.line)})
+	p.add(parent, &field{last.name, p.file, last.line, p.value(e.Value(), last.line)})
 }
 
 func (p *parser) value(v *unstable.Node, line int) *node {
@@ -120,7 +160,9 @@ func (p *parser) value(v *unstable.Node, line int) *node {
 		n.kind = kindTable
 		n.header = true
 		for it := v.Children(); it.Next(); {
-			p.keyValue(n, it.Node())
+			if !p.tooDeep(it.Node()) {
+				p.keyValue(n, it.Node())
+			}
 		}
 	default:
 		n.kind = scalarKind(v.Kind)
