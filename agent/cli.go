@@ -97,7 +97,8 @@ wrong config. Results go to stdout, logs and errors to stderr.`,
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(
 		a.runCommand(), a.checkCommand(), a.pollCommand(), a.statusCommand(),
-		a.bufferCommand(), a.configCommand(), a.simulateCommand(), a.versionCommand(),
+		a.bufferCommand(), a.configCommand(), a.simulateCommand(), a.convertCommand(),
+		a.schemaCommand(), a.versionCommand(),
 	)
 	root.InitDefaultCompletionCmd()
 	completion, _, err := root.Find([]string{"completion"})
