@@ -138,6 +138,25 @@ func TestHugeConfigsAreAnsweredInBounds(t *testing.T) {
 	}
 }
 
+func TestCountsAreBounded(t *testing.T) {
+	files := map[string]string{"agent.toml": minimal}
+	for i := range maxConfFiles + 1 {
+		files[fmt.Sprintf("conf.d/%03d.toml", i)] = "[limits]\n"
+	}
+	_, _, err := Load(write(t, files), testOptions(nil))
+	if err == nil || !strings.Contains(err.Error(), "conf.d: 257 files; allowed: at most 256") {
+		t.Errorf("files: got %v", err)
+	}
+	text := minimal
+	for i := range maxProfiles + 1 {
+		text += fmt.Sprintf("[limits.p%d]\nleave = 1\n", i)
+	}
+	_, _, err = loadText("agent.toml", []byte(text), testOptions(nil))
+	if err == nil || !strings.Contains(err.Error(), "limits: found 101 tables; allowed: at most 100") {
+		t.Errorf("profiles: got %v", err)
+	}
+}
+
 func TestErrorsCannotForgeLines(t *testing.T) {
 	text := minimal + "\"a\\nagent.toml:1: \\u001b[31m\" = 1\n"
 	_, _, err := loadText("agent.toml", []byte(text), testOptions(nil))
