@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -9,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -30,6 +32,8 @@ const patience = 60 * time.Second
 // Beside testscript's own commands there are:
 //
 //	simulate NAME [flags]   runs `roomcall simulate`; sets $NAME to its URL and $NAME_FINGERPRINT
+//	exits N command...      runs a command that has to end with exit code N
+//	expand FILE...          replaces $NAME in files by the script's variables
 //	agent [config]          runs `roomcall run` and returns when it runs; `agent stop` ends it
 //
 // and the variables $BROKER (a mosquitto), $HTTP (a free local address) and
@@ -50,6 +54,7 @@ func TestCommandLine(t *testing.T) {
 			"simulate": scriptSimulate,
 			"agent":    scriptAgent,
 			"expand":   scriptExpand,
+			"exits":    scriptExits,
 		},
 	})
 }
@@ -208,6 +213,23 @@ func scriptAgent(ts *testscript.TestScript, neg bool, args []string) {
 	_, err := c.waitLog(agentRuns)
 	ts.Check(err)
 	running.Store(work, c)
+}
+
+// scriptExits runs a command and looks at its exit code.
+func scriptExits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits N command...")
+	}
+	code := 0
+	var ended *exec.ExitError
+	if err := ts.Exec(args[1], args[2:]...); errors.As(err, &ended) {
+		code = ended.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if strconv.Itoa(code) != args[0] {
+		ts.Fatalf("exit code %d, want %s\nstdout: %s\nstderr: %s", code, args[0], ts.ReadFile("stdout"), ts.ReadFile("stderr"))
+	}
 }
 
 // scriptExpand replaces $NAME in files by the script's variables.
