@@ -141,7 +141,7 @@ func (q *Queue) rotate() error {
 		h.wall = q.o.Now().UnixMilli()
 	}
 	q.forgetReader(h.next)
-	if err := createSegment(q.o.Dir, h.next, h, state, nil); err != nil {
+	if err := createSegment(q.o.Dir, h.next, h, state); err != nil {
 		return fmt.Errorf("start segment: %w", err)
 	}
 	path := filepath.Join(q.o.Dir, segName(h.next))

@@ -48,35 +48,38 @@ func growStep(segment int64) int64 { return min(256<<10, segment/4) }
 
 // createSegment makes a new segment that holds head and state and no records. At
 // a kill or a power cut there is either no file of that name or a whole one.
-func createSegment(dir string, first uint64, h head, state map[string][]byte, fill func(*bbolt.Tx) error) (err error) {
+func createSegment(dir string, first uint64, h head, state map[string][]byte) (err error) {
 	tmp := filepath.Join(dir, segName(first)+".tmp")
-	if err := os.Remove(tmp); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
 	defer func() {
 		if err != nil {
 			os.Remove(tmp)
 		}
 	}()
-	db, err := bbolt.Open(tmp, 0o600, boltOptions(0))
-	if err != nil {
+	if err := buildSegment(tmp, h, state, nil); err != nil {
 		return err
 	}
-	db.AllocSize = pageSize
-	err = db.Update(func(tx *bbolt.Tx) error {
-		m, err := tx.CreateBucket(metaBucket)
-		if err != nil {
-			return err
-		}
-		if err := putMeta(m, h, state); err != nil || fill == nil {
-			return err
-		}
-		return fill(tx)
-	})
-	if err := errors.Join(err, db.Close()); err != nil {
+	if err := rewriteByPage(tmp); err != nil {
 		return err
 	}
 	return publishFile(tmp, filepath.Join(dir, segName(first)))
+}
+
+// rewriteByPage writes a file again in writes of one page. The page cache keeps
+// what one write brought as one unit, so after bbolt's first write of four pages
+// each later commit would count, and may write, four pages for its meta page.
+func rewriteByPage(path string) error {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_TRUNC, 0)
+	if err != nil {
+		return err
+	}
+	for at := 0; at < len(b) && err == nil; at += pageSize {
+		_, err = f.Write(b[at:min(at+pageSize, len(b))])
+	}
+	return errors.Join(err, f.Close())
 }
 
 // publishFile gives a finished, synced file its name, durably.
