@@ -49,7 +49,7 @@ type plainStatus struct {
 // BenchmarkDecode reads the vendor's example: with this package, and with two
 // passes of encoding/json into structs.
 func BenchmarkDecode(b *testing.B) {
-	raw := readReply(b, "seed_example")
+	raw := readReply(b, "vendor_example")
 	b.Run("roomcall", func(b *testing.B) {
 		b.ReportAllocs()
 		b.SetBytes(int64(len(raw)))

@@ -2,6 +2,7 @@ package cgi
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"sync"
 
@@ -91,6 +92,9 @@ func (d *decoder) parse(text []byte, level int) (*fastjson.Value, error) {
 	}
 	if bytes.Count(text, []byte{','}) > maxCommas {
 		return nil, errTooMany
+	}
+	if len(text) > maxKeptReply && !json.Valid(text) {
+		return nil, errNotJSON // the parser would copy the rest of the text into its error, once a level
 	}
 	v, err := d.parsers[level].ParseBytes(text)
 	if err != nil {

@@ -102,9 +102,12 @@ func (d *decoder) outer(raw []byte) (*fastjson.Object, *Error) {
 // with a brace missing: {"success":0,"error":"id":100666995,...}}.
 var brokenError = regexp.MustCompile(`("(?i:error|exception)"\s*:)(\s*"(?i:id|code)"\s*:)`)
 
+// maxMended bounds the replies that get a second try, in bytes: errors are short.
+const maxMended = 4096
+
 // mend puts the missing brace in.
 func mend(raw []byte) ([]byte, bool) {
-	if !brokenError.Match(raw) {
+	if len(raw) > maxMended || !brokenError.Match(raw) {
 		return nil, false
 	}
 	return brokenError.ReplaceAll(raw, []byte("${1}{${2}")), true

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -49,7 +50,7 @@ func TestFailuresAreNotTakenForSilence(t *testing.T) {
 
 // What a status holds is its own: later replies must not change it.
 func TestStatusSurvivesLaterReplies(t *testing.T) {
-	raw := readReply(t, "seed_example")
+	raw := readReply(t, "vendor_example")
 	first, err := parseMultiCall(raw)
 	if err != nil {
 		t.Fatal(err)
@@ -98,6 +99,22 @@ func TestHugeRepliesAreRefused(t *testing.T) {
 		var e *Error
 		if !errors.As(err, &e) || e.Reason != c.reason {
 			t.Errorf("%s: %v, want reason %s", c.name, err, c.reason)
+		}
+	}
+}
+
+// A reply of 1 MiB that is no JSON must not cost many times its size.
+func TestHugeGarbageTakesBoundedMemory(t *testing.T) {
+	deep := `{"success":1,"data":` + strings.Repeat("[", maxNesting-2)
+	for _, tail := range []string{"n" + strings.Repeat("\x01", maxReply-200), strings.Repeat(`\"`, maxReply/2-100)} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		if _, err := parseMultiCall([]byte(deep + tail)); err == nil {
+			t.Fatal("garbage is taken")
+		}
+		runtime.ReadMemStats(&after)
+		if got := (after.TotalAlloc - before.TotalAlloc) >> 20; got > 16 {
+			t.Errorf("%d MiB allocated for %d bytes", got, len(deep+tail))
 		}
 	}
 }

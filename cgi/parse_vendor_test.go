@@ -21,7 +21,7 @@ func readReply(tb testing.TB, name string) []byte {
 // The vendor's own example of WEB_GetMultiCallStatusInfoAPI, with the values
 // written down here by hand from the vendor's page.
 func TestVendorExampleIsDecodedFieldByField(t *testing.T) {
-	raw := readReply(t, "seed_example")
+	raw := readReply(t, "vendor_example")
 	got, err := parseMultiCall(raw)
 	if err != nil {
 		t.Fatal(err)
