@@ -80,6 +80,7 @@ func (a *agent) run(ctx context.Context, ready func()) error {
 	var polls, record, drain, serve sync.WaitGroup
 	record.Go(func() { a.recorder.run(recording) })
 	drain.Go(func() { a.drainer.run(draining, leaving) })
+	drain.Go(func() { a.replayer().run(draining) })
 	for _, p := range a.pollers {
 		polls.Go(func() { p.run(polling) })
 	}
@@ -105,6 +106,13 @@ func (a *agent) run(ctx context.Context, ready func()) error {
 	stopServing()
 	serve.Wait()
 	return nil
+}
+
+func (a *agent) replayer() *replayer {
+	return &replayer{
+		queue: a.queue, topic: a.client.Topic, conn: a.drainer.current.Load,
+		dir: a.cfg.Agent.DataDir, log: a.log,
+	}
 }
 
 // logout leaves every endpoint's session, all at once and bounded.
@@ -165,14 +173,9 @@ func (a *agent) close() {
 }
 
 func (a *agent) openStore() error {
-	q, err := buffer.Open(buffer.Options{
-		Dir:           a.cfg.Agent.DataDir,
-		MaxBytes:      a.cfg.Buffer.MaxBytes,
-		MaxAge:        a.cfg.Buffer.MaxAge,
-		KeepDelivered: a.cfg.Buffer.KeepDelivered,
-		VerifyCommand: verifyCommand(),
-		Logger:        a.log,
-	})
+	opts := storeOptions(a.cfg)
+	opts.Logger = a.log
+	q, err := buffer.Open(opts)
 	if errors.Is(err, buffer.ErrLocked) {
 		return fmt.Errorf("open store %s: already running: another roomcall holds it", a.cfg.Agent.DataDir)
 	}
@@ -181,6 +184,17 @@ func (a *agent) openStore() error {
 	}
 	a.queue = q
 	return nil
+}
+
+// storeOptions are the store's settings of a config.
+func storeOptions(cfg *config.Config) buffer.Options {
+	return buffer.Options{
+		Dir:           cfg.Agent.DataDir,
+		MaxBytes:      cfg.Buffer.MaxBytes,
+		MaxAge:        cfg.Buffer.MaxAge,
+		KeepDelivered: cfg.Buffer.KeepDelivered,
+		VerifyCommand: verifyCommand(),
+	}
 }
 
 func (a *agent) makeRecorder() error {

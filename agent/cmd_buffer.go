@@ -25,9 +25,9 @@ func (a *app) bufferCommand() *cobra.Command {
 		Long: `Looks into the store on disk. With the agent running it goes through the agent,
 over its local HTTP.`,
 		Args: noArgs,
-		RunE: group("buffer", "info, export or verify"),
+		RunE: group("buffer", "info, export, verify or replay"),
 	}
-	cmd.AddCommand(a.bufferInfoCommand(), a.bufferExportCommand(), a.bufferVerifyCommand(), verifySegmentCommand())
+	cmd.AddCommand(a.bufferInfoCommand(), a.bufferExportCommand(), a.bufferVerifyCommand(), a.bufferReplayCommand(), verifySegmentCommand())
 	return cmd
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"roomcall/buffer"
@@ -35,6 +36,7 @@ type drainer struct {
 	repeats  *repeats
 
 	suspect poison
+	current atomic.Pointer[publish.Conn] // the connection of the moment, nil = none
 }
 
 // ended is a context that is over.
@@ -67,7 +69,9 @@ func (d *drainer) run(ctx context.Context, grace context.Context) {
 		}
 		d.repeats.worked("connect to broker")
 		s := &session{drainer: d, conn: conn}
+		d.current.Store(conn)
 		s.run(ctx, grace)
+		d.current.Store(nil)
 		if ctx.Err() != nil {
 			if err := conn.Close(grace); err != nil {
 				d.log.Warn("leave the broker", "err", err)

@@ -1,0 +1,136 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"roomcall/agent/config"
+	"roomcall/buffer"
+	"roomcall/publish"
+)
+
+// replayPatience bounds the wait for the running agent to take a request.
+const replayPatience = 10 * time.Minute
+
+type replayFlags struct {
+	since, until, device string
+	setAside             bool
+}
+
+func (a *app) bufferReplayCommand() *cobra.Command {
+	var f replayFlags
+	cmd := &cobra.Command{
+		Use:   "replay --since TIME",
+		Short: "Send delivered records that are still kept again",
+		Long: `Sends delivered records that are still kept ([buffer] keep_delivered) again, for
+a broker or a database that lost them. They keep their ids and carry
+replayed = 1. With the agent running, the agent sends them; the request is a
+file in data_dir, so this needs the right to write there.`,
+		Args: args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			req, err := f.request()
+			if err != nil {
+				return usageError{err}
+			}
+			cfg, _, err := a.load()
+			if err != nil {
+				return err
+			}
+			return a.replay(cmd.Context(), cfg, req)
+		},
+	}
+	fl := cmd.Flags()
+	fl.StringVar(&f.since, "since", "", "records of this time (RFC 3339) or later")
+	fl.StringVar(&f.until, "until", "", "only records before this time (RFC 3339)")
+	fl.StringVar(&f.device, "device", "", "only this device")
+	fl.BoolVar(&f.setAside, "set-aside", false, "put records that the broker did not take back into the queue")
+	return cmd
+}
+
+func (f replayFlags) request() (req replayRequest, err error) {
+	if f.since == "" && !f.setAside {
+		return req, errors.New("buffer replay needs --since TIME or --set-aside")
+	}
+	req = replayRequest{Device: f.device, SetAside: f.setAside}
+	var err2 error
+	req.Since, err = parseTime("--since", f.since)
+	req.Until, err2 = parseTime("--until", f.until)
+	return req, errors.Join(err, err2)
+}
+
+func (a *app) replay(ctx context.Context, cfg *config.Config, req replayRequest) error {
+	result, err := replayHere(ctx, cfg, req)
+	if errors.Is(err, buffer.ErrLocked) {
+		result, err = replayByAgent(ctx, cfg.Agent.DataDir, req)
+	}
+	if err == nil && result.Err != "" {
+		err = errors.New(result.Err)
+	}
+	if err != nil {
+		return fmt.Errorf("replay (%d records were sent): %w", result.Sent, err)
+	}
+	_, err = fmt.Fprintf(a.stdout, "%d records sent again, %d put back into the queue\n", result.Sent, result.Requeued)
+	return err
+}
+
+// replayHere opens the store and the broker itself; no agent runs.
+func replayHere(ctx context.Context, cfg *config.Config, req replayRequest) (out replayResult, err error) {
+	if _, err := buffer.InfoDir(cfg.Agent.DataDir); err != nil {
+		return out, storeError(cfg, err)
+	}
+	q, err := buffer.Open(storeOptions(cfg))
+	if err != nil {
+		return out, err
+	}
+	defer func() { err = errors.Join(err, q.Close()) }()
+	client, err := publish.New(publishConfig(cfg))
+	if err != nil {
+		return out, err
+	}
+	conn, err := client.Connect(ctx)
+	if err != nil {
+		return out, err
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	r := &replayer{queue: q, topic: client.Topic, conn: func() *publish.Conn { return conn }}
+	return r.replay(ctx, req)
+}
+
+// replayByAgent leaves a request for the running agent and waits for its answer.
+func replayByAgent(ctx context.Context, dir string, req replayRequest) (out replayResult, err error) {
+	ctx, cancel := context.WithTimeout(ctx, replayPatience)
+	defer cancel()
+	name := filepath.Join(dir, replayPrefix+strconv.Itoa(os.Getpid()))
+	b, err := json.Marshal(req)
+	if err == nil {
+		err = writeFileWhole(name+requestEnd, b)
+	}
+	if err != nil {
+		return out, fmt.Errorf("leave a request for the running agent: %w", err)
+	}
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return out, errors.Join(errors.New("the running agent did not answer"), os.Remove(name+requestEnd))
+		case <-tick.C:
+		}
+		b, err := os.ReadFile(name + resultEnd)
+		if errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		if err == nil {
+			err = errors.Join(json.Unmarshal(b, &out), os.Remove(name+resultEnd))
+		}
+		return out, err
+	}
+}

@@ -1,0 +1,202 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"roomcall/agent/report"
+	"roomcall/agent/web"
+	"roomcall/buffer"
+	"roomcall/publish"
+)
+
+const (
+	// replayEvery is how often the agent looks for a request.
+	replayEvery = time.Second
+	// replayWindow is how many replayed records may be unacknowledged.
+	replayWindow = 50
+	requestEnd   = ".request"
+	resultEnd    = ".result"
+	replayPrefix = "replay-"
+	requestMax   = 64 << 10
+)
+
+// replayRequest asks to send kept records again. It is a file in data_dir: who
+// may write there may ask, and the local HTTP stays read-only.
+type replayRequest struct {
+	Device   string    `json:"device,omitempty"`
+	Since    time.Time `json:"since"`
+	Until    time.Time `json:"until,omitzero"`
+	SetAside bool      `json:"set_aside,omitempty"`
+}
+
+// replayResult is the answer, a file beside the request.
+type replayResult struct {
+	Sent     int    `json:"sent"`     // records that the broker confirmed again
+	Requeued int    `json:"requeued"` // records that were set aside and wait again
+	Err      string `json:"error,omitempty"`
+}
+
+// replayer sends delivered records again, with their old ids and replayed = 1,
+// over the connection of the moment. What it sends goes beside the queue and
+// changes nothing in the store.
+type replayer struct {
+	queue *buffer.Queue
+	topic func(lane string) string
+	conn  func() *publish.Conn // the connection of the moment, nil = none
+	dir   string
+	log   *slog.Logger
+}
+
+// run looks for requests until ctx ends.
+func (r *replayer) run(ctx context.Context) {
+	tick := time.NewTicker(replayEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		files, _ := filepath.Glob(filepath.Join(r.dir, replayPrefix+"*"+requestEnd))
+		for _, file := range files {
+			r.serve(ctx, file)
+		}
+	}
+}
+
+// serve answers one request. A request that is cut short by a stop stays and is
+// served at the next start.
+func (r *replayer) serve(ctx context.Context, file string) {
+	req, err := readRequest(file)
+	var result replayResult
+	if err == nil {
+		result, err = r.replay(ctx, req)
+	}
+	if ctx.Err() != nil {
+		return
+	}
+	if err != nil {
+		result.Err = err.Error()
+	}
+	r.log.Info("replay", "since", req.Since, "sent", result.Sent, "requeued", result.Requeued, "err", result.Err)
+	answer, err := json.Marshal(result)
+	if err == nil {
+		err = writeFileWhole(strings.TrimSuffix(file, requestEnd)+resultEnd, answer)
+	}
+	if err = errors.Join(err, os.Remove(file)); err != nil {
+		r.log.Error("answer replay request", "file", file, "err", err)
+	}
+}
+
+func readRequest(file string) (req replayRequest, err error) {
+	st, err := os.Stat(file)
+	if err != nil {
+		return req, err
+	}
+	if st.Size() > requestMax {
+		return req, fmt.Errorf("replay request has %d bytes, at most %d are allowed", st.Size(), requestMax)
+	}
+	b, err := os.ReadFile(file)
+	if err == nil {
+		err = json.Unmarshal(b, &req)
+	}
+	return req, err
+}
+
+// replay sends what the request chooses, oldest first, and waits for the
+// broker's confirmations.
+func (r *replayer) replay(ctx context.Context, req replayRequest) (out replayResult, err error) {
+	if req.SetAside {
+		if out.Requeued, err = requeueAll(r.queue); err != nil {
+			return out, err
+		}
+	}
+	if req.Since.IsZero() {
+		return out, nil
+	}
+	conn := r.conn()
+	if conn == nil {
+		return out, errors.New("no broker is connected now; try again when `roomcall status` says connected")
+	}
+	run := &replayRun{replayer: r, conn: conn}
+	f := web.Filter{Device: req.Device, Since: req.Since, Until: req.Until, Delivered: true}
+	err = r.queue.Scan(func(it buffer.Item, delivered bool) error {
+		if !delivered || !chosen(f, it, delivered) {
+			return ctx.Err()
+		}
+		return run.send(ctx, it)
+	})
+	if err == nil {
+		err = run.settle(ctx, 0)
+	}
+	out.Sent = run.sent
+	return out, err
+}
+
+// requeueAll puts every record that was set aside back into the queue.
+func requeueAll(q *buffer.Queue) (int, error) {
+	list, err := q.Quarantined()
+	if err != nil {
+		return 0, err
+	}
+	for i, one := range list {
+		if err := q.Requeue(one.Pos); err != nil {
+			return i, err
+		}
+	}
+	return len(list), nil
+}
+
+// replayRun is one replay over one connection.
+type replayRun struct {
+	*replayer
+	conn    *publish.Conn
+	waiting []*publish.Receipt
+	sent    int
+}
+
+func (r *replayRun) send(ctx context.Context, it buffer.Item) error {
+	if err := r.settle(ctx, replayWindow-1); err != nil {
+		return err
+	}
+	receipt, err := r.conn.Publish(publish.Message{Topic: r.topic(it.Lane), Payload: report.MarkReplayed(it.Payload)})
+	if err != nil {
+		return err
+	}
+	r.waiting = append(r.waiting, receipt)
+	return nil
+}
+
+// settle waits until at most left records are unconfirmed.
+func (r *replayRun) settle(ctx context.Context, left int) error {
+	for len(r.waiting) > left {
+		select {
+		case <-r.waiting[0].Done():
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if err := r.waiting[0].Err(); err != nil {
+			return err
+		}
+		r.sent++
+		r.waiting = r.waiting[1:]
+	}
+	return nil
+}
+
+// writeFileWhole writes a file that a reader sees whole or not at all.
+func writeFileWhole(path string, b []byte) error {
+	tmp := path + ".tmp"
+	if err := os.WriteFile(tmp, b, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(tmp, path)
+}
