@@ -55,8 +55,11 @@ func TestRenderWritesOneConfigPerRoom(t *testing.T) {
 		t.Fatal(err)
 	}
 	checkGolden(t, "testdata/rendered.toml", string(text))
-	o := elsewhere()
-	c, _, err := Load(want[1], o)
+	text, err = os.ReadFile(want[1])
+	if err != nil || !strings.Contains(string(text), "$${y}") {
+		t.Errorf("a cell is no place for variables: %s, err %v", text, err)
+	}
+	c, _, err := Load(want[1], elsewhere())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -77,6 +77,9 @@ func TestHashIsOfTheMeaning(t *testing.T) {
 	if hash(withSecret) != hash(strings.Replace(withSecret, "SECRET", "other", 1)) {
 		t.Error("the secret is in the hash")
 	}
+	if hash(withSecret) != hash(strings.Replace(withSecret, "password = \"SECRET\"", "", 1)) {
+		t.Error("that there is a secret is in the hash")
+	}
 }
 
 func TestWarnings(t *testing.T) {
