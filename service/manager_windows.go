@@ -67,8 +67,8 @@ func (s *scm) Status(context.Context) (Status, error) {
 		return Status{State: Unknown}, fmt.Errorf("ask Windows for %s: %w", s.c.Name, err)
 	}
 	st := Status{State: scmState(q), PID: int(q.ProcessId), ExitCode: exitCode(q)}
-	if c, err := h.Config(); err == nil {
-		st.Enabled = c.StartType == mgr.StartAutomatic
+	if d, err := definitionOf(h.Handle); err == nil {
+		st.Enabled = d.start == mgr.StartAutomatic
 	}
 	if st.State == Failed && st.Enabled {
 		st.Detail = "Windows starts it again after the delay of its recovery actions; see the Event Log, source " + s.c.Name
