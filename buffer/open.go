@@ -201,11 +201,7 @@ func readClean(dir string) (m cleanMark, err error) {
 
 // writeClean marks a clean stop.
 func writeClean(dir string, mark cleanMark) error {
-	tmp := filepath.Join(dir, cleanName+".tmp")
-	if err := os.WriteFile(tmp, []byte(mark.String()), 0o600); err != nil {
-		return err
-	}
-	return publishFile(tmp, filepath.Join(dir, cleanName))
+	return writeDurably(filepath.Join(dir, cleanName), []byte(mark.String()))
 }
 
 // removeLeftovers removes files that were not finished when a process ended.

@@ -147,9 +147,14 @@ func (q *Queue) Close() error {
 		err = errors.Join(err, w.seal(true))
 	}
 	if clean {
-		err = errors.Join(err, writeClean(q.o.Dir, q.mark()))
+		if err := writeClean(q.o.Dir, q.mark()); err != nil {
+			q.warn("mark the clean stop: the next start checks the store", err)
+		}
 	}
-	return errors.Join(err, q.lock.Close())
+	if err = errors.Join(err, q.lock.Close()); err != nil {
+		return fmt.Errorf("close store %s: %w", q.o.Dir, asFull(err))
+	}
+	return nil
 }
 
 // setWriter makes w the newest segment's writer, also for readers. Under wmu.
