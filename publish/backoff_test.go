@@ -75,3 +75,38 @@ func TestExtremeBackoffBoundsDoNotOverflow(t *testing.T) {
 		t.Errorf("wait is %v", w)
 	}
 }
+
+func TestEarlyLossesAreJudgedByWhatWasInFlight(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newClient(t, Config{Brokers: []string{"tcp://h"}, ClientID: "a"})
+		lose := func(lived time.Duration, busy bool) Class {
+			m := newConn(c, c.brokers[0], newLink(nopConn{}, nopConn{}, time.Second))
+			if busy {
+				if _, err := m.Publish(Message{Topic: "t"}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			time.Sleep(lived)
+			m.fail(lostError(m, errGivenUp))
+			return classOf(m.Err())
+		}
+		for n, step := range []struct {
+			lived time.Duration
+			busy  bool
+			want  Class
+		}{
+			{time.Second, false, ClassLost},
+			{time.Second, false, ClassLost},
+			{time.Second, false, ClassSameID},
+			{time.Second, true, ClassLost}, // may be a message that the broker does not take
+			{time.Second, true, ClassLost},
+			{time.Second, false, ClassSameID},
+			{time.Minute, false, ClassLost}, // it lived: all is forgotten
+			{time.Second, false, ClassLost},
+		} {
+			if got := lose(step.lived, step.busy); got != step.want {
+				t.Errorf("loss %d is %s, want %s", n, got, step.want)
+			}
+		}
+	})
+}

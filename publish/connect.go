@@ -171,7 +171,7 @@ func (c *Client) connLost(m *Conn, e *Error, busy bool) {
 	if lived < livedAfter {
 		c.next++
 	}
-	c.early.count(lived, busy)
-	c.early.judge(c.cfg.ClientID, e)
+	c.early.count(lived)
+	c.early.judge(c.cfg.ClientID, busy, e)
 	c.lastErr, c.errAt = e, time.Now()
 }

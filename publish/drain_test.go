@@ -131,7 +131,7 @@ func TestDrainOverABadNetworkLosesNothingAndKeepsTheOrder(t *testing.T) {
 			proxy := brokertest.NewProxy(t, s.Addr(), tt.network)
 			cfg := testConfig("tcp://" + proxy.Addr())
 			cfg.AckTimeout, cfg.WriteTimeout, cfg.ConnectTimeout = 100*time.Millisecond, 100*time.Millisecond, 200*time.Millisecond
-			d := &drainer{t: t, client: newClient(t, cfg), total: soak(4000, 200000)}
+			d := &drainer{t: t, client: newClient(t, cfg), total: soak(4000, 50000)}
 			stop := disturb(proxy, tt.every, func(r *rand.Rand) { tt.fault(proxy, r) })
 			defer stop()
 			d.run()
