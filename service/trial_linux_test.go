@@ -8,10 +8,8 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
-	"strings"
 	"sync/atomic"
 	"syscall"
-	"time"
 )
 
 const (
@@ -107,10 +105,7 @@ func useSandbox() error {
 // trial runs the steps inside the container and reports one line each.
 func trial() int {
 	ctx, m := context.Background(), trialManager()
-	for _, step := range []struct {
-		name string
-		do   func() error
-	}{
+	return take([]step{
 		{"nothing is installed", is(m, NotInstalled)},
 		{"start without a service is an error", fails(func() error { return m.Start(ctx) }, ErrNotInstalled.Error())},
 		{"install", func() error { return m.Install(ctx) }},
@@ -139,55 +134,11 @@ func trial() int {
 		{"uninstall", func() error { return m.Uninstall(ctx) }},
 		{"gone", is(m, NotInstalled)},
 		{"config and data are left", func() error { return sh("test -f " + trialConfig + " && test -f /var/lib/roomcall/x") }},
-	} {
-		began := time.Now()
-		if err := step.do(); err != nil {
-			fmt.Printf("FAIL %s: %v\n", step.name, err)
-			return 1
-		}
-		fmt.Printf("ok   %-40s %s\n", step.name, time.Since(began).Round(time.Millisecond))
-	}
-	fmt.Println("all steps done")
-	return 0
-}
-
-// is waits until the service is in a state, for longer than a watchdog and a
-// restart take.
-func is(m Manager, want State) func() error {
-	return func() error {
-		return eventually(func() error {
-			st, err := m.Status(context.Background())
-			if err == nil && st.State != want {
-				err = fmt.Errorf("state is %+v, want %s", st, want)
-			}
-			return err
-		})
-	}
+	})
 }
 
 func journal(want string) error {
 	return eventually(func() error { return sh("journalctl -u roomcall --no-pager | grep -q '" + want + "'") })
-}
-
-// eventually asks again until it is so; only the container's real time counts.
-func eventually(ask func() error) error {
-	deadline := time.Now().Add(15 * time.Second)
-	for {
-		err := ask()
-		if err == nil || time.Now().After(deadline) {
-			return err
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
-}
-
-func fails(do func() error, want string) func() error {
-	return func() error {
-		if err := do(); err == nil || !strings.Contains(err.Error(), want) {
-			return fmt.Errorf("got %v, want an error with %q", err, want)
-		}
-		return nil
-	}
 }
 
 func sh(script string) error {
