@@ -26,10 +26,13 @@ type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
 
-// configError is a wrong config that is on the screen already.
+// configError is a wrong config, whoever found out.
 type configError struct{ error }
 
 func (e configError) Unwrap() error { return e.error }
+
+// errReportedConfig is a wrong config that is on the screen already.
+var errReportedConfig = errors.New("reported: wrong config")
 
 // errReported marks a failure whose text is on the screen already.
 var errReported = errors.New("reported")
@@ -58,13 +61,16 @@ func Main(ctx context.Context, args []string, stdout, stderr io.Writer, getenv f
 func (a *app) exit(err error) int {
 	var usage usageError
 	var wrong config.Errors
-	var shown configError
+	var other configError
 	switch {
 	case err == nil:
 		return exitOK
 	case errors.Is(err, errReported):
 		return exitFail
-	case errors.As(err, &shown):
+	case errors.Is(err, errReportedConfig):
+		return exitUsage
+	case errors.As(err, &other):
+		fmt.Fprintf(a.stderr, "roomcall: %v\n", err)
 		return exitUsage
 	case errors.As(err, &wrong):
 		fmt.Fprintln(a.stderr, err)

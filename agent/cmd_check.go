@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -68,7 +69,7 @@ func (c *checker) run(ctx context.Context, offline bool) error {
 	if err != nil {
 		c.add(stage{Name: "config", Result: stageFail, Detail: err.Error(), TookMs: since(start)})
 		c.finish()
-		return configError{err}
+		return errReportedConfig
 	}
 	c.config(cfg, warnings, start)
 	c.store(cfg)
@@ -100,7 +101,8 @@ func (c *checker) add(s stage) {
 }
 
 func writeStage(w io.Writer, s stage) {
-	fmt.Fprintf(w, "%-4s  %-24s %s (%.0f ms)\n", s.Result, s.Name, s.Detail, s.TookMs)
+	detail := strings.ReplaceAll(s.Detail, "\n", fmt.Sprintf("\n%-31s", ""))
+	fmt.Fprintf(w, "%-4s  %-24s %s (%.0f ms)\n", s.Result, s.Name, detail, s.TookMs)
 	if s.Hint != "" {
 		fmt.Fprintf(w, "      %-24s hint: %s\n", "", s.Hint)
 	}

@@ -22,14 +22,18 @@ var tlsVersions = map[string]uint16{
 func newEndpointClient(e config.Endpoint, log *slog.Logger) (*cgi.Client, error) {
 	roots, err := rootsFrom(e.CAFile)
 	if err != nil {
-		return nil, fmt.Errorf("endpoint %s: %w", e.Device, err)
+		return nil, configError{fmt.Errorf("endpoint %s: %w", e.Device, err)}
 	}
-	return cgi.New(cgi.Config{
+	client, err := cgi.New(cgi.Config{
 		URL: e.URL, Username: e.Username, Password: e.Password.Reveal(), Login: e.Login,
 		Timeout: e.Timeout, RootCAs: roots, ServerName: e.ServerName, Fingerprints: e.Fingerprints,
 		InsecureSkipVerify: e.InsecureSkipVerify, TLSMin: tlsVersions[e.TLSMin],
 		LegacyCiphers: e.LegacyCiphers, Logger: log.With("device", e.Device),
 	})
+	if err != nil {
+		return nil, configError{fmt.Errorf("endpoint %s: %w", e.Device, err)}
+	}
+	return client, nil
 }
 
 // rootsFrom reads the certificates of a PEM file; "" gives nil, the system's

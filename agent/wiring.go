@@ -19,7 +19,7 @@ func newReporter(cfg *config.Config, epoch int64, peerKey []byte) (*report.Repor
 	for _, e := range cfg.Endpoints {
 		limits, err := profileOf(cfg, e.Limits)
 		if err != nil {
-			return nil, err
+			return nil, configError{err}
 		}
 		s.Devices = append(s.Devices, report.Device{
 			Name: e.Device, Room: e.Room, PollInterval: e.PollInterval, IdleInterval: e.IdleInterval,
@@ -66,7 +66,7 @@ func (a *agent) makeClient() (err error) {
 		}
 	}
 	if a.client, err = publish.New(cfg); err != nil {
-		return usageError{err}
+		return configError{err}
 	}
 	a.drainer = &drainer{
 		queue: a.queue, client: a.client, live: a.live, window: a.cfg.MQTT.MaxInflight,
