@@ -160,7 +160,7 @@ func TestStateOfAnotherVersionIsRefused(t *testing.T) {
 	if _, err := UnmarshalState([]byte(`{"v":2}`)); !errors.Is(err, ErrStateVersion) {
 		t.Errorf("%v", err)
 	}
-	for _, b := range []string{"{", `[]`, `{"v":1,"call":{"media":[{"loss":{"p95":[1,2,1,2]}}]}}`, `{"v":1,"call":{"media":[{"loss":{"p95":[1]}}]}}`} {
+	for _, b := range []string{`{"v":1,"call":{"last":7}}`, `{"v":1,"minute":{"points":[{"c":1}]}}`, "{", `[]`, `{"v":1,"call":{"media":[{"loss":{"p95":[1,2,1,2]}}]}}`, `{"v":1,"call":{"media":[{"loss":{"p95":[1]}}]}}`} {
 		if _, err := UnmarshalState([]byte(b)); err == nil {
 			t.Errorf("%s: no error", b)
 		}
@@ -168,6 +168,29 @@ func TestStateOfAnotherVersionIsRefused(t *testing.T) {
 	if st, err := UnmarshalState(nil); err != nil || st.d.Seq != nil {
 		t.Errorf("no bytes are a new device: %v", err)
 	}
+}
+
+func FuzzStateNeverBreaksAPoll(f *testing.F) {
+	_, st := script(f, reporter(f, func(s *Settings) { s.Views = Views() }), poll(0, documented()), poll(5, bad(20)), poll(10, bad(20)), poll(15, bad(20)))
+	b, err := st.Marshal()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(b)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		st, err := UnmarshalState(b)
+		if err != nil {
+			return
+		}
+		r := reporter(t, func(s *Settings) { s.Views = Views() })
+		for _, p := range []Poll{poll(20, bad(20)), failed(25, cgi.KindUnreachable, "timeout"), poll(90, documented()), poll(95, idle())} {
+			var out Output
+			st, out = r.Poll(st, p)
+			for _, rec := range out.Records {
+				object(t, rec.Payload)
+			}
+		}
+	})
 }
 
 func BenchmarkPoll(b *testing.B) {
