@@ -24,10 +24,12 @@ const (
 // "Unknown". "--" and "Unknown" are in the vendor's examples, the single "-" on
 // the screen of a TE30.
 func isPlaceholder(b []byte) bool {
-	if len(b) > 0 && isDigit(b[0]) {
-		return false
+	for i, c := range b {
+		if c != '-' {
+			return i == 0 && equalFold(b, "unknown")
+		}
 	}
-	return len(bytes.Trim(b, "-")) == 0 || equalFold(b, "unknown")
+	return true
 }
 
 // equalFold compares without regard to ASCII case.
