@@ -48,6 +48,7 @@ func TestCommandLine(t *testing.T) {
 			env.Setenv("CLOSED", freeAddr(t))
 			env.Setenv("CLIENT", strings.ReplaceAll(strings.TrimPrefix(filepath.Base(env.WorkDir), "script-"), "_", "-"))
 			env.Setenv("ROOMCALL_CONFIG", "")
+			env.Setenv("GORACE", "atexit_sleep_ms=0") // a race detector that does not wait at each exit
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
@@ -162,7 +163,7 @@ func scriptChild(ts *testscript.TestScript, both bool, args ...string) *child {
 	ts.Check(err)
 	cmd := exec.Command(path, args...)
 	cmd.Dir = ts.Getenv("WORK")
-	cmd.Env = append(os.Environ(), "HOME="+ts.Getenv("WORK"))
+	cmd.Env = append(os.Environ(), "HOME="+ts.Getenv("WORK"), "GORACE=atexit_sleep_ms=0")
 	c, err := startChild(cmd, both)
 	ts.Check(err)
 	ts.Defer(func() { c.stop(syscall.SIGTERM) })

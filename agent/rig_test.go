@@ -1,0 +1,374 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"roomcall/agent/web"
+	"roomcall/buffer"
+	"roomcall/cgi/cgitest"
+	"roomcall/publish/brokertest"
+)
+
+// rig is one agent, as built, with what stands around it.
+type rig struct {
+	t      *testing.T
+	dir    string
+	client string
+	agent  *child
+	logs   strings.Builder // of the agents before
+}
+
+// newRig names the agent after the test. The agent is ended with the test.
+func newRig(t *testing.T) *rig {
+	t.Helper()
+	t.Parallel()
+	name := strings.ToLower(strings.TrimPrefix(t.Name(), "Test"))
+	name = regexp.MustCompile(`[^a-z0-9]+`).ReplaceAllString(name, "-")
+	r := &rig{t: t, dir: t.TempDir(), client: name[:min(len(name), 40)]}
+	t.Cleanup(func() {
+		r.kill()
+		if t.Failed() {
+			t.Logf("the agent's log:\n%s", tail(r.log(), 6000))
+		}
+	})
+	return r
+}
+
+func tail(s string, n int) string { return s[max(0, len(s)-n):] }
+
+// endpointTable is an [[endpoint]] that is polled often; a key in extra
+// replaces one of these.
+func endpointTable(device, url string, extra ...string) string {
+	keys := []string{
+		fmt.Sprintf("device = %q", device), fmt.Sprintf("url = %q", url),
+		`poll_interval = "100ms"`, `idle_interval = "100ms"`, `timeout = "2s"`,
+	}
+	return "[[endpoint]]\n" + strings.Join(override(keys, extra), "\n")
+}
+
+func mqttTable(broker string, extra ...string) string {
+	keys := []string{
+		fmt.Sprintf("broker = %q", broker), `reconnect_min = "100ms"`, `reconnect_max = "300ms"`,
+	}
+	return "[mqtt]\n" + strings.Join(override(keys, extra), "\n")
+}
+
+func override(keys, extra []string) []string {
+	name := func(s string) string { k, _, _ := strings.Cut(s, " "); return k }
+	for _, e := range extra {
+		for i, k := range keys {
+			if name(k) == name(e) {
+				keys = append(keys[:i:i], keys[i+1:]...)
+				break
+			}
+		}
+	}
+	return append(keys, extra...)
+}
+
+// configure writes agent.toml: the table [agent] and the given ones.
+func (r *rig) configure(tables ...string) {
+	r.t.Helper()
+	text := fmt.Sprintf("[agent]\nclient_id = %q\ndata_dir = \"data\"\nhttp_listen = \"127.0.0.1:0\"\nlog_level = \"debug\"\n", r.client)
+	r.writeConfig(text + strings.Join(tables, "\n\n") + "\n")
+}
+
+func (r *rig) writeConfig(text string) {
+	r.t.Helper()
+	if err := os.WriteFile(r.configFile(), []byte(text), 0o600); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+func (r *rig) file(name, text string) string {
+	r.t.Helper()
+	path := filepath.Join(r.dir, name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		r.t.Fatal(err)
+	}
+	return path
+}
+
+func (r *rig) configFile() string { return filepath.Join(r.dir, "agent.toml") }
+func (r *rig) data() string       { return filepath.Join(r.dir, "data") }
+
+func (r *rig) command(args ...string) *exec.Cmd {
+	cmd := exec.Command(binary(r.t), append(args, "--config", r.configFile())...)
+	cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0")
+	return cmd
+}
+
+// output runs a command of the program and gives what it wrote, both streams,
+// and its exit code.
+func (r *rig) output(args ...string) (stdout, stderr string, code int) {
+	r.t.Helper()
+	cmd := r.command(args...)
+	var out, errs strings.Builder
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	if err := cmd.Run(); err != nil && cmd.ProcessState == nil {
+		r.t.Fatal(err)
+	}
+	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
+}
+
+// start starts the agent without waiting for anything.
+func (r *rig) start() {
+	r.t.Helper()
+	if r.agent != nil {
+		r.logs.WriteString(r.agent.log())
+	}
+	c, err := startChild(r.command("run"), false)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.agent = c
+}
+
+// run starts the agent and returns when it runs.
+func (r *rig) run() {
+	r.t.Helper()
+	r.start()
+	r.waitLog(`msg="agent runs"`)
+}
+
+// kill ends the agent with SIGKILL; nothing of it runs afterwards.
+func (r *rig) kill() {
+	if r.agent != nil {
+		_ = r.agent.cmd.Process.Kill() // it may have ended already
+		<-r.agent.done
+	}
+}
+
+// stop ends the agent in good order.
+func (r *rig) stop() {
+	r.t.Helper()
+	r.agent.stop(syscall.SIGTERM)
+	if code := r.agent.cmd.ProcessState.ExitCode(); code != 0 {
+		r.t.Fatalf("the agent ended with %v:\n%s", r.agent.cmd.ProcessState, tail(r.agent.log(), 4000))
+	}
+}
+
+func (r *rig) signal(sig syscall.Signal) {
+	r.t.Helper()
+	if err := r.agent.cmd.Process.Signal(sig); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// log is what this rig's agents wrote so far.
+func (r *rig) log() string {
+	if r.agent == nil {
+		return r.logs.String()
+	}
+	return r.logs.String() + r.agent.log()
+}
+
+// waitLog waits for a line of the agent that runs.
+func (r *rig) waitLog(pattern string) []string {
+	r.t.Helper()
+	found, err := r.agent.waitLog(regexp.MustCompile(pattern))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return found
+}
+
+// ask gets one answer of the agent's local HTTP. The address is that of its
+// newest start or reload.
+func (r *rig) ask(path string) ([]byte, error) {
+	all := httpAddr.FindAllStringSubmatch(r.agent.log(), -1)
+	if len(all) == 0 {
+		return nil, fmt.Errorf("the agent does not run yet")
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	body, err := web.Get(ctx, all[len(all)-1][1], path)
+	if err != nil {
+		return nil, err
+	}
+	defer body.Close()
+	return io.ReadAll(body)
+}
+
+var httpAddr = regexp.MustCompile(`msg="agent runs".* http=(\S+)`)
+
+// waitStatus waits until the agent's status is as wanted.
+func (r *rig) waitStatus(what string, ok func(web.Status) bool) web.Status {
+	r.t.Helper()
+	var st web.Status
+	waitFor(r.t, what, func() (bool, string) {
+		body, err := r.ask("/api/v1/status")
+		if err != nil {
+			return false, err.Error()
+		}
+		st = web.Status{}
+		if err := json.Unmarshal(body, &st); err != nil {
+			return false, err.Error()
+		}
+		return ok(st), string(body)
+	})
+	return st
+}
+
+// waitFor asks again and again until ok; it fails the test after patience.
+func waitFor(t testing.TB, what string, ok func() (bool, string)) {
+	t.Helper()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	deadline := time.Now().Add(patience)
+	for {
+		good, saw := ok()
+		if good {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("after %v still not: %s; last seen:\n%s", patience, what, tail(saw, 3000))
+		}
+		<-tick.C
+	}
+}
+
+// drained stops the agent once everything is delivered, starting it again as
+// often as that takes.
+func (r *rig) drained() {
+	r.t.Helper()
+	for range 20 {
+		r.waitStatus("hardly anything waits", func(st web.Status) bool {
+			return st.Broker.State == "connected" && st.Buffer.Waiting < 50
+		})
+		r.stop()
+		in, err := buffer.InfoDir(r.data())
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		if in.Waiting == 0 {
+			return
+		}
+		r.run()
+	}
+	r.t.Fatal("after 20 orderly stops there are still records that wait")
+}
+
+// consumer subscribes to all of the agent's topics and stays over restarts of
+// the broker.
+func (r *rig) consumer(broker *brokertest.Server, extra ...brokertest.Subscription) *brokertest.Subscriber {
+	r.t.Helper()
+	sub := brokertest.Subscription{}
+	if len(extra) > 0 {
+		sub = extra[0]
+	}
+	sub.URL, sub.Filter, sub.ClientID = broker.URL(), "roomcall/v1/"+r.client+"/#", "consumer-"+r.client
+	return brokertest.Subscribe(r.t, sub)
+}
+
+// lossless are the lines with which mosquitto bounds no queue and no window, so
+// that a slow consumer is not taken for a loss.
+var lossless = []string{"max_queued_messages 0", "max_inflight_messages 0"}
+
+// waitSamples waits until a consumer has n samples of a device that suit ok.
+func (r *rig) waitSamples(sub *brokertest.Subscriber, device string, n int, ok func(arrival) bool) {
+	r.t.Helper()
+	topic := "roomcall/v1/" + r.client + "/" + device + "/sample"
+	seen, count := 0, 0
+	sub.Wait(func(got []brokertest.Message) bool {
+		for ; seen < len(got); seen++ {
+			if got[seen].Topic != topic {
+				continue
+			}
+			a, err := readArrival(r.client, device, "sample", got[seen].Payload)
+			if err == nil && ok(a) {
+				count++
+			}
+		}
+		return count >= n
+	})
+}
+
+func pollOK(a arrival) bool     { return a.is("poll_ok", 1) }
+func pollFailed(a arrival) bool { return a.is("poll_ok", 0) }
+
+// simulator is an endpoint on loopback that can go away and come back at the
+// same address.
+type simulator struct {
+	*cgitest.Endpoint
+	t      testing.TB
+	secure *tls.Config
+	addr   string
+	mu     sync.Mutex
+	server *http.Server
+	wg     sync.WaitGroup
+}
+
+func newSimulator(t testing.TB, o cgitest.Options) *simulator {
+	t.Helper()
+	return newSecureSimulator(t, o, nil)
+}
+
+// newSecureSimulator speaks HTTPS when secure is not nil.
+func newSecureSimulator(t testing.TB, o cgitest.Options, secure *tls.Config) *simulator {
+	t.Helper()
+	if o.Scenario == "" {
+		o.Scenario = "quiet-meeting"
+	}
+	o.Keep = 20000
+	ep, err := cgitest.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &simulator{Endpoint: ep, t: t, secure: secure, addr: "127.0.0.1:0"}
+	s.back()
+	t.Cleanup(s.gone)
+	return s
+}
+
+func (s *simulator) url() string {
+	if s.secure != nil {
+		return "https://" + s.addr
+	}
+	return "http://" + s.addr
+}
+
+// back opens the port.
+func (s *simulator) back() {
+	s.t.Helper()
+	var l net.Listener
+	waitFor(s.t, "the endpoint's port is free", func() (bool, string) {
+		var err error
+		l, err = net.Listen("tcp", s.addr)
+		return err == nil, fmt.Sprint(err)
+	})
+	s.addr = l.Addr().String()
+	if s.secure != nil {
+		l = tls.NewListener(l, s.secure)
+	}
+	server := &http.Server{Handler: s.Endpoint, ErrorLog: log.New(io.Discard, "", 0)}
+	s.mu.Lock()
+	s.server = server
+	s.mu.Unlock()
+	s.wg.Go(func() { _ = server.Serve(l) }) // ends with gone
+}
+
+// gone closes the port and every connection.
+func (s *simulator) gone() {
+	s.mu.Lock()
+	server := s.server
+	s.mu.Unlock()
+	_ = server.Close()
+	s.wg.Wait()
+}
