@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"os"
 	"sync"
 	"time"
 
@@ -61,9 +62,19 @@ func (a *agent) listen() error {
 	if a.cfg.Agent.HTTPListen == "" {
 		return nil
 	}
-	srv, err := web.Listen(a.cfg.Agent.HTTPListen, a, web.Options{Logger: a.log})
+	srv, err := web.Listen(a.cfg.Agent.HTTPListen, a, web.Options{Logger: a.log, Hosts: hostNames(a.cfg.Agent)})
 	a.web = srv
 	return err
+}
+
+// hostNames are the names by which a listener that is not loopback may be
+// called, beside its address.
+func hostNames(cfg config.Agent) []string {
+	name, err := os.Hostname()
+	if err != nil || !cfg.HTTPAllowRemote {
+		return nil
+	}
+	return []string{name}
 }
 
 // run polls, records and drains until ctx ends, then stops in order: polling,

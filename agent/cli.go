@@ -106,6 +106,7 @@ wrong config. Results go to stdout, logs and errors to stderr.`,
 		a.bufferCommand(), a.configCommand(), a.simulateCommand(), a.convertCommand(),
 		a.schemaCommand(), a.versionCommand(),
 	)
+	root.AddCommand(a.serviceCommands()...)
 	root.InitDefaultCompletionCmd()
 	completion, _, err := root.Find([]string{"completion"})
 	if err == nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync/atomic"
 
 	"github.com/spf13/cobra"
 
@@ -13,7 +14,8 @@ import (
 )
 
 func (a *app) runCommand() *cobra.Command {
-	return &cobra.Command{
+	var asService bool
+	cmd := &cobra.Command{
 		Use:   "run",
 		Short: "Run the agent in the foreground (what the service runs)",
 		Args:  args(cobra.NoArgs),
@@ -22,14 +24,50 @@ func (a *app) runCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return service.Run(cmd.Context(), service.Options{Name: serviceName}, func(ctx context.Context, ready func()) error {
-				return a.supervise(ctx, loaded{cfg, warnings}, ready)
+			s := &supervisor{app: a, reload: make(chan os.Signal, 1)}
+			opts := service.Options{
+				Name: serviceName, Alive: s.alive, StatusLine: s.statusLine, Reload: s.askReload,
+				AsService: asService, Logger: newLogger(cfg.Agent, a.stderr),
+			}
+			return service.Run(cmd.Context(), opts, func(ctx context.Context, ready func()) error {
+				return s.run(ctx, loaded{cfg, warnings}, ready)
 			})
 		},
 	}
+	cmd.Flags().BoolVar(&asService, "as-service", false, "take the Windows service manager for granted")
+	_ = cmd.Flags().MarkHidden("as-service") // the flag is there, defined above
+	return cmd
 }
 
-const serviceName = "roomcall"
+// supervisor runs one agent after the other, one for each config.
+type supervisor struct {
+	*app
+	reload  chan os.Signal
+	current atomic.Pointer[agent]
+}
+
+// alive tells the service manager's watchdog whether the loops move.
+func (s *supervisor) alive() error {
+	if ag := s.current.Load(); ag != nil {
+		return ag.alive()
+	}
+	return nil
+}
+
+func (s *supervisor) statusLine() string {
+	if ag := s.current.Load(); ag != nil {
+		return ag.statusLine()
+	}
+	return ""
+}
+
+// askReload is a reload that comes from the service manager.
+func (s *supervisor) askReload() {
+	select {
+	case s.reload <- os.Interrupt:
+	default:
+	}
+}
 
 // loaded is a config as read.
 type loaded struct {
@@ -37,28 +75,29 @@ type loaded struct {
 	warnings []config.Warning
 }
 
-// supervise runs the agent and, on a reload signal, runs it again with the new
-// config. A new config that does not load, or with which the agent cannot
-// start, is reported and the old one goes on.
-func (a *app) supervise(ctx context.Context, now loaded, ready func()) error {
-	reload, stop := reloadSignal()
-	defer stop()
-	ag, err := a.prepare(now)
+// run runs the agent and, on a reload signal, runs it again with the new config.
+// A new config that does not load, or with which the agent cannot start, is
+// reported and the old one goes on.
+func (s *supervisor) run(ctx context.Context, now loaded, ready func()) error {
+	defer notifyReload(s.reload)()
+	ag, err := s.prepare(now)
 	if err != nil {
 		return err
 	}
 	for {
-		next, err := a.runUntilReload(ctx, ag, reload, ready)
+		s.current.Store(ag)
+		next, err := s.runUntilReload(ctx, ag, ready)
+		s.current.Store(nil)
 		if err != nil || next == nil {
 			return err
 		}
-		fresh, err := a.prepare(*next)
+		fresh, err := s.prepare(*next)
 		if err == nil {
 			ag, now = fresh, *next
 			continue
 		}
 		ag.log.Error("reload refused, the old config goes on", "err", err)
-		if ag, err = a.prepare(now); err != nil {
+		if ag, err = s.prepare(now); err != nil {
 			return err
 		}
 	}
@@ -75,7 +114,7 @@ func (a *app) prepare(l loaded) (*agent, error) {
 
 // runUntilReload runs one agent to its end. It returns nil at the end of ctx and
 // the new config after a reload.
-func (a *app) runUntilReload(ctx context.Context, ag *agent, reload <-chan os.Signal, ready func()) (*loaded, error) {
+func (s *supervisor) runUntilReload(ctx context.Context, ag *agent, ready func()) (*loaded, error) {
 	defer ag.close()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -85,9 +124,9 @@ func (a *app) runUntilReload(ctx context.Context, ag *agent, reload <-chan os.Si
 		select {
 		case err := <-done:
 			return nil, err
-		case <-reload:
+		case <-s.reload:
 		}
-		next, warnings, err := a.load()
+		next, warnings, err := s.load()
 		if err != nil {
 			ag.log.Error("reload refused, the old config goes on", "err", err)
 			continue

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -30,6 +31,11 @@ broker, buffer, versions. Exit code 1 when no agent answers.`,
 				return err
 			}
 			body, err := askAgent(cmd.Context(), cfg, "/api/v1/status")
+			if errors.Is(err, web.ErrNotRunning) {
+				if state := serviceState(cmd.Context()); state != "" {
+					err = fmt.Errorf("%w; the service is: %s", err, state)
+				}
+			}
 			if err != nil {
 				return err
 			}

@@ -17,6 +17,8 @@ const (
 	// poisonAfter connections lost in a row with the same record first in
 	// line, that record is set aside.
 	poisonAfter = 3
+	// signEvery is the longest time between two signs of life.
+	signEvery = 10 * time.Second
 	// readRetry is the pause after the store could not be read.
 	readRetry = 5 * time.Second
 )
@@ -34,6 +36,7 @@ type drainer struct {
 	announce func(agentEvent)
 	log      *slog.Logger
 	repeats  *repeats
+	beat     beat
 
 	suspect poison
 	current atomic.Pointer[publish.Conn] // the connection of the moment, nil = none
@@ -59,6 +62,7 @@ type poison struct {
 // done after that: settle what is in flight, say "offline", disconnect.
 func (d *drainer) run(ctx context.Context, grace context.Context) {
 	for ctx.Err() == nil {
+		d.beat.now()
 		conn, err := d.client.Connect(ctx)
 		if err != nil {
 			if ctx.Err() == nil {

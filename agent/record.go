@@ -48,6 +48,7 @@ type recorder struct {
 	stats    *recordStats
 	log      *slog.Logger
 	repeats  *repeats
+	beat     beat
 
 	held       []report.Poll
 	heldEvents []agentEvent
@@ -80,6 +81,7 @@ func (r *recorder) announce(ev agentEvent) {
 // run commits until ctx ends, then commits what is left.
 func (r *recorder) run(ctx context.Context) {
 	r.lastClock = time.Now()
+	r.beat.now()
 	tidy := time.NewTicker(tidyEvery)
 	defer tidy.Stop()
 	retry := time.NewTimer(retryEvery)
@@ -98,6 +100,7 @@ func (r *recorder) run(ctx context.Context) {
 		case <-tidy.C:
 		case <-retry.C:
 		}
+		r.beat.now()
 		r.checkClock()
 		r.checkDamage()
 		if r.commit(time.Now()) {

@@ -31,9 +31,12 @@ type session struct {
 // run drains until the connection is lost or ctx ends; then it settles what is
 // in flight within grace.
 func (s *session) run(ctx, grace context.Context) {
+	sign := time.NewTicker(signEvery)
+	defer sign.Stop()
 	s.wake = time.NewTimer(0)
 	defer s.wake.Stop()
 	for {
+		s.beat.now()
 		s.sendStates()
 		s.fill()
 		select {
@@ -52,6 +55,7 @@ func (s *session) run(ctx, grace context.Context) {
 		case <-s.live.changed:
 		case <-s.proof:
 		case <-s.wake.C:
+		case <-sign.C:
 		}
 	}
 }

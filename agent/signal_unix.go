@@ -8,9 +8,8 @@ import (
 	"syscall"
 )
 
-// reloadSignal gives SIGHUP.
-func reloadSignal() (<-chan os.Signal, func()) {
-	ch := make(chan os.Signal, 1)
+// notifyReload sends SIGHUP to ch until the returned function is called.
+func notifyReload(ch chan<- os.Signal) (stop func()) {
 	signal.Notify(ch, syscall.SIGHUP)
-	return ch, func() { signal.Stop(ch) }
+	return func() { signal.Stop(ch) }
 }

@@ -2,8 +2,6 @@ package main
 
 import "os"
 
-// reloadSignal never fires: on Windows a new config takes effect with a
-// restart of the service.
-func reloadSignal() (<-chan os.Signal, func()) {
-	return nil, func() {}
-}
+// notifyReload does nothing: Windows has no SIGHUP, the service manager's
+// "parameters changed" takes its place.
+func notifyReload(chan<- os.Signal) (stop func()) { return func() {} }

@@ -88,7 +88,7 @@ func (s *recordStats) fill(st *web.Status) {
 	b := &st.Buffer
 	b.Appended, b.Evicted, b.MemoryHeld = s.total, s.evicted, s.held
 	b.AppendedByKind = maps.Clone(s.appended)
-	st.Clock = web.Clock{Steps: s.steps, LastStep: s.lastStep, LastStepS: s.stepBy.Seconds()}
+	st.Clock = web.Clock{Synchronized: synchronized(), Steps: s.steps, LastStep: s.lastStep, LastStepS: s.stepBy.Seconds()}
 	if s.err == nil {
 		return
 	}
@@ -96,6 +96,15 @@ func (s *recordStats) fill(st *web.Status) {
 	if errors.Is(s.err, buffer.ErrFull) {
 		b.State, b.Hint = "full", "free space on the disk that holds data_dir"
 	}
+}
+
+// synchronized tells what the system says of its clock; nil = nothing.
+func synchronized() *bool {
+	ok, known := clockSynchronized()
+	if !known {
+		return nil
+	}
+	return &ok
 }
 
 // Samples are the newest accepted samples.
