@@ -84,6 +84,9 @@ func (a *app) exit(err error) int {
 	}
 }
 
+// extraCommands are commands that only some builds have.
+var extraCommands []func(root *cobra.Command) *cobra.Command
+
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "roomcall",
@@ -107,6 +110,9 @@ wrong config. Results go to stdout, logs and errors to stderr.`,
 		a.schemaCommand(), a.versionCommand(),
 	)
 	root.AddCommand(a.serviceCommands()...)
+	for _, extra := range extraCommands {
+		root.AddCommand(extra(root))
+	}
 	root.InitDefaultCompletionCmd()
 	completion, _, err := root.Find([]string{"completion"})
 	if err == nil {
