@@ -1,9 +1,12 @@
 package main
 
 import (
+	"errors"
 	"log/slog"
 	"sync"
 	"time"
+
+	"roomcall/publish"
 )
 
 // repeatEvery is how often a failure that lasts is logged again.
@@ -20,7 +23,7 @@ type repeats struct {
 }
 
 type repeated struct {
-	text   string
+	kind   string
 	count  int
 	since  time.Time
 	logged time.Time
@@ -30,25 +33,26 @@ func newRepeats(log *slog.Logger) *repeats {
 	return &repeats{log: log, now: time.Now, open: map[string]*repeated{}}
 }
 
-// failed logs err about subject unless the same text was logged lately.
+// failed logs err about subject unless the same kind of trouble was logged
+// lately.
 func (r *repeats) failed(subject string, err error, attrs ...any) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	now, text := r.now(), err.Error()
+	now, kind := r.now(), troubleKind(err)
 	f := r.open[subject]
 	if f == nil {
 		f = &repeated{since: now}
 		r.open[subject] = f
 	}
 	f.count++
-	if f.text == text && now.Sub(f.logged) < repeatEvery {
+	if f.kind == kind && now.Sub(f.logged) < repeatEvery {
 		return
 	}
-	attrs = append(attrs, "err", text)
-	if f.text == text {
+	attrs = append(attrs, "err", err.Error())
+	if f.kind == kind {
 		attrs = append(attrs, "times", f.count, "since", f.since.Format(time.RFC3339))
 	}
-	f.text, f.logged = text, now
+	f.kind, f.logged = kind, now
 	r.log.Error(subject+" failed", attrs...)
 }
 
@@ -62,4 +66,14 @@ func (r *repeats) worked(subject string) {
 	}
 	delete(r.open, subject)
 	r.log.Info(subject+" works again", "after", r.now().Sub(f.since).Round(time.Millisecond), "failures", f.count)
+}
+
+// troubleKind is what stays the same when a failure repeats: its text, but for a
+// broker its class, since the text names a port that changes every time.
+func troubleKind(err error) string {
+	var broker *publish.Error
+	if errors.As(err, &broker) {
+		return string(broker.Class) + " " + broker.Broker
+	}
+	return err.Error()
 }

@@ -162,6 +162,7 @@ func (s *session) ack(upto uint64) bool {
 		return true
 	}
 	s.suspect = poison{}
+	s.repeats.worked("connection to broker")
 	if err := s.queue.Ack(upto); err != nil {
 		s.repeats.failed("acknowledge in store", err)
 		return true // the records are sent again after a restart, none is lost
