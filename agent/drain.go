@@ -19,6 +19,8 @@ const (
 	poisonAfter = 3
 	// signEvery is the longest time between two signs of life.
 	signEvery = 10 * time.Second
+	// steadyAfter is how long a connection lives before it counts as recovered.
+	steadyAfter = time.Minute
 	// readRetry is the pause after the store could not be read.
 	readRetry = 5 * time.Second
 )

@@ -26,6 +26,7 @@ type session struct {
 	next   uint64     // the position sent last
 	empty  bool       // the queue had nothing after next
 	wake   *time.Timer
+	began  time.Time
 }
 
 // run drains until the connection is lost or ctx ends; then it settles what is
@@ -33,6 +34,7 @@ type session struct {
 func (s *session) run(ctx, grace context.Context) {
 	sign := time.NewTicker(signEvery)
 	defer sign.Stop()
+	s.began = time.Now()
 	s.wake = time.NewTimer(0)
 	defer s.wake.Stop()
 	for {
@@ -56,6 +58,9 @@ func (s *session) run(ctx, grace context.Context) {
 		case <-s.proof:
 		case <-s.wake.C:
 		case <-sign.C:
+			if time.Since(s.began) > steadyAfter {
+				s.repeats.worked("connection to broker")
+			}
 		}
 	}
 }
@@ -162,7 +167,6 @@ func (s *session) ack(upto uint64) bool {
 		return true
 	}
 	s.suspect = poison{}
-	s.repeats.worked("connection to broker")
 	if err := s.queue.Ack(upto); err != nil {
 		s.repeats.failed("acknowledge in store", err)
 		return true // the records are sent again after a restart, none is lost
