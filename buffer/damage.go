@@ -108,7 +108,7 @@ func (q *Queue) replaceBroken(i int, cause error) error {
 		return err
 	}
 	q.mu.Lock()
-	s.count, s.bytes, s.file = uint64(len(found.records)), found.bytes, fileSize(s.path)
+	s.count, s.bytes, s.file, s.used = uint64(len(found.records)), found.bytes, fileSize(s.path), 0
 	q.mu.Unlock()
 	q.report(d)
 	return nil

@@ -45,10 +45,25 @@ func (q *Queue) removeDone(now time.Time) error {
 		if stays {
 			return nil
 		}
+		if err := q.persistBefore(s); err != nil {
+			return err
+		}
 		if err := q.removeOldest(); err != nil {
 			return err
 		}
 	}
+}
+
+// persistBefore makes sure that the disk knows a segment as delivered before it is
+// removed; else the next start would miss it.
+func (q *Queue) persistBefore(s *segment) error {
+	q.mu.Lock()
+	known := s.last <= max(q.saved, q.head.evicted)
+	q.mu.Unlock()
+	if known {
+		return nil
+	}
+	return q.persistCursor()
 }
 
 // oldestDone is the oldest segment if nothing in it waits and it may go. Under mu.

@@ -85,6 +85,11 @@ func (q *Queue) due(now time.Time, add int64) (*Eviction, error) {
 func (q *Queue) dueByBytes(add int64) uint64 {
 	reserve := growStep(q.o.SegmentBytes) + 8*pageSize
 	over := func() int64 { return q.diskBytes() + q.growth(add) + reserve - q.o.MaxBytes }
+	if over() > 0 {
+		if err := q.persistCursor(); err != nil {
+			q.warn("persist the cursor before delivered segments go", err)
+		}
+	}
 	for over() > 0 && q.dropOldestDelivered() {
 	}
 	left, upto := over(), uint64(0)
@@ -104,18 +109,21 @@ func (q *Queue) dueByBytes(add int64) uint64 {
 	return upto
 }
 
-// dueByAge returns the position of the last record that is too old, or 0.
+// dueByAge returns the position of the last record that is too old, or 0. Times of
+// acceptance rise with the position, so it need not look again before the oldest
+// waiting record has reached the limit.
 func (q *Queue) dueByAge(now time.Time) (uint64, error) {
-	clock := q.clock.at(now)
-	if q.o.MaxAge <= 0 || q.lastAge > 0 && clock-q.lastAge < ageStep(q.o.MaxAge) {
+	clock, maxAge := q.clock.at(now), q.o.MaxAge.Milliseconds()
+	if maxAge <= 0 || clock < q.ageNext {
 		return 0, nil
 	}
-	limit, upto := clock-q.o.MaxAge.Milliseconds(), uint64(0)
+	next, upto := clock, uint64(0)
 	q.mu.Lock()
 	from, to := q.done()+1, q.head.next-1
 	q.mu.Unlock()
 	err := q.each(from, to, func(it Item) error {
-		if it.kept >= limit {
+		if it.kept+maxAge >= clock {
+			next = it.kept
 			return errStop
 		}
 		upto = it.Pos
@@ -124,9 +132,7 @@ func (q *Queue) dueByAge(now time.Time) (uint64, error) {
 	if err != nil && !errors.Is(err, errStop) {
 		return 0, err
 	}
-	if upto > 0 {
-		q.lastAge = clock
-	}
+	q.ageNext = max(next+maxAge, clock+ageStep(q.o.MaxAge))
 	return upto, nil
 }
 

@@ -40,7 +40,7 @@ func poll(t testing.TB, q *Queue, c *clock, r Record, gaps *[]Gap) {
 func TestMaxBytesHoldsOnDiskAndEveryEvictedRecordIsAnnounced(t *testing.T) {
 	for _, limit := range []int64{512 << 10, 1 << 20, 4 << 20} {
 		t.Run(fmt.Sprint(limit), func(t *testing.T) {
-			c, dir := newClock(), t.TempDir()
+			c, dir := newClock(), shmDir(t)
 			q := open(t, Options{Dir: dir, MaxBytes: limit, Now: c.now})
 			var gaps []Gap
 			n := uint64(3 * limit / 1500)
@@ -77,7 +77,7 @@ func TestMaxBytesHoldsOnDiskAndEveryEvictedRecordIsAnnounced(t *testing.T) {
 }
 
 func TestDeliveredRecordsGoFirstAndSilently(t *testing.T) {
-	c, dir := newClock(), t.TempDir()
+	c, dir := newClock(), shmDir(t)
 	q := open(t, Options{Dir: dir, MaxBytes: 1 << 20, KeepDelivered: 24 * time.Hour, Now: c.now})
 	var gaps []Gap
 	for i := uint64(1); i <= 2000; i++ {
@@ -95,7 +95,7 @@ func TestDeliveredRecordsGoFirstAndSilently(t *testing.T) {
 }
 
 func TestKeptRecordsGoWhenTheirTimeIsOver(t *testing.T) {
-	c, dir := newClock(), t.TempDir()
+	c, dir := newClock(), shmDir(t)
 	q := open(t, Options{Dir: dir, MaxBytes: 8 << 20, SegmentBytes: 64 << 10, KeepDelivered: time.Hour, Now: c.now})
 	fill(t, q, c, "a", 1, 500, 500)
 	q.Ack(500)
@@ -112,7 +112,7 @@ func TestKeptRecordsGoWhenTheirTimeIsOver(t *testing.T) {
 }
 
 func TestMaxAgeEvictsExactlyTheRecordsThatAreTooOld(t *testing.T) {
-	c, dir := newClock(), t.TempDir()
+	c, dir := newClock(), shmDir(t)
 	o := Options{Dir: dir, MaxAge: 24 * time.Hour, Now: c.now}
 	q := open(t, o)
 	for i := uint64(1); i <= 48; i++ {
@@ -142,7 +142,7 @@ func TestMaxAgeEvictsExactlyTheRecordsThatAreTooOld(t *testing.T) {
 }
 
 func TestAgesAreNotFooledByAWallClockThatIsSet(t *testing.T) {
-	dir := t.TempDir()
+	dir := shmDir(t)
 	wrong := &clock{time.Unix(1000, 0)} // a machine without a battery, before NTP
 	o := Options{Dir: dir, MaxAge: time.Hour, Now: wrong.now}
 	q := open(t, o)
@@ -162,7 +162,7 @@ func TestAgesAreNotFooledByAWallClockThatIsSet(t *testing.T) {
 }
 
 func TestEvictionLeftUnfinishedByAKillIsFinishedAtOpen(t *testing.T) {
-	c, dir := newClock(), t.TempDir()
+	c, dir := newClock(), shmDir(t)
 	o := Options{Dir: dir, MaxBytes: 1 << 20, Now: c.now}
 	q := open(t, o)
 	fill(t, q, c, "a", 1, 400, 1400)

@@ -187,7 +187,7 @@ func (m *model) quarantine() {
 }
 
 func TestRandomOperationsMatchAPlainSlice(t *testing.T) {
-	steps := count("BUFFER_STEPS", 1500)
+	steps := count("BUFFER_STEPS", 800)
 	for seed := range uint64(4) {
 		t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) {
 			c := newClock()

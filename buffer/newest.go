@@ -48,7 +48,7 @@ func (q *Queue) readNewest(s *segment) (trusted bool, err error) {
 		return false, err
 	}
 	q.state, q.head = state, r.head
-	s.last, s.count, s.bytes = r.head.next-1, r.head.count, r.head.bytes
+	s.last, s.count, s.bytes, s.used = r.head.next-1, r.head.count, r.head.bytes, r.pg.used()
 	return r.pg.metas == 2, r.check(s.last)
 }
 
@@ -74,7 +74,7 @@ func (q *Queue) salvageNewest(s *segment, trusted bool, cause error) error {
 	if d.Aside, err = q.swap(s.path, found, q.head, q.state); err != nil {
 		return err
 	}
-	s.count, s.bytes, s.file = uint64(len(found.records)), found.bytes, fileSize(s.path)
+	s.count, s.bytes, s.file, s.used = uint64(len(found.records)), found.bytes, fileSize(s.path), 0
 	q.report(d)
 	return nil
 }

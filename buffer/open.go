@@ -126,7 +126,23 @@ func (q *Queue) load() error {
 		return err
 	}
 	removeLeftovers(q.o.Dir)
+	q.trimSegments()
 	return q.removeDone(now)
+}
+
+// trimSegments gives back the room that segments had reserved when a kill ended
+// them.
+func (q *Queue) trimSegments() {
+	for i, s := range q.segs {
+		if s.used == 0 || s.used >= s.file || i == len(q.segs)-1 && q.w != nil {
+			continue
+		}
+		if err := os.Truncate(s.path, s.used); err != nil {
+			q.warn("give back the rest of a segment", err)
+			continue
+		}
+		s.file = s.used
+	}
 }
 
 // loadOlder takes the counts of sealed segment i. Its last position follows from
@@ -137,7 +153,7 @@ func (q *Queue) loadOlder(i int) error {
 	r, err := openReader(s.path)
 	if err == nil {
 		defer r.close()
-		s.count, s.bytes = r.head.count, r.head.bytes
+		s.count, s.bytes, s.used = r.head.count, r.head.bytes, r.pg.used()
 		if r.head.next <= s.last || r.pg.metas != 2 {
 			err = damagedf("segment ends at position %d, expected %d", r.head.next-1, s.last)
 		}

@@ -71,6 +71,9 @@ func newPager(f io.ReaderAt, size int64) (*pager, error) {
 	return p, nil
 }
 
+// used is the size of the file up to the high-water mark.
+func (p *pager) used() int64 { return int64(p.limit) * pageSize }
+
 func parseMeta(b []byte) (root, limit, txid uint64, ok bool) {
 	if binary.LittleEndian.Uint16(b[8:])&flagMeta == 0 {
 		return 0, 0, 0, false

@@ -166,6 +166,8 @@ func sameItems(a, b []Item) bool {
 	return true
 }
 
+// shmDir is a folder in memory where there is one: most tests need no disk, and a
+// busy disk makes fsync slow.
 func shmDir(t testing.TB) string {
 	if dir, err := os.MkdirTemp("/dev/shm", "buffer"); err == nil {
 		t.Cleanup(func() { os.RemoveAll(dir) })
@@ -175,7 +177,7 @@ func shmDir(t testing.TB) string {
 }
 
 func TestPowerCutOnAnHonestDiskLosesNoAcceptedRecord(t *testing.T) {
-	n, rnd := count("BUFFER_POWERCUTS", 200), rand.New(rand.NewPCG(1, 2))
+	n, rnd := count("BUFFER_POWERCUTS", 100), rand.New(rand.NewPCG(1, 2))
 	root, before, after := shmDir(t), 0, 0
 	var run *powerRun
 	for i := range n {
@@ -230,7 +232,7 @@ func (run *powerRun) older(k int, got []Item, state string) (commits int, ok boo
 // moments ago: nothing on it can tell. Whatever leaves a trace must be announced,
 // and no record may come back changed.
 func TestDiskThatIgnoresFlushesGivesNoWrongRecordAndAnnouncesWhatItSees(t *testing.T) {
-	n, rnd := count("BUFFER_POWERCUTS", 200), rand.New(rand.NewPCG(3, 4))
+	n, rnd := count("BUFFER_POWERCUTS", 100), rand.New(rand.NewPCG(3, 4))
 	root := shmDir(t)
 	var run *powerRun
 	announced, earlier := 0, [5]int{}

@@ -6,7 +6,7 @@ import (
 )
 
 func TestPoisonRecordIsSetAsideAndTheQueueGoesOn(t *testing.T) {
-	c, dir := newClock(), t.TempDir()
+	c, dir := newClock(), shmDir(t)
 	o := Options{Dir: dir, Now: c.now}
 	q := open(t, o)
 	fill(t, q, c, "a", 1, 5, 100)
@@ -53,7 +53,7 @@ func TestPoisonRecordIsSetAsideAndTheQueueGoesOn(t *testing.T) {
 
 func TestQuarantineRefusesWhatDoesNotWait(t *testing.T) {
 	c := newClock()
-	q := open(t, Options{Dir: t.TempDir(), Now: c.now})
+	q := open(t, Options{Dir: shmDir(t), Now: c.now})
 	fill(t, q, c, "a", 1, 5, 100)
 	q.Ack(3)
 	for _, pos := range []uint64{0, 3, 6, 1 << 60} {
@@ -68,7 +68,7 @@ func TestQuarantineRefusesWhatDoesNotWait(t *testing.T) {
 
 func TestQuarantineIsBounded(t *testing.T) {
 	c := newClock()
-	q := open(t, Options{Dir: t.TempDir(), MaxBytes: 512 << 10, Now: c.now})
+	q := open(t, Options{Dir: shmDir(t), MaxBytes: 512 << 10, Now: c.now})
 	fill(t, q, c, "a", 1, 10, 20000)
 	for pos := uint64(1); pos <= 10; pos++ {
 		if err := q.Quarantine(pos, "too large"); err != nil {

@@ -90,7 +90,7 @@ type Queue struct {
 	closed  bool
 
 	clock   storeClock
-	lastAge int64 // store clock of the last eviction by age; under wmu
+	ageNext int64 // store clock at which the age limit is looked at next; under wmu
 	changed chan struct{}
 }
 
@@ -101,6 +101,7 @@ type segment struct {
 	count       uint64
 	bytes       uint64 // payload bytes
 	file        int64  // bytes on disk
+	used        int64  // of those in use, as found at Open; 0 = not known
 	doneAt      time.Time
 }
 

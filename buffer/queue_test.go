@@ -120,7 +120,7 @@ func wantRecord(t testing.TB, got Item, want Record) {
 
 func TestRecordsComeBackInOrderAcrossSegments(t *testing.T) {
 	c := newClock()
-	q := open(t, Options{Dir: t.TempDir(), MaxBytes: 16 << 20, SegmentBytes: 64 << 10, Now: c.now})
+	q := open(t, Options{Dir: shmDir(t), MaxBytes: 16 << 20, SegmentBytes: 64 << 10, Now: c.now})
 	fill(t, q, c, "room/sample", 1, 800, 400)
 	if n := q.Info().Segments; n < 5 {
 		t.Fatalf("%d segments, expected several", n)
@@ -141,7 +141,7 @@ func TestRecordsComeBackInOrderAcrossSegments(t *testing.T) {
 }
 
 func TestAcceptedRecordsAndStateSurviveAKill(t *testing.T) {
-	c, dir := newClock(), t.TempDir()
+	c, dir := newClock(), shmDir(t)
 	o := Options{Dir: dir, MaxBytes: 16 << 20, SegmentBytes: 64 << 10, Now: c.now}
 	q := open(t, o)
 	epoch := q.Epoch()
@@ -165,7 +165,7 @@ func TestAcceptedRecordsAndStateSurviveAKill(t *testing.T) {
 }
 
 func TestCleanStopKeepsTheCursorAndGoesOnInTheSameSegment(t *testing.T) {
-	c, dir := newClock(), t.TempDir()
+	c, dir := newClock(), shmDir(t)
 	o := Options{Dir: dir, Now: c.now, KeepDelivered: time.Hour}
 	q := open(t, o)
 	fill(t, q, c, "a", 1, 10, 50)
@@ -187,7 +187,7 @@ func TestCleanStopKeepsTheCursorAndGoesOnInTheSameSegment(t *testing.T) {
 }
 
 func TestSecondOpenIsRefused(t *testing.T) {
-	dir := t.TempDir()
+	dir := shmDir(t)
 	open(t, Options{Dir: dir})
 	if _, err := Open(Options{Dir: dir}); !errors.Is(err, ErrLocked) {
 		t.Fatalf("second open: %v, want ErrLocked", err)
@@ -198,7 +198,7 @@ func TestSecondOpenIsRefused(t *testing.T) {
 }
 
 func TestOfflineReadingSeesTheStoreAndChangesNothing(t *testing.T) {
-	c, dir := newClock(), t.TempDir()
+	c, dir := newClock(), shmDir(t)
 	q := open(t, Options{Dir: dir, MaxBytes: 1 << 20, Now: c.now, KeepDelivered: time.Hour})
 	fill(t, q, c, "a", 1, 300, 500)
 	q.Ack(100)
@@ -244,7 +244,7 @@ func listing(t testing.TB, dir string) string {
 
 func TestChangedSignalsAfterAnAppend(t *testing.T) {
 	c := newClock()
-	q := open(t, Options{Dir: t.TempDir(), Now: c.now})
+	q := open(t, Options{Dir: shmDir(t), Now: c.now})
 	fill(t, q, c, "a", 1, 3, 10)
 	select {
 	case <-q.Changed():
