@@ -107,7 +107,7 @@ wrong config. Results go to stdout, logs and errors to stderr.`,
 	root.AddCommand(
 		a.runCommand(), a.checkCommand(), a.pollCommand(), a.statusCommand(),
 		a.bufferCommand(), a.configCommand(), a.simulateCommand(), a.convertCommand(),
-		a.schemaCommand(), a.versionCommand(),
+		a.schemaCommand(), a.diagCommand(), a.versionCommand(),
 	)
 	root.AddCommand(a.serviceCommands()...)
 	for _, extra := range extraCommands {
