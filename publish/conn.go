@@ -62,7 +62,7 @@ func newConn(c *Client, b broker, l *link) *Conn {
 	l.onPublish = func() {
 		select {
 		case r := <-m.slots:
-			r.written.Store(clock())
+			r.written.Store(l.clock())
 		default:
 		}
 	}
@@ -107,7 +107,7 @@ func (m *Conn) fault(class Class, err error, hint string) *Error {
 
 // run starts the goroutines of an established connection.
 func (m *Conn) run() {
-	m.lastAck.Store(clock())
+	m.lastAck.Store(m.link.clock())
 	for _, f := range []func(){m.send, m.settle, m.watch, m.prove} {
 		m.wg.Go(f)
 	}
@@ -202,7 +202,7 @@ func (m *Conn) acked(r *Receipt) {
 		return
 	}
 	m.flight = m.flight[1:]
-	m.lastAck.Store(clock())
+	m.lastAck.Store(m.link.clock())
 	m.client.count.acked(r)
 	r.settle(nil) // under the lock: at Lost all receipts are settled
 	m.mu.Unlock()

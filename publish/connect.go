@@ -54,7 +54,7 @@ func (c *Client) attempt(ctx context.Context, b broker) (*Conn, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.ConnectTimeout)
 	defer cancel()
-	conn, raw, err := c.dial(ctx, b)
+	conn, raw, err := c.open(ctx, b)
 	if err != nil {
 		return nil, err
 	}

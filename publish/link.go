@@ -31,6 +31,7 @@ type link struct {
 	in           *bufio.Reader
 	frame        frame
 	writeTimeout time.Duration
+	began        time.Time
 	writing      sync.Mutex
 	ended        atomic.Pointer[error] // why it was aborted, nil = it was not
 	lastRead     atomic.Int64          // clock()
@@ -38,15 +39,13 @@ type link struct {
 	onPublish func()
 }
 
-var start = time.Now()
-
 // clock counts nanoseconds on the monotonic clock, from 1: wall clock jumps do
 // not matter.
-func clock() int64 { return int64(time.Since(start)) + 1 }
+func (l *link) clock() int64 { return int64(time.Since(l.began)) + 1 }
 
 func newLink(conn, raw net.Conn, writeTimeout time.Duration) *link {
-	l := &link{Conn: conn, raw: raw, in: bufio.NewReader(conn), writeTimeout: writeTimeout, onPublish: func() {}}
-	l.lastRead.Store(clock())
+	l := &link{Conn: conn, raw: raw, in: bufio.NewReader(conn), writeTimeout: writeTimeout, began: time.Now(), onPublish: func() {}}
+	l.lastRead.Store(l.clock())
 	return l
 }
 
@@ -54,7 +53,7 @@ func newLink(conn, raw net.Conn, writeTimeout time.Duration) *link {
 func (l *link) Read(p []byte) (int, error) {
 	n, err := l.in.Read(p)
 	if n > 0 {
-		l.lastRead.Store(clock())
+		l.lastRead.Store(l.clock())
 		if ferr := l.frame.check(p[:n]); ferr != nil {
 			l.abortFor(ferr)
 			return 0, ferr

@@ -25,7 +25,7 @@ func (c *Client) askBroker(ctx context.Context, b broker) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.ConnectTimeout)
 	defer cancel()
-	conn, raw, err := c.dial(ctx, b)
+	conn, raw, err := c.open(ctx, b)
 	if err != nil {
 		return err
 	}

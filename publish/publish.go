@@ -12,9 +12,11 @@
 package publish
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"net"
 	"sync"
 	"time"
 	"unicode/utf8"
@@ -96,7 +98,8 @@ type Client struct {
 	brokers []broker
 	backoff *backoff
 	count   counters
-	quiet   bool // for Check: other client id, no will, birth and availability
+	open    func(context.Context, broker) (net.Conn, net.Conn, error) // dial, see there
+	quiet   bool                                                      // for Check: other client id, no will, birth and availability
 
 	mu         sync.Mutex
 	next       int // index of the broker to try
@@ -132,6 +135,7 @@ func New(cfg Config) (*Client, error) {
 		proven:   map[string]bool{},
 		probe:    map[string]bool{},
 	}
+	c.open = c.dial
 	needTLS := false
 	for _, s := range cfg.Brokers {
 		b, err := parseBroker(s)

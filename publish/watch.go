@@ -20,7 +20,7 @@ func (m *Conn) watch() {
 			return
 		case <-tick.C:
 		}
-		now := clock()
+		now := m.link.clock()
 		if n, stuck := m.stuck(now); stuck {
 			m.fail(m.fault(ClassLost, fmt.Errorf("no acknowledgement for %v with %d messages in flight", cfg.AckTimeout, n),
 				"the link is half-open or the broker is overloaded; look at the broker's log"))
