@@ -99,7 +99,7 @@ func run(t *testing.T, polls []Poll, rng *rand.Rand) []Record {
 }
 
 func TestAnySeriesOfPollsRestartsAndKillsKeepsThePromises(t *testing.T) {
-	for seed := range uint64(25) {
+	for seed := range uint64(12) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			polls := chaos(rand.New(rand.NewPCG(seed, 1)), 300)
 			records := run(t, polls, rand.New(rand.NewPCG(seed, 2)))
