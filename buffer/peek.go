@@ -163,7 +163,9 @@ func fromBlock(b *bbolt.Bucket, from uint64, fn func(Item) error) error {
 }
 
 // Ack says that everything up to and including position upto is delivered. It
-// moves the cursor in memory and persists it lazily, see Queue.
+// moves the cursor in memory; on disk it follows with the next Append, here when
+// 1000 records or 5 seconds have passed since, and at Close. The drain loop calls it,
+// there is no goroutine behind it.
 func (q *Queue) Ack(upto uint64) error {
 	q.mu.Lock()
 	if upto >= q.head.next {
