@@ -30,6 +30,7 @@ type rig struct {
 	t      *testing.T
 	dir    string
 	client string
+	http   string // [agent] http_listen
 	agent  *child
 	logs   strings.Builder // of the agents before
 }
@@ -40,7 +41,7 @@ func newRig(t *testing.T) *rig {
 	t.Parallel()
 	name := strings.ToLower(strings.TrimPrefix(t.Name(), "Test"))
 	name = regexp.MustCompile(`[^a-z0-9]+`).ReplaceAllString(name, "-")
-	r := &rig{t: t, dir: t.TempDir(), client: name[:min(len(name), 40)]}
+	r := &rig{t: t, dir: t.TempDir(), client: name[:min(len(name), 40)], http: "127.0.0.1:0"}
 	t.Cleanup(func() {
 		r.kill()
 		if t.Failed() {
@@ -85,7 +86,7 @@ func override(keys, extra []string) []string {
 // configure writes agent.toml: the table [agent] and the given ones.
 func (r *rig) configure(tables ...string) {
 	r.t.Helper()
-	text := fmt.Sprintf("[agent]\nclient_id = %q\ndata_dir = \"data\"\nhttp_listen = \"127.0.0.1:0\"\nlog_level = \"debug\"\n", r.client)
+	text := fmt.Sprintf("[agent]\nclient_id = %q\ndata_dir = \"data\"\nhttp_listen = %q\nlog_level = \"debug\"\n", r.client, r.http)
 	r.writeConfig(text + strings.Join(tables, "\n\n") + "\n")
 }
 
