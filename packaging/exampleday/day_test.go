@@ -1,0 +1,191 @@
+package main
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"roomcall/agent/report"
+)
+
+var (
+	update = flag.Bool("update", false, "write docs/example-day.md")
+	keep   = flag.String("records", "", "write the day's records into this file, samples and streams of ten minutes among them")
+)
+
+const pagePath = "../../docs/example-day.md"
+
+// floorAgent is one agent of the site in fast time: it does what the program
+// does between the poll and the store.
+type floorAgent struct {
+	id      string
+	rep     *report.Reporter
+	states  map[string]report.State
+	records []report.Record
+	all     bool // keep samples and streams of ten minutes too
+}
+
+func newFloorAgent(id string, rooms []*simRoom, all bool) (*floorAgent, error) {
+	set := report.Settings{
+		ClientID: id, Site: "Example site", Version: "example", Epoch: midnight.Unix(),
+		Kinds: []string{"event", "call", "minute"},
+	}
+	if all {
+		set.Kinds = append(set.Kinds, "sample", "stream")
+	}
+	for _, r := range rooms {
+		set.Devices = append(set.Devices, report.Device{
+			Name: r.device(), Room: "Room " + r.number,
+			PollInterval: 5 * time.Second, IdleInterval: 15 * time.Second,
+		})
+	}
+	rep, err := report.New(set)
+	return &floorAgent{id: id, rep: rep, states: map[string]report.State{}, all: all}, err
+}
+
+func (a *floorAgent) event(at time.Time) {
+	next, records := a.rep.AgentEvent(a.states[report.AgentDevice], at, report.AgentEvent{Type: "agent.started"})
+	a.states[report.AgentDevice] = next
+	a.keep(records)
+}
+
+func (a *floorAgent) keep(records []report.Record) {
+	live := span{clock(10, 0), clock(10, 10)}
+	for _, r := range records {
+		if r.Kind != "sample" && r.Kind != "stream" || live.has(time.UnixMilli(r.TimeMs)) {
+			a.records = append(a.records, r)
+		}
+	}
+}
+
+// day polls one room from midnight to midnight.
+func (a *floorAgent) day(r *simRoom) error {
+	end := midnight.Add(24 * time.Hour)
+	at := midnight.Add(time.Duration(r.id*37%15) * time.Second)
+	st := a.states[r.device()]
+	for at.Before(end) {
+		if r.floor == restartFloor && restart.has(at) {
+			b, err := st.Marshal()
+			if err != nil {
+				return err
+			}
+			if st, err = report.UnmarshalState(b); err != nil {
+				return err
+			}
+			at = restart.to
+		}
+		status, err := r.poll(at)
+		var out report.Output
+		st, out = a.rep.Poll(st, report.Poll{Device: r.device(), At: at, Took: 40 * time.Millisecond, Status: status, Err: err})
+		a.keep(out.Records)
+		at = at.Add(out.Interval)
+	}
+	_, last := a.rep.Tick(st, r.device(), end)
+	a.keep(last)
+	return nil
+}
+
+// simulate gives the records of the whole site, a line each, in the order of
+// time.
+func simulate(t testing.TB, all bool) []byte {
+	t.Helper()
+	rooms := site()
+	var agents []*floorAgent
+	var work sync.WaitGroup
+	errs := make(chan error, floors)
+	for f := 1; f <= floors; f++ {
+		mine := slices.DeleteFunc(slices.Clone(rooms), func(r *simRoom) bool { return r.floor != f })
+		a, err := newFloorAgent(fmt.Sprintf("floor-%d", f), mine, all)
+		if err != nil {
+			t.Fatal(err)
+		}
+		agents = append(agents, a)
+		work.Go(func() { errs <- a.play(f, mine) })
+	}
+	work.Wait()
+	for range floors {
+		if err := <-errs; err != nil {
+			t.Fatal(err)
+		}
+	}
+	return lines(agents)
+}
+
+func (a *floorAgent) play(floor int, rooms []*simRoom) error {
+	a.event(midnight)
+	if floor == restartFloor {
+		a.event(restart.to)
+	}
+	for _, r := range rooms {
+		if err := a.day(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func lines(agents []*floorAgent) []byte {
+	var all []report.Record
+	for _, a := range agents {
+		all = append(all, a.records...)
+	}
+	slices.SortStableFunc(all, func(a, b report.Record) int { return int(a.TimeMs - b.TimeMs) })
+	var out bytes.Buffer
+	for _, r := range all {
+		out.Write(r.Payload)
+		out.WriteByte('\n')
+	}
+	return out.Bytes()
+}
+
+// foot tells how the page is made; it is no fact of the day.
+const foot = "\n---\n\nThe site is simulated: 50 rooms polled every 5 s in a call and every 15 s outside\n" +
+	"over a whole day in fast time, with the limits `huawei`. The page is written from\n" +
+	"the published records alone by `packaging/exampleday`, which takes yours too:\n\n" +
+	"```sh\nmosquitto_sub -t 'roomcall/v1/#' >day.jsonl\ngo run ./packaging/exampleday day.jsonl\n```\n\n" +
+	"`packaging/scripts/example-day.sh` makes this page anew.\n"
+
+func pageOf(t testing.TB, records []byte) string {
+	t.Helper()
+	d, err := readDay(bytes.NewReader(records))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	if err := d.writePage(&b); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+func TestTheExampleDayIsFresh(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a whole day of 50 rooms takes seconds")
+	}
+	records := simulate(t, *keep != "")
+	if *keep != "" {
+		if err := os.WriteFile(*keep, records, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	page := pageOf(t, records) + foot
+	if *update {
+		if err := os.WriteFile(pagePath, []byte(page), 0o644); err != nil { //nolint:gosec // a page of the documents
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(pagePath)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if page != string(want) {
+		t.Errorf("docs/example-day.md is not what the records say; run packaging/scripts/example-day.sh and look at the difference")
+	}
+}
