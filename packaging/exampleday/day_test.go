@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"sync"
@@ -167,6 +168,13 @@ func pageOf(t testing.TB, records []byte) string {
 func TestTheExampleDayIsFresh(t *testing.T) {
 	if testing.Short() {
 		t.Skip("a whole day of 50 rooms takes seconds")
+	}
+	if raceDetector { // it makes the day ten times as long
+		out, err := exec.Command("go", "test", "-run", "^TestTheExampleDayIsFresh$", ".").CombinedOutput()
+		if err != nil {
+			t.Errorf("without the race detector: %v\n%s", err, out)
+		}
+		return
 	}
 	records := simulate(t, *keep != "")
 	if *keep != "" {
