@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 
@@ -22,8 +21,8 @@ func (c *checker) broker(ctx context.Context, cfg *config.Config) {
 		c.runningBroker(st.Broker)
 		return
 	}
-	for _, url := range cfg.MQTT.Brokers {
-		c.oneBroker(ctx, cfg, url)
+	for i := range cfg.MQTT.Brokers {
+		c.oneBroker(ctx, cfg, i)
 	}
 }
 
@@ -48,74 +47,33 @@ func (c *checker) runningBroker(b web.Broker) {
 		return
 	}
 	c.add(s)
-	c.add(proofStage(publish.Proof{State: publish.ProofState(b.Proof), Detail: b.ProofDetail, Hint: b.Hint}, time.Now()))
+	c.add(proofStage(publish.Proof{State: publish.ProofState(b.Proof), Detail: b.ProofDetail, Hint: b.Hint}))
 }
 
-// brokerStages are the stages of a connection and the class of trouble that
-// each stands for.
-var brokerStages = []struct {
-	name  string
-	class publish.Class
-}{
-	{"broker tcp", publish.ClassUnreachable},
-	{"broker tls", publish.ClassBadCertificate},
-	{"broker login", publish.ClassRefusedLogin},
-}
-
-// oneBroker connects to one broker and waits for the delivery proof.
-func (c *checker) oneBroker(ctx context.Context, cfg *config.Config, url string) {
-	start := time.Now()
+// oneBroker goes the way to one broker. While an agent that cannot be asked has
+// the store open, another client id keeps the check from throwing it out.
+func (c *checker) oneBroker(ctx context.Context, cfg *config.Config, index int) {
 	ctx, cancel := context.WithTimeout(ctx, proofPatience)
 	defer cancel()
-	one := publishConfig(cfg)
-	one.Brokers = []string{url}
-	client, err := publish.New(one)
+	client, err := publish.New(publishConfig(cfg))
 	if err != nil {
-		c.add(stage{Name: "broker", Result: stageFail, Detail: err.Error(), Hint: hintOf(err), TookMs: since(start)})
+		c.add(stage{Name: "broker", Result: stageFail, Detail: err.Error(), Hint: hintOf(err)})
 		return
 	}
-	conn, err := client.Connect(ctx)
-	c.connected(client, err, start)
-	if err != nil {
-		return
+	name := "broker"
+	if len(cfg.MQTT.Brokers) > 1 {
+		name = fmt.Sprintf("broker %d", index+1)
 	}
-	proofStart := time.Now()
-	proof := conn.WaitProof(ctx)
-	for proof.State == publish.ProofPending && ctx.Err() == nil {
-		if conn, err = client.Connect(ctx); err != nil { // the broker was asked by MQTT 5 in between
-			c.add(stage{Name: "broker echo", Result: stageFail, Detail: err.Error(), Hint: hintOf(err), TookMs: since(proofStart)})
-			return
-		}
-		proof = conn.WaitProof(ctx)
-	}
-	c.add(proofStage(proof, proofStart))
-	_ = conn.Close(ctx)
-}
-
-// connected shows the stages up to the one that failed.
-func (c *checker) connected(client *publish.Client, err error, start time.Time) {
-	st := client.Status()
-	var why *publish.Error
-	errors.As(err, &why)
-	for _, b := range brokerStages {
-		if b.class == publish.ClassBadCertificate && st.BrokerCertExpires.IsZero() && (why == nil || why.Class != b.class) {
-			continue
-		}
-		s := stage{Name: b.name, Result: stageOK, Detail: st.Broker, TookMs: since(start)}
-		if b.class == publish.ClassBadCertificate && !st.BrokerCertExpires.IsZero() {
-			s.Detail += fmt.Sprintf(", certificate valid until %s", st.BrokerCertExpires.UTC().Format(time.DateOnly))
-		}
-		if why != nil && (why.Class == b.class || b.class == publish.ClassRefusedLogin) {
-			s.Result, s.Detail, s.Hint = stageFail, why.Error(), why.Hint
-			c.add(s)
-			return
-		}
-		c.add(s)
+	for _, s := range client.Check(ctx, index, !c.running) {
+		c.add(stage{
+			Name: name + " " + s.Name, Result: resultOf(s.OK, s.Warn), Detail: s.Detail, Hint: s.Hint,
+			TookMs: float64(s.Took.Microseconds()) / 1000,
+		})
 	}
 }
 
-func proofStage(p publish.Proof, start time.Time) stage {
-	s := stage{Name: "broker echo", Result: stageOK, Detail: string(p.State), Hint: p.Hint, TookMs: since(start)}
+func proofStage(p publish.Proof) stage {
+	s := stage{Name: "broker echo", Result: stageOK, Detail: string(p.State), Hint: p.Hint}
 	if p.Detail != "" {
 		s.Detail += ": " + p.Detail
 	}

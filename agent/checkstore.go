@@ -21,6 +21,7 @@ func (c *checker) store(cfg *config.Config) {
 	switch {
 	case errors.Is(err, buffer.ErrLocked):
 		s.Detail = dir + ": in use by the running agent"
+		c.running = true
 	case errors.Is(err, os.ErrNotExist):
 		s = writable(nearest(dir), s)
 		s.Detail += ": no store yet, the agent makes it at its first start"

@@ -55,10 +55,22 @@ disturbed.`,
 
 // checker runs the stages and shows each as it is done.
 type checker struct {
-	app    *app
-	json   bool
-	stages []stage
-	failed bool
+	app     *app
+	json    bool
+	stages  []stage
+	failed  bool
+	running bool // an agent has the store open
+}
+
+func resultOf(ok, warn bool) string {
+	switch {
+	case !ok:
+		return stageFail
+	case warn:
+		return stageWarn
+	default:
+		return stageOK
+	}
 }
 
 // run goes through the stages. Its error is the config's (wrong config, exit
@@ -137,15 +149,8 @@ func (c *checker) endpoint(ctx context.Context, e config.Endpoint) {
 		return
 	}
 	for _, s := range client.Probe(ctx) {
-		result := stageOK
-		switch {
-		case !s.OK:
-			result = stageFail
-		case s.Warn:
-			result = stageWarn
-		}
 		c.add(stage{
-			Name: name + " " + s.Name, Result: result, Detail: printable(s.Detail), Hint: s.Hint,
+			Name: name + " " + s.Name, Result: resultOf(s.OK, s.Warn), Detail: printable(s.Detail), Hint: s.Hint,
 			TookMs: float64(s.Took.Microseconds()) / 1000,
 		})
 	}

@@ -108,8 +108,8 @@ func (d *drainer) lost(s *session) {
 		return
 	}
 	d.repeats.failed("connection to broker", why, "hint", hintOf(why))
-	if why.Class != publish.ClassLost || len(s.flight) == 0 {
-		return
+	if why.Class != publish.ClassLost && why.Class != publish.ClassDropped || len(s.flight) == 0 {
+		return // also given up for silence: that is the network's or the broker's fault, not a record's
 	}
 	head := s.flight[0]
 	if d.suspect.pos != head.pos {

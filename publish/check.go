@@ -27,11 +27,12 @@ const checkSuffix = "-check"
 
 // Check goes the whole way to the broker with this index of Config.Brokers,
 // stage by stage, and stops at the first that fails. It makes connections of
-// its own under the client id with "-check" at the end, without will, birth
-// and availability.
-func (c *Client) Check(ctx context.Context, index int) []Stage {
+// its own, without will, birth and availability. asAgent takes the client id of
+// the agent, which throws a running agent out; else "-check" is put behind it,
+// and an access list that goes by client ids may refuse that.
+func (c *Client) Check(ctx context.Context, index int, asAgent bool) []Stage {
 	b := c.brokers[index]
-	k := &checker{ctx: ctx, broker: b}
+	k := &checker{ctx: ctx, broker: b, asAgent: asAgent}
 	host, _, _ := net.SplitHostPort(b.addr)
 	ok := k.stage("dns", func() (string, error) {
 		ctx, cancel := context.WithTimeout(ctx, c.cfg.ConnectTimeout)
@@ -58,10 +59,11 @@ func (c *Client) Check(ctx context.Context, index int) []Stage {
 }
 
 type checker struct {
-	ctx    context.Context
-	broker broker
-	stages []Stage
-	warn   string // set by a stage that is well but worth a look
+	ctx     context.Context
+	broker  broker
+	asAgent bool
+	stages  []Stage
+	warn    string // set by a stage that is well but worth a look
 }
 
 func (k *checker) stage(name string, run func() (string, error)) bool {
@@ -114,6 +116,9 @@ func (c *Client) checkLogin(k *checker) {
 		return
 	}
 	q.quiet = true
+	if !k.asAgent {
+		q.idSuffix = checkSuffix
+	}
 	var m *Conn
 	ok := k.stage("login", func() (string, error) {
 		m, err = q.Connect(k.ctx)
@@ -151,8 +156,5 @@ func (c *Client) checkProof(k *checker, m *Conn) (string, error) {
 
 // mqttID is the client id to log in with.
 func (c *Client) mqttID() string {
-	if c.quiet {
-		return c.cfg.ClientID + checkSuffix
-	}
-	return c.cfg.ClientID
+	return c.cfg.ClientID + c.idSuffix
 }

@@ -31,7 +31,7 @@ func TestCheckTellsEveryStageUpToTheFirstThatFails(t *testing.T) {
 			if tt.pass != "" {
 				cfg.Username, cfg.Password = "agent", tt.pass
 			}
-			stages := newClient(t, cfg).Check(testContext(t), 0)
+			stages := newClient(t, cfg).Check(testContext(t), 0, false)
 			if got := summary(stages); got != tt.stages {
 				t.Errorf("stages are %q, want %q: %+v", got, tt.stages, stages)
 			}
@@ -64,7 +64,7 @@ func TestCheckLeavesTheRunningAgentAlone(t *testing.T) {
 	c := newClient(t, testConfig(s.URL()))
 	m := connect(t, c)
 	sub.WaitFor("t/v1/agent-1/availability", "online")
-	if stages := c.Check(testContext(t), 0); summary(stages) != "dns tcp login echo" {
+	if stages := c.Check(testContext(t), 0, false); summary(stages) != "dns tcp login echo" {
 		t.Errorf("stages: %+v", stages)
 	}
 	if err := send(t, m, "room/sample", "x").Err(); err != nil {

@@ -220,12 +220,14 @@ func (m *Conn) fail(err *Error) {
 	flight := m.flight
 	m.flight = nil
 	verdicts := make([]bool, len(flight))
+	onlyOwn := len(flight) > 0
 	for i, r := range flight {
 		verdicts[i] = r.confirmed()
+		onlyOwn = onlyOwn && r.own
 	}
 	m.mu.Unlock()
 	m.link.abort()
-	m.client.connLost(m, err, len(flight) > 0)
+	m.client.connLost(m, err, len(flight) > 0, onlyOwn)
 	m.mu.Lock()
 	m.err = err
 	m.mu.Unlock()
@@ -260,7 +262,7 @@ func lostError(m *Conn, err error) *Error {
 func (m *Conn) Lost() <-chan struct{} { return m.lost }
 
 // Err tells why the connection ended, nil while it is up. It is an *Error:
-// ClassLost or ClassSameID after a loss, ClassProbe when it was closed to ask
+// ClassLost, ClassSilent or ClassSameID after a loss, ClassProbe when it was closed to ask
 // the broker by MQTT 5, ClassClosed after Close.
 func (m *Conn) Err() error {
 	m.mu.Lock()

@@ -151,9 +151,15 @@ func (c *Client) connectFailed(e *Error) {
 	c.setState(Disconnected, e.Broker)
 }
 
+// askAfter connections in a row that ended early with birth, availability or
+// proof unacknowledged, the broker is asked by MQTT 5: some brokers close the
+// connection when their access list denies a message.
+const askAfter = 2
+
 // connLost books the end of m. It may replace a plain loss by the verdict that
-// the client id is used twice.
-func (c *Client) connLost(m *Conn, e *Error, busy bool) {
+// the client id is used twice. busy: something was unacknowledged; onlyOwn:
+// nothing but messages of this package.
+func (c *Client) connLost(m *Conn, e *Error, busy, onlyOwn bool) {
 	lived := time.Since(m.began)
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -173,5 +179,8 @@ func (c *Client) connLost(m *Conn, e *Error, busy bool) {
 	}
 	c.early.count(lived)
 	c.early.judge(c.cfg.ClientID, busy, e)
+	if onlyOwn && c.early.row >= askAfter {
+		c.probe[m.broker.name] = true
+	}
 	c.lastErr, c.errAt = e, time.Now()
 }

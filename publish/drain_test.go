@@ -161,7 +161,7 @@ func TestBrokerLimitsOnTheSizeOfAMessage(t *testing.T) {
 		cfg.ClientID, cfg.Confirm, cfg.AckTimeout = "agent-2", ConfirmEcho, 200*time.Millisecond
 		echo := connect(t, newClient(t, cfg))
 		echo.WaitProof(testContext(t))
-		wantClass(t, send(t, echo, "room/sample", big).Err(), ClassLost)
+		wantClass(t, send(t, echo, "room/sample", big).Err(), ClassDropped)
 	})
 	t.Run("max_packet_size cuts the connection", func(t *testing.T) {
 		s := brokertest.Mosquitto(t, brokertest.Conf{Extra: []string{"max_packet_size 1000"}})

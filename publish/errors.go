@@ -26,6 +26,8 @@ const (
 	ClassDenied         Class = "denied"          // the access list drops what is sent; only Check gives it, else see Proof
 	ClassProtocol       Class = "protocol"        // something answers, but not as an MQTT 3.1.1 broker
 	ClassLost           Class = "lost"            // an established connection ended or was given up
+	ClassSilent         Class = "silent"          // given up: no acknowledgement, or no answer to a ping, in time
+	ClassDropped        Class = "dropped"         // given up: acknowledged, but with Confirm "echo" not handed back in time
 	ClassSameID         Class = "same_client_id"  // thrown out again and again: the client id is used twice
 	ClassMessage        Class = "message"         // this message can never be sent
 	ClassWindow         Class = "window"          // too many unsettled messages

@@ -91,8 +91,8 @@ func TestConnectionIsGivenUpWhenNoAckMoves(t *testing.T) {
 	}
 	r := send(t, m, "room/sample", "stuck")
 	waitDone(t, "giving up", m.Lost())
-	wantClass(t, r.Err(), ClassLost)
-	wantClass(t, m.Err(), ClassLost)
+	wantClass(t, r.Err(), ClassSilent)
+	wantClass(t, m.Err(), ClassSilent)
 	f.Wait(func([]brokertest.Message) bool { return len(f.Wills()) == 1 }) // cut, not said goodbye
 }
 
@@ -134,7 +134,7 @@ func TestSilentBrokerIsNoticedWhileIdle(t *testing.T) {
 	cfg.KeepAlive, cfg.PingTimeout = time.Second, 100*time.Millisecond
 	m := connect(t, newClient(t, cfg))
 	waitDone(t, "giving up", m.Lost())
-	wantClass(t, m.Err(), ClassLost)
+	wantClass(t, m.Err(), ClassSilent)
 }
 
 func TestIdleConnectionStaysUp(t *testing.T) {
@@ -161,7 +161,7 @@ func TestFrozenNetworkIsNoticed(t *testing.T) {
 	m.WaitProof(testContext(t))
 	proxy.Set(brokertest.Network{Freeze: true})
 	r := send(t, m, "room/sample", "x")
-	wantClass(t, r.Err(), ClassLost)
+	wantClass(t, r.Err(), ClassSilent)
 	proxy.Set(brokertest.Network{})
 	m = connect(t, c)
 	if err := send(t, m, "room/sample", "x").Err(); err != nil {

@@ -54,7 +54,11 @@ func (c *Client) probeWrite(ctx context.Context, b broker, l *link) Proof {
 	}()
 	resp, err := v5.Publish(ctx, &paho.Publish{Topic: c.Topic(echoLane), QoS: 1, Payload: []byte("write probe")})
 	switch {
-	case resp == nil && err != nil:
+	case resp == nil && err != nil && ctx.Err() == nil:
+		return Proof{State: ProofFailed,
+			Detail: fmt.Sprintf("the broker ends the connection when this agent writes below %s", c.Topic("")),
+			Hint:   fmt.Sprintf("give client %q write access to %s in the broker's access list, and look at the broker's log", c.cfg.ClientID, c.Topic("#"))}
+	case resp == nil:
 		return c.ambiguous(b)
 	case resp.ReasonCode == notAuthorized:
 		return Proof{State: ProofFailed,

@@ -213,7 +213,7 @@ func TestConfirmEchoKeepsWhatIsOnlyAcknowledged(t *testing.T) {
 	}
 	f.Set(brokertest.Faults{NoEcho: true})
 	r := send(t, m, "room/sample", "gone")
-	wantClass(t, r.Err(), ClassLost)
+	wantClass(t, r.Err(), ClassDropped)
 	if !f.Acked("gone") {
 		t.Error("the fake did not acknowledge: the test did not test")
 	}

@@ -99,7 +99,9 @@ type Client struct {
 	backoff *backoff
 	count   counters
 	open    func(context.Context, broker) (net.Conn, net.Conn, error) // dial, see there
-	quiet   bool                                                      // for Check: other client id, no will, birth and availability
+	// For Check: no will, birth and availability, and another client id.
+	quiet    bool
+	idSuffix string
 
 	mu         sync.Mutex
 	next       int // index of the broker to try

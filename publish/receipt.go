@@ -61,6 +61,20 @@ func (r *Receipt) confirmed() bool {
 	}
 }
 
+// unechoed tells whether the broker acknowledged the message and has not handed
+// it back.
+func (r *Receipt) unechoed() bool {
+	if r.token == nil || r.echoed == nil || r.confirmed() {
+		return false
+	}
+	select {
+	case <-r.token.Done():
+		return r.token.Error() == nil
+	default:
+		return false
+	}
+}
+
 // echoes finds the receipt of a message that the broker handed back.
 type echoes struct {
 	mu   sync.Mutex

@@ -21,8 +21,13 @@ func (m *Conn) watch() {
 		case <-tick.C:
 		}
 		now := m.link.clock()
-		if n, stuck := m.stuck(now); stuck {
-			m.fail(m.fault(ClassLost, fmt.Errorf("no acknowledgement for %v with %d messages in flight", cfg.AckTimeout, n),
+		if n, unechoed, stuck := m.stuck(now); stuck {
+			if unechoed {
+				m.fail(m.fault(ClassDropped, fmt.Errorf("acknowledged, but not handed back within %v", cfg.AckTimeout),
+					"the broker drops this message: look at its size limit and its log"))
+				return
+			}
+			m.fail(m.fault(ClassSilent, fmt.Errorf("no acknowledgement for %v with %d messages in flight", cfg.AckTimeout, n),
 				"the link is half-open or the broker is overloaded; look at the broker's log"))
 			return
 		}
@@ -31,7 +36,7 @@ func (m *Conn) watch() {
 		case pinged > 0 && read >= pinged:
 			pinged = 0
 		case pinged > 0 && now-pinged >= int64(cfg.PingTimeout):
-			m.fail(m.fault(ClassLost, fmt.Errorf("no answer to a ping for %v", cfg.PingTimeout),
+			m.fail(m.fault(ClassSilent, fmt.Errorf("no answer to a ping for %v", cfg.PingTimeout),
 				"the link is half-open; look at the network between here and the broker"))
 			return
 		case pinged == 0 && now-read >= int64(cfg.KeepAlive/2):
@@ -42,15 +47,15 @@ func (m *Conn) watch() {
 }
 
 // stuck tells whether the oldest message has been on the wire for AckTimeout
-// without any acknowledgement in that time. A message that is still being
+// without any confirmation in that time, and whether only its echo is missing. A message that is still being
 // written is the write deadline's business.
-func (m *Conn) stuck(now int64) (int, bool) {
+func (m *Conn) stuck(now int64) (n int, unechoed, stuck bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if len(m.flight) == 0 {
-		return 0, false
+		return 0, false, false
 	}
 	written := m.flight[0].written.Load()
 	since := max(written, m.lastAck.Load())
-	return len(m.flight), written > 0 && now-since >= int64(m.client.cfg.AckTimeout)
+	return len(m.flight), m.flight[0].unechoed(), written > 0 && now-since >= int64(m.client.cfg.AckTimeout)
 }
