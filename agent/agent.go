@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"roomcall/agent/config"
@@ -39,6 +40,17 @@ type agent struct {
 	drainer  *drainer
 	live     *live
 	web      *web.Server
+	proof    lastWord // the delivery proof that was decided last
+}
+
+// lastWord is a text that is swapped.
+type lastWord struct{ p atomic.Pointer[string] }
+
+func (w *lastWord) Swap(text string) (old string) {
+	if was := w.p.Swap(&text); was != nil {
+		old = *was
+	}
+	return old
 }
 
 // newAgent opens the store and prepares the loops; nothing runs yet. The

@@ -58,6 +58,10 @@ func (d *drainer) connected() bool { return d.client.Status().State == publish.C
 type poison struct {
 	pos   uint64
 	count int
+	// until: up to this position records go one at a time. A broker's reset may
+	// overtake the acknowledgements of good records, so what stood first in a
+	// wide window need not be the culprit.
+	until uint64
 }
 
 // run connects, drains and connects again until ctx ends. grace bounds what is
@@ -113,8 +117,9 @@ func (d *drainer) lost(s *session) {
 	}
 	head := s.flight[0]
 	if d.suspect.pos != head.pos {
-		d.suspect = poison{pos: head.pos}
+		d.suspect.pos, d.suspect.count = head.pos, 0
 	}
+	d.suspect.until = max(d.suspect.until, s.flight[len(s.flight)-1].pos)
 	d.suspect.count++
 	if d.suspect.count >= poisonAfter {
 		d.quarantine(head, "connection lost 3 times in a row while this record was first in line")
@@ -123,7 +128,7 @@ func (d *drainer) lost(s *session) {
 
 // quarantine sets a record aside so that the queue goes on, and says so.
 func (d *drainer) quarantine(r inflight, reason string) {
-	d.suspect = poison{}
+	d.suspect.pos, d.suspect.count = 0, 0
 	if err := d.queue.Quarantine(r.pos, reason); err != nil {
 		d.repeats.failed("set record aside", err)
 		return

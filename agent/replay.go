@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"roomcall/agent/report"
-	"roomcall/agent/web"
 	"roomcall/buffer"
 	"roomcall/publish"
 )
@@ -127,13 +126,11 @@ func (r *replayer) replay(ctx context.Context, req replayRequest) (out replayRes
 		return out, errors.New("no broker is connected now; try again when `roomcall status` says connected")
 	}
 	run := &replayRun{replayer: r, conn: conn}
-	f := web.Filter{Device: req.Device, Since: req.Since, Until: req.Until, Delivered: true}
-	err = r.queue.Scan(func(it buffer.Item, delivered bool) error {
-		if !delivered || !chosen(f, it, delivered) {
-			return ctx.Err()
-		}
-		return run.send(ctx, it)
-	})
+	f := buffer.Filter{Since: req.Since, Until: req.Until}
+	if req.Device != "" {
+		f.Lane = func(lane string) bool { return strings.HasPrefix(lane, req.Device+"/") }
+	}
+	err = r.queue.Replay(f, func(it buffer.Item) error { return run.send(ctx, it) })
 	if err == nil {
 		err = run.settle(ctx, 0)
 	}

@@ -76,7 +76,7 @@ func (s *session) head() <-chan struct{} {
 // limit is the window: one record while it is being found out which one makes
 // the broker cut the connection.
 func (s *session) limit() int {
-	if s.suspect.count > 0 {
+	if s.next < s.suspect.until {
 		return 1
 	}
 	return s.window
@@ -166,7 +166,7 @@ func (s *session) ack(upto uint64) bool {
 	if upto == 0 {
 		return true
 	}
-	s.suspect = poison{}
+	s.suspect.count = 0
 	if err := s.queue.Ack(upto); err != nil {
 		s.repeats.failed("acknowledge in store", err)
 		return true // the records are sent again after a restart, none is lost

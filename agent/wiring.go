@@ -76,16 +76,21 @@ func (a *agent) makeClient() (err error) {
 	return nil
 }
 
-// proofChanged logs the delivery proof and announces a failed one.
+// proofChanged logs the delivery proof when it differs from the last that was
+// decided, and announces a failed one once for as long as it lasts. "Pending",
+// which stands between two connections, decides nothing.
 func (a *agent) proofChanged(p publish.Proof) {
+	if p.State == publish.ProofPending || a.proof.Swap(string(p.State)) == string(p.State) {
+		return
+	}
 	switch p.State {
 	case publish.ProofFailed:
 		a.log.Error("delivery proof failed, records are kept", "detail", p.Detail, "hint", p.Hint)
 		a.recorder.announce(undeliveredEvent(time.Now(), p))
 	case publish.ProofUnproven:
 		a.log.Warn("delivery unproven", "detail", p.Detail, "hint", p.Hint)
-	case publish.ProofProven:
-		a.log.Info("delivery proven", "detail", p.Detail)
+	default:
+		a.log.Info("delivery "+string(p.State), "detail", p.Detail)
 	}
 }
 

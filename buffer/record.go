@@ -10,10 +10,10 @@ import (
 
 // Bounds of what one append takes.
 const (
-	MaxLane    = 255     // bytes of Record.Lane
-	MaxPayload = 1 << 20 // bytes of Record.Payload
-	MaxState   = 1 << 20 // bytes of all state blobs and their keys together
-	MaxBatch   = 8 << 20 // bytes of all records of a batch together
+	MaxLane    = 255      // bytes of Record.Lane
+	MaxPayload = 1 << 20  // bytes of Record.Payload
+	MaxState   = 32 << 20 // bytes of all state blobs and their keys together
+	MaxBatch   = 8 << 20  // bytes of all records of a batch together
 )
 
 // Record is one opaque record.
