@@ -14,7 +14,11 @@ import (
 	"roomcall/cgi/cgitest"
 )
 
-// durable makes a mosquitto that keeps subscriptions and queues over kill -9.
+// kept is a mosquitto that keeps subscriptions and queues over an orderly stop.
+var kept = brokertest.Conf{Persistence: true, Extra: lossless}
+
+// durable is one that keeps them over kill -9 too; it is slow, for it saves
+// everything at every change.
 var durable = brokertest.Conf{
 	Persistence: true,
 	Extra:       append([]string{"autosave_on_changes true", "autosave_interval 1"}, lossless...),
@@ -49,7 +53,7 @@ func (r *rig) awaitConsumer(broker *brokertest.Server, sub *brokertest.Subscribe
 func TestBrokerStoppedForAWhile(t *testing.T) {
 	r := newRig(t)
 	sim := newSimulator(t, cgitest.Options{Scenario: "congestion", Now: faster(10)})
-	broker := brokertest.Mosquitto(t, durable)
+	broker := brokertest.Mosquitto(t, kept)
 	sub := r.consumer(broker)
 	r.configure(endpointTable("room-1", sim.url()), mqttTable(broker.URL()))
 	r.run()

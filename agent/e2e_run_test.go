@@ -1,0 +1,201 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"roomcall/agent/web"
+	"roomcall/cgi/cgitest"
+	"roomcall/publish/brokertest"
+)
+
+// TestReloadTakesAGoodConfigAndRefusesABadOne: one process, numbers that go on.
+func TestReloadTakesAGoodConfigAndRefusesABadOne(t *testing.T) {
+	r := newRig(t)
+	sim := newSimulator(t, cgitest.Options{})
+	broker := brokertest.Mosquitto(t, brokertest.Conf{Extra: lossless})
+	sub := r.consumer(broker)
+	table, mqtt := endpointTable("room-1", sim.url()), mqttTable(broker.URL())
+	r.configure(table, mqtt)
+	r.run()
+	r.waitSamples(sub, "room-1", 3, pollOK)
+
+	r.configure(endpointTable("room-1", sim.url(), `room = "Aquarium"`), endpointTable("room-2", sim.url()), mqtt)
+	r.signal(syscall.SIGHUP)
+	r.waitSamples(sub, "room-1", 3, func(a arrival) bool { return a.text("room") == "Aquarium" })
+	r.waitSamples(sub, "room-2", 3, pollOK)
+
+	r.configure(endpointTable("room-1", sim.url(), `poll_intervall = "1s"`), mqtt)
+	r.signal(syscall.SIGHUP)
+	r.waitLog(`level=ERROR msg="reload refused, the old config goes on".*poll_intervall`)
+	from := time.Now().UnixMilli()
+	r.waitSamples(sub, "room-2", 3, func(a arrival) bool { return a.tsMs > from })
+
+	// a config that can be read, but not started
+	taken := brokertest.NewFake(t, brokertest.Faults{})
+	r.http = strings.TrimPrefix(taken.URL(), "tcp://")
+	r.configure(table, mqtt)
+	r.signal(syscall.SIGHUP)
+	r.waitLog(`(?s)reload refused.*reload refused`)
+	from = time.Now().UnixMilli()
+	r.waitSamples(sub, "room-2", 3, func(a arrival) bool { return a.tsMs > from })
+	r.stop()
+	r.http = "127.0.0.1:0"
+	r.configure(table, mqtt)
+	r.run()
+	r.drained()
+	verify(t, r.client, sub.Messages()).holdsAll(r.data())
+}
+
+// TestSecondAgentOnTheSameStoreIsRefused: exit code 1, and the first goes on.
+func TestSecondAgentOnTheSameStoreIsRefused(t *testing.T) {
+	r := newRig(t)
+	sim := newSimulator(t, cgitest.Options{})
+	broker := brokertest.Mosquitto(t, brokertest.Conf{Extra: lossless})
+	sub := r.consumer(broker)
+	r.configure(endpointTable("room-1", sim.url()), mqttTable(broker.URL()))
+	r.run()
+	r.waitSamples(sub, "room-1", 3, pollOK)
+	stdout, stderr, code := r.output("run")
+	if code != 1 || stdout != "" || !strings.Contains(stderr, "already running") {
+		t.Errorf("exit code %d\nstdout: %s\nstderr: %s", code, stdout, stderr)
+	}
+	seen := len(sub.Messages())
+	sub.Wait(func(got []brokertest.Message) bool { return len(got) > seen+20 })
+	r.drained()
+	verify(t, r.client, sub.Messages()).holdsAll(r.data())
+}
+
+// TestSecretsShowNowhere looks for every password in all that the agent says
+// and keeps.
+func TestSecretsShowNowhere(t *testing.T) {
+	const device, mqtt, wrong = "Dev1ce-Secret-ä", "Br0ker-Secret", "Wr0ng-Secret"
+	r := newRig(t)
+	r.http = freeAddr(t)
+	sim := newSimulator(t, cgitest.Options{Username: "api", Password: device})
+	other := newSimulator(t, cgitest.Options{Username: "api", Password: device})
+	broker := brokertest.Mosquitto(t, brokertest.Conf{Users: map[string]string{"pc": mqtt, "consumer": "c"}, Extra: lossless})
+	sub := r.consumer(broker, brokertest.Subscription{Username: "consumer", Password: "c"})
+
+	tables := []string{
+		endpointTable("room-1", sim.url(), `username = "api"`, fmt.Sprintf("password = %q", device)),
+		endpointTable("room-2", other.url(), `username = "api"`, `password_file = "wrong.txt"`),
+	}
+	r.file("wrong.txt", wrong+"\n")
+	r.file("mqtt.txt", wrong+"\n")
+	r.configure(append(tables, mqttTable(broker.URL(), `username = "pc"`, `password_file = "mqtt.txt"`))...)
+	r.run()
+	r.waitStatus("both are refused", func(st web.Status) bool {
+		return st.Broker.State == "refused" && len(st.Endpoints) == 2 && st.Endpoints[1].State == "refused"
+	})
+	said := map[string]string{"status while refused": r.everything()}
+	r.stop()
+	r.file("mqtt.txt", mqtt+"\n")
+	r.run()
+	r.waitSamples(sub, "room-1", 5, pollOK)
+	r.waitSamples(sub, "room-2", 5, pollFailed)
+	said["status"] = r.everything()
+	said["command line"] = r.argv()
+	r.drained()
+	said["log"] = r.log()
+	for _, m := range sub.Messages() {
+		said["MQTT"] += string(m.Payload)
+	}
+	said["store"] = readAll(t, r.data())
+	verify(t, r.client, sub.Messages()).holdsAll(r.data())
+	for where, text := range said {
+		if len(text) == 0 {
+			t.Errorf("%s: there is nothing to look into", where)
+		}
+		for _, secret := range []string{device, mqtt, wrong, fmt.Sprintf("%+q", device), "Dev1ce-Secret"} {
+			if strings.Contains(text, strings.Trim(secret, `"`)) {
+				t.Errorf("%s shows the secret %q", where, secret)
+			}
+		}
+	}
+}
+
+// everything is what the agent's pages and the commands say.
+func (r *rig) everything() string {
+	r.t.Helper()
+	var all strings.Builder
+	for _, path := range []string{"/", "/healthz", "/metrics", "/api/v1/status", "/api/v1/samples", "/api/v1/buffer", "/api/v1/buffer/export?delivered=1"} {
+		body, err := r.ask(path)
+		if err != nil {
+			r.t.Errorf("%s: %v", path, err)
+		}
+		all.Write(body)
+	}
+	for _, args := range [][]string{
+		{"status"}, {"status", "--json"}, {"config", "show"}, {"config", "show", "--effective"},
+		{"check"}, {"check", "--json"}, {"poll", "room-1"}, {"poll", "room-2"}, {"poll", "--raw"}, {"poll", "--json"}, {"buffer", "info"},
+	} {
+		stdout, stderr, _ := r.output(args...)
+		all.WriteString(stdout + stderr)
+	}
+	return all.String()
+}
+
+// argv is the agent's command line and environment as others see it.
+func (r *rig) argv() string {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", r.agent.cmd.Process.Pid))
+	if err != nil {
+		return strings.Join(r.agent.cmd.Args, " ") // no /proc here
+	}
+	return string(b)
+}
+
+func readAll(t *testing.T, dir string) string {
+	t.Helper()
+	var all bytes.Buffer
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		all.Write(b)
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	return all.String()
+}
+
+// TestStopUnderLoad: an orderly stop with a backlog and a broker that takes
+// messages slowly ends well, says "offline", and keeps what is left.
+func TestStopUnderLoad(t *testing.T) {
+	r := newRig(t)
+	sim := newSimulator(t, cgitest.Options{Scenario: "join-leave"})
+	broker := brokertest.Mosquitto(t, kept)
+	slow := brokertest.NewProxy(t, broker.Addr(), brokertest.Network{})
+	sub := r.consumer(broker)
+	broker.Stop()
+	var tables []string
+	for i := range 10 {
+		tables = append(tables, endpointTable(fmt.Sprintf("room-%d", i), sim.url()))
+	}
+	r.configure(append(tables, mqttTable("tcp://"+slow.Addr()))...)
+	r.run()
+	r.waitStatus("a backlog", func(st web.Status) bool { return st.Buffer.Waiting > 1500 })
+	slow.Set(brokertest.Network{BitsPerSec: 2_000_000})
+	broker.Start()
+	sub.Wait(func(got []brokertest.Message) bool { return len(got) > 50 })
+	r.stop() // fails the test when the exit code is not 0
+	sub.WaitFor("roomcall/v1/"+r.client+"/availability", "offline")
+	slow.Set(brokertest.Network{})
+	r.run()
+	r.drained()
+	got := verify(t, r.client, sub.Messages())
+	got.holdsAll(r.data())
+	if n := len(got.events("agent/event", "agent.quarantined")); n > 0 {
+		t.Errorf("%d records were set aside", n)
+	}
+}
