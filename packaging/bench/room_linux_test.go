@@ -1,0 +1,142 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	mqtt "github.com/eclipse/paho.mqtt.golang"
+
+	"roomcall/cgi/cgitest"
+)
+
+// mediaAction is the request that asks for the values of a call.
+const mediaAction = "WEB_GetMultiCallStatusInfoAPI"
+
+// rooms are simulated endpoints, all of them in a call without end, on one
+// address; the first part of the path names the room. They note when each
+// answer to the media request began to leave.
+type rooms struct {
+	url string
+	mu  sync.Mutex
+	all map[string]*room
+}
+
+type room struct {
+	endpoint *cgitest.Endpoint
+	asked    []time.Time // when media requests came
+	answered []time.Time // when their answers left
+}
+
+func newRooms(tb testing.TB, n int) *rooms {
+	tb.Helper()
+	r := &rooms{all: map[string]*room{}}
+	for i := range n {
+		e, err := cgitest.New(cgitest.Options{Scenario: "quiet-meeting", Seed: int64(i + 1), Keep: 1})
+		if err != nil {
+			tb.Fatal(err)
+		}
+		r.all[roomName(i)] = &room{endpoint: e}
+	}
+	srv := httptest.NewServer(r)
+	tb.Cleanup(srv.Close)
+	r.url = srv.URL
+	return r
+}
+
+func roomName(i int) string { return fmt.Sprintf("room-%d", i+1) }
+
+// devices are the rooms as the agent's configuration names them.
+func (r *rooms) devices(interval string) (list []device) {
+	for i := range len(r.all) {
+		list = append(list, device{roomName(i), r.url + "/" + roomName(i), interval})
+	}
+	return list
+}
+
+func (r *rooms) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	came := time.Now()
+	name, _, _ := strings.Cut(strings.TrimPrefix(req.URL.Path, "/"), "/")
+	room := r.all[name]
+	if room == nil {
+		http.NotFound(w, req)
+		return
+	}
+	room.endpoint.ServeHTTP(w, req)
+	if req.URL.Query().Get("ActionID") != mediaAction {
+		return
+	}
+	r.mu.Lock()
+	room.asked, room.answered = append(room.asked, came), append(room.answered, time.Now())
+	r.mu.Unlock()
+	_ = http.NewResponseController(w).Flush() // a client that went away is no matter here
+}
+
+// answer gives when the answer left that led to a sample with this time stamp.
+// The agent stamps a sample after it has read the answer, cut to milliseconds.
+func (r *rooms) answer(name string, stamp time.Time) (time.Time, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, at := range slices.Backward(r.all[name].answered) {
+		if at.Before(stamp.Add(time.Millisecond)) {
+			return at, true
+		}
+	}
+	return time.Time{}, false
+}
+
+// arrival is a sample as the subscriber got it.
+type arrival struct {
+	device string
+	stamp  time.Time // ts_ms
+	at     time.Time
+}
+
+// subscribe hands every sample that arrives on filter to take, in order.
+func subscribe(tb testing.TB, broker, filter string, take func(arrival)) {
+	tb.Helper()
+	o := mqtt.NewClientOptions().AddBroker("tcp://" + broker).SetClientID("audience").SetAutoReconnect(false)
+	c := mqtt.NewClient(o)
+	settle(tb, c.Connect())
+	tb.Cleanup(func() { c.Disconnect(250) })
+	settle(tb, c.Subscribe(filter, 1, func(_ mqtt.Client, m mqtt.Message) {
+		now := time.Now()
+		if !strings.HasSuffix(m.Topic(), "/sample") && !strings.HasSuffix(m.Topic(), "/state") || m.Retained() {
+			return
+		}
+		var p struct {
+			Device string
+			TsMs   int64 `json:"ts_ms"`
+		}
+		if json.Unmarshal(m.Payload(), &p) == nil {
+			take(arrival{p.Device, time.UnixMilli(p.TsMs), now})
+		}
+	}))
+}
+
+// settle waits for an MQTT token.
+func settle(tb testing.TB, t mqtt.Token) {
+	tb.Helper()
+	if !t.WaitTimeout(patience) {
+		tb.Fatal("the broker does not answer")
+	}
+	if t.Error() != nil {
+		tb.Fatal(t.Error())
+	}
+}
+
+// quantile gives the q-th quantile (0 to 1, nearest rank) in milliseconds.
+func quantile(list []time.Duration, q float64) float64 {
+	if len(list) == 0 {
+		return 0
+	}
+	list = slices.Sorted(slices.Values(list))
+	i := min(int(q*float64(len(list))), len(list)-1)
+	return float64(list[i]) / float64(time.Millisecond)
+}

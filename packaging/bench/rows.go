@@ -1,0 +1,132 @@
+package main
+
+import "fmt"
+
+// row is one line of a table.
+type row struct {
+	what    string
+	keys    []string // the figures that it needs, see results
+	text    func(v []float64) string
+	aim     string
+	met     func(v []float64) bool // nil: there is no aim
+	command string                 // makes the figure alone
+}
+
+func within(limit float64) func([]float64) bool {
+	return func(v []float64) bool { return v[0] <= limit }
+}
+
+// atMost: the first figure is at most this part of the second.
+func atMost(part float64) func([]float64) bool {
+	return func(v []float64) bool { return v[0] <= part*v[1] }
+}
+
+// atLeast: the first figure is at least this part of the second.
+func atLeast(part float64) func([]float64) bool {
+	return func(v []float64) bool { return v[0] >= part*v[1] }
+}
+
+func one(format string) func([]float64) string {
+	return func(v []float64) string { return fmt.Sprintf(format, v[0]) }
+}
+
+// scaled shows the first figure times a factor.
+func scaled(factor float64, format string) func([]float64) string {
+	return func(v []float64) string { return fmt.Sprintf(format, v[0]*factor) }
+}
+
+// beside shows two figures, each times a factor, and the first as a part of the
+// second.
+func beside(factor float64, format string) func([]float64) string {
+	return func(v []float64) string {
+		return fmt.Sprintf(format, v[0]*factor, v[1]*factor) + fmt.Sprintf(" (%.2f)", v[0]/v[1])
+	}
+}
+
+// perSecond turns two times in nanoseconds into rates.
+func perSecond(format string) func([]float64) string {
+	return func(v []float64) string {
+		return fmt.Sprintf(format, 1e9/v[0], 1e9/v[1]) + fmt.Sprintf(" (%.2f)", v[1]/v[0])
+	}
+}
+
+func pair(a, b, unit string) []string { return []string{a + " " + unit, b + " " + unit} }
+
+const (
+	decodeCommand  = "go test -run '^$' -bench Decode ./cgi"
+	bufferCommand  = "go test -run '^$' -bench 'Append|BareBbolt' ./buffer"
+	openCommand    = "go test -run '^$' -bench OpenFull -benchtime 5x ./buffer"
+	drainCommand   = "go test -run '^$' -bench 'Drain$' -benchtime 100000x ./packaging/bench"
+	farCommand     = "go test -run '^$' -bench DrainFar -benchtime 10000x ./packaging/bench"
+	sizeCommand    = "CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o roomcall ./agent"
+	windowsCommand = "GOOS=windows " + sizeCommand
+	memoryCommand  = "go test -run '^$' -bench Memory -benchtime 60x ./packaging/bench"
+	delayCommand   = "go test -run '^$' -bench Delay -benchtime 300x ./packaging/bench"
+	fleetCommand   = "go test -run '^$' -bench Fleet -benchtime 24x ./packaging/bench"
+	longCommand    = "go test -run '^$' -bench Backlog -benchtime 1000000x ./packaging/bench"
+
+	mb = 1e-6 // bytes to MB
+)
+
+// tables are the rows by the name of the run.
+var tables = map[string][]row{"all": allRows, "fleet": fleetRows, "backlog": backlogRows}
+
+var allRows = []row{
+	{"decode the vendor's example reply, beside two passes of encoding/json into structs", pair("cgi Decode/roomcall", "cgi Decode/encoding_json_twice", "ns/op"),
+		beside(1e-3, "%.1f µs beside %.1f µs"), "at most 1/4", atMost(0.25), decodeCommand},
+	{"allocations of the same", pair("cgi Decode/roomcall", "cgi Decode/encoding_json_twice", "allocs/op"),
+		beside(1, "%.0f beside %.0f"), "at most 1/5", atMost(0.2), decodeCommand},
+	{"commits with fsync a second, beside bare bbolt with one put", pair("buffer Append/state=300", "buffer BareBbolt", "ns/op"),
+		perSecond("%.0f/s beside %.0f/s"), "", nil, bufferCommand},
+	{"the same after a drained outage of 60,000 records", pair("buffer AppendOldStore", "buffer BareBbolt", "ns/op"),
+		perSecond("%.0f/s beside %.0f/s"), "", nil, bufferCommand},
+	{"written to disk for one sample, fresh store, beside bare bbolt", pair("buffer Append/state=300", "buffer BareBbolt", "disk-B/op"),
+		beside(1e-3, "%.1f kB beside %.1f kB"), "under 25 kB", within(25e3), bufferCommand},
+	{"the same with a device state of 3,000 bytes", pair("buffer Append/state=3000", "buffer BareBbolt", "disk-B/op"),
+		beside(1e-3, "%.1f kB beside %.1f kB"), "under 25 kB", within(25e3), bufferCommand},
+	{"the same after a drained outage of 60,000 records", pair("buffer AppendOldStore", "buffer BareBbolt", "disk-B/op"),
+		beside(1e-3, "%.1f kB beside %.1f kB"), "under 25 kB", within(25e3), bufferCommand},
+	{"open a full store of 256 MiB after a clean stop", []string{"buffer OpenFull/segment=8MiB/clean=true ns/op"},
+		scaled(1e-6, "%.0f ms"), "under 1 s", within(1e9), openCommand},
+	{"open it after a kill", []string{"buffer OpenFull/segment=8MiB/clean=false ns/op"},
+		scaled(1e-6, "%.0f ms"), "under 1 s", within(1e9), openCommand},
+	{"drain 100,000 records to mosquitto, beside a bare paho publisher with the same window", pair("bench Drain/agent", "bench Drain/bare_paho", "msg/s"),
+		beside(1, "%.0f/s beside %.0f/s"), "at least 0.9", atLeast(0.9), drainCommand},
+	{"the same at a round trip of 100 ms, 10,000 records", pair("bench DrainFar/agent", "bench DrainFar/bare_paho", "msg/s"),
+		beside(1, "%.0f/s beside %.0f/s"), "at least 0.9", atLeast(0.9), farCommand},
+	{"the agent's anonymous memory (RssAnon) in that drain, highest", []string{"bench Drain/agent anon-MiB"},
+		one("%.1f MiB"), "", nil, drainCommand},
+	{"stripped binary, linux/amd64", []string{"bench Binary/linux_amd64 bytes"}, scaled(mb, "%.2f MB"), "at most 12 MB", within(12e6), sizeCommand},
+	{"stripped binary, windows/amd64", []string{"bench Binary/windows_amd64 bytes"}, scaled(mb, "%.2f MB"), "at most 12 MB", within(12e6), windowsCommand},
+	{"resident memory (VmRSS), one endpoint in a call at 1 s, after a minute", []string{"bench Memory rss-MiB"}, one("%.1f MiB"), "at most 15 MiB", within(15), memoryCommand},
+	{"of it anonymous (RssAnon); the rest is the program's file and the store's", []string{"bench Memory anon-MiB"}, one("%.1f MiB"), "", nil, memoryCommand},
+	{"CPU time of the same", []string{"bench Memory cpu-s/h"}, one("%.1f s an hour"), "", nil, memoryCommand},
+	{"delay from the endpoint's answer to the subscriber, stored with fsync: median", []string{"bench Delay/samples median-ms"}, one("%.1f ms"), "at most 3 ms", within(3), delayCommand},
+	{"99th percentile", []string{"bench Delay/samples p99-ms"}, one("%.1f ms"), "at most 10 ms", within(10), delayCommand},
+	{"the same for a subscriber of all topics: median, 99th percentile", []string{"bench Delay/all_topics median-ms", "bench Delay/all_topics p99-ms"},
+		two("%.1f ms, %.1f ms"), "", nil, delayCommand},
+	{"the same with set_tcp_nodelay true in mosquitto", []string{"bench Delay/all_topics_nodelay median-ms", "bench Delay/all_topics_nodelay p99-ms"},
+		two("%.1f ms, %.1f ms"), "", nil, delayCommand},
+}
+
+func two(format string) func([]float64) string {
+	return func(v []float64) string { return fmt.Sprintf(format, v[0], v[1]) }
+}
+
+var fleetRows = []row{
+	{"polls a second", []string{"bench Fleet polls/s"}, one("%.0f/s"), "", nil, fleetCommand},
+	{"CPU of the agent, part of one core", []string{"bench Fleet cpu-pct"}, one("%.1f %%"), "", nil, fleetCommand},
+	{"anonymous memory (RssAnon), highest", []string{"bench Fleet anon-MiB"}, one("%.1f MiB"), "", nil, fleetCommand},
+	{"lateness of polls: median", []string{"bench Fleet late-median-ms"}, one("%.1f ms"), "", nil, fleetCommand},
+	{"99th percentile", []string{"bench Fleet late-p99-ms"}, one("%.1f ms"), "", nil, fleetCommand},
+	{"highest", []string{"bench Fleet late-max-ms"}, one("%.1f ms"), "", nil, fleetCommand},
+	{"polls that failed", []string{"bench Fleet failed"}, one("%.0f"), "none", within(0), fleetCommand},
+	{"polls left out because one was still running", []string{"bench Fleet skipped"}, one("%.0f"), "none", within(0), fleetCommand},
+}
+
+var backlogRows = []row{
+	{"drain of 1,000,000 records to mosquitto, one endpoint at 1 s beside", []string{"bench Backlog msg/s"}, one("%.0f/s"), "", nil, longCommand},
+	{"the agent's anonymous memory (RssAnon), highest", []string{"bench Backlog anon-MiB"}, scaled(1.048576, "%.1f MB"), "under 30 MB", func(v []float64) bool { return v[0]*1.048576 < 30 }, longCommand},
+	{"delay of a new sample to its retained topic meanwhile: median", []string{"bench Backlog median-ms"}, one("%.1f ms"), "", nil, longCommand},
+	{"highest", []string{"bench Backlog max-ms"}, one("%.1f ms"), "", nil, longCommand},
+}

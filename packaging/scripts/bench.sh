@@ -1,0 +1,90 @@
+#!/bin/sh
+# Measures speed and size, prints a table and puts it into docs/benchmarks.md.
+#
+#   bench.sh            everything but what follows, about 7 minutes
+#   bench.sh fleet      1,000 endpoints in one agent, about 2.5 minutes
+#   bench.sh backlog    a drain of 1,000,000 records, about 2 minutes
+#
+# BENCH_DIR   folder for stores and results; it has to lie on a disk, for a file
+#             system in memory has no fsync (default: bin/bench)
+# BENCH_DOC   the document with the table (default: docs/benchmarks.md)
+# BENCH_SHORT anything: short runs, only to try that it works
+set -eu
+cd "$(dirname "$0")/../.."
+mode=${1:-all}
+dir=${BENCH_DIR:-bin/bench}
+mkdir -p "$dir/tmp"
+dir=$(cd "$dir" && pwd)
+export TMPDIR="$dir/tmp"
+results="$dir/$mode.txt"
+trap 'rm -rf "$dir/tmp"' EXIT
+
+if [ -n "${BENCH_SHORT:-}" ]; then
+	runs=1 time=200ms opens=1x records=5000x far=1000x seconds=3x samples=20x rounds=2x backlog=20000x
+else
+	runs=3 time=2s opens=3x records=100000x far=10000x seconds=60x samples=300x rounds=24x backlog=1000000x
+fi
+
+# build GOOS FILE builds the program as it is shipped.
+build() {
+	CGO_ENABLED=0 GOOS=$1 GOARCH=amd64 go build -trimpath -ldflags '-s -w' -o "$2" ./agent
+}
+
+# bench PACKAGE PATTERN TIME runs benchmarks and keeps what they print.
+bench() {
+	echo "== $2" >&2
+	go test -run '^$' -bench "$2" -benchtime "$3" "./$1" | tee -a "$results" >&2
+}
+
+machine() {
+	echo "machine: $(date -u +%Y-%m-%d) (UTC), commit $(git rev-parse --short HEAD 2>/dev/null || echo unknown)"
+	echo "machine: $(nproc) cores, $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1), $(awk '/^MemTotal/ {printf "%.1f GiB", $2 / 1048576}' /proc/meminfo)"
+	echo "machine: Linux $(uname -r), $(go version | cut -d' ' -f3), mosquitto $(PATH="$PATH:/usr/sbin" mosquitto -h | sed -n 's/^mosquitto version //p')"
+	echo "machine: store on $(stat -f -c %T "$dir") ($(disk))"
+	echo "machine: load average before the run: $(cut -d' ' -f1 /proc/loadavg)"
+}
+
+# disk says what kind of disk the folder lies on.
+disk() {
+	name=$(df --output=source "$dir" | tail -n 1)
+	name=$(basename "$name")
+	case $(cat "/sys/class/block/$name/queue/rotational" "/sys/class/block/$name/../queue/rotational" 2>/dev/null | head -n 1) in
+	0) echo "$name, no rotating disk" ;;
+	1) echo "$name, rotating disk or no word about it" ;;
+	*) echo "$name" ;;
+	esac
+}
+
+sizes() {
+	build windows "$dir/roomcall.exe"
+	echo "pkg: roomcall/packaging/bench"
+	echo "BenchmarkBinary/linux_amd64 1 $(stat -c %s "$dir/roomcall") bytes"
+	echo "BenchmarkBinary/windows_amd64 1 $(stat -c %s "$dir/roomcall.exe") bytes"
+}
+
+all() {
+	sizes >>"$results"
+	for _ in $(seq $runs); do # in turn, so that what is compared meets the same disk
+		bench cgi '^BenchmarkDecode$' $time
+		bench buffer '^Benchmark(Append|AppendOldStore|BareBbolt)$' $time
+		bench packaging/bench '^BenchmarkDrain$' $records
+	done
+	bench packaging/bench '^BenchmarkDrainFar$' $far
+	bench buffer '^BenchmarkOpenFull$' $opens
+	bench packaging/bench '^BenchmarkDelay$' $samples
+	bench packaging/bench '^BenchmarkMemory$' $seconds
+}
+
+machine >"$results"
+build linux "$dir/roomcall"
+export ROOMCALL_BENCH_BINARY="$dir/roomcall"
+case $mode in
+all) all ;;
+fleet) bench packaging/bench '^BenchmarkFleet$' $rounds ;;
+backlog) bench packaging/bench '^BenchmarkBacklog$' $backlog ;;
+*)
+	echo "usage: bench.sh [all|fleet|backlog]" >&2
+	exit 2
+	;;
+esac
+go run ./packaging/bench -doc "${BENCH_DOC:-docs/benchmarks.md}" "$mode" "$results"
