@@ -105,7 +105,7 @@ wrong config. Results go to stdout, logs and errors to stderr.`,
 		"config file (default: $ROOMCALL_CONFIG, else "+config.DefaultPath()+")")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(
-		a.runCommand(), a.checkCommand(), a.pollCommand(), a.statusCommand(), a.watchCommand(),
+		a.initCommand(), a.runCommand(), a.checkCommand(), a.pollCommand(), a.statusCommand(), a.watchCommand(),
 		a.bufferCommand(), a.configCommand(), a.simulateCommand(), a.convertCommand(),
 		a.schemaCommand(), a.diagCommand(), a.versionCommand(),
 	)

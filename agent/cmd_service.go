@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 
 	"github.com/spf13/cobra"
 
@@ -79,7 +80,7 @@ func (a *app) install(ctx context.Context, credentials map[string]string) error 
 	c := service.Config{
 		Name: serviceName, DisplayName: "roomcall",
 		Description: "Call quality of the room's video system over MQTT",
-		Binary:      binary, Args: []string{"--config", path, "run"},
+		Binary:      binary, Args: runArgs(path),
 		ConfigFile: path, DataDir: cfg.Agent.DataDir,
 	}
 	for name, file := range credentials {
@@ -93,6 +94,16 @@ func (a *app) install(ctx context.Context, credentials map[string]string) error 
 		return fmt.Errorf("install the service: %w", err)
 	}
 	return a.printServiceState(ctx, m)
+}
+
+// runArgs is the service's command line. On Windows it says that it is a
+// service, which beats guessing.
+func runArgs(path string) []string {
+	out := []string{"--config", path, "run"}
+	if runtime.GOOS == "windows" {
+		out = append(out, "--as-service")
+	}
+	return out
 }
 
 func (a *app) printServiceState(ctx context.Context, m service.Manager) error {

@@ -39,6 +39,7 @@ type drainer struct {
 	log      *slog.Logger
 	repeats  *repeats
 	beat     beat
+	stats    *deliveryStats
 
 	suspect poison
 	current atomic.Pointer[publish.Conn] // the connection of the moment, nil = none

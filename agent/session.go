@@ -155,6 +155,7 @@ func (s *session) settle() bool {
 			return false
 		}
 		upto = head.pos
+		s.stats.delivered(head.lane)
 		s.flight = s.flight[1:]
 	}
 	return s.ack(upto)

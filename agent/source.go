@@ -29,6 +29,7 @@ func (a *agent) Status() web.Status {
 	}
 	s.Buffer = a.bufferStatus()
 	a.recorder.stats.fill(&s)
+	a.drainer.stats.fill(&s)
 	if s.Broker.Proof == string(publish.ProofFailed) {
 		s.Broker.Class, s.Broker.Error = "acl", a.client.Status().Proof.Detail
 	}
@@ -73,7 +74,7 @@ func (a *agent) bufferStatus() web.Buffer {
 	b := web.Buffer{
 		State: "open", Waiting: in.Waiting, Oldest: in.Oldest, DeliveredKept: in.DeliveredKept,
 		BytesOnDisk: in.DiskBytes, MaxBytes: in.MaxBytes, Segments: in.Segments,
-		Quarantined: uint64(in.Quarantined), Acked: a.client.Status().Acked,
+		Quarantined: uint64(in.Quarantined),
 	}
 	if free, err := diskFree(a.cfg.Agent.DataDir); err == nil {
 		b.DiskFree = &free

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"maps"
 	"strings"
 	"sync"
 	"time"
@@ -151,6 +152,30 @@ func (s *recordStats) stepped(at time.Time, by time.Duration) {
 	defer s.mu.Unlock()
 	s.steps++
 	s.lastStep, s.stepBy = at, by
+}
+
+// deliveryStats counts what the drain got acknowledged.
+type deliveryStats struct {
+	mu    sync.Mutex
+	acked map[string]uint64 // records by kind
+	total uint64
+}
+
+func newDeliveryStats() *deliveryStats { return &deliveryStats{acked: map[string]uint64{}} }
+
+func (s *deliveryStats) delivered(lane string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.acked[laneKind(lane)]++
+	s.total++
+}
+
+// fill adds what the drain knows.
+func (s *deliveryStats) fill(st *web.Status) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st.Buffer.Acked, st.Broker.Acked = s.total, s.total
+	st.Buffer.AckedByKind = maps.Clone(s.acked)
 }
 
 // laneKind is the kind in "<device>/<kind>".

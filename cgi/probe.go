@@ -17,6 +17,9 @@ type Stage struct {
 	Detail   string // what was found
 	Hint     string // what to do, "" = nothing
 	Took     time.Duration
+	// Fingerprint is the SHA-256 of the certificate that stage "tls" saw, 64
+	// lower-case hexadecimal digits; "" when it saw none.
+	Fingerprint string
 }
 
 // Probe goes the way to the endpoint step by step and ends with the first that

@@ -80,7 +80,7 @@ const expirySoon = 30 * 24 * time.Hour
 func (p *prober) judge(u *url.URL, state tls.ConnectionState, pinned func(tls.ConnectionState) error) Stage {
 	leaf := state.PeerCertificates[0]
 	now := p.c.now()
-	s := Stage{Name: "tls", OK: true, Detail: fmt.Sprintf("%s, certificate of %s by %s, valid to %s (%d days), fingerprint %s",
+	s := Stage{Name: "tls", OK: true, Fingerprint: fingerprint(leaf), Detail: fmt.Sprintf("%s, certificate of %s by %s, valid to %s (%d days), fingerprint %s",
 		tls.VersionName(state.Version), leaf.Subject.CommonName, leaf.Issuer.CommonName,
 		leaf.NotAfter.UTC().Format("2006-01-02"), int(leaf.NotAfter.Sub(now).Hours()/24), fingerprint(leaf))}
 	var err error
@@ -96,7 +96,7 @@ func (p *prober) judge(u *url.URL, state tls.ConnectionState, pinned func(tls.Co
 		err = p.verify(u, state.PeerCertificates, now)
 	}
 	if err != nil {
-		return Stage{Name: "tls", Detail: s.Detail + ": " + err.Error(), Hint: tlsHint(err)}
+		return Stage{Name: "tls", Detail: s.Detail + ": " + err.Error(), Hint: tlsHint(err), Fingerprint: s.Fingerprint}
 	}
 	if left := leaf.NotAfter.Sub(now); left < expirySoon && s.Hint == "" {
 		s.Warn, s.Hint = true, "the certificate ends soon, or has ended; renew it on the endpoint"
