@@ -7,10 +7,10 @@ PLATFORMS = windows/amd64 linux/amd64 linux/arm64 linux/arm
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME ?= 10m
 
-.PHONY: help build demo test unit needs lint cross bench fuzz crash soak clean
+.PHONY: help build demo test unit needs lint cross bench bench-fleet fuzz crash soak interop package test-packages test-systemd test-windows example-day clean
 
 help: ## list the tasks
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
 
 build: ## build bin/roomcall
 	$(GOBUILD) -o bin/roomcall ./agent
@@ -42,6 +42,33 @@ cross: ## build for every platform
 
 bench: build needs ## speed and size, the figures of docs/benchmarks.md
 	packaging/scripts/bench.sh
+
+bench-fleet: build needs ## 1,000 simulated endpoints in one agent
+	packaging/scripts/bench.sh fleet
+
+crash: build needs ## kill the agent and the store ROUNDS times (default 1000)
+	packaging/scripts/crash.sh
+
+soak: build needs ## power cuts, damage, bad networks, long drains: the full counts
+	packaging/scripts/soak.sh
+
+interop: build needs ## consumers, each tried for real
+	packaging/scripts/interop.sh
+
+example-day: ## make docs/example-day.md anew
+	packaging/scripts/example-day.sh
+
+package: ## packages and installers, in dist/
+	packaging/scripts/package.sh
+
+test-packages: ## look into the packages
+	packaging/scripts/test-packages.sh
+
+test-systemd: ## the .deb on a real, booted systemd
+	packaging/scripts/test-systemd.sh
+
+test-windows: ## the .exe and the MSI under wine
+	packaging/scripts/test-windows.sh
 
 fuzz: ## fuzz what parses, FUZZTIME each
 	FUZZTIME=$(FUZZTIME) packaging/scripts/fuzz.sh
