@@ -1,0 +1,149 @@
+package main
+
+import (
+	"bytes"
+	"debug/buildinfo"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"sort"
+	"strings"
+)
+
+// writeLicences collects the licence texts of every module inside binary, and
+// of the Go library, from the module cache. A module without a licence text is
+// an error: it may not be shipped.
+func writeLicences(binary, out string) error {
+	info, err := buildinfo.ReadFile(binary)
+	if err != nil {
+		return fmt.Errorf("read the build information of %s: %w", binary, err)
+	}
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "roomcall contains the following software of others.\n")
+	root, err := goEnv("GOROOT")
+	if err != nil {
+		return err
+	}
+	if err := addModule(&b, "The Go standard library", info.GoVersion, root); err != nil {
+		return err
+	}
+	for _, m := range info.Deps {
+		if m.Replace != nil {
+			m = m.Replace
+		}
+		dir, err := moduleDir(m.Path)
+		if err != nil {
+			return err
+		}
+		if err := addModule(&b, m.Path, m.Version, dir); err != nil {
+			return err
+		}
+	}
+	return os.WriteFile(out, b.Bytes(), 0o644)
+}
+
+func addModule(b *bytes.Buffer, name, version, dir string) error {
+	files, err := licenceFiles(dir)
+	if err != nil {
+		return err
+	}
+	if len(files) == 0 {
+		return fmt.Errorf("%s %s has no licence text in %s", name, version, dir)
+	}
+	fmt.Fprintf(b, "\n%s\n%s %s\n", strings.Repeat("=", 78), name, version)
+	for _, f := range files {
+		text, err := os.ReadFile(f)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(b, "%s\n%s:\n\n%s\n", strings.Repeat("-", 78), filepath.Base(f), bytes.TrimSpace(bytes.ReplaceAll(text, []byte("\r"), nil)))
+	}
+	return nil
+}
+
+// licenceFiles are those at the top of a module whose names the Go project's
+// own scanner takes for licences, and notices.
+func licenceFiles(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	var files []string
+	for _, e := range entries {
+		name := strings.ToUpper(e.Name())
+		for _, stem := range []string{"LICENSE", "LICENCE", "COPYING", "NOTICE", "PATENTS", "EDL-", "EPL-"} {
+			if e.Type().IsRegular() && strings.HasPrefix(name, stem) && !strings.HasSuffix(name, ".GO") {
+				files = append(files, filepath.Join(dir, e.Name()))
+				break
+			}
+		}
+	}
+	sort.Strings(files)
+	return files, nil
+}
+
+// marks tell licences apart by words that only they have; the first that is
+// found counts.
+var marks = []struct{ id, words string }{
+	{"Apache-2.0", "Apache License Version 2.0"},
+	{"MPL-2.0", "Mozilla Public License"},
+	{"EPL-2.0", "Eclipse Public License - v 2.0"},
+	{"ISC", "Permission to use, copy, modify, and/or distribute this software"},
+	{"Zlib", "This software is provided 'as-is', without any express or implied warranty"},
+	{"BSD-3-Clause", "may be used to endorse or promote products derived"},
+	{"BSD-2-Clause", "Redistribution and use in source and binary forms"},
+	{"MIT", "Permission is hereby granted, free of charge"},
+}
+
+// licenceID is the SPDX name of a module's licence, or "" when it is not
+// recognized with certainty.
+func licenceID(module string) string {
+	dir, err := moduleDir(module)
+	if err != nil {
+		return ""
+	}
+	files, err := licenceFiles(dir)
+	if err != nil {
+		return ""
+	}
+	for _, f := range files {
+		text, err := os.ReadFile(f)
+		if err != nil {
+			return ""
+		}
+		if id := recognize(string(text)); id != "" {
+			return id
+		}
+	}
+	return ""
+}
+
+func recognize(text string) string {
+	flat := strings.Join(strings.Fields(text), " ")
+	for _, m := range marks {
+		if strings.Contains(flat, m.words) {
+			return m.id
+		}
+	}
+	return ""
+}
+
+// moduleDir is where the module cache has a module of the build list.
+func moduleDir(path string) (string, error) {
+	dir, err := goOutput("list", "-m", "-f", "{{.Dir}}", path)
+	if err != nil || dir == "" {
+		return "", fmt.Errorf("find module %s: it is not in the module cache: %w", path, err)
+	}
+	return dir, nil
+}
+
+func goEnv(name string) (string, error) { return goOutput("env", name) }
+
+func goOutput(args ...string) (string, error) {
+	cmd := exec.Command("go", args...)
+	cmd.Env = append(os.Environ(), "GOOS="+runtime.GOOS, "GOARCH="+runtime.GOARCH)
+	out, err := cmd.Output()
+	return strings.TrimSpace(string(out)), err
+}

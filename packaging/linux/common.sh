@@ -1,0 +1,53 @@
+# Shared by the maintainer scripts; package.sh puts it at their top. POSIX sh.
+unit=roomcall.service
+config=/etc/roomcall/agent.toml
+state=/var/lib/roomcall
+
+systemd_runs() { [ -d /run/systemd/system ]; }
+
+make_user() {
+	if command -v systemd-sysusers >/dev/null 2>&1 && [ -f /usr/lib/sysusers.d/roomcall.conf ]; then
+		systemd-sysusers roomcall.conf
+	elif ! getent passwd roomcall >/dev/null; then
+		useradd --system --user-group --no-create-home --home-dir "$state" --shell /usr/sbin/nologin \
+			--comment "Call quality of meeting rooms to MQTT" roomcall
+	fi
+}
+
+# The service's user reads the config and owns the store; nobody else sees them.
+give_files() {
+	chown root:roomcall /etc/roomcall "$config"
+	chmod 0750 /etc/roomcall
+	chmod 0640 "$config"
+	[ -d "$state" ] || install -d -m 0750 -o roomcall -g roomcall "$state"
+}
+
+# Says whether the service could run with the config: as its user, with the
+# credentials that the unit hands over.
+config_is_good() {
+	creds=$(mktemp -d /run/roomcall-check.XXXXXX) || return 1
+	if systemd_runs; then
+		systemctl show --property=LoadCredential --value "$unit" 2>/dev/null | while IFS=: read -r name file; do
+			[ -z "$name" ] || install -m 0400 -o roomcall -g roomcall "$file" "$creds/$name" || true
+		done
+	fi
+	chown roomcall:roomcall "$creds"
+	good=yes
+	CREDENTIALS_DIRECTORY=$creds runuser -u roomcall -- /usr/bin/roomcall --config "$config" check --offline >"$creds/said" 2>&1 || good=no
+	[ "$good" = yes ] || sed 's/^/roomcall: /' "$creds/said" >&2
+	rm -rf "$creds"
+	[ "$good" = yes ]
+}
+
+say_what_to_do() {
+	cat >&2 <<-END
+	roomcall: not started, for the config is not complete. Next steps:
+	roomcall:   edit $config
+	roomcall:   roomcall check
+	roomcall:   systemctl enable --now roomcall
+	END
+}
+
+say_not_restarted() {
+	echo "roomcall: the config has errors; the old version goes on until: systemctl restart roomcall" >&2
+}

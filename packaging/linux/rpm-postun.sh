@@ -1,0 +1,1 @@
+! systemd_runs || systemctl --system daemon-reload >/dev/null || true

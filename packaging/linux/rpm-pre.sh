@@ -1,0 +1,2 @@
+# The user has to be there before the config file that its group reads.
+make_user
