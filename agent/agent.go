@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -222,7 +223,14 @@ func storeOptions(cfg *config.Config) buffer.Options {
 
 func (a *agent) makeRecorder() error {
 	states := map[string]report.State{}
+	var gaps []announcedGap
 	for key, blob := range a.queue.State() {
+		if key == gapsKey {
+			if err := json.Unmarshal(blob, &gaps); err != nil {
+				return fmt.Errorf("read announced gaps from store: %w", err)
+			}
+			continue
+		}
 		st, err := report.UnmarshalState(blob)
 		if err != nil {
 			return fmt.Errorf("read state of %s from store: %w", key, err)
@@ -241,6 +249,7 @@ func (a *agent) makeRecorder() error {
 		stats:    newRecordStats(),
 		log:      a.log,
 		repeats:  newRepeats(a.log),
+		gaps:     gaps,
 	}
 	return nil
 }

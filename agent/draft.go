@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+	"slices"
 	"time"
 
 	"roomcall/agent/report"
@@ -18,11 +20,12 @@ type draft struct {
 	polls    int // how many of the held polls and events it takes
 	events   int
 	minute   int64
+	gaps     []announcedGap
 }
 
 // draft reports what is held, from the last committed states.
 func (r *recorder) draft(now time.Time) (*draft, error) {
-	d := &draft{recorder: r, states: map[string]report.State{}}
+	d := &draft{recorder: r, states: map[string]report.State{}, gaps: slices.Clone(r.gaps)}
 	d.batch.State = map[string][]byte{}
 	d.events = len(r.heldEvents)
 	for _, ev := range r.heldEvents {
@@ -33,13 +36,10 @@ func (r *recorder) draft(now time.Time) (*draft, error) {
 		d.poll(p)
 	}
 	if ev := r.store.Due(now, d.bytes); ev != nil {
-		d.batch.Evict = ev
-		for _, g := range ev.Gaps {
-			d.event(gapEvent(now, g))
-		}
+		d.evict(now, ev)
 	}
 	d.tick(now)
-	return d, d.marshal()
+	return d, errors.Join(d.marshal(), d.keepGaps())
 }
 
 // tick closes minutes that are over, once a minute.
@@ -91,10 +91,15 @@ func (d *draft) poll(p report.Poll) {
 	})
 }
 
-func (d *draft) event(ev agentEvent) {
+// event adds an event of the agent and gives its number, 0 when it was held back.
+func (d *draft) event(ev agentEvent) (seq uint64) {
 	st, records := d.recorder.reporter.AgentEvent(d.state(report.AgentDevice), ev.at, ev.AgentEvent)
 	d.states[report.AgentDevice] = st
 	d.add(records)
+	for _, rec := range records {
+		seq = rec.Seq
+	}
+	return seq
 }
 
 func (d *draft) add(records []report.Record) {

@@ -30,6 +30,7 @@ type store interface {
 	Append(buffer.Batch) error
 	Due(now time.Time, add int64) *buffer.Eviction
 	Damage() []buffer.Damage
+	Waits() bool
 }
 
 // recorder is the only writer of the store: it turns polls and the agent's own
@@ -53,8 +54,9 @@ type recorder struct {
 	held       []report.Poll
 	heldEvents []agentEvent
 	lastClock  time.Time // with its monotonic reading
-	damages    int       // how many damages are announced
-	lastTick   int64     // the minute in which time alone was last reported
+	gaps       []announcedGap
+	damages    int   // how many damages are announced
+	lastTick   int64 // the minute in which time alone was last reported
 }
 
 // submit hands a poll to the recorder; it never blocks the poll loop. When the
@@ -189,6 +191,7 @@ func (r *recorder) accept(d *draft) {
 		r.states[key] = st
 	}
 	r.lastTick = d.minute
+	r.gaps = d.gaps
 	r.held = append(r.held[:0], r.held[d.polls:]...)
 	r.heldEvents = append(r.heldEvents[:0], r.heldEvents[d.events:]...)
 	r.stats.accepted(d.batch.Records)

@@ -110,3 +110,10 @@ func InfoDir(dir string) (Info, error) {
 	}))
 	return in, err
 }
+
+// Waits tells whether a record waits for delivery, without touching the disk.
+func (q *Queue) Waits() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.infoLocked().Waiting > 0
+}
