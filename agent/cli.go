@@ -42,6 +42,8 @@ type app struct {
 	stdout, stderr io.Writer
 	getenv         func(string) string
 	configFlag     string
+	asService      bool      // the Windows service manager started this process
+	rotating       io.Writer // its log file, once opened
 }
 
 // Main runs one command line and gives its exit code. SIGINT and SIGTERM end

@@ -14,7 +14,6 @@ import (
 )
 
 func (a *app) runCommand() *cobra.Command {
-	var asService bool
 	cmd := &cobra.Command{
 		Use:   "run",
 		Short: "Run the agent in the foreground (what the service runs)",
@@ -27,14 +26,14 @@ func (a *app) runCommand() *cobra.Command {
 			s := &supervisor{app: a, reload: make(chan os.Signal, 1)}
 			opts := service.Options{
 				Name: serviceName, Alive: s.alive, StatusLine: s.statusLine, Reload: s.askReload,
-				AsService: asService, Logger: newLogger(cfg.Agent, a.stderr),
+				AsService: a.asService, Logger: a.newLogger(cfg.Agent),
 			}
 			return service.Run(cmd.Context(), opts, func(ctx context.Context, ready func()) error {
 				return s.run(ctx, loaded{cfg, warnings}, ready)
 			})
 		},
 	}
-	cmd.Flags().BoolVar(&asService, "as-service", false, "take the Windows service manager for granted")
+	cmd.Flags().BoolVar(&a.asService, "as-service", false, "take the Windows service manager for granted")
 	_ = cmd.Flags().MarkHidden("as-service") // the flag is there, defined above
 	return cmd
 }
@@ -105,7 +104,7 @@ func (s *supervisor) run(ctx context.Context, now loaded, ready func()) error {
 
 // prepare makes an agent that is ready to run.
 func (a *app) prepare(l loaded) (*agent, error) {
-	log := newLogger(l.cfg.Agent, a.stderr)
+	log := a.newLogger(l.cfg.Agent)
 	for _, w := range l.warnings {
 		log.Warn(w.String())
 	}
