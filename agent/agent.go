@@ -41,7 +41,10 @@ type agent struct {
 	drainer  *drainer
 	live     *live
 	web      *web.Server
-	proof    lastWord // the delivery proof that was decided last
+	reason   string      // why this process was started
+	remember *lastRun    // to be kept for the next start, nil = kept already
+	tripped  atomic.Bool // the watchdog's mark is there
+	proof    lastWord    // the delivery proof that was decided last
 }
 
 // lastWord is a text that is swapped.
@@ -111,7 +114,7 @@ func (a *agent) run(ctx context.Context, ready func()) error {
 	if a.web != nil {
 		serve.Go(func() { a.serve(serving) })
 	}
-	a.recorder.announce(startedEvent(a.started))
+	a.recorder.announce(startedEvent(a.started, a.reason))
 	a.log.Info("agent runs", "version", version, "client_id", a.cfg.Agent.ClientID,
 		"endpoints", len(a.pollers), "data_dir", a.cfg.Agent.DataDir, "http", a.httpAddr())
 	ready()
@@ -207,6 +210,7 @@ func (a *agent) openStore() error {
 		return fmt.Errorf("open store: %w", err)
 	}
 	a.queue = q
+	a.findReason()
 	return nil
 }
 
@@ -225,7 +229,10 @@ func (a *agent) makeRecorder() error {
 	states := map[string]report.State{}
 	var gaps []announcedGap
 	for key, blob := range a.queue.State() {
-		if key == gapsKey {
+		switch key {
+		case runKey:
+			continue
+		case gapsKey:
 			if err := json.Unmarshal(blob, &gaps); err != nil {
 				return fmt.Errorf("read announced gaps from store: %w", err)
 			}
@@ -251,7 +258,7 @@ func (a *agent) makeRecorder() error {
 		repeats:  newRepeats(a.log),
 		gaps:     gaps,
 	}
-	return nil
+	return a.rememberRun()
 }
 
 func (a *agent) makePollers() error {

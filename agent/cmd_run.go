@@ -47,10 +47,13 @@ type supervisor struct {
 
 // alive tells the service manager's watchdog whether the loops move.
 func (s *supervisor) alive() error {
-	if ag := s.current.Load(); ag != nil {
-		return ag.alive()
+	ag := s.current.Load()
+	if ag == nil {
+		return nil
 	}
-	return nil
+	err := ag.alive()
+	ag.markTrip(err)
+	return err
 }
 
 func (s *supervisor) statusLine() string {

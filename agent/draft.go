@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"maps"
 	"slices"
 	"time"
 
@@ -27,6 +28,7 @@ type draft struct {
 func (r *recorder) draft(now time.Time) (*draft, error) {
 	d := &draft{recorder: r, states: map[string]report.State{}, gaps: slices.Clone(r.gaps)}
 	d.batch.State = map[string][]byte{}
+	maps.Copy(d.batch.State, r.extra)
 	d.events = len(r.heldEvents)
 	for _, ev := range r.heldEvents {
 		d.event(ev)

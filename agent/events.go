@@ -17,8 +17,8 @@ type agentEvent struct {
 	at time.Time
 }
 
-func startedEvent(at time.Time) agentEvent {
-	return agentEvent{report.AgentEvent{Type: "agent.started", Text: "version " + version}, at}
+func startedEvent(at time.Time, reason string) agentEvent {
+	return agentEvent{report.AgentEvent{Type: "agent.started", Text: "version " + version, Reason: reason}, at}
 }
 
 // gapEvent announces records of a lane that a limit evicted undelivered.

@@ -55,8 +55,9 @@ type recorder struct {
 	heldEvents []agentEvent
 	lastClock  time.Time // with its monotonic reading
 	gaps       []announcedGap
-	damages    int   // how many damages are announced
-	lastTick   int64 // the minute in which time alone was last reported
+	extra      map[string][]byte // states for the next commit
+	damages    int               // how many damages are announced
+	lastTick   int64             // the minute in which time alone was last reported
 }
 
 // submit hands a poll to the recorder; it never blocks the poll loop. When the
@@ -191,7 +192,7 @@ func (r *recorder) accept(d *draft) {
 		r.states[key] = st
 	}
 	r.lastTick = d.minute
-	r.gaps = d.gaps
+	r.gaps, r.extra = d.gaps, nil
 	r.held = append(r.held[:0], r.held[d.polls:]...)
 	r.heldEvents = append(r.heldEvents[:0], r.heldEvents[d.events:]...)
 	r.stats.accepted(d.batch.Records)

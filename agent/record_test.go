@@ -138,7 +138,7 @@ func TestDiskFull(t *testing.T) {
 		if log.count("free space on the disk") == 0 {
 			t.Error("no hint in the log")
 		}
-		r.announce(startedEvent(time.Now()))
+		r.announce(startedEvent(time.Now(), "start"))
 		full.Store(false)
 		poll(3)
 		stop()

@@ -20,7 +20,7 @@ func (a *agent) Status() web.Status {
 	now := time.Now()
 	s := web.Status{
 		Version: version, ClientID: a.cfg.Agent.ClientID, Site: a.cfg.Agent.Site,
-		Started: a.started, UptimeS: int64(now.Sub(a.started).Seconds()),
+		Started: a.started, StartReason: a.reason, UptimeS: int64(now.Sub(a.started).Seconds()),
 		ConfigPath: a.cfg.Path, ConfigHash: a.cfg.Hash(), Warnings: a.warnings,
 		Broker: brokerStatus(a.client.Status(), a.cfg.MQTT.Brokers[0]),
 	}

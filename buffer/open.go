@@ -101,6 +101,7 @@ func (q *Queue) load() error {
 	if len(segs) == 0 {
 		q.head = head{epoch: now.Unix(), next: 1}
 		q.clock = newStoreClock(q.head, now)
+		q.clean = true
 		return q.rotate()
 	}
 	mark, err := readClean(q.o.Dir)
@@ -111,6 +112,7 @@ func (q *Queue) load() error {
 	if err != nil {
 		return err
 	}
+	q.clean = clean
 	for i := range q.segs[:len(q.segs)-1] {
 		if err := q.loadOlder(i); err != nil {
 			return err

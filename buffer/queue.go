@@ -88,6 +88,7 @@ type Queue struct {
 	aside   map[uint64]int64 // quarantine: sizes of its files by position
 	damage  []Damage
 	closed  bool
+	clean   bool // the last stop was a Close, or the store is new
 
 	clock   storeClock
 	ageNext int64 // store clock at which the age limit is looked at next; under wmu
@@ -112,6 +113,10 @@ func (q *Queue) Epoch() int64 {
 	defer q.mu.Unlock()
 	return q.head.epoch
 }
+
+// Clean tells whether the store is new or was left by Close. After a kill or a
+// power cut it is false.
+func (q *Queue) Clean() bool { return q.clean }
 
 // State returns a copy of the last committed state blobs.
 func (q *Queue) State() map[string][]byte {

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// runKey is the key of the last run among the store's states; no device can
+// have this name.
+const runKey = ".run"
+
+// lastRun is what a start remembers for the next one.
+type lastRun struct {
+	Version string `json:"version"`
+	Boot    string `json:"boot,omitempty"` // the system's id of this boot, "" = not known
+}
+
+// watchdogFile marks a process that stood still, so that the next start knows
+// why the service manager ended it.
+const watchdogFile = "watchdog-trip"
+
+// startReason says why this process was started: "first", "boot", "upgrade",
+// "watchdog", "crash" or "start".
+func startReason(was *lastRun, now lastRun, clean, tripped bool) string {
+	switch {
+	case was == nil:
+		return "first"
+	case was.Version != now.Version:
+		return "upgrade"
+	case was.Boot != now.Boot:
+		return "boot"
+	case tripped:
+		return "watchdog"
+	case !clean:
+		return "crash"
+	default:
+		return "start"
+	}
+}
+
+// bootID is the system's id of this boot (Linux); "" = not known.
+func bootID() string {
+	b, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(b))
+}
+
+// findReason compares this start with what the store remembers.
+func (a *agent) findReason() {
+	now := lastRun{Version: version, Boot: bootID()}
+	var was *lastRun
+	if blob := a.queue.State()[runKey]; blob != nil {
+		was = &lastRun{}
+		if json.Unmarshal(blob, was) != nil {
+			was = nil
+		}
+	}
+	mark := filepath.Join(a.cfg.Agent.DataDir, watchdogFile)
+	err := os.Remove(mark)
+	a.reason = startReason(was, now, a.queue.Clean(), err == nil)
+	if was == nil || *was != now {
+		a.remember = &now
+	}
+}
+
+// rememberRun has the first commit keep this run for the next start.
+func (a *agent) rememberRun() error {
+	if a.remember == nil {
+		return nil
+	}
+	blob, err := json.Marshal(a.remember)
+	a.recorder.extra = map[string][]byte{runKey: blob}
+	return err
+}
+
+// markTrip leaves a mark while the loops stand still, and takes it away when
+// they move again. Without the mark a trip looks like a crash.
+func (a *agent) markTrip(err error) {
+	mark := filepath.Join(a.cfg.Agent.DataDir, watchdogFile)
+	switch {
+	case err != nil && !a.tripped.Swap(true):
+		_ = os.WriteFile(mark, []byte(err.Error()+"\n"), 0o600)
+	case err == nil && a.tripped.Swap(false):
+		_ = os.Remove(mark)
+	}
+}
