@@ -170,7 +170,7 @@ func TestPollsHeldInMemoryAreBounded(t *testing.T) {
 			time.Sleep(time.Second)
 		}
 		for range eventsMax + 50 {
-			r.holdEvents(startedEvent(time.Now()))
+			r.holdEvents(startedEvent(time.Now(), "start"))
 		}
 		if r.commit(time.Now()) {
 			t.Fatal("a full disk took the records")
@@ -258,7 +258,7 @@ func TestWhatWasRecordedBeforeTheStopIsCommitted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &fakeStore{}
 		r := recorderOver(t, s, nil)
-		r.announce(startedEvent(time.Now()))
+		r.announce(startedEvent(time.Now(), "start"))
 		for range 10 {
 			r.polled("room-1", idleStatus, nil)
 		}
