@@ -11,13 +11,14 @@ import (
 
 const (
 	// An idle poll at most this long before the first poll in the call makes
-	// the start observed; the join timer is no better than that.
+	// the start observed; the join timer is no better than that. The same holds
+	// for the end.
 	observedGap = time.Minute
 	// A join timer that says the call began this much later than it said before
 	// speaks of another call.
 	timerSlack = 2 * time.Minute
-	// A call that no poll saw for this long has ended.
-	maxUnseen = 24 * time.Hour
+	// A call that no poll saw for this long has ended, in ms.
+	maxUnseen = int64(24 * time.Hour / time.Millisecond)
 )
 
 // callState is the open call. Its four sums of milliseconds always add up to
@@ -57,7 +58,7 @@ func (t *turn) track() {
 			return
 		}
 		c.Missed = true
-		if t.at-c.MarkMs > maxUnseen.Milliseconds() {
+		if t.at-c.MarkMs > maxUnseen {
 			t.endCall()
 		}
 	case t.p.Status.Call == cgi.CallIdle:
@@ -79,7 +80,11 @@ func (t *turn) track() {
 
 // otherCall tells by the join timer that the open call ended unseen and another
 // one began: the timer fell, or it moved before and now implies a later start.
+// After a day without a sample it is another one unless the timer went along.
 func (t *turn) otherCall(c *callState) bool {
+	if t.at-c.MarkMs > maxUnseen && !t.timerAgrees() {
+		return true
+	}
 	now := t.p.Status.JoinMinutes
 	if !now.Known || !c.Join.Known {
 		return false
@@ -175,12 +180,12 @@ func (c *callState) spend(at int64, g grade, interval time.Duration) {
 }
 
 // endCall closes the call. It ended at this poll; when polls before this one
-// did not see it either, all that is known is the last sample, and that is the
-// end.
+// did not see it either, or there was none for a minute and more, all that is
+// known is the last sample, and that is the end.
 func (t *turn) endCall() {
 	c := t.d.Call
 	gap := time.Duration(t.at-c.MarkMs) * time.Millisecond
-	if !c.Missed && gap <= max(3*t.dev.PollInterval, 3*t.dev.IdleInterval) && t.sees(cgi.CallIdle) {
+	if !c.Missed && gap <= max(3*t.dev.PollInterval, observedGap) && t.sees(cgi.CallIdle) {
 		c.spend(t.at, c.Last, t.dev.PollInterval)
 	}
 	t.closeQuality("call_ended")

@@ -79,6 +79,15 @@ func TestCallsAreFollowed(t *testing.T) {
 		{"one poll", []Poll{poll(0, inCall(-1)), poll(5, idle())}, []string{"observed 0-5 5s 1"}, false},
 		{"never seen again", []Poll{poll(0, idle()), poll(5, inCall(0)), gone(60), gone(5 + 86401)},
 			[]string{"observed 5-5 0s 1"}, false},
+		{"agent off for days, the room in a call without a timer: another one",
+			[]Poll{poll(0, idle()), poll(5, inCall(-1)), poll(10, inCall(-1)), poll(3*86400, inCall(-1)), poll(3*86400+5, idle())},
+			[]string{"observed 5-10 5s 2", "observed 259200-259205 5s 1"}, false},
+		{"agent off for two days in a call whose timer went along: the same one",
+			[]Poll{poll(0, idle()), poll(5, inCall(0)), poll(2*86400+5, inCall(2880)), poll(2*86400+10, idle())},
+			[]string{"observed 5-172810 172805s 2"}, false},
+		{"agent off when the call ended: the end is the last sample",
+			[]Poll{poll(0, idle()), poll(5, inCall(0)), poll(10, inCall(0)), poll(70.5, idle())},
+			[]string{"observed 5-10 5s 2"}, false},
 		{"still open", []Poll{poll(0, idle()), poll(5, inCall(0)), gone(10)}, nil, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -212,5 +221,13 @@ func TestGapIsNotGood(t *testing.T) {
 	m := of(t, records, "call")[0]
 	if m["grade"] != "unknown" || m["seconds_unknown"] != 595.0 || m["seconds_good"] != 10.0 || m["coverage_pct"] != 1.65 {
 		t.Errorf("%v", m)
+	}
+}
+
+func TestLongIdleIntervalDoesNotStretchTheEndOfACall(t *testing.T) {
+	r := reporter(t, func(s *Settings) { s.Devices[0].IdleInterval = 10 * time.Minute })
+	records, _ := script(t, r, poll(0, idle()), poll(5, inCall(0)), poll(10, inCall(0)), poll(1500, idle()))
+	if got := callOf(of(t, records, "call")[0]); got != "observed 5-10 5s 2" {
+		t.Errorf("the agent was off for 25 minutes: %s", got)
 	}
 }

@@ -218,3 +218,16 @@ func BenchmarkStateMarshal(b *testing.B) {
 		}
 	}
 }
+
+func TestMinuteHasTheMeanOfTheMOSEstimate(t *testing.T) {
+	s := documented()
+	s.AudioRecv.LossPct = cgi.Known(10)
+	records, _ := script(t, reporter(t, nil), poll(0, documented()), poll(5, s), poll(60, idle()))
+	m, c := of(t, records, "minute")[0], of(t, records, "call")[0]
+	if m["audio_recv_mos_est_avg"] == nil || m["audio_recv_mos_est_avg"] != c["audio_recv_mos_est_avg"] {
+		t.Errorf("minute %v, call %v", m["audio_recv_mos_est_avg"], c["audio_recv_mos_est_avg"])
+	}
+	if m["video_recv_mos_est_avg"] != nil {
+		t.Error("video has a MOS")
+	}
+}

@@ -32,6 +32,7 @@ type minuteMedia struct {
 	Loss    stat          `json:"loss,omitzero"`
 	Jitter  stat          `json:"jitter,omitzero"`
 	Delay   stat          `json:"delay,omitzero"`
+	MOS     stat          `json:"mos,omitzero"`
 	Last    *payloadMedia `json:"last,omitempty"`
 }
 
@@ -45,6 +46,7 @@ func (m *minuteMedia) add(x *payload.Media) {
 	m.Loss.add(x.LossPct)
 	m.Jitter.add(x.JitterMs)
 	m.Delay.add(x.DelayMs)
+	m.MOS.add(x.MOSEst)
 	m.Last = &payloadMedia{x.BitrateKbps, x.JitterMs, x.DelayMs, x.FPS, x.Width, x.Height}
 }
 
@@ -58,7 +60,7 @@ func (m *minuteMedia) payload() payload.MinuteMedia {
 		LossAvg: m.Loss.avg(), LossMax: m.Loss.max(),
 		JitterAvg: m.Jitter.avg(), JitterMax: m.Jitter.max(), JitterLast: m.Last.Jitter,
 		DelayAvg: m.Delay.avg(), DelayMax: m.Delay.max(), DelayLast: m.Last.Delay,
-		FPSLast: m.Last.FPS, WidthLast: m.Last.Width, HeightLast: m.Last.Height,
+		MOSEstAvg: m.MOS.avg(), FPSLast: m.Last.FPS, WidthLast: m.Last.Width, HeightLast: m.Last.Height,
 	}
 }
 

@@ -67,6 +67,7 @@ type MinuteMedia struct {
 	DelayMax    cgi.Reading `key:"delay_ms_max" min:"0" doc:"Highest delay, milliseconds."`
 	DelayLast   cgi.Reading `key:"delay_ms_last" min:"0" doc:"Last delay, milliseconds."`
 	FPSLast     cgi.Reading `key:"fps_last" for:"video aux" min:"0" doc:"Last frame rate."`
+	MOSEstAvg   cgi.Reading `key:"mos_est_avg" for:"audio" min:"1" max:"4.5" doc:"Mean of the estimated network MOS."`
 	WidthLast   cgi.Reading `key:"width_last" for:"video aux" type:"int" min:"1" doc:"Last picture width, pixels."`
 	HeightLast  cgi.Reading `key:"height_last" for:"video aux" type:"int" min:"1" doc:"Last picture height, pixels."`
 }
