@@ -14,15 +14,43 @@ import (
 // proofPatience bounds the wait for a connection and its delivery proof.
 const proofPatience = 40 * time.Second
 
+// settlePatience bounds the wait for a running agent that has just started.
+const settlePatience = 8 * time.Second
+
 // broker goes the way to every broker. While the agent runs its own connection
 // is looked at instead: a second one with its client id would throw it out.
 func (c *checker) broker(ctx context.Context, cfg *config.Config) {
-	if st, ok := runningStatus(ctx, cfg); ok {
-		c.runningBroker(st.Broker)
+	if b, ok := settledBroker(ctx, cfg); ok {
+		c.runningBroker(b)
 		return
 	}
 	for i := range cfg.MQTT.Brokers {
 		c.oneBroker(ctx, cfg, i)
+	}
+}
+
+// settledBroker asks the running agent until its connection and proof are
+// decided, or it says what fails. ok: an agent runs.
+func settledBroker(ctx context.Context, cfg *config.Config) (b web.Broker, ok bool) {
+	ctx, cancel := context.WithTimeout(ctx, settlePatience)
+	defer cancel()
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		st, running := runningStatus(ctx, cfg)
+		if !running {
+			return b, ok
+		}
+		b, ok = st.Broker, true
+		undecided := b.Error == "" && (b.State != string(publish.Connected) || b.Proof == string(publish.ProofPending))
+		if !undecided {
+			return b, true
+		}
+		select {
+		case <-ctx.Done():
+			return b, true
+		case <-tick.C:
+		}
 	}
 }
 
@@ -40,14 +68,18 @@ func runningStatus(ctx context.Context, cfg *config.Config) (st web.Status, ok b
 
 func (c *checker) runningBroker(b web.Broker) {
 	s := stage{Name: "broker", Result: stageOK, Detail: fmt.Sprintf("%s: the running agent is %s", b.URL, b.State)}
-	if b.State != string(publish.Connected) {
+	switch {
+	case b.State == string(publish.Connected):
+	case b.Error == "":
+		s.Result, s.Hint = stageWarn, "ask again in a moment"
+	default:
 		s.Result, s.Hint = stageFail, b.Hint
 		s.Detail += ": " + b.Error
-		c.add(s)
-		return
 	}
 	c.add(s)
-	c.add(proofStage(publish.Proof{State: publish.ProofState(b.Proof), Detail: b.ProofDetail, Hint: b.Hint}))
+	if b.State == string(publish.Connected) {
+		c.add(proofStage(publish.Proof{State: publish.ProofState(b.Proof), Detail: b.ProofDetail, Hint: b.Hint}))
+	}
 }
 
 // oneBroker goes the way to one broker. While an agent that cannot be asked has
