@@ -48,8 +48,7 @@ func TestEndpointGoneAndBack(t *testing.T) {
 		})
 	})
 	b.drained()
-	got := verify(t, b.client, b.sub.Messages())
-	got.holdsAll(b.data())
+	got := b.consumed(b.sub)
 	for _, kind := range []string{"endpoint.offline", "endpoint.online"} {
 		if n := len(got.events("room-1/event", kind)); n != 1 {
 			t.Errorf("%d events %s, want 1", n, kind)
@@ -123,7 +122,7 @@ func TestBadAnswers(t *testing.T) {
 		}
 	}
 	b.drained()
-	verify(t, b.client, b.sub.Messages()).holdsAll(b.data())
+	b.consumed(b.sub)
 }
 
 // samples are those that arrived so far and suit ok.
@@ -157,8 +156,7 @@ func TestWrongEndpointPassword(t *testing.T) {
 		t.Errorf("hint: %q", st.Endpoints[0].Hint)
 	}
 	b.drained()
-	got := verify(t, b.client, b.sub.Messages())
-	got.holdsAll(b.data())
+	got := b.consumed(b.sub)
 	for _, a := range got.lanes["room-1/sample"] {
 		wantFailed(t, a, "refused", "auth_failed")
 	}
@@ -182,7 +180,7 @@ func TestSessionIsReusedAndRenewed(t *testing.T) {
 		t.Errorf("%d logins after the endpoint forgot the session, want 2", n)
 	}
 	b.drained()
-	verify(t, b.client, b.sub.Messages()).holdsAll(b.data())
+	b.consumed(b.sub)
 	if n := b.sim.OpenSessions(); n != 0 {
 		t.Errorf("after an orderly stop %d sessions are open at the endpoint", n)
 	}

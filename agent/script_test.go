@@ -32,6 +32,7 @@ const patience = 60 * time.Second
 // Beside testscript's own commands there are:
 //
 //	simulate NAME [flags]   runs `roomcall simulate`; sets $NAME to its URL and $NAME_FINGERPRINT
+//	await PATTERN cmd...    runs a command until its standard output matches
 //	exits N command...      runs a command that has to end with exit code N
 //	expand FILE...          replaces $NAME in files by the script's variables
 //	agent [config]          runs `roomcall run` and returns when it runs; `agent stop` ends it
@@ -56,6 +57,7 @@ func TestCommandLine(t *testing.T) {
 			"agent":    scriptAgent,
 			"expand":   scriptExpand,
 			"exits":    scriptExits,
+			"await":    scriptAwait,
 		},
 	})
 }
@@ -230,6 +232,26 @@ func scriptExits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if strconv.Itoa(code) != args[0] {
 		ts.Fatalf("exit code %d, want %s\nstdout: %s\nstderr: %s", code, args[0], ts.ReadFile("stdout"), ts.ReadFile("stderr"))
+	}
+}
+
+// scriptAwait runs a command again and again until its output matches.
+func scriptAwait(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: await PATTERN command...")
+	}
+	pattern := regexp.MustCompile("(?m)" + args[0])
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(patience); ; <-tick.C {
+		err := ts.Exec(args[1], args[2:]...)
+		out := ts.ReadFile("stdout")
+		if pattern.MatchString(out) {
+			return
+		}
+		if time.Now().After(end) {
+			ts.Fatalf("no %q within %v (%v):\n%s", pattern, patience, err, out)
+		}
 	}
 }
 

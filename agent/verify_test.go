@@ -46,7 +46,9 @@ type delivered struct {
 	root   string               // "<prefix>/<client_id>/"
 	lanes  map[string][]arrival // by "<device>/<kind>", duplicates dropped by id
 	dups   int
+	stored int                  // records in the store at the end
 	states map[string][]arrival // by device
+	seen   map[string]int       // "<lane> <seq>" -> index in lanes or states
 	plain  map[string][]string  // availability, birth and others by lane
 }
 
@@ -57,7 +59,7 @@ func verify(t testing.TB, client string, msgs []brokertest.Message) *delivered {
 	t.Helper()
 	d := &delivered{
 		t: t, root: "roomcall/v1/" + client + "/", lanes: map[string][]arrival{},
-		states: map[string][]arrival{}, plain: map[string][]string{},
+		states: map[string][]arrival{}, plain: map[string][]string{}, seen: map[string]int{},
 	}
 	for _, m := range msgs {
 		lane, ours := strings.CutPrefix(m.Topic, d.root)
@@ -90,7 +92,8 @@ func (d *delivered) take(client, lane string, m brokertest.Message) {
 		d.t.Errorf("%s: a record is retained: %s", lane, m.Payload)
 	}
 	list := d.lanes[lane]
-	if i := slices.IndexFunc(list, func(b arrival) bool { return b.seq == a.seq }); i >= 0 {
+	key := fmt.Sprint(lane, " ", a.seq)
+	if i, twice := d.seen[key]; twice {
 		d.dups++
 		if !bytes.Equal(list[i].payload, a.payload) {
 			d.t.Errorf("%s: two different records have the number %d:\n%s\n%s", lane, a.seq, list[i].payload, a.payload)
@@ -100,11 +103,12 @@ func (d *delivered) take(client, lane string, m brokertest.Message) {
 	if n := len(list); n > 0 && a.seq < list[n-1].seq {
 		d.t.Errorf("%s: number %d came first after number %d", lane, a.seq, list[n-1].seq)
 	}
+	d.seen[key] = len(list)
 	d.lanes[lane] = append(list, a)
 }
 
 // takeState: a state is a sample, never replayed, and never older than the one
-// before. The broker may hand a state out twice.
+// before. The agent sends each once; a broker may send it again.
 func (d *delivered) takeState(client, device string, m brokertest.Message) {
 	a, err := readArrival(client, device, "sample", m.Payload)
 	if err != nil {
@@ -115,6 +119,11 @@ func (d *delivered) takeState(client, device string, m brokertest.Message) {
 		d.t.Errorf("%s/state was set by a replayed record: %s", device, m.Payload)
 	}
 	list := d.states[device]
+	key := fmt.Sprint(device, "/state ", a.seq)
+	if _, twice := d.seen[key]; twice {
+		return // the broker sent it again
+	}
+	d.seen[key] = len(list)
 	if n := len(list); n > 0 && a.seq < list[n-1].seq {
 		d.t.Errorf("%s/state went back from number %d to %d", device, list[n-1].seq, a.seq)
 	}
@@ -220,9 +229,58 @@ func (d *delivered) events(lane, kind string) []arrival {
 	return out
 }
 
-// holdsAll compares with a store that nobody has open: each record in it, also
-// each delivered one that is still kept, has arrived with the same bytes.
-func (d *delivered) holdsAll(dir string) (stored int) {
+// stored are the records of a store that nobody has open, the delivered ones
+// that are still kept too, by lane and number.
+func stored(t testing.TB, dir string) map[string][]byte {
+	t.Helper()
+	all := map[string][]byte{}
+	err := buffer.ScanDir(dir, func(it buffer.Item, _ bool) error {
+		all[fmt.Sprint(it.Lane, " ", it.Num)] = bytes.Clone(it.Payload)
+		return nil
+	})
+	if err != nil {
+		t.Errorf("read the store: %v", err)
+	}
+	return all
+}
+
+// consumed waits until a consumer has all that is in the stopped agent's store,
+// and holds it against the promises.
+func (r *rig) consumed(sub *brokertest.Subscriber) *delivered {
+	r.t.Helper()
+	want := stored(r.t, r.data())
+	missing, seen := make(map[string]bool, len(want)), 0
+	for key := range want {
+		missing[key] = true
+	}
+	end := time.Now().Add(patience)
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for len(missing) > 0 && time.Now().Before(end) {
+		msgs := sub.Messages()
+		for _, m := range msgs[seen:] {
+			delete(missing, r.recordKey(m))
+		}
+		seen = len(msgs)
+		<-tick.C
+	}
+	d := verify(r.t, r.client, sub.Messages())
+	d.stored = len(want)
+	d.compare(want)
+	return d
+}
+
+// recordKey is the lane and the number of a message, "" when it has none.
+func (r *rig) recordKey(m brokertest.Message) string {
+	var head struct{ Seq uint64 }
+	if json.Unmarshal(m.Payload, &head) != nil {
+		return ""
+	}
+	return fmt.Sprint(strings.TrimPrefix(m.Topic, "roomcall/v1/"+r.client+"/"), " ", head.Seq)
+}
+
+// compare: each stored record has arrived with the same bytes.
+func (d *delivered) compare(want map[string][]byte) {
 	d.t.Helper()
 	have := map[string][]byte{}
 	for lane, list := range d.lanes {
@@ -230,23 +288,13 @@ func (d *delivered) holdsAll(dir string) (stored int) {
 			have[fmt.Sprint(lane, " ", a.seq)] = a.payload
 		}
 	}
-	missing := map[string]int{}
-	err := buffer.ScanDir(dir, func(it buffer.Item, _ bool) error {
-		stored++
-		got, ok := have[fmt.Sprint(it.Lane, " ", it.Num)]
+	for _, key := range slices.Sorted(maps.Keys(want)) {
+		got, ok := have[key]
 		switch {
 		case !ok:
-			missing[it.Lane]++
-		case !bytes.Equal(got, it.Payload):
-			d.t.Errorf("%s %d: delivered are other bytes than stored:\n%s\n%s", it.Lane, it.Num, got, it.Payload)
+			d.t.Errorf("stored record %s has not arrived: %.200s", key, want[key])
+		case !bytes.Equal(got, want[key]):
+			d.t.Errorf("%s: delivered are other bytes than stored:\n%s\n%s", key, got, want[key])
 		}
-		return nil
-	})
-	if err != nil {
-		d.t.Errorf("read the store: %v", err)
 	}
-	for _, lane := range slices.Sorted(maps.Keys(missing)) {
-		d.t.Errorf("%s: %d stored records have not arrived", lane, missing[lane])
-	}
-	return stored
 }
