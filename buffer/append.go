@@ -79,6 +79,7 @@ func (q *Queue) commit(b Batch) error {
 		return err
 	}
 	q.committed(b, h)
+	q.removeMarks()
 	return nil
 }
 

@@ -88,14 +88,14 @@ func isBroken(path string, last uint64) bool {
 		defer r.close()
 		err = r.check(last)
 	}
-	return errors.Is(err, errDamaged)
+	return errors.Is(missing(err), errDamaged)
 }
 
 // replaceBroken salvages sealed segment i. Under wmu, or before Open returns.
 func (q *Queue) replaceBroken(i int, cause error) error {
 	s := q.segs[i]
 	found, err := scanFile(s.path, s.first, s.last)
-	if err != nil {
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
 	q.mu.Lock()
@@ -149,11 +149,27 @@ func (q *Queue) swap(path string, found *finding, h head, state map[string][]byt
 		return "", fmt.Errorf("write salvaged segment: %w", err)
 	}
 	aside = asideName(path, q.o.Now())
-	if err := linkOrCopy(path, aside); err != nil {
+	err = linkOrCopy(path, aside)
+	if errors.Is(err, os.ErrNotExist) {
+		return "", publishFile(tmp, path)
+	}
+	if err != nil {
 		os.Remove(tmp)
 		return "", fmt.Errorf("keep damaged segment: %w", err)
 	}
-	return filepath.Base(aside), publishFile(tmp, path)
+	if err := publishFile(tmp, path); err != nil {
+		if sameFile(path, aside) { // it is tried again, and each try would leave a name
+			os.Remove(aside)
+		}
+		return "", err
+	}
+	return filepath.Base(aside), nil
+}
+
+func sameFile(a, b string) bool {
+	x, errX := os.Stat(a)
+	y, errY := os.Stat(b)
+	return errX == nil && errY == nil && os.SameFile(x, y)
 }
 
 // asideName is a free name for a broken file.

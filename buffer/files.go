@@ -2,7 +2,11 @@ package buffer
 
 import (
 	"errors"
+	"fmt"
 	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -45,25 +49,10 @@ func (q *Queue) removeDone(now time.Time) error {
 		if stays {
 			return nil
 		}
-		if err := q.persistBefore(s); err != nil {
-			return err
-		}
 		if err := q.removeOldest(); err != nil {
 			return err
 		}
 	}
-}
-
-// persistBefore makes sure that the disk knows a segment as delivered before it is
-// removed; else the next start would miss it.
-func (q *Queue) persistBefore(s *segment) error {
-	q.mu.Lock()
-	known := s.last <= max(q.saved, q.head.evicted)
-	q.mu.Unlock()
-	if known {
-		return nil
-	}
-	return q.persistCursor()
 }
 
 // oldestDone is the oldest segment if nothing in it waits and it may go. Under mu.
@@ -74,16 +63,74 @@ func (q *Queue) oldestDone() *segment {
 	return q.segs[0]
 }
 
-// removeOldest removes the oldest segment from list and disk.
+// removeOldest removes the oldest segment from list and disk. Nothing in it waits.
 func (q *Queue) removeOldest() error {
-	q.forgetReader(q.segs[0].first)
-	if err := os.Remove(q.segs[0].path); err != nil && !errors.Is(err, os.ErrNotExist) {
+	s := q.segs[0]
+	q.forgetReader(s.first)
+	q.mu.Lock()
+	known := s.last <= max(q.saved, q.head.evicted)
+	q.mu.Unlock()
+	remove := os.Remove
+	if !known {
+		remove = q.turnIntoMark
+	}
+	if err := remove(s.path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err // for instance open in a virus scanner: tried again later
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.segs = q.segs[1:]
 	return nil
+}
+
+// The oldest segment may have to go before a commit has taken the cursor to the
+// disk: a full disk takes none. Else the next start would miss it. So the file is
+// renamed to delivered-<its last position, 16 hex digits> and emptied; the mark
+// goes when a commit has the cursor.
+const markPrefix = "delivered-"
+
+func (q *Queue) turnIntoMark(path string) error {
+	mark := filepath.Join(q.o.Dir, fmt.Sprintf("%s%016x", markPrefix, q.segs[0].last))
+	if err := os.Rename(path, mark); err != nil {
+		return err
+	}
+	err := syncDir(q.o.Dir)
+	if err == nil { // or the old name might come back with an empty file
+		err = os.Truncate(mark, 0)
+	}
+	if err != nil {
+		q.warn("empty a delivered segment", err)
+	}
+	q.marked = true
+	return nil
+}
+
+// readMark is the position up to which the marks in a folder say that everything
+// is delivered, 0 without any.
+func readMark(dir string) (upto uint64, err error) {
+	names, err := filepath.Glob(filepath.Join(dir, markPrefix+"*"))
+	for _, name := range names {
+		pos, err := strconv.ParseUint(strings.TrimPrefix(filepath.Base(name), markPrefix), 16, 64)
+		if err == nil {
+			upto = max(upto, pos)
+		}
+	}
+	return upto, err
+}
+
+// removeMarks follows a commit: the cursor is on disk.
+func (q *Queue) removeMarks() {
+	if !q.marked {
+		return
+	}
+	names, _ := filepath.Glob(filepath.Join(q.o.Dir, markPrefix+"*"))
+	for _, name := range names {
+		if err := os.Remove(name); err != nil {
+			q.warn("remove the mark of a delivered segment", err)
+			return // tried again after the next commit
+		}
+	}
+	q.marked = false
 }
 
 // dropOldestDelivered makes room by removing the oldest segment that is delivered

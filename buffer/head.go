@@ -19,6 +19,9 @@ type head struct {
 	wall    int64  // wall clock at that moment, Unix ms
 }
 
+// delivered is the cursor, or the position that a mark says, if that is further.
+func (h head) delivered(mark uint64) uint64 { return min(max(h.cursor, mark), h.next-1) }
+
 // formatVersion is the version of the whole on-disk format. The head begins with
 // magic and version and ends with a CRC-32C in this and in every later format,
 // so an old program can tell a newer store from a damaged one.

@@ -85,11 +85,6 @@ func (q *Queue) due(now time.Time, add int64) (*Eviction, error) {
 func (q *Queue) dueByBytes(add int64) uint64 {
 	reserve := growStep(q.o.SegmentBytes) + 8*pageSize
 	over := func() int64 { return q.diskBytes() + q.growth(add) + reserve - q.o.MaxBytes }
-	if over() > 0 {
-		if err := q.persistCursor(); err != nil {
-			q.warn("persist the cursor before delivered segments go", err)
-		}
-	}
 	for over() > 0 && q.dropOldestDelivered() {
 	}
 	left, upto := over(), uint64(0)

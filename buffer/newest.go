@@ -47,7 +47,8 @@ func (q *Queue) readNewest(s *segment) (trusted bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	q.state, q.head = state, r.head
+	q.state, q.head, q.saved = state, r.head, r.head.cursor
+	q.head.cursor = r.head.delivered(q.delivered)
 	s.last, s.count, s.bytes, s.used = r.head.next-1, r.head.count, r.head.bytes, r.pg.used()
 	return r.pg.metas == 2, r.check(s.last)
 }
@@ -101,7 +102,7 @@ func (q *Queue) resetHead(s *segment, found *finding) head {
 	if n := len(found.records); n > 0 {
 		h.next = max(h.next, found.records[n-1].it.Pos+1)
 	}
-	h.cursor, h.evicted = min(h.cursor, h.next-1), min(h.evicted, h.next-1)
+	h.cursor, h.evicted = h.delivered(q.delivered), min(h.evicted, h.next-1)
 	h.epoch = max(h.epoch+1, q.o.Now().Unix())
 	h.wall = max(h.wall, 1)
 	return h

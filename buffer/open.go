@@ -108,6 +108,10 @@ func (q *Queue) load() error {
 	if err != nil {
 		return err
 	}
+	if q.delivered, err = readMark(q.o.Dir); err != nil {
+		return err
+	}
+	q.marked = q.delivered > 0
 	clean, err := q.loadNewest(mark)
 	if err != nil {
 		return err
@@ -119,7 +123,7 @@ func (q *Queue) load() error {
 		}
 	}
 	q.missingFirst()
-	q.saved, q.savedAt = q.head.cursor, now
+	q.savedAt = now
 	q.clock = newStoreClock(q.head, now)
 	if err := q.loadQuarantine(); err != nil {
 		return err

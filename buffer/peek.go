@@ -37,8 +37,8 @@ func (q *Queue) Peek(after uint64, maxItems, maxBytes int) ([]Item, error) {
 			}
 		}
 		switch {
-		case errors.Is(err, errGone):
-			continue // removed or sealed meanwhile: look again
+		case errors.Is(err, errSealed):
+			continue // look again
 		case err != nil:
 			return nil, fmt.Errorf("peek at position %d: %w", from, err)
 		case len(items) > 0:
@@ -51,8 +51,17 @@ func (q *Queue) Peek(after uint64, maxItems, maxBytes int) ([]Item, error) {
 // maxRepairs bounds how many broken segments one call sees to.
 const maxRepairs = 3
 
-// errGone says that a segment is not where it was a moment ago.
-var errGone = errors.New("segment has moved")
+// errSealed says that a segment is no longer being written.
+var errSealed = errors.New("segment was sealed meanwhile")
+
+// missing makes damage of a file that is not there: either it was removed in good
+// order a moment ago, which repair finds out, or somebody else took it.
+func missing(err error) error {
+	if errors.Is(err, os.ErrNotExist) {
+		return damagedf("%w", err)
+	}
+	return err
+}
 
 // locate finds the segment of the first waiting position above after.
 func (q *Queue) locate(after uint64) (seg segment, from uint64, ok bool) {
@@ -110,11 +119,8 @@ func (q *Queue) fromSegment(seg segment, from uint64, fn func(Item) error) error
 			q.r = nil
 		}
 		r, err := openReader(seg.path)
-		if errors.Is(err, os.ErrNotExist) {
-			return errGone
-		}
 		if err != nil {
-			return err
+			return missing(err)
 		}
 		q.r = r
 	}
@@ -143,7 +149,7 @@ func fromDB(db *bbolt.DB, from uint64, fn func(Item) error) error {
 		return nil
 	})
 	if errors.Is(err, bbolt.ErrDatabaseNotOpen) {
-		return errGone
+		return errSealed
 	}
 	return err
 }
@@ -162,12 +168,22 @@ func fromBlock(b *bbolt.Bucket, from uint64, fn func(Item) error) error {
 	return nil
 }
 
+// cursorDue says whether Ack has to persist the cursor itself. Under mu.
+func (q *Queue) cursorDue(now time.Time) bool {
+	ahead := q.head.cursor - q.saved
+	return (ahead >= cursorRecords || ahead > 0 && now.Sub(q.savedAt) >= cursorEvery) && !now.Before(q.ackAgain)
+}
+
 // Ack says that everything up to and including position upto is delivered. It
 // moves the cursor in memory; on disk it follows with the next Append, here when
 // 1000 records or 5 seconds have passed since, and at Close. The drain loop calls it,
 // there is no goroutine behind it.
 func (q *Queue) Ack(upto uint64) error {
 	q.mu.Lock()
+	if q.closed {
+		q.mu.Unlock()
+		return ErrClosed
+	}
 	if upto >= q.head.next {
 		next := q.head.next
 		q.mu.Unlock()
@@ -183,7 +199,7 @@ func (q *Queue) Ack(upto uint64) error {
 			}
 		}
 	}
-	due := q.head.cursor-q.saved >= cursorRecords || q.head.cursor > q.saved && q.o.Now().Sub(q.savedAt) >= cursorEvery
+	due := q.cursorDue(q.o.Now())
 	q.mu.Unlock()
 	for _, path := range done { // the file's time says so to the next start; it is only a hint
 		now := q.o.Now()
@@ -193,8 +209,14 @@ func (q *Queue) Ack(upto uint64) error {
 		return nil
 	}
 	defer q.wmu.Unlock()
+	if q.isClosed() {
+		return nil // Close has persisted it
+	}
 	if err := q.persistCursor(); err != nil {
-		q.warn("persist the cursor", err) // tried again by the next Ack or Append
+		q.warn("persist the cursor", err)
+		q.mu.Lock()
+		q.ackAgain = q.o.Now().Add(cursorEvery) // a full disk: Ack must not try, and log, each time
+		q.mu.Unlock()
 	}
 	return nil
 }

@@ -65,6 +65,9 @@ func writeDurably(path string, b []byte) error {
 }
 
 func (q *Queue) waitingItem(pos uint64) (found Item, err error) {
+	if q.isClosed() {
+		return found, ErrClosed
+	}
 	q.mu.Lock()
 	waits := pos > q.done() && pos < q.head.next && !q.skip[pos]
 	q.mu.Unlock()

@@ -77,18 +77,21 @@ type Queue struct {
 	rmu sync.Mutex // the open segment of Peek
 	r   *reader
 
-	mu      sync.Mutex // everything below, held for moments only
-	db      *bbolt.DB  // w's handle, for readers
-	segs    []*segment // oldest first; the last one may be w's
-	head    head       // as of the last commit, but cursor is the newest
-	saved   uint64     // cursor as of the last commit
-	savedAt time.Time
-	state   map[string][]byte
-	skip    map[uint64]bool  // quarantined positions that wait
-	aside   map[uint64]int64 // quarantine: sizes of its files by position
-	damage  []Damage
-	closed  bool
-	clean   bool // the last stop was a Close, or the store is new
+	mu        sync.Mutex // everything below, held for moments only
+	db        *bbolt.DB  // w's handle, for readers
+	segs      []*segment // oldest first; the last one may be w's
+	head      head       // as of the last commit, but cursor is the newest
+	saved     uint64     // cursor as of the last commit
+	savedAt   time.Time
+	ackAgain  time.Time // Ack persists the cursor again from then on
+	delivered uint64    // what a mark said at Open, see readMark
+	marked    bool      // segments were dropped that only a mark knows as delivered; under wmu
+	state     map[string][]byte
+	skip      map[uint64]bool  // quarantined positions that wait
+	aside     map[uint64]int64 // quarantine: sizes of its files by position
+	damage    []Damage
+	closed    bool
+	clean     bool // the last stop was a Close, or the store is new
 
 	clock   storeClock
 	ageNext int64 // store clock at which the age limit is looked at next; under wmu

@@ -30,13 +30,13 @@ const maxEnvelope = envOverhead + MaxLane + MaxPayload
 // Copies of one record, which pages in disuse hold, are the same record: a
 // position is never given out twice within the range of a segment.
 func scanFile(path string, first, last uint64) (*finding, error) {
+	out := &finding{}
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, err
+		return out, err
 	}
 	defer f.Close()
 	seen := map[uint64]rawRecord{}
-	out := &finding{}
 	err = scanWindows(f, func(b []byte) int {
 		if string(b[:3]) == "rch" {
 			return out.addHead(b)

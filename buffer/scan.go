@@ -95,7 +95,7 @@ func (q *Queue) each(from, to uint64, fn func(Item) error) error {
 			return nil
 		}
 		last, err := q.eachOf(seg, max(from, seg.first), to, fn)
-		if errors.Is(err, errGone) {
+		if errors.Is(err, errSealed) {
 			continue
 		}
 		if errors.Is(err, errDamaged) {
@@ -127,11 +127,8 @@ func (q *Queue) eachOf(seg segment, from, to uint64, fn func(Item) error) (uint6
 	db := q.writing(seg.path)
 	if db == nil {
 		r, err := openReader(seg.path)
-		if errors.Is(err, os.ErrNotExist) {
-			return 0, errGone
-		}
 		if err != nil {
-			return 0, err
+			return 0, missing(err)
 		}
 		defer r.close()
 		return seg.last, enough(r.from(from, bounded(to, fn)))
@@ -221,6 +218,11 @@ func withDir(dir string, fn func([]*segment, head) error) error {
 		return fmt.Errorf("open store %s: %w", dir, err)
 	}
 	r.close()
+	mark, err := readMark(dir)
+	if err != nil {
+		return fmt.Errorf("open store %s: %w", dir, err)
+	}
+	r.head.cursor = r.head.delivered(mark)
 	return fn(segs, r.head)
 }
 
