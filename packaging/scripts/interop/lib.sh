@@ -1,0 +1,94 @@
+# What interop.sh and the consumers' try.sh share. Source it; it needs $WORK, the
+# temporary folder. Everything runs on loopback with free ports, and stop_all ends
+# what spawn started, by its id.
+
+PATH=$PATH:/usr/sbin
+PIDS=()
+
+# spawn LOG COMMAND... starts a process and remembers its id in $SPAWNED.
+spawn() {
+	local log=$1
+	shift
+	"$@" >>"$log" 2>&1 </dev/null &
+	SPAWNED=$!
+	PIDS+=("$SPAWNED")
+}
+
+# stop PID ends one process that spawn started, and waits for it.
+stop() {
+	kill "$1" 2>/dev/null || return 0
+	for _ in $(seq 50); do
+		kill -0 "$1" 2>/dev/null || break
+		sleep 0.1
+	done
+	kill -9 "$1" 2>/dev/null || true
+	wait "$1" 2>/dev/null || true
+}
+
+stop_all() {
+	local i
+	for ((i = ${#PIDS[@]} - 1; i >= 0; i--)); do stop "${PIDS[i]}"; done
+	PIDS=()
+}
+
+free_port() {
+	node -e 's=require("net").createServer().listen(0,"127.0.0.1",()=>{console.log(s.address().port);s.close()})'
+}
+
+# await SECONDS COMMAND... waits until the command succeeds.
+await() {
+	local end=$((SECONDS + $1))
+	shift
+	until "$@" >/dev/null 2>&1; do
+		((SECONDS < end)) || return 1
+		sleep 0.2
+	done
+}
+
+# start_broker NAME [LINE...] starts mosquitto with these lines of config beside a
+# loopback listener; the address is left in $BROKER_HOST, $BROKER_PORT and
+# $BROKER_URL, the process id in $SPAWNED.
+start_broker() {
+	local dir=$WORK/$1
+	shift
+	mkdir -p "$dir"
+	BROKER_HOST=127.0.0.1
+	BROKER_PORT=$(free_port)
+	BROKER_URL=tcp://$BROKER_HOST:$BROKER_PORT
+	{
+		echo "listener $BROKER_PORT $BROKER_HOST"
+		printf '%s\n' "$@"
+	} >"$dir/mosquitto.conf"
+	[ "$(id -u)" != 0 ] || echo "user root" >>"$dir/mosquitto.conf"
+	spawn "$dir/mosquitto.log" mosquitto -v -c "$dir/mosquitto.conf"
+	await 10 bash -c "exec 3<>/dev/tcp/$BROKER_HOST/$BROKER_PORT" || {
+		cat "$dir/mosquitto.log" >&2
+		return 1
+	}
+	export BROKER_HOST BROKER_PORT BROKER_URL
+}
+
+# start_simulator NAME SCENARIO leaves the endpoint's address in $SIM_URL.
+start_simulator() {
+	local log=$WORK/sim-$1.log
+	spawn "$log" "$ROOMCALL" simulate --listen 127.0.0.1:0 --scenario "$2"
+	await 10 grep -q 'url = ' "$log"
+	SIM_URL=$(sed -n 's/.*url = "\(.*\)".*/\1/p' "$log")
+}
+
+# endpoint DEVICE ROOM SCENARIO starts a simulated endpoint and prints its table of
+# agent.toml.
+endpoint() {
+	start_simulator "$1" "$3"
+	printf '[[endpoint]]\ndevice = "%s"\nroom = "%s"\nurl = "%s"\npoll_interval = "1s"\nidle_interval = "1s"\npeer_names = "plain"\n\n' "$1" "$2" "$SIM_URL"
+}
+
+# sub ARGS... and pub ARGS... are the mosquitto clients at the current broker.
+sub() { mosquitto_sub -h "$BROKER_HOST" -p "$BROKER_PORT" "$@"; }
+pub() { mosquitto_pub -h "$BROKER_HOST" -p "$BROKER_PORT" "$@"; }
+
+ok() { echo "ok $*"; }
+fail() {
+	echo "FAIL $*" >&2
+	exit 1
+}
