@@ -22,6 +22,7 @@ func BenchmarkFleet(b *testing.B) {
 	a := newAgent(b, broker, "", sim.devices(fleetEvery.String())...)
 	a.start(b)
 	sleep(b, a, 2*fleetEvery) // the first poll of each comes at once, not on its tick
+	atFirst := losses(a.mustStatus(b))
 	before, began := a.cpu(b), time.Now()
 	stop := a.peak("RssAnon")
 	sleep(b, a, time.Duration(b.N)*fleetEvery)
@@ -34,7 +35,9 @@ func BenchmarkFleet(b *testing.B) {
 	b.ReportMetric(quantile(late, 0.99), "late-p99-ms")
 	b.ReportMetric(quantile(late, 1), "late-max-ms")
 	b.ReportMetric(float64(len(late))/took.Seconds(), "polls/s")
-	reportLosses(b, a)
+	end := losses(a.mustStatus(b))
+	b.ReportMetric(float64(end.failed-atFirst.failed), "failed")
+	b.ReportMetric(float64(end.skipped-atFirst.skipped), "skipped")
 }
 
 // lateness of every poll since then.
@@ -70,13 +73,12 @@ func aboveLowest(list []time.Duration) []time.Duration {
 	return list
 }
 
-func reportLosses(b *testing.B, a *agent) {
-	var failed, skipped uint64
-	s := a.mustStatus(b)
+// lost is how many polls failed or were left out since the agent's start.
+type lost struct{ failed, skipped uint64 }
+
+func losses(s status) (sum lost) {
 	for _, e := range s.Endpoints {
-		failed, skipped = failed+e.Failures, skipped+e.Skipped
+		sum.failed, sum.skipped = sum.failed+e.Failures, sum.skipped+e.Skipped
 	}
-	b.ReportMetric(float64(failed), "failed")
-	b.ReportMetric(float64(skipped), "skipped")
-	b.ReportMetric(float64(s.Buffer.Waiting), "waiting")
+	return sum
 }

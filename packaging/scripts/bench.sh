@@ -40,19 +40,8 @@ machine() {
 	echo "machine: $(date -u +%Y-%m-%d) (UTC), commit $(git rev-parse --short HEAD 2>/dev/null || echo unknown)"
 	echo "machine: $(nproc) cores, $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1), $(awk '/^MemTotal/ {printf "%.1f GiB", $2 / 1048576}' /proc/meminfo)"
 	echo "machine: Linux $(uname -r), $(go version | cut -d' ' -f3), mosquitto $(PATH="$PATH:/usr/sbin" mosquitto -h | sed -n 's/^mosquitto version //p')"
-	echo "machine: store on $(stat -f -c %T "$dir") ($(disk))"
+	echo "machine: store on $(stat -f -c %T "$dir") (disk $(basename "$(df --output=source "$dir" | tail -n 1)"))"
 	echo "machine: load average before the run: $(cut -d' ' -f1 /proc/loadavg)"
-}
-
-# disk says what kind of disk the folder lies on.
-disk() {
-	name=$(df --output=source "$dir" | tail -n 1)
-	name=$(basename "$name")
-	case $(cat "/sys/class/block/$name/queue/rotational" "/sys/class/block/$name/../queue/rotational" 2>/dev/null | head -n 1) in
-	0) echo "$name, no rotating disk" ;;
-	1) echo "$name, rotating disk or no word about it" ;;
-	*) echo "$name" ;;
-	esac
 }
 
 sizes() {
