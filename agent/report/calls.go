@@ -41,9 +41,9 @@ type callState struct {
 	CoveredMs int64         `json:"covered_ms,omitzero"`
 	GradeMs   [grades]int64 `json:"grade_ms"`
 
-	Media   [payload.Groups]callMedia `json:"media"`
-	Poor    [gauges]uint32            `json:"poor"` // samples by gauge
-	Fair    [gauges]uint32            `json:"fair"`
+	Media   [payload.Groups]callMedia `json:"media,omitzero"`
+	Poor    [gauges]uint32            `json:"poor,omitzero"` // samples by gauge
+	Fair    [gauges]uint32            `json:"fair,omitzero"`
 	FarEnd  int64                     `json:"far_end,omitzero"`
 	OwnSide int64                     `json:"own_side,omitzero"`
 }

@@ -160,7 +160,11 @@ func TestStateOfAnotherVersionIsRefused(t *testing.T) {
 	if _, err := UnmarshalState([]byte(`{"v":2}`)); !errors.Is(err, ErrStateVersion) {
 		t.Errorf("%v", err)
 	}
-	for _, b := range []string{`{"v":1,"call":{"last":7}}`, `{"v":1,"minute":{"points":[{"c":1}]}}`, "{", `[]`, `{"v":1,"call":{"media":[{"loss":{"p95":[1,2,1,2]}}]}}`, `{"v":1,"call":{"media":[{"loss":{"p95":[1]}}]}}`} {
+	for _, b := range []string{`{"v":1,"call":{"last":7}}`, `{"v":1,"minute":{"points":[{"c":1}]}}`, "{", `[]`,
+		`{"v":1,"call":{"media":[{"l":[1,2,2,2,"AQIAAg"]}]}}`, `{"v":1,"call":{"media":[{"l":[1,2,2,2,"AQ"]}]}}`,
+		`{"v":1,"call":{"media":[{"l":[1,2,2,2,"/////////////w"]}]}}`, `{"v":1,"call":{"media":[{"l":[1,2,2,2,"?"]}]}}`,
+		`{"v":1,"call":{"media":[{"l":[1,2,2]}]}}`, `{"v":1,"call":{"media":[{"l":[-1,2,2,2]}]}}`,
+		`{"v":1,"call":{"media":[{"l":[1.5,2,2,2]}]}}`, `{"v":1,"minute":{"media":[{"last":[1,2]}]}}`} {
 		if _, err := UnmarshalState([]byte(b)); err == nil {
 			t.Errorf("%s: no error", b)
 		}
@@ -210,7 +214,7 @@ func BenchmarkPoll(b *testing.B) {
 }
 
 func BenchmarkStateMarshal(b *testing.B) {
-	_, st := script(b, reporter(b, nil), poll(0, documented()), poll(5, bad(20)))
+	st := longCall(b)
 	b.ReportAllocs()
 	for range b.N {
 		if _, err := st.Marshal(); err != nil {

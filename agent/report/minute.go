@@ -20,7 +20,7 @@ type minuteState struct {
 	OK        int64                       `json:"ok,omitzero"`
 	CoveredMs int64                       `json:"covered_ms,omitzero"`
 	CallID    string                      `json:"call_id,omitempty"`
-	Media     [payload.Groups]minuteMedia `json:"media"`
+	Media     [payload.Groups]minuteMedia `json:"media,omitzero"`
 	// Calls and Points are kept for views only.
 	Calls  []view.Call  `json:"calls,omitempty"`
 	Points []view.Point `json:"points,omitempty"`
@@ -28,17 +28,12 @@ type minuteState struct {
 
 // minuteMedia is one group of the open minute.
 type minuteMedia struct {
-	Bitrate stat          `json:"bitrate,omitzero"`
-	Loss    stat          `json:"loss,omitzero"`
-	Jitter  stat          `json:"jitter,omitzero"`
-	Delay   stat          `json:"delay,omitzero"`
-	MOS     stat          `json:"mos,omitzero"`
-	Last    *payloadMedia `json:"last,omitempty"`
-}
-
-// payloadMedia has the last readings of a group.
-type payloadMedia struct {
-	Bitrate, Jitter, Delay, FPS, Width, Height cgi.Reading
+	Bitrate stat       `json:"b,omitzero"`
+	Loss    stat       `json:"l,omitzero"`
+	Jitter  stat       `json:"j,omitzero"`
+	Delay   stat       `json:"d,omitzero"`
+	MOS     stat       `json:"m,omitzero"`
+	Last    *lastMedia `json:"last,omitempty"`
 }
 
 func (m *minuteMedia) add(x *payload.Media) {
@@ -47,7 +42,7 @@ func (m *minuteMedia) add(x *payload.Media) {
 	m.Jitter.add(x.JitterMs)
 	m.Delay.add(x.DelayMs)
 	m.MOS.add(x.MOSEst)
-	m.Last = &payloadMedia{x.BitrateKbps, x.JitterMs, x.DelayMs, x.FPS, x.Width, x.Height}
+	m.Last = &lastMedia{x.BitrateKbps, x.JitterMs, x.DelayMs, x.FPS, x.Width, x.Height}
 }
 
 func (m *minuteMedia) payload() payload.MinuteMedia {

@@ -218,7 +218,7 @@ func TestStateStaysSmallWhateverComes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(b) > 40_000 {
+	if len(b) > 20_000 {
 		t.Errorf("%d bytes", len(b))
 	}
 	t.Logf("state after 3000 random polls: %d bytes", len(b))
@@ -264,4 +264,41 @@ func TestEncodedSamplesDecodeToThemselves(t *testing.T) {
 			t.Fatalf("%s\n%s", rec.Payload, got)
 		}
 	}
+}
+
+// longCall is a call of two hours with content, whose readings wander.
+func longCall(t testing.TB) State {
+	r := reporter(t, nil)
+	rng := rand.New(rand.NewPCG(3, 3))
+	st, _ := r.Poll(State{}, poll(0, idle()))
+	for i := range 1450 { // ends with a full minute behind it
+		s := inCall(float64(i / 12))
+		s.AuxRecv = s.VideoRecv[0]
+		for _, x := range []*cgi.Stream{&s.AudioSend, &s.AudioRecv, &s.VideoSend[0], &s.VideoRecv[0], &s.AuxRecv} {
+			x.LossPct = cgi.Known(math.Round(math.Pow(rng.Float64(), 4)*700) / 100)
+			x.JitterMs = cgi.Known(float64(2 + rng.IntN(9)))
+			x.DelayMs = cgi.Known(float64(15 + rng.IntN(19)))
+			x.BitrateKbps = cgi.Known(float64(rng.IntN(100_000)) / 100)
+		}
+		st, _ = r.Poll(st, poll(float64(5+5*i), s))
+	}
+	return st
+}
+
+func TestStateOfALongCallFitsIntoAPage(t *testing.T) {
+	b, err := longCall(t).Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(b) > 3600 {
+		t.Errorf("%d bytes: a disk page of 4 KiB has other data too", len(b))
+	}
+	back, err := UnmarshalState(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, err := back.Marshal(); err != nil || !bytes.Equal(again, b) {
+		t.Errorf("the state comes back as (%v)\n%s\nwas\n%s", err, again, b)
+	}
+	t.Logf("state after two hours: %d bytes", len(b))
 }
