@@ -1,0 +1,64 @@
+package soak
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"roomcall/publish/brokertest"
+)
+
+// anonLimit is the most anonymous memory that the agent may take, in MiB
+// (30 MB).
+const anonLimit = 30e6 / (1 << 20)
+
+// TestLongBacklogTakesLittleMemoryAndStatesPassIt drains SOAK_RECORDS records of
+// 1.5 kB while a room in a call is polled every second. The queue is strict: a
+// new sample waits for all that is older. The retained state topic does not.
+func TestLongBacklogTakesLittleMemoryAndStatesPassIt(t *testing.T) {
+	records := count(t, "SOAK_RECORDS", 5000)
+	sim := newRooms(t)
+	broker := brokertest.Mosquitto(t, brokertest.Conf{Extra: kept.Extra})
+	sub := listen(t, broker.URL(), "")
+	var states, samples delays
+	sub.onState = func(_ string, f facts, at time.Time) { states.add(f, at) }
+	sub.see = func(lane string, f facts, at time.Time) {
+		if lane == "room-1/sample" {
+			samples.add(f, at)
+		}
+	}
+	a := newAgent(t, "", room("room-1", sim.url, "1s"), brokerTable(broker.URL()), "[buffer]\nmax_bytes = \"64GiB\"")
+	fill(t, a.data, records, 1450)
+	a.start()
+	a.await("the broker is connected", func(s status) bool { return s.Broker.State == "connected" })
+	stop := a.peakAnon()
+	last := a.awaitFor("the backlog is delivered", time.Hour, func(s status) bool { return s.Buffer.Waiting == 0 })
+	took, peak := last.Broker.LastAck.Sub(last.Broker.Since), stop()
+	sub.waitSize("room-1/sample", 3)
+	a.drained()
+	sub.check(a.data)
+	sub.mu.Lock()
+	defer sub.mu.Unlock()
+	if n := len(sub.lanes["past/sample"].sums); n != records {
+		t.Errorf("%d of %d records arrived", n, records)
+	}
+	if peak > anonLimit {
+		t.Errorf("the agent took %.1f MiB of anonymous memory, at most %.1f are promised", peak, anonLimit)
+	}
+	t.Logf("%d records in %v, %.0f a second, RssAnon at most %.1f MiB", records, took.Round(time.Millisecond), float64(records)/took.Seconds(), peak)
+	t.Logf("delay of states: %s; delay of new samples: %s", &states, &samples)
+}
+
+// delays are the times from a poll's end until its message arrived.
+type delays struct{ list []time.Duration }
+
+func (d *delays) add(f facts, at time.Time) { d.list = append(d.list, at.Sub(time.UnixMilli(f.TsMs))) }
+
+func (d *delays) String() string {
+	if len(d.list) == 0 {
+		return "none came"
+	}
+	slices.Sort(d.list)
+	n := len(d.list)
+	return "median " + d.list[n/2].String() + ", longest " + d.list[n-1].String()
+}
