@@ -66,8 +66,10 @@ func killRounds(t *testing.T, mode string, rounds int) {
 	r.waitSamples(sub, "room-0", 3, func(a arrival) bool { return a.tsMs > from })
 	r.drained()
 	got := r.consumed(sub)
-	if n := len(got.events("agent/event", "agent.quarantined")) + len(got.events("agent/event", "agent.store_damaged")); n > 0 {
-		t.Errorf("%d records were set aside or segments found damaged by kills alone", n)
+	for _, kind := range []string{"agent.quarantined", "agent.store_damaged", "agent.store_reset", "agent.gap"} {
+		for _, ev := range got.events("agent/event", kind) {
+			t.Errorf("kills alone led to %s", ev.payload)
+		}
 	}
 	t.Logf("%d records, %d duplicates", got.stored, got.dups)
 }
