@@ -126,6 +126,7 @@ func agora(f *Facts, o Options) *Agora {
 // newest call's.
 func (a *Agora) details(f *Facts, approximate bool) {
 	id := ""
+	points, peers := f.pointsByCall(), f.peersByCall(payload.VideoRecv)
 	for i := range f.Calls {
 		c := &f.Calls[i]
 		id = c.ID
@@ -133,27 +134,25 @@ func (a *Agora) details(f *Facts, approximate bool) {
 			SID: c.ID, CName: c.name(), UID: c.uid(), Speaker: c.Sends, DeviceType: c.Model,
 			JoinTs: c.StartMs / 1000, LeaveTs: c.EndMs / 1000, Finished: c.Finished,
 		})
-		a.Metrics = append(a.Metrics, AgoraMetrics{SID: c.ID, Data: agoraSeries(f, i, approximate)})
+		a.Metrics = append(a.Metrics, AgoraMetrics{SID: c.ID, Data: agoraSeries(points[i], peers[i], approximate)})
 	}
 	a.CallID = &id
 	slices.Reverse(a.CallInfo) // by joining time, the newest first
 	slices.Reverse(a.Metrics)
 }
 
-func agoraSeries(f *Facts, call int, approximate bool) []AgoraSeries {
+// agoraSeries makes the series of one call from its points and received videos.
+func agoraSeries(points []*Point, peers []*Peer, approximate bool) []AgoraSeries {
 	out := []AgoraSeries{}
 	for _, m := range agoraMIDs {
 		if m.approximate && !approximate {
 			continue
 		}
 		s := AgoraSeries{MID: m.mid}
-		for i := range f.Points {
-			p := &f.Points[i]
-			if p.Call == call {
-				s.add(p.TsMs, p.get(m.group, m.reading))
-			}
+		for _, p := range points {
+			s.add(p.TsMs, p.get(m.group, m.reading))
 		}
-		rows := peerRows(f.Peers, call, m)
+		rows := peerRows(peers, m)
 		switch {
 		case len(rows) > 0:
 			out = append(out, rows...)
@@ -172,16 +171,12 @@ func (s *AgoraSeries) add(ms int64, x cgi.Reading) {
 
 // peerRows gives received video by stream, when there are stream records:
 // peer_uid is the stream's index + 1, for 0 means local.
-func peerRows(peers []Peer, call int, m agoraMID) []AgoraSeries {
+func peerRows(peers []*Peer, m agoraMID) []AgoraSeries {
 	if m.group != payload.VideoRecv {
 		return nil
 	}
 	rows := map[int64]*AgoraSeries{}
-	for i := range peers {
-		p := &peers[i]
-		if p.Call != call || p.Group != m.group {
-			continue
-		}
+	for _, p := range peers {
 		x := p.Bitrate
 		if m.reading == fps {
 			x = p.FPS

@@ -38,7 +38,7 @@ func (a *Agora) live(f *Facts, approximate bool) {
 	for _, m := range byMinute(f.Points) {
 		users, channels := map[string]bool{}, map[int]bool{}
 		for _, p := range m.points {
-			users[f.Calls[p.Call].Device] = true
+			users[f.Calls[p.Call].place()] = true
 			channels[p.Call] = true
 		}
 		pcu, pcc := int64(len(users)), int64(len(channels))

@@ -13,9 +13,10 @@ import (
 	"roomcall/cgi"
 )
 
+// minuteKey is a minute of a place: client_id/device.
 type minuteKey struct {
-	device string
-	ms     int64
+	place string
+	ms    int64
 }
 
 // collector gathers the facts of an input.
@@ -31,8 +32,8 @@ type collector struct {
 
 // rawPoint and rawPeer name their call by its id until all calls are known.
 type rawPoint struct {
-	call   string
-	device string
+	call  string
+	place string
 	Point
 	media *[payload.Groups]payload.Media
 }
@@ -54,6 +55,7 @@ func (c *collector) line(b []byte) error {
 	b = b[i:]
 	var head struct {
 		Schema, ID, Device string
+		ClientID           string `json:"client_id"`
 		Payload            json.RawMessage
 	}
 	if err := json.Unmarshal(b, &head); err != nil {
@@ -69,7 +71,7 @@ func (c *collector) line(b []byte) error {
 		c.skipped++
 		return nil
 	}
-	if c.seen[head.ID] || c.o.Device != "" && head.Device != c.o.Device {
+	if c.seen[head.ID] || !c.o.wants(head.ClientID, head.Device) {
 		return nil
 	}
 	if err := payload.Decode(b, p); err != nil {
@@ -85,7 +87,7 @@ func (c *collector) record(p any) {
 	case *payload.Sample:
 		c.sample(p)
 	case *payload.Minute:
-		c.minutes[minuteKey{p.Device, p.MinuteMs}] = p
+		c.minutes[minuteKey{p.ClientID + "/" + p.Device, p.MinuteMs}] = p
 		if p.CallID != "" {
 			c.book.get(p.CallID, &p.Head)
 		}
@@ -123,7 +125,7 @@ func (c *collector) sample(p *payload.Sample) {
 	k := c.book.get(p.CallID, &p.Head)
 	k.See(p)
 	media := p.Media
-	c.samples = append(c.samples, rawPoint{call: p.CallID, device: p.Device, Point: NewPoint(p, 0), media: &media})
+	c.samples = append(c.samples, rawPoint{call: p.CallID, place: p.ClientID + "/" + p.Device, Point: NewPoint(p, 0), media: &media})
 }
 
 // See takes what a sample says about its call.
@@ -172,7 +174,7 @@ func (c *collector) facts() *Facts {
 	calls, place := c.book.sorted()
 	f := &Facts{Calls: calls}
 	slices.SortFunc(c.samples, func(a, b rawPoint) int {
-		return cmp.Or(cmp.Compare(a.TsMs, b.TsMs), cmp.Compare(a.device, b.device), cmp.Compare(a.call, b.call))
+		return cmp.Or(cmp.Compare(a.TsMs, b.TsMs), cmp.Compare(a.place, b.place), cmp.Compare(a.call, b.call))
 	})
 	for i := range c.samples {
 		s := &c.samples[i]
@@ -181,7 +183,7 @@ func (c *collector) facts() *Facts {
 	}
 	c.missingMinutes()
 	for _, k := range slices.SortedFunc(maps.Keys(c.minutes), func(a, b minuteKey) int {
-		return cmp.Or(cmp.Compare(a.ms, b.ms), cmp.Compare(a.device, b.device))
+		return cmp.Or(cmp.Compare(a.ms, b.ms), cmp.Compare(a.place, b.place))
 	}) {
 		f.Minutes = append(f.Minutes, *c.minutes[k])
 	}
@@ -195,10 +197,18 @@ func (c *collector) facts() *Facts {
 	return f
 }
 
+// devices lists the devices; with their agents when there are several.
 func (c *collector) devices() []string {
-	set := map[string]bool{}
+	places, agents := map[string]string{}, map[string]bool{}
 	for _, k := range c.book {
-		set[k.Device] = true
+		places[k.place()] = k.Device
+		agents[k.ClientID] = true
 	}
-	return slices.Sorted(maps.Keys(set))
+	list := slices.Sorted(maps.Keys(places))
+	for i, place := range list {
+		if len(agents) == 1 {
+			list[i] = places[place]
+		}
+	}
+	return list
 }

@@ -22,7 +22,8 @@ func AgoraParts() []string { return []string{"details", "lists", "live", "diagno
 
 // Options of Convert.
 type Options struct {
-	Device string // only this device's records; "" = all
+	// Device: only this device's records, as device or client_id/device; "" = all.
+	Device string
 	// Part of the agora view: "" = all in one document, "details", "lists",
 	// "live", "diagnosis".
 	Part string
@@ -32,6 +33,11 @@ type Options struct {
 	Granularity string
 	// Swap exchanges Zoom's input and output.
 	Swap bool
+}
+
+// wants tells whether the records of a device are asked for.
+func (o *Options) wants(client, device string) bool {
+	return o.Device == "" || o.Device == device || o.Device == client+"/"+device
 }
 
 func (o *Options) check(to string) error {

@@ -249,6 +249,59 @@ func TestBadInputIsAnErrorThatNamesItsLine(t *testing.T) {
 	}
 }
 
+func TestDevicesOfOneNameAtTwoAgentsStayApart(t *testing.T) {
+	mine := callRecords(t)
+	other := strings.Split(strings.ReplaceAll(strings.Join(mine, "\n"), "agent-1", "agent-2"), "\n")
+	both := append(append([]string{}, mine...), other...)
+	var one, two TRTC
+	var live Agora
+	if err := errors.Join(json.Unmarshal(convert(t, "trtc", mine, Options{}), &one),
+		json.Unmarshal(convert(t, "trtc", both, Options{}), &two),
+		json.Unmarshal(convert(t, "agora", both, Options{Part: "live"}), &live)); err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(append(one.Response.Data, one.Response.Data...), two.Response.Data); d != "" {
+		t.Errorf("trtc mixes them:\n%s", d)
+	}
+	if *live.Data[0].PCU != 2 {
+		t.Errorf("pcu %d, want 2", *live.Data[0].PCU)
+	}
+	_, err := Convert("zoom", strings.NewReader(strings.Join(both, "\n")), Options{Device: "room-1"})
+	if !errors.Is(err, ErrDevices) || !strings.Contains(err.Error(), "agent-1/room-1, agent-2/room-1") {
+		t.Errorf("%v", err)
+	}
+	if a, b := convert(t, "zoom", both, Options{Device: "agent-2/room-1"}), convert(t, "zoom", mine, Options{}); !bytes.Equal(a, b) {
+		t.Error("one of two gives another document")
+	}
+}
+
+// fleet is a day of n calls of one minute, each of its own room, sample by sample.
+func fleet(n int) *Facts {
+	f := &Facts{}
+	for i := range n {
+		f.Calls = append(f.Calls, Call{ID: fmt.Sprint(i), ClientID: "a", Device: fmt.Sprintf("room-%05d", i)})
+		for s := range 12 {
+			f.Points = append(f.Points, Point{TsMs: int64(60_000*i + 5000*s), Call: i, Readings: []float64{0, 1, 5, 2, 10, 3}})
+		}
+	}
+	return f
+}
+
+// BenchmarkCalls shows that the time for a call does not grow with their number.
+func BenchmarkCalls(b *testing.B) {
+	for _, n := range []int{100, 10_000} {
+		f := fleet(n)
+		for _, to := range []string{"agora", "trtc"} {
+			b.Run(fmt.Sprintf("%s/%d", to, n), func(b *testing.B) {
+				for range b.N {
+					Document(to, f, Options{})
+				}
+				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*n), "ns/call")
+			})
+		}
+	}
+}
+
 func TestAbsentStaysAbsent(t *testing.T) {
 	got := string(convert(t, "trtc", callRecords(t), Options{}))
 	for _, w := range []string{"appCpu", "sysCpu", "aBlock", "bigvBlock", "bigvCapFps"} {

@@ -85,10 +85,13 @@ func (c *Call) name() string {
 	return c.Device
 }
 
+// place names the device among several agents: client_id/device.
+func (c *Call) place() string { return c.ClientID + "/" + c.Device }
+
 // uid is a stable number for the device, for systems whose users have numbers.
 func (c *Call) uid() int64 {
 	h := fnv.New32a()
-	h.Write([]byte(c.ClientID + "/" + c.Device)) // a hash never fails
+	h.Write([]byte(c.place())) // a hash never fails
 	return int64(h.Sum32())
 }
 
@@ -111,6 +114,27 @@ type Facts struct {
 	Points  []Point          // by time
 	Minutes []payload.Minute // by time
 	Peers   []Peer           // by time; only from stream records
+}
+
+// pointsByCall groups the points by their call.
+func (f *Facts) pointsByCall() [][]*Point {
+	out := make([][]*Point, len(f.Calls))
+	for i := range f.Points {
+		p := &f.Points[i]
+		out[p.Call] = append(out[p.Call], p)
+	}
+	return out
+}
+
+// peersByCall groups the streams of one group by their call.
+func (f *Facts) peersByCall(group int) [][]*Peer {
+	out := make([][]*Peer, len(f.Calls))
+	for i := range f.Peers {
+		if p := &f.Peers[i]; p.Group == group {
+			out[p.Call] = append(out[p.Call], p)
+		}
+	}
+	return out
 }
 
 // factorIDs are Agora's ids (its table of root causes) by the word of

@@ -2,6 +2,7 @@ package view
 
 import (
 	"math"
+	"strings"
 
 	"roomcall/agent/report/payload"
 	"roomcall/cgi"
@@ -13,7 +14,7 @@ func (c *collector) missingMinutes() {
 	sums := map[minuteKey]*minuteSum{}
 	for i := range c.samples {
 		s := &c.samples[i]
-		k := minuteKey{s.device, s.TsMs / minuteMs * minuteMs}
+		k := minuteKey{s.place, s.TsMs / minuteMs * minuteMs}
 		if c.minutes[k] != nil {
 			continue
 		}
@@ -25,7 +26,8 @@ func (c *collector) missingMinutes() {
 	}
 	for k, s := range sums {
 		m := s.minute()
-		m.MinuteMs, m.Device = k.ms, k.device
+		m.MinuteMs = k.ms
+		m.ClientID, m.Device, _ = strings.Cut(k.place, "/")
 		c.minutes[k] = m
 	}
 }

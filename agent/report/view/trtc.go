@@ -72,58 +72,78 @@ func trtc(f *Facts) *TRTC {
 	t := &TRTC{Meta: trtcMeta()}
 	r := &t.Response
 	r.UserList, r.Data = []TRTCUser{}, []TRTCData{}
-	users := map[string]bool{}
+	users := map[string][]int{} // calls of a device
 	for i := range f.Calls {
 		c := &f.Calls[i]
-		users[c.Device] = true
+		users[c.place()] = append(users[c.place()], i)
 		r.UserList = append(r.UserList, TRTCUser{
 			RoomStr: c.name(), UserID: c.Device, JoinTs: c.StartMs / 1000, LeaveTs: c.EndMs / 1000,
 			Finished: c.Finished, DeviceType: c.Model,
 		})
 	}
 	r.Total = len(r.UserList)
+	points, peers := f.pointsByCall(), f.peersByCall(payload.VideoRecv)
 	for _, user := range slices.Sorted(maps.Keys(users)) {
+		calls := users[user]
 		for _, dt := range trtcTypes {
-			r.Data = append(r.Data, trtcSeries(f, user, dt)...)
+			s := trtcSeries{user: f.Calls[calls[0]].Device, of: dt}
+			for _, i := range calls {
+				s.call(points[i], peers[i])
+			}
+			r.Data = append(r.Data, s.sorted()...)
 		}
 	}
 	return t
 }
 
-// trtcSeries is one data type of one user. What is received counts as from the
-// peer "mixed", unless stream records tell the streams apart.
-func trtcSeries(f *Facts, user string, dt trtcType) []TRTCData {
-	series := map[string]*TRTCData{}
-	add := func(peer string, ms int64, x cgi.Reading) {
-		if !x.Known {
-			return
-		}
-		if series[peer] == nil {
-			series[peer] = &TRTCData{PeerID: peer, UserID: user, DataType: dt.name}
-		}
-		series[peer].Content = append(series[peer].Content, TRTCPoint{Time: ms / 1000, Value: x.Value})
-	}
-	if dt.group == payload.VideoRecv {
-		for i := range f.Peers {
-			if p := &f.Peers[i]; p.Group == dt.group && f.Calls[p.Call].Device == user {
-				add(p.name(), p.TsMs, p.get(dt.reading))
-			}
+// trtcSeries collects one data type of one user by peer.
+type trtcSeries struct {
+	user string
+	of   trtcType
+	by   map[string]*TRTCData
+}
+
+// call adds a call. What is received counts as from the peer "mixed", unless
+// stream records tell the streams apart.
+func (s *trtcSeries) call(points []*Point, peers []*Peer) {
+	found := false
+	if s.of.group == payload.VideoRecv {
+		for _, p := range peers {
+			x := p.get(s.of.reading)
+			s.add(p.name(), p.TsMs, x)
+			found = found || x.Known
 		}
 	}
-	if len(series) == 0 {
-		peer := ""
-		if dt.group%2 == 1 {
-			peer = mixed
-		}
-		for i := range f.Points {
-			if p := &f.Points[i]; f.Calls[p.Call].Device == user {
-				add(peer, p.TsMs, p.get(dt.group, dt.reading))
-			}
-		}
+	if found {
+		return
 	}
+	peer := ""
+	if s.of.group%2 == 1 {
+		peer = mixed
+	}
+	for _, p := range points {
+		s.add(peer, p.TsMs, p.get(s.of.group, s.of.reading))
+	}
+}
+
+func (s *trtcSeries) add(peer string, ms int64, x cgi.Reading) {
+	if !x.Known {
+		return
+	}
+	if s.by == nil {
+		s.by = map[string]*TRTCData{}
+	}
+	if s.by[peer] == nil {
+		s.by[peer] = &TRTCData{PeerID: peer, UserID: s.user, DataType: s.of.name}
+	}
+	s.by[peer].Content = append(s.by[peer].Content, TRTCPoint{Time: ms / 1000, Value: x.Value})
+}
+
+// sorted gives the series by peer.
+func (s *trtcSeries) sorted() []TRTCData {
 	var out []TRTCData
-	for _, s := range series {
-		out = append(out, *s)
+	for _, d := range s.by {
+		out = append(out, *d)
 	}
 	slices.SortFunc(out, func(a, b TRTCData) int { return cmp.Compare(a.PeerID, b.PeerID) })
 	return out
