@@ -33,6 +33,12 @@ func (r *recorder) draft(now time.Time) (*draft, error) {
 	for _, ev := range r.heldEvents {
 		d.event(ev)
 	}
+	for _, broken := range r.damaged {
+		for _, ev := range damageEvents(broken) {
+			d.event(ev)
+		}
+		d.batch.Damage = append(d.batch.Damage, broken)
+	}
 	d.polls = min(len(r.held), commitMax)
 	for _, p := range r.held[:d.polls] {
 		d.poll(p)

@@ -56,7 +56,8 @@ type recorder struct {
 	lastClock  time.Time // with its monotonic reading
 	gaps       []announcedGap
 	extra      map[string][]byte // states for the next commit
-	damages    int               // how many damages are announced
+	damages    int               // how many damages were seen
+	damaged    []buffer.Damage   // of those, what no commit has announced yet
 	lastTick   int64             // the minute in which time alone was last reported
 }
 
@@ -193,6 +194,7 @@ func (r *recorder) accept(d *draft) {
 	}
 	r.lastTick = d.minute
 	r.gaps, r.extra = d.gaps, nil
+	r.damaged = r.damaged[len(d.batch.Damage):]
 	r.held = append(r.held[:0], r.held[d.polls:]...)
 	r.heldEvents = append(r.heldEvents[:0], r.heldEvents[d.events:]...)
 	r.stats.accepted(d.batch.Records)
@@ -230,13 +232,14 @@ func (r *recorder) checkClock() {
 	r.holdEvents(clockEvent(now, step))
 }
 
-// checkDamage announces what was found broken in the store.
+// checkDamage takes note of what was found broken in the store. The next commit
+// announces it; the store keeps its report until then.
 func (r *recorder) checkDamage() {
 	all := r.store.Damage()
 	for _, d := range all[r.damages:] {
 		r.log.Error("store damaged", "segment", d.Segment, "reason", d.Reason,
 			"salvaged", d.Salvaged, "lost", d.Lost, "kept_as", d.Aside)
-		r.holdEvents(damageEvents(d)...)
+		r.damaged = append(r.damaged, d)
 	}
 	r.damages = len(all)
 }

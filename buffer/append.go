@@ -35,6 +35,7 @@ func (q *Queue) Append(b Batch) error {
 			q.warn("remove evicted segments", err)
 		}
 	}
+	q.announced(b.Damage)
 	select {
 	case q.changed <- struct{}{}:
 	default:

@@ -26,8 +26,9 @@ type Damage struct {
 	Reset bool
 }
 
-// Damage returns what was found broken since Open, oldest first. It grows when
-// Peek or Scan meets a broken segment.
+// Damage returns what was found broken since Open, oldest first, after what no
+// batch had announced before it: a report stays on disk until a Batch carries it.
+// It grows when Peek or Scan meets a broken segment.
 func (q *Queue) Damage() []Damage {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -104,7 +105,7 @@ func (q *Queue) replaceBroken(i int, cause error) error {
 	h.next = s.last + 1
 	d := q.describe(s, found, cause, done)
 	d.Gaps = q.lostLanes(i, found, done)
-	if d.Aside, err = q.swap(s.path, found, h, nil); err != nil {
+	if err := q.swap(s.path, found, h, nil, &d); err != nil {
 		return err
 	}
 	q.mu.Lock()
@@ -140,30 +141,31 @@ func (q *Queue) report(d Damage) {
 }
 
 // swap writes a new segment with the found records, keeps the broken file under
-// another name and puts the new one in its place. At a kill the name always leads
-// to a file: the broken one, which is found again, or the new one.
-func (q *Queue) swap(path string, found *finding, h head, state map[string][]byte) (aside string, err error) {
+// another name and puts the new one in its place; before that the report is on
+// disk. At a kill the name always leads to a file: the broken one, which is found
+// again, or the new one.
+func (q *Queue) swap(path string, found *finding, h head, state map[string][]byte, d *Damage) error {
 	h.count, h.bytes = uint64(len(found.records)), found.bytes
 	tmp := path + ".tmp"
 	if err := buildSegment(tmp, h, state, found.records); err != nil {
-		return "", fmt.Errorf("write salvaged segment: %w", err)
+		return fmt.Errorf("write salvaged segment: %w", err)
 	}
-	aside = asideName(path, q.o.Now())
-	err = linkOrCopy(path, aside)
-	if errors.Is(err, os.ErrNotExist) {
-		return "", publishFile(tmp, path)
-	}
-	if err != nil {
+	aside := asideName(path, d.At)
+	err := linkOrCopy(path, aside)
+	switch {
+	case err == nil:
+		d.Aside = filepath.Base(aside)
+	case !errors.Is(err, os.ErrNotExist): // else nothing is left to keep
 		os.Remove(tmp)
-		return "", fmt.Errorf("keep damaged segment: %w", err)
+		return fmt.Errorf("keep damaged segment: %w", err)
 	}
-	if err := publishFile(tmp, path); err != nil {
-		if sameFile(path, aside) { // it is tried again, and each try would leave a name
-			os.Remove(aside)
-		}
-		return "", err
+	if err = q.keepReport(*d); err == nil {
+		err = publishFile(tmp, path)
 	}
-	return filepath.Base(aside), nil
+	if err != nil && sameFile(path, aside) { // it is tried again, and each try would leave a name
+		os.Remove(aside)
+	}
+	return err
 }
 
 func sameFile(a, b string) bool {

@@ -120,7 +120,7 @@ func TestDamageNeverGivesAWrongRecordAndTheCountsAreExact(t *testing.T) {
 				resets++
 			}
 		}
-		if err := q.Append(Batch{Records: []Record{rec("a", 1, time.Now(), 10)}}); err != nil {
+		if err := q.Append(Batch{Records: []Record{rec("a", 1, time.Now(), 10)}, Damage: q.Damage()}); err != nil {
 			t.Fatalf("append after damage: %v", err)
 		}
 		crash(q)

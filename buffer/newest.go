@@ -72,7 +72,7 @@ func (q *Queue) salvageNewest(s *segment, trusted bool, cause error) error {
 	d := q.describe(s, found, cause, q.done())
 	d.Reset = !trusted
 	d.Gaps = q.lostLanes(len(q.segs)-1, found, q.done())
-	if d.Aside, err = q.swap(s.path, found, q.head, q.state); err != nil {
+	if err := q.swap(s.path, found, q.head, q.state, &d); err != nil {
 		return err
 	}
 	s.count, s.bytes, s.file, s.used = uint64(len(found.records)), found.bytes, fileSize(s.path), 0

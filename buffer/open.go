@@ -8,6 +8,7 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+	"time"
 )
 
 const (
@@ -30,7 +31,8 @@ func Open(o Options) (*Queue, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open store %s: %w", o.Dir, asFull(err))
 	}
-	q := &Queue{o: o, lock: lock, changed: make(chan struct{}, 1), state: map[string][]byte{}, skip: map[uint64]bool{}, aside: map[uint64]int64{}}
+	q := &Queue{o: o, lock: lock, changed: make(chan struct{}, 1), state: map[string][]byte{}, skip: map[uint64]bool{}, aside: map[uint64]int64{},
+		reports: map[string]time.Time{}}
 	if err := q.load(); err != nil {
 		if q.w != nil {
 			q.w.db.Close()
@@ -123,6 +125,9 @@ func (q *Queue) load() error {
 		}
 	}
 	q.missingFirst()
+	if err := q.loadReports(); err != nil {
+		return err
+	}
 	q.savedAt = now
 	q.clock = newStoreClock(q.head, now)
 	if err := q.loadQuarantine(); err != nil {
@@ -176,7 +181,11 @@ func (q *Queue) missingFirst() {
 	if first <= done+1 {
 		return
 	}
-	q.report(Damage{At: q.o.Now(), Reason: "the oldest segments are missing", Lost: first - 1 - done})
+	d := Damage{Segment: segName(done + 1), At: q.o.Now(), Reason: "the oldest segments are missing", Lost: first - 1 - done}
+	if err := q.keepReport(d); err != nil {
+		q.warn("keep the report of missing segments", err) // found again until a commit has the mark
+	}
+	q.report(d)
 	q.head.evicted = first - 1
 }
 

@@ -90,6 +90,7 @@ type Queue struct {
 	skip      map[uint64]bool  // quarantined positions that wait
 	aside     map[uint64]int64 // quarantine: sizes of its files by position
 	damage    []Damage
+	reports   map[string]time.Time // reports on disk: Damage.At by segment; under wmu
 	closed    bool
 	clean     bool // the last stop was a Close, or the store is new
 

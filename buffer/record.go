@@ -38,6 +38,7 @@ type Batch struct {
 	Records []Record
 	State   map[string][]byte // keys to replace; a nil value deletes the key
 	Evict   *Eviction         // an eviction from Due that this batch commits
+	Damage  []Damage          // reports that this batch announces; they are on disk until then
 }
 
 // An envelope is what a record looks like on disk (all integers big-endian):
