@@ -3,6 +3,7 @@ package soak
 import (
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -47,17 +48,19 @@ func TestDuplicatesAfterAKillAreBounded(t *testing.T) {
 	t.Logf("%d kills in a drain of %d records: 0 lost, %d duplicates, at most %d after one kill", done, records, sum.dups, past.back)
 }
 
-// fill puts n waiting records with a payload of about size bytes into the lane
-// past/sample of a store that nobody has open.
+// fill puts n waiting records with a text of size bytes into the lane past/sample
+// of a store that nobody has open.
 func fill(t testing.TB, dir string, n, size int) {
+	t.Helper()
+	fillSizes(t, dir, n, func(int) int { return size })
+}
+
+// fillSizes is fill with a size for each number, from 1.
+func fillSizes(t testing.TB, dir string, n int, size func(num int) int) {
 	t.Helper()
 	q, err := buffer.Open(buffer.Options{Dir: dir, MaxBytes: 64 << 30})
 	if err != nil {
 		t.Fatal(err)
-	}
-	text := make([]byte, size)
-	for i := range text {
-		text[i] = 'x'
 	}
 	made := time.Now().Add(-time.Hour)
 	for num := 0; num < n; {
@@ -66,7 +69,7 @@ func fill(t testing.TB, dir string, n, size int) {
 			num++
 			b.Records = append(b.Records, buffer.Record{
 				Lane: "past/sample", Num: uint64(num), Time: made, Fresh: 2 * time.Second,
-				Payload: fmt.Appendf(nil, `{"seq":%d,"ts_ms":%d,"text":"%s"}`, num, made.UnixMilli(), text),
+				Payload: fmt.Appendf(nil, `{"seq":%d,"ts_ms":%d,"text":"%s"}`, num, made.UnixMilli(), strings.Repeat("x", size(num))),
 			})
 		}
 		if err := q.Append(b); err != nil {
