@@ -13,8 +13,9 @@ const mailboxAction = "WEB_GetMailboxDataAPI"
 const siteSystem = 255
 
 // Poll asks for the call's state. It sends the multi-stream status request and
-// the mailbox request, which is the keep-alive too; where the mailbox says "in
-// a call" and there is no multi-stream media, the single-stream request also.
+// the mailbox request, which is the keep-alive too; where there is no
+// multi-stream media and the mailbox says "in a call", or never says anything,
+// the single-stream request also.
 // It logs in when there is no session, and once anew when the endpoint no
 // longer takes the session. An error is always an *Error.
 //
@@ -88,18 +89,30 @@ func (c *Client) judge(ctx context.Context, st Status, media *Error) (Status, *E
 		return st, nil
 	case err != nil && refusedBoth(media, err):
 		return Status{}, c.refusal(media)
-	case err != nil && err.saysNothing():
-		// The mailbox is not to be had. The vendor: only after joining is there
-		// information, so no media is no call.
-		st.Call = CallIdle
-		return st, nil
 	case err != nil:
-		return Status{}, err
+		return c.withoutMailbox(ctx, st, err)
 	case mb.Call == CallActive:
-		return c.singleCall(ctx, st)
+		return c.singleCall(ctx, st, CallActive)
 	}
 	st.Call = mb.Call
 	return st, nil
+}
+
+// withoutMailbox gives the verdict when there is no multi-stream media and the
+// mailbox says nothing. One that answered before and refuses now has lost the
+// session, or fails: that is no word about the call. From one that never
+// answered there is none to come; then the single-stream action is asked, and no
+// media is no call, for the vendor has values "only after joining".
+func (c *Client) withoutMailbox(ctx context.Context, st Status, err *Error) (Status, *Error) {
+	switch {
+	case !err.saysNothing():
+		return Status{}, err
+	case c.session.mailbox && c.session.open() && err.Reason == "api_error":
+		return Status{}, c.refusal(err)
+	case c.session.mailbox:
+		return Status{}, err
+	}
+	return c.singleCall(ctx, st, CallIdle)
 }
 
 // saysNothing: the CGI answered in due form and has no values. A reply without
@@ -127,9 +140,9 @@ func (c *Client) refusal(media *Error) *Error {
 }
 
 // singleCall asks for the values of a call without multi-stream. Without any,
-// the room is in a call of which no media is known.
-func (c *Client) singleCall(ctx context.Context, multi Status) (Status, *Error) {
-	multi.Call = CallActive
+// the verdict is otherwise: in a call of which no media is known, or idle.
+func (c *Client) singleCall(ctx context.Context, multi Status, otherwise CallState) (Status, *Error) {
+	multi.Call = otherwise
 	raw, err := c.read(ctx, singleCallAction, map[string]any{"siteHandle": siteSystem})
 	if err != nil {
 		return Status{}, err
@@ -159,7 +172,7 @@ func (c *Client) mailbox(ctx context.Context) (mailbox, *Error) {
 	if failed := c.located(mailboxAction, perr); failed != nil {
 		return mailbox{}, failed
 	}
-	c.session.refreshed = c.now()
+	c.session.refreshed, c.session.mailbox = c.now(), true
 	return mb, nil
 }
 

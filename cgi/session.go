@@ -11,6 +11,7 @@ type session struct {
 	web       bool // the family of the endpoint's own pages, which wants browser headers
 	began     time.Time
 	refreshed time.Time // of the last mailbox reply
+	mailbox   bool      // the mailbox answered since the login
 }
 
 func (s session) open() bool { return s.id != "" }

@@ -1,8 +1,10 @@
 package cgi
 
 import (
+	"errors"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -132,8 +134,9 @@ func TestVerdictOverMailboxAndMedia(t *testing.T) {
 		"placeholders and idle":              {noMedia, idle, "", CallIdle, multiCallAction, false},
 		"refused and idle":                   {refused, idle, "", CallIdle, multiCallAction, false},
 		"empty and idle":                     {empty, idle, "", CallIdle, multiCallAction, false},
-		"placeholders and no mailbox":        {noMedia, refused, "", CallIdle, multiCallAction, false},
-		"empty and no mailbox":               {empty, empty, "", CallIdle, multiCallAction, false},
+		"placeholders and no mailbox":        {noMedia, refused, refused, CallIdle, multiCallAction, false},
+		"empty and no mailbox":               {empty, empty, empty, CallIdle, multiCallAction, false},
+		"single-stream media and no mailbox": {noMedia, refused, single, CallActive, singleCallAction, true},
 		"dialling":                           {empty, dialing, "", CallUnknown, multiCallAction, false},
 		"in call by single-stream":           {empty, inCall, single, CallActive, singleCallAction, true},
 		"in call, multi-stream refused":      {refused, inCall, single, CallActive, singleCallAction, true},
@@ -157,6 +160,39 @@ func TestVerdictOverMailboxAndMedia(t *testing.T) {
 				t.Fatalf("raw %s, want %s", st.Raw, want)
 			}
 		})
+	}
+}
+
+// A mailbox that answered and now refuses, while the status action has no
+// values, is no proof that the call is over.
+func TestMailboxThatStopsAnsweringDoesNotEndTheCall(t *testing.T) {
+	const (
+		refused = `{"success":0,"error":{"id":100666995,"code":33558532}}`
+		inCall  = `{"success":1,"data":{"state":{"callstate":2,"conftype":2,"isInConf":1}}}`
+		nothing = `{"success":1,"data":{"stAudioParamSend":{"auxAudioRate":"--"}}}`
+	)
+	for _, user := range []string{"", "admin"} {
+		replies := map[string]string{multiCallAction: nothing, mailboxAction: inCall, "WEB_RequestCertificateAPI": `{"success":1,"data":""}`,
+			"WEB_RequestSessionIDAPI": `{"success":1,"data":{"acSessionId":"0123456789"}}`}
+		server := &scripted{t: t, replies: replies}
+		srv := httptest.NewServer(server)
+		defer srv.Close()
+		c := newClient(t, Config{URL: srv.URL, Username: user, Login: "api"})
+		if st, err := c.Poll(t.Context()); err != nil || st.Call != CallActive {
+			t.Fatalf("call %v, %v", st.Call, err)
+		}
+		replies[mailboxAction] = refused
+		st, err := c.Poll(t.Context())
+		if user == "" {
+			var e *Error
+			if !errors.As(err, &e) || e.Kind != KindError || e.Reason != "api_error" {
+				t.Errorf("no login: call %v, %v", st.Call, err)
+			}
+			continue
+		}
+		if logins := strings.Count(strings.Join(server.bodies, "\n"), "WEB_RequestSessionIDAPI"); logins != 2 {
+			t.Errorf("%d logins, want one anew; %v", logins, err)
+		}
 	}
 }
 
