@@ -30,17 +30,29 @@ func (q *Queue) Append(b Batch) error {
 	if err != nil {
 		return fmt.Errorf("append to store %s: %w", q.o.Dir, err)
 	}
-	if b.Evict != nil {
-		if err := q.removeDone(q.o.Now()); err != nil {
-			q.warn("remove evicted segments", err)
-		}
-	}
+	q.finishEviction(b.Evict)
 	q.announced(b.Damage)
 	select {
 	case q.changed <- struct{}{}:
 	default:
 	}
 	return nil
+}
+
+// finishEviction removes what a committed eviction takes. What cannot be removed
+// now goes later.
+func (q *Queue) finishEviction(ev *Eviction) {
+	if ev == nil {
+		return
+	}
+	if err := q.removeDone(q.o.Now()); err != nil {
+		q.warn("remove evicted segments", err)
+	}
+	for _, pos := range ev.aside {
+		if err := q.removeQuarantined(pos); err != nil {
+			q.warn("remove an evicted record from the quarantine", err)
+		}
+	}
 }
 
 func (q *Queue) checkState(change map[string][]byte) error {

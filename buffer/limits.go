@@ -15,8 +15,11 @@ const (
 // Eviction is what Due found has to go. It takes effect, files included, when a
 // Batch that carries it is committed, together with its announcement.
 type Eviction struct {
-	Gaps []Gap // one a lane, sorted by lane
-	upto uint64
+	// Gaps are sorted by lane, one each; a record that was requeued out of order
+	// or comes from the quarantine has one of its own, after the others.
+	Gaps  []Gap
+	upto  uint64
+	aside []uint64 // positions of records in the quarantine that go
 }
 
 // Gap says which records of a lane an eviction takes.
@@ -70,14 +73,18 @@ func (q *Queue) due(now time.Time, add int64) (*Eviction, error) {
 	if byAge > upto {
 		upto, reason = byAge, ReasonMaxAge
 	}
-	if upto == 0 || err != nil {
+	if err != nil {
 		return nil, err
+	}
+	aside, setAside := q.dueAside()
+	if upto == 0 && len(aside) == 0 {
+		return nil, nil
 	}
 	gaps, err := q.gaps(upto, reason)
 	if err != nil {
 		return nil, err
 	}
-	return &Eviction{Gaps: gaps, upto: upto}, nil
+	return &Eviction{Gaps: append(gaps, setAside...), upto: upto, aside: aside}, nil
 }
 
 // dueByBytes returns the position up to which records have to go, or 0. It keeps
@@ -137,11 +144,16 @@ func (q *Queue) gaps(upto uint64, reason string) ([]Gap, error) {
 	from := q.done() + 1
 	q.mu.Unlock()
 	lanes := map[string]*Gap{}
+	var single []Gap
 	err := q.each(from, upto, func(it Item) error {
 		if q.isSkipped(it.Pos) {
 			return nil
 		}
 		g := lanes[it.Lane]
+		if g != nil && it.Num <= g.Last {
+			single = append(single, Gap{it.Lane, it.Num, it.Num, 1, reason})
+			return nil
+		}
 		if g == nil {
 			g = &Gap{Lane: it.Lane, First: it.Num, Reason: reason}
 			lanes[it.Lane] = g
@@ -155,5 +167,5 @@ func (q *Queue) gaps(upto uint64, reason string) ([]Gap, error) {
 		out = append(out, *g)
 	}
 	sort.Slice(out, func(i, j int) bool { return out[i].Lane < out[j].Lane })
-	return out, err
+	return append(out, single...), err
 }

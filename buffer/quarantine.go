@@ -29,8 +29,8 @@ type Quarantined struct {
 }
 
 // Quarantine sets a waiting record aside, for instance one that the broker will
-// not take. The queue goes on without it; it survives restarts and limits. When
-// more than 1000 records or MaxBytes/8 are set aside, the oldest of them go.
+// not take. The queue goes on without it; it survives restarts. When more than
+// 1000 records or MaxBytes/8 are set aside, Due tells to evict the oldest of them.
 func (q *Queue) Quarantine(pos uint64, reason string) error {
 	q.wmu.Lock()
 	defer q.wmu.Unlock()
@@ -47,7 +47,6 @@ func (q *Queue) Quarantine(pos uint64, reason string) error {
 	q.skip[pos] = true
 	q.aside[pos] = int64(len(b))
 	q.mu.Unlock()
-	q.trimQuarantine()
 	return nil
 }
 
@@ -144,20 +143,31 @@ func (q *Queue) removeQuarantined(pos uint64) error {
 	return nil
 }
 
-// trimQuarantine keeps the quarantine within its bounds. Under wmu.
-func (q *Queue) trimQuarantine() {
+// maxAsideGaps bounds the records of the quarantine that one eviction takes.
+const maxAsideGaps = 100
+
+// dueAside says what has to go from the quarantine to keep it within its bounds,
+// oldest first. Under wmu.
+func (q *Queue) dueAside() (positions []uint64, gaps []Gap) {
 	q.mu.Lock()
 	all, total := q.asidePositions(), q.asideBytes()
 	q.mu.Unlock()
-	for i, pos := range all {
+	for i, pos := range all[:min(len(all), maxAsideGaps)] {
 		if len(all)-i <= maxQuarantined && total <= q.o.MaxBytes/8 {
-			return
+			break
+		}
+		one, err := readQuarantined(q.poisonPath(pos))
+		if err != nil {
+			q.warn("read a record of the quarantine that has to go", err)
+		} else {
+			gaps = append(gaps, Gap{one.Lane, one.Num, one.Num, 1, ReasonMaxBytes})
 		}
 		q.mu.Lock()
 		total -= q.aside[pos]
 		q.mu.Unlock()
-		q.warn("quarantine is full: its oldest record goes", q.removeQuarantined(pos))
+		positions = append(positions, pos)
 	}
+	return positions, gaps
 }
 
 // asideBytes is the size of the quarantine. Under mu.

@@ -2,7 +2,9 @@ package buffer
 
 import (
 	"errors"
+	"reflect"
 	"testing"
+	"time"
 )
 
 func TestPoisonRecordIsSetAsideAndTheQueueGoesOn(t *testing.T) {
@@ -66,7 +68,7 @@ func TestQuarantineRefusesWhatDoesNotWait(t *testing.T) {
 	}
 }
 
-func TestQuarantineIsBounded(t *testing.T) {
+func TestQuarantineIsBoundedAndWhatGoesIsAnnounced(t *testing.T) {
 	c := newClock()
 	q := open(t, Options{Dir: shmDir(t), MaxBytes: 512 << 10, Now: c.now})
 	fill(t, q, c, "a", 1, 10, 20000)
@@ -75,8 +77,48 @@ func TestQuarantineIsBounded(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	if list, err := q.Quarantined(); err != nil || len(list) != 10 {
+		t.Fatalf("%d set aside, %v: none may go before its announcement", len(list), err)
+	}
+	ev := q.Due(c.now(), 0)
+	if ev == nil {
+		t.Fatal("nothing is due")
+	}
+	if err := q.Append(Batch{Evict: ev}); err != nil {
+		t.Fatal(err)
+	}
 	list, err := q.Quarantined()
 	if in := q.Info(); err != nil || in.QuarantinedBytes > 64<<10 || len(list) == 0 || list[len(list)-1].Num != 10 || in.Waiting != 0 {
 		t.Fatalf("%d set aside, info %+v, %v", len(list), in, err)
+	}
+	if len(ev.Gaps)+len(list) != 10 {
+		t.Fatalf("%d announced and %d left of 10: %+v", len(ev.Gaps), len(list), ev.Gaps)
+	}
+	for i, g := range ev.Gaps {
+		if want := (Gap{"a", uint64(i + 1), uint64(i + 1), 1, ReasonMaxBytes}); g != want {
+			t.Errorf("gap %+v, want %+v", g, want)
+		}
+	}
+	if ev := q.Due(c.now(), 0); ev != nil {
+		t.Errorf("due again: %+v", ev.Gaps)
+	}
+}
+
+func TestRequeuedRecordThatIsEvictedIsAnnouncedByItself(t *testing.T) {
+	c := newClock()
+	q := open(t, Options{Dir: shmDir(t), MaxAge: time.Hour, Now: c.now})
+	fill(t, q, c, "a", 1, 3, 100)
+	if err := errors.Join(q.Quarantine(2, "x"), q.Ack(3), q.Requeue(2)); err != nil {
+		t.Fatal(err)
+	}
+	fill(t, q, c, "a", 4, 2, 100)
+	if err := errors.Join(q.Quarantine(5, "x"), q.Requeue(5)); err != nil { // number 4, behind 5
+		t.Fatal(err)
+	}
+	c.add(2 * time.Hour)
+	ev := q.Due(c.now(), 0)
+	want := []Gap{{"a", 2, 5, 2, ReasonMaxAge}, {"a", 4, 4, 1, ReasonMaxAge}}
+	if ev == nil || !reflect.DeepEqual(ev.Gaps, want) {
+		t.Fatalf("evicted %+v, want %+v", ev, want)
 	}
 }
