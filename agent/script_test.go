@@ -1,6 +1,7 @@
 package main
 
 import (
+	"archive/zip"
 	"bufio"
 	"errors"
 	"fmt"
@@ -34,6 +35,7 @@ const patience = 60 * time.Second
 //	simulate NAME [flags]   runs `roomcall simulate`; sets $NAME to its URL and $NAME_FINGERPRINT
 //	await PATTERN cmd...    runs a command until its standard output matches
 //	exits N command...      runs a command that has to end with exit code N
+//	unzip FILE              unpacks a zip file
 //	expand FILE...          replaces $NAME in files by the script's variables
 //	agent [config]          runs `roomcall run` and returns when it runs; `agent stop` ends it
 //
@@ -58,6 +60,7 @@ func TestCommandLine(t *testing.T) {
 			"expand":   scriptExpand,
 			"exits":    scriptExits,
 			"await":    scriptAwait,
+			"unzip":    scriptUnzip,
 		},
 	})
 }
@@ -253,6 +256,14 @@ func scriptAwait(ts *testscript.TestScript, neg bool, args []string) {
 			ts.Fatalf("no %q within %v (%v):\n%s", pattern, patience, err, out)
 		}
 	}
+}
+
+// scriptUnzip unpacks a zip file into the work folder.
+func scriptUnzip(ts *testscript.TestScript, _ bool, args []string) {
+	z, err := zip.OpenReader(ts.MkAbs(args[0]))
+	ts.Check(err)
+	defer z.Close()
+	ts.Check(os.CopyFS(ts.Getenv("WORK"), z))
 }
 
 // scriptExpand replaces $NAME in files by the script's variables.
