@@ -75,7 +75,7 @@ func (q *Queue) checkState(change map[string][]byte) error {
 // or may not be written any more. Under wmu.
 func (q *Queue) commit(b Batch) error {
 	size := batchSize(b)
-	if q.w != nil && q.w.size+size > q.o.SegmentBytes && q.segs[len(q.segs)-1].count > 0 {
+	if q.w != nil && q.w.size+size > q.segmentRoom() && q.segs[len(q.segs)-1].count > 0 {
 		q.sealWriter(false)
 	}
 	if q.w == nil {
@@ -94,6 +94,19 @@ func (q *Queue) commit(b Batch) error {
 	q.committed(b, h)
 	q.removeMarks()
 	return nil
+}
+
+// segmentRoom is how large a segment may get: each has a copy of the state, which
+// commits write anew before the old pages are free. Under wmu.
+func (q *Queue) segmentRoom() int64 { return q.o.SegmentBytes + 3*q.stateBytes() }
+
+func (q *Queue) stateBytes() (n int64) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for k, v := range q.state {
+		n += int64(len(k) + len(v))
+	}
+	return n
 }
 
 // prepare gives the batch its positions and the head that goes with it.
@@ -205,8 +218,8 @@ func batchSize(b Batch) int64 {
 // growth is by how much the files would grow for so many bytes. Under wmu.
 func (q *Queue) growth(add int64) int64 {
 	add += 10 * pageSize
-	size, file := int64(4*pageSize), int64(0)
-	if q.w != nil && q.w.size+add <= q.o.SegmentBytes {
+	size, file := int64(4*pageSize)+q.stateBytes()*5/4, int64(0)
+	if q.w != nil && q.w.size+add <= q.segmentRoom() {
 		size, file = q.w.size, q.w.file
 	}
 	if size+add <= file {

@@ -20,7 +20,7 @@ type Options struct {
 	MaxBytes      int64         // bound of the store on disk, bytes; 0 = 256 MiB, at least 512 KiB
 	MaxAge        time.Duration // records older than this are evicted; 0 = no limit
 	KeepDelivered time.Duration // how long delivered records stay for replay
-	SegmentBytes  int64         // size of a segment; 0 = 8 MiB, always at most MaxBytes/8
+	SegmentBytes  int64         // size of a segment beside its copy of the state; 0 = 8 MiB, always at most MaxBytes/8
 	// VerifyCommand is the command line that runs VerifyMain in a child process;
 	// the file's name is appended. Empty: no child process.
 	VerifyCommand []string

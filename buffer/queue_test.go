@@ -257,3 +257,19 @@ func TestChangedSignalsAfterAnAppend(t *testing.T) {
 	default:
 	}
 }
+
+func TestStateLargerThanASegmentDoesNotMakeASegmentOfEachAppend(t *testing.T) {
+	c := newClock()
+	q := open(t, Options{Dir: shmDir(t), MaxBytes: 4 << 20, SegmentBytes: 64 << 10, Now: c.now})
+	state := map[string][]byte{}
+	for i := range 100 {
+		state[fmt.Sprint("room-", i)] = make([]byte, 2000)
+	}
+	if err := q.Append(Batch{State: state}); err != nil {
+		t.Fatal(err)
+	}
+	fill(t, q, c, "room-1", 1, 50, 100)
+	if n := q.Info().Segments; n > 5 {
+		t.Errorf("%d segments for 50 small records", n)
+	}
+}
