@@ -1,8 +1,11 @@
 #!/bin/sh
-# Kills again and again, ROUNDS times (default 1000): the agent under load with
-# the broker up, down and flapping, and a process that appends to the store.
-# Every accepted record must be there afterwards, in order.
+# Kills again and again with SIGKILL, ROUNDS times each (default 1000): the
+# built agent under load with the broker up, down and flapping, the agent in the
+# middle of a drain (a tenth as often), and a process that does nothing but
+# append to the store. Every accepted record has to be there afterwards, in
+# order. About 15 minutes. The figures of docs/reliability.md come from here.
 set -eu
 : "${ROUNDS:=1000}"
-ROOMCALL_CRASH_ROUNDS=$ROUNDS go test -count 1 -timeout 170m -v -run 'Kill|Crash' ./agent
+SOAK_KILLS=$ROUNDS SOAK_DRAIN_KILLS=$(((ROUNDS + 9) / 10)) \
+	go test -count 1 -timeout 170m -v -run 'Kill' ./packaging/soak
 BUFFER_KILLS=$ROUNDS go test -count 1 -timeout 60m -v -run 'TestKilledProcess' ./buffer

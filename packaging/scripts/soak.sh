@@ -1,8 +1,47 @@
 #!/bin/sh
 # The long runs of the reliability tests, with the full counts of
-# docs/reliability.md.
+# docs/reliability.md. Full disks need the right to mount (root).
+#
+#   soak.sh                     all of them, about half an hour
+#   soak.sh store|network|disk|outage|backlog ...   only these
 set -eu
-BUFFER_POWERCUTS=${CUTS:-10000} go test -count 1 -timeout 120m -v -run 'Honest|Flushes' ./buffer
-BUFFER_DAMAGES=${DAMAGES:-1000} go test -count 1 -timeout 60m -v -run 'DamageNever' ./buffer
-BUFFER_STEPS=${STEPS:-15000} go test -count 1 -timeout 60m -v -run 'Random' ./buffer
-ROOMCALL_SOAK=1 go test -count 1 -timeout 60m -v -run 'Drain|Cuts' ./publish
+: "${CUTS:=10000}" "${DAMAGES:=1000}" "${STEPS:=15000}"
+: "${SECONDS_EACH:=120}" "${HOURS:=48}" "${DAYS:=30}" "${RECORDS:=1000000}"
+
+run() {
+	echo "== $1: $2" >&2
+	go test -count 1 -timeout 120m -v -run "$2" "./$1"
+}
+
+# store: power cuts, damaged files, random operations beside a plain slice.
+store() {
+	BUFFER_POWERCUTS=$CUTS run buffer 'Honest|Flushes'
+	BUFFER_DAMAGES=$DAMAGES run buffer 'DamageNever'
+	BUFFER_STEPS=$STEPS run buffer 'Random'
+}
+
+# network: connections of the client alone, then the built agent.
+network() {
+	ROOMCALL_SOAK=1 run publish 'Drain|Cuts'
+	SOAK_NETWORK=$SECONDS_EACH run packaging/soak 'Network|Broker|AccessList'
+}
+
+disk() {
+	SOAK_DISK_HOURS=$HOURS SOAK_DISK_ROUNDS=20 run packaging/soak 'Disk'
+	run buffer 'FullDisk'
+}
+
+outage() { SOAK_DAYS=$DAYS run packaging/soak 'Outage'; }
+
+backlog() { SOAK_RECORDS=$RECORDS run packaging/soak 'Backlog'; }
+
+[ $# -gt 0 ] || set -- store network disk outage backlog
+for part in "$@"; do
+	case $part in
+	store | network | disk | outage | backlog) "$part" ;;
+	*)
+		echo "usage: soak.sh [store|network|disk|outage|backlog ...]" >&2
+		exit 2
+		;;
+	esac
+done
