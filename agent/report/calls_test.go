@@ -28,68 +28,72 @@ func callOf(m map[string]any) string {
 	return fmt.Sprintf("%s %g-%g %gs %g", m["start_source"], at("start_ms"), at("end_ms"), m["duration_s"], m["samples"])
 }
 
+// callCases are polls and the calls that they show, see callOf.
+var callCases = []struct {
+	name  string
+	polls []Poll
+	want  []string
+	open  bool
+}{
+	{"start and end observed",
+		[]Poll{poll(0, idle()), poll(15, inCall(0)), poll(20, inCall(0)), poll(25, idle())},
+		[]string{"observed 15-25 10s 2"}, false},
+	{"running at start-up: the join timer gives the start",
+		[]Poll{poll(0, inCall(10)), poll(5, inCall(10)), poll(10, idle())},
+		[]string{"join_timer -600-10 610s 2"}, false},
+	{"running at start-up without a timer",
+		[]Poll{poll(0, inCall(-1)), poll(5, inCall(-1)), poll(10, idle())},
+		[]string{"observed 0-10 10s 2"}, false},
+	{"long gap before the call: the timer, not before the last idle poll",
+		[]Poll{poll(0, idle()), poll(600, inCall(20)), poll(605, idle())},
+		[]string{"join_timer 0-605 605s 1"}, false},
+	{"unreachable in mid-call, same call afterwards",
+		[]Poll{poll(0, idle()), poll(5, inCall(0)), gone(10), gone(130), poll(190, inCall(3)), poll(195, idle())},
+		[]string{"observed 5-195 190s 2"}, false},
+	{"reboot in mid-call: the end is the last sample",
+		[]Poll{poll(0, idle()), poll(5, inCall(0)), poll(10, inCall(0)), gone(15), gone(20), poll(90, idle())},
+		[]string{"observed 5-10 5s 2"}, false},
+	{"reboot and a new call: the timer fell",
+		[]Poll{poll(0, idle()), poll(5, inCall(0)), poll(300, inCall(4)), gone(305), poll(400, inCall(0)), poll(405, idle())},
+		[]string{"observed 5-300 295s 2", "join_timer 400-405 5s 1"}, false},
+	{"another call in a long silence: the timer rose too little",
+		[]Poll{poll(0, idle()), poll(5, inCall(0)), poll(70, inCall(1)), poll(7200, inCall(5)), poll(7205, idle())},
+		[]string{"observed 5-70 65s 2", "join_timer 6900-7205 305s 1"}, false},
+	{"a timer that stands still means nothing",
+		[]Poll{poll(0, idle()), poll(5, inCall(0)), poll(300, inCall(0)), poll(600, inCall(0)), poll(605, idle())},
+		[]string{"observed 5-605 600s 3"}, false},
+	{"nor does it over a silence",
+		[]Poll{poll(0, idle()), poll(5, inCall(0)), gone(300), poll(600, inCall(0)), poll(605, idle())},
+		[]string{"observed 5-605 600s 2"}, false},
+	{"another call within a minute starts after the one before",
+		[]Poll{poll(0, inCall(5)), poll(30, inCall(1)), poll(35, idle())},
+		[]string{"join_timer -300-0 300s 1", "observed 30-35 5s 1"}, false},
+	{"a contradiction neither starts nor ends",
+		[]Poll{poll(0, idle()), poll(5, contradicting()), poll(10, inCall(0)), poll(15, contradicting()), poll(20, inCall(0)), poll(25, idle())},
+		[]string{"observed 10-25 15s 2"}, false},
+	{"busy, refused and upgrading neither start nor end",
+		[]Poll{poll(0, idle()), poll(5, inCall(0)), failed(10, cgi.KindBusy, "x"), failed(15, cgi.KindRefused, "x"),
+			failed(20, cgi.KindUpgrading, "x"), poll(25, inCall(0)), poll(30, idle())},
+		[]string{"observed 5-30 25s 2"}, false},
+	{"one poll", []Poll{poll(0, inCall(-1)), poll(5, idle())}, []string{"observed 0-5 5s 1"}, false},
+	{"never seen again", []Poll{poll(0, idle()), poll(5, inCall(0)), gone(60), gone(5 + 86401)},
+		[]string{"observed 5-5 0s 1"}, false},
+	{"agent off for days, the room in a call without a timer: another one",
+		[]Poll{poll(0, idle()), poll(5, inCall(-1)), poll(10, inCall(-1)), poll(3*86400, inCall(-1)), poll(3*86400+5, idle())},
+		[]string{"observed 5-10 5s 2", "observed 259200-259205 5s 1"}, false},
+	{"agent off for two days in a call whose timer went along: the same one",
+		[]Poll{poll(0, idle()), poll(5, inCall(0)), poll(2*86400+5, inCall(2880)), poll(2*86400+10, idle())},
+		[]string{"observed 5-172810 172805s 2"}, false},
+	{"agent off when the call ended: the end is the last sample",
+		[]Poll{poll(0, idle()), poll(5, inCall(0)), poll(10, inCall(0)), poll(70.5, idle())},
+		[]string{"observed 5-10 5s 2"}, false},
+	{"still open", []Poll{poll(0, idle()), poll(5, inCall(0)), gone(10)}, nil, true},
+}
+
+func gone(s float64) Poll { return failed(s, cgi.KindUnreachable, "timeout") }
+
 func TestCallsAreFollowed(t *testing.T) {
-	gone := func(s float64) Poll { return failed(s, cgi.KindUnreachable, "timeout") }
-	for _, c := range []struct {
-		name  string
-		polls []Poll
-		want  []string
-		open  bool
-	}{
-		{"start and end observed",
-			[]Poll{poll(0, idle()), poll(15, inCall(0)), poll(20, inCall(0)), poll(25, idle())},
-			[]string{"observed 15-25 10s 2"}, false},
-		{"running at start-up: the join timer gives the start",
-			[]Poll{poll(0, inCall(10)), poll(5, inCall(10)), poll(10, idle())},
-			[]string{"join_timer -600-10 610s 2"}, false},
-		{"running at start-up without a timer",
-			[]Poll{poll(0, inCall(-1)), poll(5, inCall(-1)), poll(10, idle())},
-			[]string{"observed 0-10 10s 2"}, false},
-		{"long gap before the call: the timer, not before the last idle poll",
-			[]Poll{poll(0, idle()), poll(600, inCall(20)), poll(605, idle())},
-			[]string{"join_timer 0-605 605s 1"}, false},
-		{"unreachable in mid-call, same call afterwards",
-			[]Poll{poll(0, idle()), poll(5, inCall(0)), gone(10), gone(130), poll(190, inCall(3)), poll(195, idle())},
-			[]string{"observed 5-195 190s 2"}, false},
-		{"reboot in mid-call: the end is the last sample",
-			[]Poll{poll(0, idle()), poll(5, inCall(0)), poll(10, inCall(0)), gone(15), gone(20), poll(90, idle())},
-			[]string{"observed 5-10 5s 2"}, false},
-		{"reboot and a new call: the timer fell",
-			[]Poll{poll(0, idle()), poll(5, inCall(0)), poll(300, inCall(4)), gone(305), poll(400, inCall(0)), poll(405, idle())},
-			[]string{"observed 5-300 295s 2", "join_timer 400-405 5s 1"}, false},
-		{"another call in a long silence: the timer rose too little",
-			[]Poll{poll(0, idle()), poll(5, inCall(0)), poll(70, inCall(1)), poll(7200, inCall(5)), poll(7205, idle())},
-			[]string{"observed 5-70 65s 2", "join_timer 6900-7205 305s 1"}, false},
-		{"a timer that stands still means nothing",
-			[]Poll{poll(0, idle()), poll(5, inCall(0)), poll(300, inCall(0)), poll(600, inCall(0)), poll(605, idle())},
-			[]string{"observed 5-605 600s 3"}, false},
-		{"nor does it over a silence",
-			[]Poll{poll(0, idle()), poll(5, inCall(0)), gone(300), poll(600, inCall(0)), poll(605, idle())},
-			[]string{"observed 5-605 600s 2"}, false},
-		{"another call within a minute starts after the one before",
-			[]Poll{poll(0, inCall(5)), poll(30, inCall(1)), poll(35, idle())},
-			[]string{"join_timer -300-0 300s 1", "observed 30-35 5s 1"}, false},
-		{"a contradiction neither starts nor ends",
-			[]Poll{poll(0, idle()), poll(5, contradicting()), poll(10, inCall(0)), poll(15, contradicting()), poll(20, inCall(0)), poll(25, idle())},
-			[]string{"observed 10-25 15s 2"}, false},
-		{"busy, refused and upgrading neither start nor end",
-			[]Poll{poll(0, idle()), poll(5, inCall(0)), failed(10, cgi.KindBusy, "x"), failed(15, cgi.KindRefused, "x"),
-				failed(20, cgi.KindUpgrading, "x"), poll(25, inCall(0)), poll(30, idle())},
-			[]string{"observed 5-30 25s 2"}, false},
-		{"one poll", []Poll{poll(0, inCall(-1)), poll(5, idle())}, []string{"observed 0-5 5s 1"}, false},
-		{"never seen again", []Poll{poll(0, idle()), poll(5, inCall(0)), gone(60), gone(5 + 86401)},
-			[]string{"observed 5-5 0s 1"}, false},
-		{"agent off for days, the room in a call without a timer: another one",
-			[]Poll{poll(0, idle()), poll(5, inCall(-1)), poll(10, inCall(-1)), poll(3*86400, inCall(-1)), poll(3*86400+5, idle())},
-			[]string{"observed 5-10 5s 2", "observed 259200-259205 5s 1"}, false},
-		{"agent off for two days in a call whose timer went along: the same one",
-			[]Poll{poll(0, idle()), poll(5, inCall(0)), poll(2*86400+5, inCall(2880)), poll(2*86400+10, idle())},
-			[]string{"observed 5-172810 172805s 2"}, false},
-		{"agent off when the call ended: the end is the last sample",
-			[]Poll{poll(0, idle()), poll(5, inCall(0)), poll(10, inCall(0)), poll(70.5, idle())},
-			[]string{"observed 5-10 5s 2"}, false},
-		{"still open", []Poll{poll(0, idle()), poll(5, inCall(0)), gone(10)}, nil, true},
-	} {
+	for _, c := range callCases {
 		t.Run(c.name, func(t *testing.T) {
 			records, st := script(t, reporter(t, nil), c.polls...)
 			var got []string
@@ -133,6 +137,18 @@ func TestClockStepInMidCallLeavesTheDurationRight(t *testing.T) {
 		if len(calls) != 1 || calls[0]["duration_s"] != 40.0 || calls[0]["coverage_pct"] != 100.0 {
 			t.Errorf("step %v: %v", step, calls)
 		}
+	}
+}
+
+func TestCallThatBeganWhileTheMachineSleptIsNotObserved(t *testing.T) {
+	base := time.Now() // carries a monotonic reading
+	r := reporter(t, nil)
+	st, _ := r.Poll(State{}, Poll{Device: "room-1", At: base, Status: idle()})
+	awake := stepped(base.Add(5*time.Second), 2*time.Hour)
+	_, out := r.Poll(st, Poll{Device: "room-1", At: awake, Status: inCall(30)})
+	m := of(t, out.Records, "event", "call.started")[0]
+	if want := float64(awake.Add(-30 * time.Minute).UnixMilli()); m["since_ms"] != want || m["reason"] != "join_timer" {
+		t.Errorf("start %v by %v, want %v by the join timer", m["since_ms"], m["reason"], want)
 	}
 }
 

@@ -36,10 +36,13 @@ func (t *turn) clock(prev time.Time) {
 		c.StartMs += step
 		c.MarkMs += step
 	}
-	for _, at := range []*int64{&t.d.IdleMs, &t.d.FailMs} {
-		if *at != 0 {
-			*at += step
-		}
+	if t.d.FailMs != 0 {
+		t.d.FailMs += step
+	}
+	// Forward, the machine may have slept, and the idle poll may be long ago: it
+	// stays where it was and proves less. It must not lie ahead.
+	if t.d.IdleMs != 0 && step < 0 {
+		t.d.IdleMs += step
 	}
 }
 
