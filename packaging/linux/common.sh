@@ -27,8 +27,8 @@ give_files() {
 config_is_good() {
 	creds=$(mktemp -d /run/roomcall-check.XXXXXX) || return 1
 	if systemd_runs; then
-		systemctl show --property=LoadCredential --value "$unit" 2>/dev/null | while IFS=: read -r name file; do
-			[ -z "$name" ] || install -m 0400 -o roomcall -g roomcall "$file" "$creds/$name" || true
+		systemctl cat "$unit" 2>/dev/null | sed -n 's/^LoadCredential=//p' | while IFS=: read -r name file; do
+			[ ! -f "$file" ] || install -m 0400 -o roomcall -g roomcall "$file" "$creds/$name"
 		done
 	fi
 	chown roomcall:roomcall "$creds"

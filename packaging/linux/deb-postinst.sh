@@ -18,4 +18,3 @@ elif deb-systemd-helper --quiet was-enabled "$unit"; then
 		say_what_to_do
 	fi
 fi
-deb-systemd-helper update-state "$unit" >/dev/null || true

@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# Tries the .deb and the .rpm on a real systemd: boots one in a container over a
+# throw-away copy of this system, takes the steps of packaging/trial/steps.sh
+# there, and ends everything. Needs root and systemd-nspawn.
+#
+#   packaging/scripts/test-systemd.sh
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+# shellcheck source=packaging/scripts/tools.sh
+. packaging/scripts/tools.sh
+
+skip() { echo "SKIPPED, NOT TRIED ON A REAL SYSTEMD: $*"; exit 0; }
+[ "$(uname -sm)" = "Linux x86_64" ] || skip "the packages under test are for Linux on x86-64"
+[ "$(id -u)" = 0 ] || skip "root is needed"
+tools systemd-nspawn:systemd-container mosquitto:mosquitto mosquitto_sub:mosquitto-clients rpm:rpm perl:perl
+[ -x /lib/systemd/systemd ] || skip "systemd is not installed"
+base=$(mktemp -d)
+mount -t tmpfs -o size=2g tmpfs "$base" 2>/dev/null || { rmdir "$base"; skip "no mount is allowed here"; }
+nspawn=""
+clean_up() {
+	# SIGTERM makes nspawn end the container.
+	[ -z "$nspawn" ] || { kill "$nspawn" 2>/dev/null && wait "$nspawn" || true; }
+	umount -l "$base/root" 2>/dev/null || true
+	umount -l "$base"
+	rmdir "$base"
+}
+trap clean_up EXIT
+
+mkdir "$base"/{upper,work,root,v1,v2}
+for v in 0.1.0:v1 0.1.1:v2; do
+	VERSION=${v%:*} PLATFORMS=linux/amd64 packaging/scripts/package.sh "$base/${v#*:}"
+done
+mount -t overlay overlay -o "lowerdir=/,upperdir=$base/upper,workdir=$base/work" "$base/root" || skip "no overlay is possible here"
+root=$base/root
+# The trial starts from a machine that never had roomcall, and starts services.
+rm -rf "$root/usr/sbin/policy-rc.d" "$root"/{etc,var/lib}/roomcall "$root/trial"
+mkdir "$root/trial"
+cp "$base"/v1/*.deb "$root/trial/v1.deb"
+cp "$base"/v2/*.deb "$root/trial/v2.deb"
+cp "$base"/v1/*.rpm "$root/trial/v1.rpm"
+cp "$base"/v2/*.rpm "$root/trial/v2.rpm"
+cp packaging/trial/{steps.sh,newer-store.pl,mosquitto.conf} "$root/trial/"
+cp packaging/trial/trial.service "$root/etc/systemd/system/trial.service"
+
+SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 timeout 420 systemd-nspawn --directory="$root" --boot --register=no --keep-unit \
+	--private-network --machine=roomcall-trial-$$ --quiet systemd.unit=trial.service >"$base/console" 2>&1 &
+nspawn=$!
+wait "$nspawn" || true # nspawn also reports clean-up that it could not do; the report decides
+nspawn=""
+[ -f "$root/trial/report" ] || { tail -n 50 "$base/console"; echo "FAIL: the container left no report"; exit 1; }
+cat "$root/trial/report"
+grep -q '^all steps done' "$root/trial/report" || { echo "FAIL: the trial on systemd failed"; exit 1; }

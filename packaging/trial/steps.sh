@@ -1,0 +1,165 @@
+#!/bin/bash
+# The steps of test-systemd.sh, run as root inside the container. One line each;
+# the first that fails ends the trial.
+set -u
+export LC_ALL=C DEBIAN_FRONTEND=noninteractive
+topic=roomcall/v1/trial
+secret=Tr1al-S3cret
+
+fail() {
+	echo "FAIL $1"
+	echo "--- journal"
+	journalctl --no-pager -n 40 -o cat -u roomcall
+	cat /trial/kept.out /trial/step.out
+	exit 1
+}
+
+step() { # NAME COMMAND...
+	local name=$1 began
+	shift
+	began=$(date +%s%3N)
+	"$@" >/trial/step.out 2>&1 || fail "$name"
+	printf 'ok   %-62s %6d ms\n' "$name" $(($(date +%s%3N) - began))
+}
+
+eventually() { # SECONDS COMMAND...
+	local end=$(($(date +%s) + $1))
+	shift
+	until "$@"; do
+		[ "$(date +%s)" -lt "$end" ] || { echo "not within the time: $*"; return 1; }
+		sleep 0.05
+	done
+}
+
+not() { ! "$@"; }
+all() { local c; for c in "$@"; do eval "$c" || { echo "not so: $c"; return 1; }; done; }
+# In a terminal the credentials are not handed over by systemd.
+roomcall() { CREDENTIALS_DIRECTORY=/etc/roomcall-secrets command roomcall "$@"; }
+main_pid() { systemctl show -P MainPID roomcall; }
+active() { [ "$(systemctl show -P SubState roomcall)" = running ]; }
+said() { grep -q -- "$1" /trial/step.out /trial/kept.out 2>/dev/null; }
+in_journal() { journalctl -u roomcall --no-pager -o cat | grep -q -- "$1"; }
+waiting() { roomcall buffer info --json 2>/dev/null | sed -n 's/.*"waiting": *\([0-9]*\).*/\1/p' | head -n1; }
+has_backlog() { [ "$(waiting)" -ge "$1" ] 2>/dev/null; }
+drained() { [ "$(waiting)" -lt 10 ]; }
+sample() { mosquitto_sub -h 127.0.0.1 -t "$topic/room-1/sample" -C 1 -W "${1:-20}" | tee /trial/sample | grep -q '"schema":"roomcall.sample/'; }
+sample_says() { mosquitto_sub -h 127.0.0.1 -t "$topic/room-1/sample" -C 1 -W 5 | grep -q -- "$1"; }
+broker() { mosquitto -d -c /trial/mosquitto.conf && eventually 5 mosquitto_pub -h 127.0.0.1 -t t -m x; }
+no_broker() { kill "$(pidof mosquitto)" && eventually 10 not pidof mosquitto; }
+install_deb() { dpkg -i "$1" >/trial/kept.out 2>&1 || { cat /trial/kept.out; return 1; }; cat /trial/kept.out; }
+
+configure() { # ROOM
+	mkdir -p /etc/roomcall/conf.d
+	cat >/etc/roomcall/conf.d/room.toml <<-END
+		[agent]
+		client_id = "trial"
+		[[endpoint]]
+		device = "room-1"
+		room = "$1"
+		url = "http://127.0.0.1:8088"
+		username = "api"
+		password_file = "\${CREDENTIALS_DIRECTORY}/endpoint"
+		poll_interval = "200ms"
+		idle_interval = "200ms"
+		[mqtt]
+		broker = "tcp://127.0.0.1:1883"
+		reconnect_max = "2s"
+	END
+}
+
+credential() {
+	install -d -m 700 /etc/roomcall-secrets
+	(umask 077 && echo "$secret" >/etc/roomcall-secrets/endpoint)
+	mkdir -p /etc/systemd/system/roomcall.service.d
+	printf '[Service]\nLoadCredential=endpoint:/etc/roomcall-secrets/endpoint\n' >/etc/systemd/system/roomcall.service.d/secret.conf
+	systemctl daemon-reload
+}
+
+# --- Debian: install, run, reload, fail, recover
+step "install without a config" install_deb /trial/v1.deb
+step "says what to do, starts nothing" all 'said "systemctl enable --now"' 'not active' 'not systemctl -q is-enabled roomcall'
+step "user, config and store have tight rights" all \
+	'[ "$(stat -c %U:%G:%a /etc/roomcall/agent.toml)" = root:roomcall:640 ]' \
+	'[ "$(stat -c %U:%G:%a /etc/roomcall)" = root:roomcall:750 ]' \
+	'[ "$(stat -c %U:%G:%a /var/lib/roomcall)" = roomcall:roomcall:750 ]'
+step "broker" broker
+/usr/bin/roomcall simulate --listen 127.0.0.1:8088 --scenario quiet-meeting --user api --password-file <(echo $secret) >/dev/null 2>&1 &
+mosquitto_sub -h 127.0.0.1 -i watcher -c -q 1 -t "$topic/+/sample" -E
+step "config with a secret that only root can read" all 'configure "Room A"' credential
+step "install again finds the config good" install_deb /trial/v1.deb
+step "and starts and enables the service" all 'eventually 10 active' 'systemctl -q is-enabled roomcall'
+step "a sample is delivered" sample
+step "ready was said: systemctl status has the agent's line" eventually 10 all '[ -n "$(systemctl show -P StatusText roomcall)" ]'
+step "systemd-analyze security is 1.5 or better" all \
+	'systemd-analyze security --no-pager roomcall | tail -n1 | tee /trial/score' '[ "$(grep -o "[0-9]\.[0-9]" /trial/score | tr -d .)" -le 15 ]'
+echo "     $(sed 's/[^ -~]*//g' /trial/score)"
+pid=$(main_pid)
+step "reload takes the new config" all 'configure "Room B"' 'systemctl reload roomcall' 'eventually 20 sample_says Room.B' '[ "$(main_pid)" = "$pid" ]'
+step "reload of a bad config is refused, the old goes on" all 'echo "nonsense = 1" >>/etc/roomcall/conf.d/room.toml' \
+	'systemctl reload roomcall' 'eventually 10 in_journal "reload refused"' 'eventually 20 sample_says Room.B'
+configure "Room B"
+new_process() { local now; now=$(main_pid); [ "$now" != 0 ] && [ "$now" != "$pid" ]; }
+step "kill -9: a new process within 3 s" all 'kill -9 $pid' 'eventually 3 new_process'
+step "and a sample is delivered again" sample
+step "a shorter watchdog" all 'mkdir -p /run/systemd/system/roomcall.service.d' \
+	'printf "[Service]\nWatchdogSec=3\nTimeoutAbortSec=2\n" >/run/systemd/system/roomcall.service.d/w.conf' 'systemctl daemon-reload' 'systemctl restart roomcall'
+pid=$(main_pid)
+step "SIGSTOP trips it, a new process comes" all 'kill -STOP $pid' 'eventually 30 new_process' 'in_journal "Watchdog timeout"' 'eventually 10 active'
+rm -rf /run/systemd/system/roomcall.service.d
+systemctl daemon-reload
+
+# --- Upgrade, downgrade, a newer store
+step "records wait while the broker is away" all no_broker 'eventually 60 has_backlog 30'
+before=$(waiting)
+step "upgrade" install_deb /trial/v2.deb
+step "the new version runs" all 'eventually 10 active' 'roomcall version | grep -q 0.1.1' \
+	'[ "$(readlink /proc/$(main_pid)/exe)" = /usr/bin/roomcall ]'
+step "what waited still waits" eventually 20 has_backlog "$before"
+echo "     waited before: $before, after: $(waiting)"
+step "the broker is back: everything is delivered" all broker 'eventually 60 drained' sample
+step "config and credential are as before" all 'eventually 10 sample_says Room.B' 'test -f /etc/systemd/system/roomcall.service.d/secret.conf'
+sleep 1
+mosquitto_sub -h 127.0.0.1 -i watcher -c -q 1 -t "$topic/+/sample" -W 3 >/trial/samples 2>/dev/null
+no_hole() { grep -o '"seq":[0-9]*' /trial/samples | cut -d: -f2 | sort -nu | awk 'NR > 1 && $1 != last + 1 { print "hole before", $1; bad = 1 } { last = $1 } END { print NR, "samples"; exit bad || NR < 50 }'; }
+step "no sample is missing over kill, watchdog and upgrade" no_hole
+echo "     $(tail -n1 /trial/step.out), numbered without a hole"
+step "upgrade to the same version with a bad config does not stop it" all 'echo "nonsense = 1" >>/etc/roomcall/conf.d/room.toml' \
+	'pid=$(main_pid)' 'install_deb /trial/v2.deb' 'said "the old version goes on"' '[ "$(main_pid)" = "$pid" ]' active
+configure "Room B"
+step "downgrade keeps the store" all 'install_deb /trial/v1.deb' 'eventually 10 active' 'roomcall version | grep -q 0.1.0' sample
+newest() { ls /var/lib/roomcall/seg-*.db | tail -n1; }
+sums() { sha256sum /var/lib/roomcall/seg-*.db; }
+step "a store of a newer version is refused" all 'systemctl stop roomcall' 'cp -a /var/lib/roomcall /trial/kept' 'perl /trial/newer-store.pl "$(newest)"' \
+	'sums >/trial/sums' 'not timeout 20 systemctl start roomcall' 'in_journal "newer version"'
+step "and left untouched" all 'systemctl stop roomcall' 'sums | cmp - /trial/sums'
+step "the right store runs again" all 'rm -rf /var/lib/roomcall' 'cp -a /trial/kept /var/lib/roomcall' 'systemctl reset-failed roomcall' 'systemctl start roomcall' sample
+
+# --- Secrets
+no_secret() {
+	{
+		journalctl --no-pager -o cat
+		cat /trial/samples
+		tr '\0' '\n' <"/proc/$(main_pid)/environ"
+		tr '\0' ' ' <"/proc/$(main_pid)/cmdline"
+		roomcall status
+		curl -fs http://127.0.0.1:9478/metrics 2>/dev/null
+		strings -a /var/lib/roomcall/seg-*.db 2>/dev/null || cat /var/lib/roomcall/seg-*.db
+	} | not grep -a -q "$secret"
+}
+step "the secret is in no log, environment, argument, message, store" no_secret
+
+# --- Remove and purge
+step "remove stops it" all 'dpkg -r roomcall' 'not active' 'not test -e /usr/bin/roomcall' 'not test -e /etc/systemd/system/multi-user.target.wants/roomcall.service'
+step "config and store are kept" all 'test -s /etc/roomcall/agent.toml' 'test -n "$(newest)"' 'getent passwd roomcall'
+step "install again goes on with them" all 'install_deb /trial/v2.deb' 'eventually 10 active' sample
+step "purge leaves nothing" all 'dpkg -P roomcall' 'not test -e /etc/roomcall' 'not test -e /var/lib/roomcall' 'not getent passwd roomcall' \
+	'not getent group roomcall' 'not test -e /usr/lib/systemd/system/roomcall.service' '[ -z "$(find /usr /etc /var/lib -name "*roomcall*" -not -path "/etc/roomcall-secrets*" -not -path "*/roomcall.service.d*" 2>/dev/null)" ]'
+
+# --- rpm, on this Debian: its database is empty, so dependencies are not looked at
+rpm_do() { rpm --force-debian --nodeps "$@"; }
+step "rpm: install without a config" all 'rpm_do -i /trial/v1.rpm >/trial/kept.out 2>&1' 'said "systemctl enable --now"' 'not active' \
+	'[ "$(stat -c %U:%G:%a /etc/roomcall/agent.toml)" = root:roomcall:640 ]' '[ "$(stat -c %U:%a /var/lib/roomcall)" = roomcall:750 ]'
+step "rpm: with a config it starts" all 'configure "Room C"' credential 'systemctl enable --now roomcall' sample
+step "rpm: upgrade restarts the service" all 'pid=$(main_pid)' 'rpm_do -U /trial/v2.rpm' 'eventually 10 active' 'new_process' 'roomcall version | grep -q 0.1.1' sample
+step "rpm: erase stops it and keeps the store" all 'rpm_do -e roomcall' 'not active' 'not test -e /usr/bin/roomcall' 'test -n "$(newest)"' 'test -s /etc/roomcall/conf.d/room.toml'
+echo "all steps done"
