@@ -3,7 +3,6 @@ package cgi
 import (
 	"errors"
 	"net"
-	"net/http"
 	"net/http/httptest"
 	"sync"
 	"testing"
