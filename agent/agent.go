@@ -264,6 +264,7 @@ func (a *agent) makeRecorder() error {
 func (a *agent) makePollers() error {
 	slots := make(chan struct{}, pollSlots)
 	spread := shares(len(a.cfg.Endpoints))
+	repeats := newRepeats(a.log)
 	origin := time.Now().Add(-rand.N(time.Minute)) // a phase of its own for each agent
 	for i, e := range a.cfg.Endpoints {
 		client, err := newEndpointClient(e, a.log)
@@ -273,7 +274,7 @@ func (a *agent) makePollers() error {
 		a.pollers = append(a.pollers, &poller{
 			device: e.Device, client: client, slots: slots, origin: origin, share: spread[i],
 			inCall: e.PollInterval, idle: e.IdleInterval, timeout: e.Timeout,
-			deliver: a.recorder.submit, round: a.recorder.round,
+			deliver: a.recorder.submit, round: a.recorder.round, repeats: repeats,
 			stats: &pollStats{view: web.Endpoint{Device: e.Device, Room: e.Room, URL: e.URL}},
 		})
 	}

@@ -27,7 +27,7 @@ func (c *checker) store(cfg *config.Config) {
 		s.Detail += ": no store yet, the agent makes it at its first start"
 	case err != nil:
 		s.Result, s.Detail = stageFail, err.Error()
-		s.Hint = "look into the folder data_dir and at its permissions"
+		s.Hint = "look at the permissions of data_dir; if its files are damaged, 'roomcall run' salvages what is whole and says so"
 	default:
 		s = writable(dir, s)
 		s.Detail += fmt.Sprintf(": %d records wait, %s on disk", info.Waiting, web.Bytes(info.DiskBytes))
@@ -74,12 +74,19 @@ func roomFor(cfg *config.Config, used int64, s stage) stage {
 		return s
 	}
 	s.Detail += fmt.Sprintf(", %s free", web.Bytes(free))
+	if free < spaceMin {
+		s.Result, s.Hint = stageFail, "free space on the disk that holds data_dir"
+		return s
+	}
 	if free < cfg.Buffer.MaxBytes-used {
 		s.Result = stageWarn
 		s.Hint = fmt.Sprintf("the store may grow to %s: free space, or lower [buffer] max_bytes", web.Bytes(cfg.Buffer.MaxBytes))
 	}
 	return s
 }
+
+// spaceMin is the free space below which nothing can be kept.
+const spaceMin = 1 << 20
 
 // plausibleSince is a time that no right clock shows any more.
 var plausibleSince = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)

@@ -98,10 +98,11 @@ and publishes it over MQTT.
 
 Exit codes: 0 done and well, 1 what was asked did not work, 2 wrong usage or
 wrong config. Results go to stdout, logs and errors to stderr.`,
+		Version:       version,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          noArgs,
-		RunE:          group("roomcall", "run, check, poll, status and more, see above"),
+		RunE:          group("roomcall", "see the list above"),
 	}
 	root.PersistentFlags().StringVar(&a.configFlag, "config", "",
 		"config file (default: $ROOMCALL_CONFIG, else "+config.DefaultPath()+")")
@@ -119,8 +120,28 @@ wrong config. Results go to stdout, logs and errors to stderr.`,
 	completion, _, err := root.Find([]string{"completion"})
 	if err == nil {
 		completion.Args, completion.RunE = noArgs, group("completion", "bash, fish, powershell or zsh")
+		for _, shell := range completion.Commands() {
+			shell.Args = args(cobra.NoArgs)
+		}
 	}
+	root.SetHelpCommand(helpCommand())
 	return root
+}
+
+// helpCommand is cobra's, but an unknown topic is wrong usage.
+func helpCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [command]",
+		Short: "Help about any command",
+		RunE: func(cmd *cobra.Command, list []string) error {
+			topic, rest, err := cmd.Root().Find(list)
+			if err != nil || topic == nil || len(rest) > 0 {
+				return usageError{fmt.Errorf("unknown help topic %q", strings.Join(list, " "))}
+			}
+			topic.InitDefaultHelpFlag()
+			return topic.Help()
+		},
+	}
 }
 
 // group is the run function of a command that only holds others.

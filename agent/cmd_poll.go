@@ -64,7 +64,11 @@ func chooseEndpoints(cfg *config.Config, list []string) ([]config.Endpoint, erro
 
 // poll polls the chosen endpoints once, or at their pace with --watch.
 func (a *app) poll(ctx context.Context, cfg *config.Config, chosen []config.Endpoint, f pollFlags) error {
-	reporter, err := newReporter(cfg, time.Now().Unix(), nil)
+	key, err := peerKey(cfg.Agent)
+	if err != nil {
+		return err
+	}
+	reporter, err := newReporter(cfg, time.Now().Unix(), key)
 	if err != nil {
 		return err
 	}
@@ -136,19 +140,28 @@ func (s *shownPoll) once(ctx context.Context) (time.Duration, error) {
 func (s *shownPoll) show(status cgi.Status, err error, took time.Duration, out report.Output) error {
 	stdout := s.app.stdout
 	switch {
+	case s.flags.raw && len(status.Raw) > 0:
+		rerr := writeRaw(stdout, status.Raw)
+		if err != nil {
+			s.complain(err)
+		}
+		return rerr
 	case s.flags.json:
 		_, werr := fmt.Fprintf(stdout, "%s\n", out.Sample)
 		return werr
 	case err != nil:
-		_, werr := fmt.Fprintf(s.app.stderr, "%s: %v\n", s.endpoint.Device, err)
-		if hint := hintOf(err); hint != "" {
-			fmt.Fprintf(s.app.stderr, "  hint: %s\n", hint)
-		}
-		return werr
-	case s.flags.raw:
-		return writeRaw(stdout, status.Raw)
+		s.complain(err)
+		return nil
 	default:
 		return writePoll(stdout, s.endpoint, status, took, out.Sample)
+	}
+}
+
+// complain says on stderr why there is no status.
+func (s *shownPoll) complain(err error) {
+	fmt.Fprintf(s.app.stderr, "%s: %v\n", s.endpoint.Device, err)
+	if hint := hintOf(err); hint != "" {
+		fmt.Fprintf(s.app.stderr, "  hint: %s\n", hint)
 	}
 }
 

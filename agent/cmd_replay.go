@@ -48,7 +48,7 @@ file in data_dir, so this needs the right to write there.`,
 		},
 	}
 	fl := cmd.Flags()
-	fl.StringVar(&f.since, "since", "", "records of this time (RFC 3339) or later")
+	fl.StringVar(&f.since, "since", "", "records of this time (RFC 3339, or 10m = ten minutes ago) or later")
 	fl.StringVar(&f.until, "until", "", "only records before this time (RFC 3339)")
 	fl.StringVar(&f.device, "device", "", "only this device")
 	fl.BoolVar(&f.setAside, "set-aside", false, "put records that the broker did not take back into the queue")
@@ -63,6 +63,9 @@ func (f replayFlags) request() (req replayRequest, err error) {
 	var err2 error
 	req.Since, err = parseTime("--since", f.since)
 	req.Until, err2 = parseTime("--until", f.until)
+	if !req.Until.IsZero() && !req.Until.After(req.Since) {
+		err2 = errors.Join(err2, errors.New("--until must be after --since"))
+	}
 	return req, errors.Join(err, err2)
 }
 

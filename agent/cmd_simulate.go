@@ -72,6 +72,9 @@ func (a *app) simulate(ctx context.Context, s simulation) error {
 	if err != nil {
 		return usageError{err}
 	}
+	if _, _, err := net.SplitHostPort(s.listen); err != nil {
+		return usageError{fmt.Errorf("--listen %q: use HOST:PORT, for example 127.0.0.1:8443", s.listen)}
+	}
 	l, err := net.Listen("tcp", s.listen)
 	if err != nil {
 		return fmt.Errorf("open simulated endpoint: %w", err)

@@ -113,7 +113,7 @@ func newTestPoller(e endpoint, deliver func(report.Poll)) *poller {
 	return &poller{
 		device: "room-1", client: e, inCall: 5 * time.Second, idle: 15 * time.Second, timeout: 8 * time.Second,
 		slots: make(chan struct{}, 2), origin: time.Now().Add(-time.Hour - 2*time.Second),
-		deliver: deliver, round: &round{}, stats: &pollStats{view: web.Endpoint{Device: "room-1"}},
+		deliver: deliver, round: &round{}, repeats: newRepeats(slog.New(slog.DiscardHandler)), stats: &pollStats{view: web.Endpoint{Device: "room-1"}},
 	}
 }
 

@@ -18,8 +18,11 @@ const (
 	// pollSlots bounds the polls under way at one time.
 	pollSlots = 128
 	// backoffMax bounds the pause between polls of an endpoint that does not
-	// answer, unless its own interval is longer.
-	backoffMax = time.Minute
+	// answer, unless its own interval is longer; so do backoffTimes intervals,
+	// but for pauses below backoffMin.
+	backoffMin   = 10 * time.Second
+	backoffMax   = time.Minute
+	backoffTimes = 4
 	// backoffAfter failures in a row the pause begins to grow.
 	backoffAfter = 3
 	// keepAliveEvery is the longest silence within a session; the vendor asks
@@ -50,8 +53,10 @@ type poller struct {
 	deliver  func(report.Poll)
 	round    *round
 	stats    *pollStats
+	repeats  *repeats
 	interval time.Duration
 	failures int // unreachable polls in a row
+	polls    int
 }
 
 // run polls until ctx ends. The first poll starts at once.
@@ -109,9 +114,20 @@ func (p *poller) poll(ctx context.Context) bool {
 	p.adapt(status, err)
 	due, skipped := p.next(start, at)
 	result := report.Poll{Device: p.device, At: at, Took: at.Sub(start), Status: status, Err: err}
-	p.stats.done(result, due, p.interval, skipped)
+	p.note(result)
+	p.stats.done(result, due, max(p.interval, due.Sub(at)), skipped)
 	p.deliver(result)
 	return true
+}
+
+// note logs an endpoint's failures: once, then now and then, then the recovery.
+func (p *poller) note(result report.Poll) {
+	subject := "poll of " + p.device
+	if result.Err == nil {
+		p.repeats.worked(subject)
+		return
+	}
+	p.repeats.failed(subject, result.Err, "hint", hintOf(result.Err))
 }
 
 // adapt chooses the interval from what the poll told. An unknown call state
@@ -137,14 +153,19 @@ func (p *poller) next(start, at time.Time) (due time.Time, skipped int) {
 	if p.failures > backoffAfter {
 		return at.Add(p.pause()), 0
 	}
-	return nextTick(p.origin, start, at, p.interval, p.share)
+	due, skipped = nextTick(p.origin, start, at, p.interval, p.share)
+	if p.polls == 0 && due.Sub(at) < p.interval/2 {
+		due = due.Add(p.interval) // the first poll was made at once, beside the ticks
+	}
+	p.polls++
+	return due, skipped
 }
 
 // pause is the wait before the next poll while the endpoint stays unreachable:
-// it doubles from the interval to backoffMax, with jitter so that rooms do not
+// it doubles from the interval to its bound, with jitter so that rooms do not
 // keep step.
 func (p *poller) pause() time.Duration {
-	limit := max(backoffMax, p.interval)
+	limit := max(min(max(backoffTimes*p.interval, backoffMin), backoffMax), p.interval)
 	grown := p.interval << min(p.failures-backoffAfter, 10)
 	if grown > limit || grown <= 0 {
 		grown = limit

@@ -94,7 +94,9 @@ func (r *recorder) run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			r.drainChannels()
-			r.commit(time.Now())
+			if !r.commit(time.Now()) {
+				r.log.Error("stopped with polls that the store did not take; they are gone", "polls", len(r.held), "events", len(r.heldEvents))
+			}
 			return
 		case p := <-r.polls:
 			r.hold(p)

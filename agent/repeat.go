@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"roomcall/cgi"
 	"roomcall/publish"
 )
 
@@ -65,15 +66,21 @@ func (r *repeats) worked(subject string) {
 		return
 	}
 	delete(r.open, subject)
-	r.log.Info(subject+" works again", "after", r.now().Sub(f.since).Round(time.Millisecond), "failures", f.count)
+	r.log.Info(subject+" works again", "after", r.now().Sub(f.since).Round(time.Millisecond).String(), "failures", f.count)
 }
 
 // troubleKind is what stays the same when a failure repeats: its text, but for a
-// broker its class, since the text names a port that changes every time.
+// broker or an endpoint its class, since the text names a port that changes every
+// time.
 func troubleKind(err error) string {
 	var broker *publish.Error
-	if errors.As(err, &broker) {
+	var endpoint *cgi.Error
+	switch {
+	case errors.As(err, &broker):
 		return string(broker.Class) + " " + broker.Broker
+	case errors.As(err, &endpoint):
+		return endpoint.Kind.String() + " " + endpoint.Reason
+	default:
+		return err.Error()
 	}
-	return err.Error()
 }

@@ -28,7 +28,7 @@ func (c *Client) Poll(ctx context.Context) (Status, error) {
 	defer c.release()
 	st, err := c.poll(ctx)
 	if err != nil {
-		return Status{}, err
+		return Status{Raw: st.Raw}, err
 	}
 	st.Model = c.model
 	return st, nil
@@ -65,7 +65,7 @@ func (c *Client) ask(ctx context.Context) (Status, *Error) {
 	st, perr := parseMultiCall(raw)
 	media := c.located(multiCallAction, perr)
 	if media != nil && !media.saysNothing() {
-		return Status{}, media
+		return Status{Raw: raw}, media
 	}
 	if media != nil {
 		st = Status{SourceAPI: multiCallAction, Raw: raw}

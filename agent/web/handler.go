@@ -53,7 +53,9 @@ func (h *handler) readyz(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (h *handler) status(w http.ResponseWriter, r *http.Request) {
-	b, err := h.src.Status().JSON()
+	s := h.src.Status()
+	s.Problems = Problems(s, h.now())
+	b, err := s.JSON()
 	if err != nil {
 		fail(w, r, http.StatusInternalServerError, "encode status: "+err.Error(), "")
 		return

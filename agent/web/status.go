@@ -24,6 +24,9 @@ type Status struct {
 	Clock     Clock      `json:"clock"`
 	// Warnings are sentences for the operator that belong to no other field.
 	Warnings []string `json:"warnings"`
+	// Problems say in plain words what is wrong, the worst first; empty = all
+	// is well. The agent fills them in when it is asked.
+	Problems []Problem `json:"problems"`
 }
 
 // Endpoint is one polled device.
@@ -121,6 +124,7 @@ type Clock struct {
 func (s Status) JSON() ([]byte, error) {
 	s.Endpoints = append([]Endpoint{}, s.Endpoints...)
 	s.Warnings = append([]string{}, s.Warnings...)
+	s.Problems = append([]Problem{}, s.Problems...)
 	times := []*time.Time{&s.Started, &s.Broker.Since, &s.Broker.LastAck, &s.Buffer.Oldest, &s.Clock.LastStep}
 	for i := range s.Endpoints {
 		e := &s.Endpoints[i]
