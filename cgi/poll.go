@@ -124,11 +124,11 @@ func refusedBoth(media, mailbox *Error) bool {
 	return media != nil && media.Reason == "api_error" && mailbox.Reason == "api_error"
 }
 
-// refusal is what the refusal of both requests means: the session is over, or
-// there is none and the endpoint wants one. No device documents it; it is what
-// public clients take for it.
-func (c *Client) refusal(media *Error) *Error {
-	out := *media
+// refusal is what the refusal of both requests, or of a mailbox that answered
+// before, means: the session is over, or there is none and the endpoint wants
+// one. No device documents it; it is what public clients take for it.
+func (c *Client) refusal(refused *Error) *Error {
+	out := *refused
 	out.Kind = KindRefused
 	if !c.session.open() {
 		out.Hint = "the endpoint refuses every request; it may want a login: set username and password"

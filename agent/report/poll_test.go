@@ -101,6 +101,22 @@ func TestIntervalFollowsTheCall(t *testing.T) {
 	}
 }
 
+func TestSamplesThatAreNotRecordedLeaveNoHoleInTheirNumbers(t *testing.T) {
+	off := reporter(t, func(s *Settings) { s.Kinds = []string{"event"} })
+	on := reporter(t, nil)
+	st, out := on.Poll(State{}, poll(0, idle()))
+	st, _ = off.Poll(st, poll(15, idle()))
+	st, last := off.Poll(st, poll(30, idle()))
+	m := object(t, last.Sample)
+	if m["id"] != "agent-1.1772000000.room-1.state.2" || m["schema"] != "roomcall.sample/1.0" {
+		t.Errorf("state %v, %v", m["id"], m["schema"])
+	}
+	_, again := on.Poll(st, poll(45, idle()))
+	if a, b := out.Records[0].Seq, again.Records[0].Seq; a != 1 || b != 2 {
+		t.Errorf("samples %d and %d, want 1 and 2", a, b)
+	}
+}
+
 func TestPeerNamesFollowTheSetting(t *testing.T) {
 	for setting, want := range map[string]string{"": "", "off": "", "plain": `"peer":"site1"`, "hash": `"peer":"`} {
 		r := reporter(t, func(s *Settings) { s.Devices[0].PeerNames = setting })
