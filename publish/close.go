@@ -13,6 +13,7 @@ import (
 // error. It returns after the connection's goroutines ended, or when ctx ends.
 func (m *Conn) Close(ctx context.Context) error {
 	if !m.startClosing() {
+		m.waitEnd(ctx)
 		return nil
 	}
 	err := m.sayOffline(ctx)

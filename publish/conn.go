@@ -11,9 +11,12 @@ import (
 )
 
 const (
-	// reserve is how many messages beside the caller's window may be unsettled:
-	// newest states, birth, availability, proof.
+	// reserve is how many of the caller's messages beside its window may be
+	// unsettled, such as the newest states.
 	reserve = 256
+	// ownReserve is room for birth, availability and proof behind a full window:
+	// without its proof a connection would never be deliverable.
+	ownReserve = 8
 	// ahead is how many messages the MQTT library holds that are not written
 	// yet. With more, its Publish would block in a write that hangs.
 	ahead = 2
@@ -48,7 +51,7 @@ type Conn struct {
 }
 
 func newConn(c *Client, b broker, l *link) *Conn {
-	limit := c.cfg.MaxInflight + reserve
+	limit := c.cfg.MaxInflight + reserve + ownReserve
 	m := &Conn{
 		client: c, broker: b, link: l, began: time.Now(),
 		queue: make(chan *Receipt, limit),
@@ -71,19 +74,23 @@ func newConn(c *Client, b broker, l *link) *Conn {
 
 // Publish queues msg, QoS 1, and returns at once. The error is an *Error:
 // ClassMessage when msg can never be sent, ClassWindow when more than
-// MaxInflight + 256 messages are unsettled, else the connection is gone.
+// MaxInflight + 256 messages are unsettled, ClassUnproven with Confirm "echo"
+// while nothing would be handed back, else the connection is gone.
 func (m *Conn) Publish(msg Message) (*Receipt, error) {
 	if err := msg.check(); err != nil {
 		return nil, err
+	}
+	if m.client.cfg.Confirm == ConfirmEcho && !m.Deliverable() {
+		return nil, m.fault(ClassUnproven, errors.New("the echo is not proven"), "")
 	}
 	return m.publish(msg, false)
 }
 
 func (m *Conn) publish(msg Message, own bool) (*Receipt, error) {
 	r := &Receipt{msg: msg, own: own, done: make(chan struct{})}
-	if m.client.cfg.Confirm == ConfirmEcho && !own {
-		r.echoed = make(chan struct{})
-		m.echoes.expect(r)
+	room := cap(m.queue)
+	if !own {
+		room -= ownReserve
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -92,8 +99,12 @@ func (m *Conn) publish(msg Message, own bool) (*Receipt, error) {
 		return nil, m.fault(ClassLost, errors.New("the connection is lost"), "")
 	case m.closing:
 		return nil, m.fault(ClassClosed, errors.New("connection is closing"), "")
-	case len(m.flight) >= cap(m.queue):
+	case len(m.flight) >= room:
 		return nil, m.fault(ClassWindow, fmt.Errorf("%d messages are unacknowledged", len(m.flight)), "")
+	}
+	if m.client.cfg.Confirm == ConfirmEcho && !own {
+		r.echoed = make(chan struct{})
+		m.echoes.expect(r)
 	}
 	m.flight = append(m.flight, r)
 	m.queue <- r // never blocks: flight holds all that is in it

@@ -116,6 +116,9 @@ func (m *Conn) received(msg mqtt.Message) {
 	if msg.Topic() == m.client.Topic(echoLane) {
 		m.proof.came(string(msg.Payload()))
 	}
+	if msg.Topic() == m.client.Topic(availability) && !msg.Retained() {
+		m.proof.came(availability)
+	}
 	if m.client.cfg.Confirm == ConfirmEcho && !msg.Retained() {
 		m.echoes.came(msg.Topic(), msg.Payload())
 	}

@@ -5,10 +5,8 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"io"
 	"net"
 	"os"
-	"syscall"
 
 	"github.com/eclipse/paho.mqtt.golang/packets"
 )
@@ -31,6 +29,7 @@ const (
 	ClassSameID         Class = "same_client_id"  // thrown out again and again: the client id is used twice
 	ClassMessage        Class = "message"         // this message can never be sent
 	ClassWindow         Class = "window"          // too many unsettled messages
+	ClassUnproven       Class = "unproven"        // with Confirm "echo": nothing would be handed back now
 	ClassProbe          Class = "probe"           // closed on purpose to ask the broker by MQTT 5; connect again at once
 	ClassClosed         Class = "closed"          // closed by Close
 )
@@ -122,8 +121,6 @@ func classify(err error) (Class, string) {
 		return ClassUnreachable, hintUnreachable
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.Canceled):
 		return ClassUnreachable, hintNoAnswer
-	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return ClassProtocol, hintNoAnswer
 	}
 	return ClassProtocol, hintNoAnswer
 }

@@ -44,7 +44,6 @@ func (c *Client) follow(ctx context.Context, b broker, filters []string, up func
 		return err
 	}
 	l := newLink(conn, raw, c.cfg.WriteTimeout)
-	l.onPublish = func() {}
 	defer l.abort()
 	release := context.AfterFunc(dialing, l.abort)
 	defer release()

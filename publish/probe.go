@@ -69,6 +69,10 @@ func (c *Client) probeWrite(ctx context.Context, b broker, l *link) Proof {
 			Detail: fmt.Sprintf("the broker does not take what this agent sends: MQTT 5 reason code 0x%02X", resp.ReasonCode),
 			Hint:   "look up the reason code in the broker's log and limits"}
 	}
+	if c.cfg.Confirm == ConfirmEcho {
+		return Proof{State: ProofUnproven, Detail: "the broker takes what is sent, but does not hand it back: with confirm = \"echo\" nothing can be confirmed, and records are kept",
+			Hint: fmt.Sprintf("give client %q read access to %s in the broker's access list, or set [mqtt] confirm = \"puback\"", c.cfg.ClientID, c.Topic("#"))}
+	}
 	return Proof{State: ProofUnproven, Detail: "the broker takes what is sent, but does not hand it back",
 		Hint: fmt.Sprintf("for a full proof give client %q read access to %s", c.cfg.ClientID, c.Topic(echoLane))}
 }

@@ -141,8 +141,25 @@ func (m *Conn) proveOnce() (string, bool) {
 		return detail, false
 	}
 	nonce := rand.Text()
-	back := m.proof.expect(nonce)
-	r, err := m.publish(Message{Topic: m.client.Topic(echoLane), Payload: []byte(nonce)}, true)
+	detail, ok := m.handedBack(nonce, Message{Topic: m.client.Topic(echoLane), Payload: []byte(nonce)})
+	if !ok || m.client.cfg.Confirm != ConfirmEcho || m.client.idSuffix != "" {
+		return detail, ok
+	}
+	// With Confirm "echo" records have to come back too, and an access list may
+	// serve the echo topic alone. The availability, sent once more as it is,
+	// stands for them.
+	word := "online"
+	if m.client.quiet {
+		word = "offline"
+	}
+	return m.handedBack(availability, Message{Topic: m.client.Topic(availability), Payload: []byte(word), Retain: true})
+}
+
+// handedBack publishes msg and waits for the broker to hand it back; key is what
+// received calls it.
+func (m *Conn) handedBack(key string, msg Message) (string, bool) {
+	back := m.proof.expect(key)
+	r, err := m.publish(msg, true)
 	if err != nil || !m.settledOrLost(r) {
 		return "", false
 	}
@@ -152,7 +169,7 @@ func (m *Conn) proveOnce() (string, bool) {
 	case <-back:
 		return "", true
 	case <-t.C:
-		return fmt.Sprintf("no echo within %v", m.client.cfg.ProofTimeout), false
+		return fmt.Sprintf("%s did not come back within %v", msg.Topic, m.client.cfg.ProofTimeout), false
 	case <-m.stop:
 	case <-m.lost:
 	}
@@ -201,6 +218,10 @@ func (m *Conn) subscribe() (string, bool) {
 func (m *Conn) judge(detail string, ok bool) bool {
 	c, name := m.client, m.broker.name
 	c.mu.Lock()
+	if c.conn != m { // lost: what comes after it has a proof of its own
+		c.mu.Unlock()
+		return false
+	}
 	if ok {
 		c.proven[name] = true
 		delete(c.verdicts, name)

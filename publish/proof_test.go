@@ -75,6 +75,52 @@ func TestProofAgainstTheAccessListsOfMosquitto(t *testing.T) {
 	}
 }
 
+// With confirm = "echo" the right to read the echo topic alone is not enough:
+// no record would ever be confirmed.
+func TestConfirmEchoNeedsTheRightToReadRecords(t *testing.T) {
+	const read = "topic write t/v1/agent-1/#\n"
+	for _, tt := range []struct {
+		name, acl   string
+		state       ProofState
+		deliverable bool
+	}{
+		{"echo topic alone", read + "topic read t/v1/agent-1/echo\n", ProofUnproven, false},
+		{"everything of its own", read + "topic read t/v1/agent-1/#\n", ProofProven, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := brokertest.Mosquitto(t, brokertest.Conf{ACL: tt.acl})
+			cfg := testConfig(s.URL())
+			cfg.ProofTimeout, cfg.Confirm = proofTimeout, ConfirmEcho
+			m, p := proveUntil(t, newClient(t, cfg))
+			if p.State != tt.state || m.Deliverable() != tt.deliverable {
+				t.Errorf("proof is %s (%s), deliverable %v; want %s, %v", p.State, p.Detail, m.Deliverable(), tt.state, tt.deliverable)
+			}
+			if !tt.deliverable && !strings.Contains(p.Hint, "t/v1/agent-1/#") {
+				t.Errorf("hint is %q", p.Hint)
+			}
+		})
+	}
+}
+
+// Debian's mosquitto with max_queued_messages 0 ends the connection when its
+// access list denies a message.
+func TestBrokerThatEndsTheConnectionOnADeniedMessageIsAFailedProof(t *testing.T) {
+	s := brokertest.Mosquitto(t, brokertest.Conf{ACL: aclNoWrite, Extra: []string{"max_queued_messages 0"}})
+	c, _ := proofClient(t, s.URL())
+	for range 10 {
+		m := connect(t, c)
+		p := m.WaitProof(testContext(t))
+		if p.State == ProofFailed {
+			if !strings.Contains(p.Hint, "t/v1/agent-1/#") {
+				t.Errorf("hint is %q", p.Hint)
+			}
+			return
+		}
+		waitDone(t, "loss of the connection", m.Lost())
+	}
+	t.Fatalf("the proof comes to no end: %+v", c.Status().Proof)
+}
+
 func TestVerdictOfTheWriteProbeIsRememberedSoThatItIsNoLoop(t *testing.T) {
 	s := brokertest.Mosquitto(t, brokertest.Conf{ACL: aclNoRead})
 	c, _ := proofClient(t, s.URL())

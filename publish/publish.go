@@ -204,8 +204,8 @@ func (cfg Config) validate() error {
 		return bad("[mqtt] confirm is %q, allowed are %q and %q", cfg.Confirm, ConfirmPuback, ConfirmEcho)
 	case cfg.KeepAlive < time.Second || cfg.KeepAlive > 65535*time.Second:
 		return bad("[mqtt] keepalive is %v, allowed is 1s to 65535s", cfg.KeepAlive)
-	case cfg.MaxInflight < 1 || cfg.MaxInflight > 65535-reserve:
-		return bad("[mqtt] max_inflight is %d, allowed is 1 to %d", cfg.MaxInflight, 65535-reserve)
+	case cfg.MaxInflight < 1 || cfg.MaxInflight > 65535-reserve-ownReserve:
+		return bad("[mqtt] max_inflight is %d, allowed is 1 to %d", cfg.MaxInflight, 65535-reserve-ownReserve)
 	case cfg.ReconnectMin < 0 || cfg.ReconnectMax < cfg.ReconnectMin:
 		return bad("[mqtt] reconnect_min %v and reconnect_max %v are out of order", cfg.ReconnectMin, cfg.ReconnectMax)
 	case (cfg.CertFile == "") != (cfg.KeyFile == ""):
