@@ -101,8 +101,8 @@ func TestBadNetworkLosesNothing(t *testing.T) {
 			if len(sub.gone) > 0 {
 				t.Errorf("records were given up though only the network was bad: %v", sub.gone)
 			}
-			t.Logf("%v: %d records, 0 lost, %d duplicates, %d connections, %d waited when the network was good again",
-				length, sum.records, sum.dups, st.Broker.Connects, st.Buffer.Waiting)
+			t.Logf("%s for %v: %d records, 0 lost, %d duplicates, %d connections, %d waited when the network was good again",
+				bad.name, length, sum.records, sum.dups, st.Broker.Connects, st.Buffer.Waiting)
 		})
 	}
 }
