@@ -38,7 +38,7 @@ func (a *app) bufferInfoCommand() *cobra.Command {
 		Short: "Show what waits in the store",
 		Args:  args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, _, err := a.load()
+			cfg, _, err := a.look()
 			if err != nil {
 				return err
 			}
@@ -116,7 +116,7 @@ func (a *app) bufferExportCommand() *cobra.Command {
 line. The store is not changed.`,
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, _, err := a.load()
+			cfg, _, err := a.look()
 			if err != nil {
 				return err
 			}

@@ -28,7 +28,7 @@ func (a *app) configShowCommand() *cobra.Command {
 		Short: "Show the config with secrets redacted",
 		Args:  args(cobra.NoArgs),
 		RunE: func(*cobra.Command, []string) error {
-			cfg, warnings, err := a.load()
+			cfg, warnings, err := a.look()
 			if err != nil {
 				return err
 			}

@@ -32,7 +32,7 @@ is exact, approximate or absent.`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&to, "to", "", strings.Join(report.Views(), ", "))
-	f.StringVar(&o.Device, "device", "", "only this device")
+	f.StringVar(&o.Device, "device", "", "only this device (DEVICE or CLIENT_ID/DEVICE)")
 	f.StringVar(&o.Part, "part", "", "agora: only details, lists, live or diagnosis")
 	f.BoolVar(&o.Approximate, "include-approximate", false, "agora: also metrics that are approximate")
 	f.BoolVar(&o.Suspected, "suspected", false, "agora: also experiences that are suspected, not measured")

@@ -40,7 +40,7 @@ file in data_dir, so this needs the right to write there.`,
 			if err != nil {
 				return usageError{err}
 			}
-			cfg, _, err := a.load()
+			cfg, _, err := a.look()
 			if err != nil {
 				return err
 			}
@@ -70,7 +70,7 @@ func (f replayFlags) request() (req replayRequest, err error) {
 }
 
 func (a *app) replay(ctx context.Context, cfg *config.Config, req replayRequest) error {
-	result, err := replayHere(ctx, cfg, req)
+	result, err := a.replayHere(ctx, cfg, req)
 	if errors.Is(err, buffer.ErrLocked) {
 		result, err = replayByAgent(ctx, cfg.Agent.DataDir, req)
 	}
@@ -85,7 +85,7 @@ func (a *app) replay(ctx context.Context, cfg *config.Config, req replayRequest)
 }
 
 // replayHere opens the store and the broker itself; no agent runs.
-func replayHere(ctx context.Context, cfg *config.Config, req replayRequest) (out replayResult, err error) {
+func (a *app) replayHere(ctx context.Context, cfg *config.Config, req replayRequest) (out replayResult, err error) {
 	if _, err := buffer.InfoDir(cfg.Agent.DataDir); err != nil {
 		return out, storeError(cfg, err)
 	}
@@ -94,6 +94,9 @@ func replayHere(ctx context.Context, cfg *config.Config, req replayRequest) (out
 		return out, err
 	}
 	defer func() { err = errors.Join(err, q.Close()) }()
+	if cfg, _, err = a.load(); err != nil { // now with the secrets
+		return out, err
+	}
 	client, err := publish.New(publishConfig(cfg))
 	if err != nil {
 		return out, err

@@ -139,6 +139,12 @@ func (s *supervisor) runUntilReload(ctx context.Context, ag *agent, ready func()
 	}
 }
 
+// look reads the config for a command that needs no secrets: variables that are
+// not set and secret files that cannot be read are no errors.
+func (a *app) look() (*config.Config, []config.Warning, error) {
+	return config.Load(config.ResolvePath(a.configFlag, a.getenv), config.Options{Elsewhere: true})
+}
+
 // load reads the config that the flags and the environment name.
 func (a *app) load() (*config.Config, []config.Warning, error) {
 	path := config.ResolvePath(a.configFlag, a.getenv)

@@ -26,7 +26,7 @@ func (a *app) statusCommand() *cobra.Command {
 broker, buffer, versions. Exit code 1 when no agent answers.`,
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, _, err := a.load()
+			cfg, _, err := a.look()
 			if err != nil {
 				return err
 			}

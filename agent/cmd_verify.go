@@ -50,7 +50,7 @@ agent running the file that it is writing to is left out. Exit code 1 when a
 file is damaged.`,
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, _, err := a.load()
+			cfg, _, err := a.look()
 			if err != nil {
 				return err
 			}

@@ -50,12 +50,19 @@ func (r *recorder) draft(now time.Time) (*draft, error) {
 	return d, errors.Join(d.marshal(), d.keepGaps())
 }
 
-// tick closes minutes that are over, once a minute.
+// tickGrace is how long after a minute's end it is closed without a poll: a poll
+// that ended in it may still be on its way here.
+const tickGrace = 2 * time.Second
+
+// tick closes minutes that are over, once a minute, when no poll is left out.
 func (d *draft) tick(now time.Time) {
+	now = now.Add(-tickGrace)
 	minute := now.Unix() / 60
-	if d.minute = minute; minute == d.recorder.lastTick {
+	if d.polls < len(d.recorder.held) || minute == d.recorder.lastTick {
+		d.minute = d.recorder.lastTick
 		return
 	}
+	d.minute = minute
 	for device := range d.recorder.states {
 		if device == report.AgentDevice {
 			continue
@@ -95,7 +102,7 @@ func (d *draft) poll(p report.Poll) {
 	d.states[p.Device] = st
 	d.add(out.Records)
 	d.samples = append(d.samples, liveSample{
-		device: p.Device, payload: out.Sample, at: p.At, fresh: 2 * out.Interval,
+		device: p.Device, payload: slices.Clone(out.Sample), at: p.At, fresh: 2 * out.Interval,
 	})
 }
 

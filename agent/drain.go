@@ -17,6 +17,11 @@ const (
 	// poisonAfter connections lost in a row with the same record first in
 	// line, that record is set aside.
 	poisonAfter = 3
+	// suspectAfter such connections the record goes alone, and only over a
+	// connection that has lived for suspectSteady: so a network that resets
+	// often sets no innocent record aside.
+	suspectAfter  = 2
+	suspectSteady = 5 * time.Second
 	// signEvery is the longest time between two signs of life.
 	signEvery = 10 * time.Second
 	// steadyAfter is how long a connection lives before it counts as recovered.
@@ -40,6 +45,7 @@ type drainer struct {
 	repeats  *repeats
 	beat     beat
 	stats    *deliveryStats
+	steady   time.Duration // see suspectSteady
 
 	suspect poison
 	current atomic.Pointer[publish.Conn] // the connection of the moment, nil = none
@@ -120,8 +126,13 @@ func (d *drainer) lost(s *session) {
 	if d.suspect.pos != head.pos {
 		d.suspect.pos, d.suspect.count = head.pos, 0
 	}
-	d.suspect.until = max(d.suspect.until, s.flight[len(s.flight)-1].pos)
+	if d.suspect.count >= suspectAfter && time.Since(s.began) < d.steady {
+		return // the connection died by itself: the record was not even sent
+	}
 	d.suspect.count++
+	if d.suspect.count >= suspectAfter {
+		d.suspect.until = max(d.suspect.until, s.flight[len(s.flight)-1].pos)
+	}
 	if d.suspect.count >= poisonAfter {
 		d.quarantine(head, "connection lost 3 times in a row while this record was first in line")
 	}

@@ -19,6 +19,8 @@ import (
 const (
 	// replayEvery is how often the agent looks for a request.
 	replayEvery = time.Second
+	// provenWithin is how long a replay waits for the proof of a connection.
+	provenWithin = 15 * time.Second
 	// replayWindow is how many replayed records may be unacknowledged.
 	replayWindow = 50
 	requestEnd   = ".request"
@@ -125,6 +127,9 @@ func (r *replayer) replay(ctx context.Context, req replayRequest) (out replayRes
 	if conn == nil {
 		return out, errors.New("no broker is connected now; try again when `roomcall status` says connected")
 	}
+	if !provenSoon(ctx, conn) {
+		return out, errors.New("the broker takes no records now; see `roomcall status`")
+	}
 	run := &replayRun{replayer: r, conn: conn}
 	f := buffer.Filter{Since: req.Since, Until: req.Until}
 	if req.Device != "" {
@@ -136,6 +141,15 @@ func (r *replayer) replay(ctx context.Context, req replayRequest) (out replayRes
 	}
 	out.Sent = run.sent
 	return out, err
+}
+
+// provenSoon waits a moment for the delivery proof of a young connection and
+// tells whether records may be sent.
+func provenSoon(ctx context.Context, conn *publish.Conn) bool {
+	ctx, cancel := context.WithTimeout(ctx, provenWithin)
+	defer cancel()
+	conn.WaitProof(ctx)
+	return conn.Deliverable()
 }
 
 // requeueAll puts every record that was set aside back into the queue.

@@ -22,9 +22,10 @@ type inflight struct {
 type session struct {
 	*drainer
 	conn   *publish.Conn
-	flight []inflight // oldest first
-	next   uint64     // the position sent last
-	empty  bool       // the queue had nothing after next
+	flight []inflight    // oldest first
+	ahead  []buffer.Item // read and not sent yet
+	next   uint64        // the position sent last
+	empty  bool          // the queue had nothing after next
 	wake   *time.Timer
 	began  time.Time
 }
@@ -82,27 +83,52 @@ func (s *session) limit() int {
 	return s.window
 }
 
-// fill sends as many records as the window takes. It reads again when half of
-// the window is free, so that a read serves many records.
+// fill sends as many records as the window takes: one for each that was settled,
+// so that the broker always has something to answer.
 func (s *session) fill() {
-	limit := s.limit()
-	room := limit - len(s.flight)
-	if s.empty || room < (limit+1)/2 || !s.conn.Deliverable() {
+	if !s.conn.Deliverable() || s.doubtful() {
 		return
 	}
-	items, err := s.queue.Peek(s.next, room, peekBytes)
+	for len(s.flight) < s.limit() {
+		if len(s.ahead) == 0 && !s.read() {
+			return
+		}
+		if !s.send(s.ahead[0]) {
+			s.ahead = nil
+			return
+		}
+		s.ahead = s.ahead[1:]
+	}
+}
+
+// doubtful waits with a record under suspicion until the connection has proved
+// that it lives without it.
+func (s *session) doubtful() bool {
+	if s.suspect.count < suspectAfter {
+		return false
+	}
+	rest := s.steady - time.Since(s.began)
+	if rest <= 0 {
+		return false
+	}
+	s.wake.Reset(rest)
+	return true
+}
+
+// read gets the next records from the store, a window at a time.
+func (s *session) read() bool {
+	if s.empty {
+		return false
+	}
+	items, err := s.queue.Peek(s.next, s.limit(), peekBytes)
 	if err != nil {
 		s.repeats.failed("read from store", err)
 		s.wake.Reset(readRetry)
-		return
+		return false
 	}
 	s.repeats.worked("read from store")
-	s.empty = len(items) == 0
-	for _, it := range items {
-		if !s.send(it) {
-			return
-		}
-	}
+	s.ahead, s.empty = items, len(items) == 0
+	return !s.empty
 }
 
 // send publishes one record. It returns false when no more may follow now.
@@ -196,6 +222,9 @@ func (s *session) settleAll(grace context.Context) {
 // sendStates publishes the newest sample of each device to its retained topic.
 // A state is never kept for later: the next sample replaces it.
 func (s *session) sendStates() {
+	if !s.conn.Deliverable() {
+		return // with confirm echo it would be waited for in vain, before all records
+	}
 	for _, sample := range s.live.take(time.Now()) {
 		topic := s.client.Topic(sample.device + "/state")
 		if _, err := s.conn.Publish(publish.Message{Topic: topic, Payload: sample.payload, Retain: true}); err != nil {
