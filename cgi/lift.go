@@ -66,12 +66,12 @@ func matches(word uint64, c byte) uint64 {
 
 // dataString gives the place behind the opening quote of the data string, or
 // -1. A quoted data before a colon is a key wherever it stands in valid JSON,
-// for a quote inside a string is escaped; one brace and no bracket before it
+// for a quote inside a string is escaped, the first one here too; one brace and no bracket before it
 // make it a key of the outer object.
 func dataString(raw []byte) int {
 	key := []byte(`"data"`)
 	at := bytes.Index(raw, key)
-	if at < 0 || bytes.Count(raw[:at], []byte{'{'}) != 1 || bytes.IndexByte(raw[:at], '[') >= 0 {
+	if at < 1 || raw[at-1] == '\\' || bytes.Count(raw[:at], []byte{'{'}) != 1 || bytes.IndexByte(raw[:at], '[') >= 0 {
 		return -1
 	}
 	i := skipBlanks(raw, at+len(key))
