@@ -56,6 +56,13 @@ func (p *Proxy) Set(n Network) {
 	p.change = make(chan struct{})
 }
 
+// limited tells whether the network has a rate now.
+func (p *Proxy) limited() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.net.BitsPerSec > 0
+}
+
 // Cut resets all connections (RST).
 func (p *Proxy) Cut() {
 	p.mu.Lock()
@@ -113,10 +120,10 @@ type piece struct {
 }
 
 // pump reads at the rate of the network and writes each piece when its latency
-// is over, so that latency does not limit the rate. The small receive buffer
-// makes the sender feel the rate.
+// is over, so that latency does not limit the rate. Where the network has one, a
+// small receive buffer makes the sender feel it.
 func (p *Proxy) pump(from, to net.Conn) {
-	if t, ok := from.(*net.TCPConn); ok {
+	if t, ok := from.(*net.TCPConn); ok && p.limited() {
 		_ = t.SetReadBuffer(16 << 10) // without it the network is only less true
 	}
 	pieces := make(chan piece, 1024)
