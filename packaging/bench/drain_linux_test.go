@@ -8,7 +8,6 @@ import (
 	mqtt "github.com/eclipse/paho.mqtt.golang"
 
 	"roomcall/buffer"
-	"roomcall/publish/brokertest"
 )
 
 // sample is a payload as the agent made it for a call.
@@ -34,11 +33,8 @@ func BenchmarkDrain(b *testing.B) {
 
 // BenchmarkDrainFar is the same at a round trip of 100 ms.
 func BenchmarkDrainFar(b *testing.B) {
-	far := func(b *testing.B) string {
-		return brokertest.NewProxy(b, mosquitto(b), brokertest.Network{Latency: farWay}).Addr()
-	}
-	b.Run("agent", func(b *testing.B) { benchAgentDrain(b, far(b)) })
-	b.Run("bare_paho", func(b *testing.B) { benchBareDrain(b, far(b)) })
+	b.Run("agent", func(b *testing.B) { benchAgentDrain(b, far(b, mosquitto(b), farWay)) })
+	b.Run("bare_paho", func(b *testing.B) { benchBareDrain(b, far(b, mosquitto(b), farWay)) })
 }
 
 // noRoom is an endpoint that does not answer: nothing new comes while the

@@ -19,7 +19,8 @@ const (
 	// patience bounds every wait; it ends a hanging measurement and is never a
 	// measured time.
 	patience = 60 * time.Second
-	// binaryEnv names the agent's binary; without it the benchmark builds one.
+	// binaryEnv names the agent's binary, an absolute path; without it the
+	// benchmark builds one.
 	binaryEnv = "ROOMCALL_BENCH_BINARY"
 	clientID  = "bench"
 )

@@ -72,7 +72,7 @@ const (
 var tables = map[string][]row{"all": allRows, "fleet": fleetRows, "backlog": backlogRows}
 
 var allRows = []row{
-	{"decode the vendor's example reply, beside two passes of encoding/json into structs", pair("cgi Decode/roomcall", "cgi Decode/encoding_json_twice", "ns/op"),
+	{"decode the vendor's example reply, beside two passes of encoding/json into structs", []string{"cgi Decode/compared median-ns/roomcall", "cgi Decode/compared median-ns/encoding_json"},
 		beside(1e-3, "%.1f µs beside %.1f µs"), "at most 1/4", atMost(0.25), decodeCommand},
 	{"allocations of the same", pair("cgi Decode/roomcall", "cgi Decode/encoding_json_twice", "allocs/op"),
 		beside(1, "%.0f beside %.0f"), "at most 1/5", atMost(0.2), decodeCommand},

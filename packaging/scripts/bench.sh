@@ -1,7 +1,7 @@
 #!/bin/sh
 # Measures speed and size, prints a table and puts it into docs/benchmarks.md.
 #
-#   bench.sh            everything but what follows, about 7 minutes
+#   bench.sh            everything but what follows, about 6 minutes
 #   bench.sh fleet      1,000 endpoints in one agent, about 2.5 minutes
 #   bench.sh backlog    a drain of 1,000,000 records, about 2 minutes
 #
