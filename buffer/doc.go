@@ -18,6 +18,12 @@
 // segment starts with a copy of them, so the newest valid segment always has the
 // current state.
 //
+// Beside the segments there are small files: LOCK; CLEAN after a clean stop;
+// poison-*.rec, records set aside; damage-*.json, reports that no batch has
+// announced yet; delivered-*, a mark in place of a delivered segment that a full
+// disk made go before a commit had the cursor; *.corrupt-*, broken segments as
+// they were found.
+//
 // bbolt writes; sealed segments are read through a small page walk of our own
 // that checks every bound (see pager), because bbolt maps files into memory and
 // a damaged or truncated one ends the process with a fault. bbolt has no
