@@ -32,9 +32,20 @@ func (c *checker) store(cfg *config.Config) {
 		s = writable(dir, s)
 		s.Detail += fmt.Sprintf(": %d records wait, %s on disk", info.Waiting, web.Bytes(info.DiskBytes))
 	}
-	s = roomFor(cfg, info.DiskBytes, s)
+	s = roomFor(cfg, info.DiskBytes, brokenFiles(dir, s))
 	s.TookMs = since(start)
 	c.add(s)
+}
+
+// brokenFiles warns of damaged files that were moved aside.
+func brokenFiles(dir string, s stage) stage {
+	files, _ := filepath.Glob(filepath.Join(dir, "*.corrupt-*"))
+	if len(files) > 0 && s.Result == stageOK {
+		s.Result = stageWarn
+		s.Detail += fmt.Sprintf(", %d damaged files kept aside", len(files))
+		s.Hint = "look at the disk; the files *.corrupt-* in data_dir are kept for examination and may be removed"
+	}
+	return s
 }
 
 // nearest is the folder itself or the nearest one above it that exists.

@@ -29,9 +29,9 @@ func (r *recorder) draft(now time.Time) (*draft, error) {
 	d := &draft{recorder: r, states: map[string]report.State{}, gaps: slices.Clone(r.gaps)}
 	d.batch.State = map[string][]byte{}
 	maps.Copy(d.batch.State, r.extra)
-	d.events = len(r.heldEvents)
-	for _, ev := range r.heldEvents {
-		d.event(ev)
+	for d.events < len(r.heldEvents) && d.bytes < commitBytes {
+		d.event(r.heldEvents[d.events])
+		d.events++
 	}
 	for _, broken := range r.damaged {
 		for _, ev := range damageEvents(broken) {
@@ -39,9 +39,13 @@ func (r *recorder) draft(now time.Time) (*draft, error) {
 		}
 		d.batch.Damage = append(d.batch.Damage, broken)
 	}
-	d.polls = min(len(r.held), commitMax)
-	for _, p := range r.held[:d.polls] {
-		d.poll(p)
+	limit := commitMax
+	if r.alone {
+		limit = 1
+	}
+	for d.polls < min(len(r.held), limit) && d.bytes < commitBytes {
+		d.poll(r.held[d.polls])
+		d.polls++
 	}
 	if ev := r.store.Due(now, d.bytes); ev != nil {
 		d.evict(now, ev)

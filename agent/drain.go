@@ -26,6 +26,8 @@ const (
 	signEvery = 10 * time.Second
 	// steadyAfter is how long a connection lives before it counts as recovered.
 	steadyAfter = time.Minute
+	// sendRetry is the pause after the connection took no more.
+	sendRetry = 100 * time.Millisecond
 	// readRetry is the pause after the store could not be read.
 	readRetry = 5 * time.Second
 )
@@ -40,7 +42,7 @@ type drainer struct {
 	window   int
 	pace     pace
 	proof    chan struct{} // signals a change of the delivery proof
-	announce func(agentEvent)
+	announce func(agentEvent) bool
 	log      *slog.Logger
 	repeats  *repeats
 	beat     beat
@@ -48,15 +50,9 @@ type drainer struct {
 	steady   time.Duration // see suspectSteady
 
 	suspect poison
+	asked   uint64                       // the position that was announced as set aside last
 	current atomic.Pointer[publish.Conn] // the connection of the moment, nil = none
 }
-
-// ended is a context that is over.
-var ended = func() context.Context {
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	return ctx
-}()
 
 // connected tells whether a broker takes records now.
 func (d *drainer) connected() bool { return d.client.Status().State == publish.Connected }
@@ -93,10 +89,10 @@ func (d *drainer) run(ctx context.Context, grace context.Context) {
 			if err := conn.Close(grace); err != nil {
 				d.log.Warn("leave the broker", "err", err)
 			}
+			s.settle() // what was confirmed while leaving
 			return
 		}
 		d.lost(s)
-		_ = conn.Close(ended) // nothing more can be said on it; frees its goroutines
 		d.wait(ctx)
 	}
 }
@@ -138,15 +134,22 @@ func (d *drainer) lost(s *session) {
 	}
 }
 
-// quarantine sets a record aside so that the queue goes on, and says so.
+// quarantine sets a record aside so that the queue goes on. It is announced
+// first: the record leaves the queue when the announcement is on disk, so that no
+// kill can take one without the other.
 func (d *drainer) quarantine(r inflight, reason string) {
-	d.suspect.pos, d.suspect.count = 0, 0
-	if err := d.queue.Quarantine(r.pos, reason); err != nil {
-		d.repeats.failed("set record aside", err)
+	if d.asked == r.pos {
 		return
 	}
-	d.repeats.worked("set record aside")
+	aside := func() {
+		if err := d.queue.Quarantine(r.pos, reason); err != nil && !errors.Is(err, buffer.ErrNotFound) {
+			d.repeats.failed("set record aside", err)
+		}
+	}
+	if !d.announce(quarantinedEvent(time.Now(), r, reason, aside)) {
+		return
+	}
+	d.asked = r.pos
 	d.log.Error("record set aside", "lane", r.lane, "seq", r.num, "reason", reason,
 		"hint", "the broker may limit the packet size; see 'roomcall buffer info'")
-	d.announce(quarantinedEvent(time.Now(), r, reason))
 }

@@ -65,10 +65,15 @@ func drain(t *testing.T, faults brokertest.Faults, window int, change func(*publ
 	return d
 }
 
-func (d *draining) take(ev agentEvent) {
+// take stands for the recorder: the event is on disk at once.
+func (d *draining) take(ev agentEvent) bool {
+	if ev.then != nil {
+		ev.then()
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.events = append(d.events, ev)
+	return true
 }
 
 func (d *draining) announced() []agentEvent {

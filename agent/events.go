@@ -14,11 +14,12 @@ import (
 // agentEvent is an event of the agent itself and when it happened.
 type agentEvent struct {
 	report.AgentEvent
-	at time.Time
+	at   time.Time
+	then func() // run when the event is on disk; nil = nothing
 }
 
 func startedEvent(at time.Time, reason string) agentEvent {
-	return agentEvent{report.AgentEvent{Type: "agent.started", Text: "version " + version, Reason: reason}, at}
+	return agentEvent{report.AgentEvent{Type: "agent.started", Text: "version " + version, Reason: reason}, at, nil}
 }
 
 // gapEvent announces records of a lane that a limit evicted undelivered.
@@ -27,30 +28,31 @@ func gapEvent(at time.Time, g buffer.Gap) agentEvent {
 	return agentEvent{report.AgentEvent{
 		Type: "agent.gap", Device: device, Kind: kind,
 		FirstSeq: g.First, LastSeq: g.Last, Count: g.Count, Reason: g.Reason,
-	}, at}
+	}, at, nil}
 }
 
-// quarantinedEvent announces a record that the broker does not take.
-func quarantinedEvent(at time.Time, r inflight, reason string) agentEvent {
+// quarantinedEvent announces a record that the broker does not take; then takes it
+// out of the queue.
+func quarantinedEvent(at time.Time, r inflight, reason string, then func()) agentEvent {
 	device, kind, _ := strings.Cut(r.lane, "/")
 	return agentEvent{report.AgentEvent{
 		Type: "agent.quarantined", Device: device, Kind: kind,
 		FirstSeq: r.num, LastSeq: r.num, Count: 1, Reason: reason,
-	}, at}
+	}, at, then}
 }
 
 // undeliveredEvent announces that the delivery proof failed.
 func undeliveredEvent(at time.Time, p publish.Proof) agentEvent {
 	return agentEvent{report.AgentEvent{
 		Type: "agent.undelivered", Reason: string(p.State), Text: p.Detail, Since: p.Since,
-	}, at}
+	}, at, nil}
 }
 
 func clockEvent(at time.Time, step time.Duration) agentEvent {
 	return agentEvent{report.AgentEvent{
 		Type: "agent.clock_step", Value: cgi.Known(step.Seconds()),
 		Text: fmt.Sprintf("the wall clock moved by %s", step.Round(time.Millisecond)),
-	}, at}
+	}, at, nil}
 }
 
 // damageEvents announce a broken segment: what was salvaged and, lane by lane
@@ -59,7 +61,7 @@ func damageEvents(d buffer.Damage) []agentEvent {
 	out := []agentEvent{{report.AgentEvent{
 		Type: "agent.store_damaged", Count: d.Lost, Reason: d.Reason,
 		Text: fmt.Sprintf("%s: %d records salvaged, %d lost; the broken file is kept as %s", d.Segment, d.Salvaged, d.Lost, d.Aside),
-	}, d.At}}
+	}, d.At, nil}}
 	for _, g := range d.Gaps {
 		out = append(out, gapEvent(d.At, g))
 	}
@@ -67,7 +69,7 @@ func damageEvents(d buffer.Damage) []agentEvent {
 		out = append(out, agentEvent{report.AgentEvent{
 			Type: "agent.store_reset", Reason: d.Reason,
 			Text: "the newest state could not be trusted; numbers start again under a new epoch",
-		}, d.At})
+		}, d.At, nil})
 	}
 	return out
 }

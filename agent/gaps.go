@@ -39,7 +39,7 @@ func again(ev *buffer.Eviction, announced []announcedGap) (gaps []buffer.Gap, le
 	var upto uint64
 	for _, g := range gaps {
 		if g.Lane == eventLane {
-			upto = g.Last
+			upto = max(upto, g.Last)
 		}
 	}
 	for _, a := range announced {
@@ -52,10 +52,12 @@ func again(ev *buffer.Eviction, announced []announcedGap) (gaps []buffer.Gap, le
 	return gaps, left
 }
 
-// widen adds an announced gap to the gap of its lane. Gaps of a lane follow one
-// another without a hole, so that one range tells both.
+// widen adds an announced gap to one of its lane that it touches, so that one
+// range tells both; else it stays a gap of its own.
 func widen(gaps []buffer.Gap, a announcedGap) []buffer.Gap {
-	i := slices.IndexFunc(gaps, func(g buffer.Gap) bool { return g.Lane == a.Lane })
+	i := slices.IndexFunc(gaps, func(g buffer.Gap) bool {
+		return g.Lane == a.Lane && (a.Last+1 == g.First || g.Last+1 == a.First)
+	})
 	if i < 0 {
 		return append(gaps, buffer.Gap{Lane: a.Lane, First: a.First, Last: a.Last, Count: a.Count, Reason: a.Reason})
 	}

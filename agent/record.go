@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"time"
 
 	"roomcall/agent/report"
@@ -15,8 +16,10 @@ const (
 	linger = 100 * time.Millisecond
 	// heldMax bounds the polls held in memory while the disk takes nothing.
 	heldMax = 2000
-	// commitMax bounds the polls of one commit.
-	commitMax = 500
+	// commitMax and commitBytes bound the polls and events of one commit; one
+	// poll more may come on top of the bytes.
+	commitMax   = 500
+	commitBytes = 4 << 20
 	// eventsMax bounds the events held in the same case.
 	eventsMax = 1000
 	// retryEvery is the pause before a failed commit is tried again.
@@ -33,7 +36,7 @@ type store interface {
 	Waits() bool
 }
 
-// recorder is the only writer of the store: it turns polls and the agent's own
+// recorder alone gives numbers to records: it turns polls and the agent's own
 // events into records and commits them together with the state that made them.
 // A poll is accepted when its commit has returned. While the disk takes nothing
 // the newest polls wait in memory, bounded; the reports are made again from the
@@ -52,6 +55,8 @@ type recorder struct {
 	beat     beat
 
 	held       []report.Poll
+	alone      bool // one poll a commit: the store has refused a batch
+	failing    bool // the last commit failed
 	heldEvents []agentEvent
 	lastClock  time.Time // with its monotonic reading
 	gaps       []announcedGap
@@ -73,12 +78,16 @@ func (r *recorder) submit(p report.Poll) {
 	}
 }
 
-// announce hands an event of the agent itself to the recorder.
-func (r *recorder) announce(ev agentEvent) {
+// announce hands an event of the agent itself to the recorder; false = there are
+// too many, and it is not taken.
+func (r *recorder) announce(ev agentEvent) bool {
 	select {
 	case r.events <- ev:
+		return true
 	default:
 		r.stats.refused(1)
+		r.repeats.failed("announce "+ev.Type, errors.New("too many events wait for the store"))
+		return false
 	}
 }
 
@@ -94,9 +103,8 @@ func (r *recorder) run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			r.drainChannels()
-			if !r.commit(time.Now()) {
-				r.log.Error("stopped with polls that the store did not take; they are gone", "polls", len(r.held), "events", len(r.heldEvents))
-			}
+			r.commit(time.Now())
+			r.leave()
 			return
 		case p := <-r.polls:
 			r.hold(p)
@@ -105,14 +113,26 @@ func (r *recorder) run(ctx context.Context) {
 			r.holdEvents(ev)
 		case <-tidy.C:
 		case <-retry.C:
+			r.failing = false
 		}
 		r.beat.now()
 		r.checkClock()
 		r.checkDamage()
-		if r.commit(time.Now()) {
-			continue
+		if r.failing {
+			continue // the disk is asked again when it is time to
 		}
-		retry.Reset(retryEvery)
+		if !r.commit(time.Now()) {
+			r.failing = true
+			retry.Reset(retryEvery)
+		}
+	}
+}
+
+// leave says what the store took to the last not.
+func (r *recorder) leave() {
+	if n := len(r.held) + len(r.heldEvents); n > 0 {
+		r.stats.refused(n)
+		r.log.Error("stopped with polls that the store did not take; they are gone", "polls", len(r.held), "events", len(r.heldEvents))
 	}
 }
 
@@ -169,7 +189,7 @@ func (r *recorder) holdEvents(list ...agentEvent) {
 	}
 }
 
-// commit writes all that is held, commitMax polls a transaction.
+// commit writes all that is held, in as many transactions as that takes.
 func (r *recorder) commit(now time.Time) bool {
 	for {
 		draft, err := r.draft(now)
@@ -179,13 +199,33 @@ func (r *recorder) commit(now time.Time) bool {
 		if err == nil {
 			err = r.store.Append(draft.batch)
 		}
+		if errors.Is(err, buffer.ErrRefused) && r.drop(draft, err) {
+			continue
+		}
 		if err != nil {
 			r.failed(err)
 			return false
 		}
 		r.accept(draft)
 	}
+	r.alone = false
 	r.recovered()
+	return true
+}
+
+// drop finds the poll whose records the store refuses, and leaves it out: it can
+// never be accepted, and must not stand before the others. False = it is no poll.
+func (r *recorder) drop(d *draft, err error) bool {
+	if !r.alone && len(r.held) > 0 {
+		r.alone = true
+		return true
+	}
+	if d.polls == 0 {
+		return false
+	}
+	r.log.Error("poll left out: the store cannot take its records", "device", r.held[0].Device, "err", err)
+	r.held = append(r.held[:0], r.held[1:]...)
+	r.stats.refused(1)
 	return true
 }
 
@@ -198,12 +238,18 @@ func (r *recorder) accept(d *draft) {
 	r.gaps, r.extra = d.gaps, nil
 	r.damaged = r.damaged[len(d.batch.Damage):]
 	r.held = append(r.held[:0], r.held[d.polls:]...)
+	done := slices.Clone(r.heldEvents[:d.events])
 	r.heldEvents = append(r.heldEvents[:0], r.heldEvents[d.events:]...)
 	r.stats.accepted(d.batch.Records)
 	r.stats.gone(d.batch.Evict)
 	r.stats.holding(len(r.held))
 	for _, s := range d.samples {
 		r.live.set(s)
+	}
+	for _, ev := range done {
+		if ev.then != nil {
+			ev.then()
+		}
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"roomcall/agent/report"
+	"roomcall/agent/web"
 	"roomcall/buffer"
 	"roomcall/publish"
 )
@@ -131,11 +132,13 @@ func (r *replayer) replay(ctx context.Context, req replayRequest) (out replayRes
 		return out, errors.New("the broker takes no records now; see `roomcall status`")
 	}
 	run := &replayRun{replayer: r, conn: conn}
-	f := buffer.Filter{Since: req.Since, Until: req.Until}
-	if req.Device != "" {
-		f.Lane = func(lane string) bool { return strings.HasPrefix(lane, req.Device+"/") }
-	}
-	err = r.queue.Replay(f, func(it buffer.Item) error { return run.send(ctx, it) })
+	f := web.Filter{Device: req.Device, Since: req.Since, Until: req.Until, Delivered: true}
+	err = r.queue.Scan(func(it buffer.Item, delivered bool) error {
+		if err := ctx.Err(); err != nil || !delivered || !chosen(f, it, delivered) {
+			return err
+		}
+		return run.send(ctx, it)
+	})
 	if err == nil {
 		err = run.settle(ctx, 0)
 	}

@@ -149,7 +149,8 @@ func (s *session) send(it buffer.Item) bool {
 		return false
 	}
 	if err != nil {
-		return false // the connection is gone; Lost fires
+		s.wake.Reset(sendRetry) // a full window, or the connection is gone and Lost fires
+		return false
 	}
 	s.flight = append(s.flight, inflight{it.Pos, it.Lane, it.Num, receipt})
 	s.next = it.Pos

@@ -61,12 +61,12 @@ func (q *Queue) checkState(change map[string][]byte) error {
 	total := 0
 	for k, v := range q.mergedState(change) {
 		if len(k) > MaxLane {
-			return fmt.Errorf("append: state key has %d bytes, at most %d are allowed", len(k), MaxLane)
+			return fmt.Errorf("append: %w: state key has %d bytes, at most %d are allowed", ErrRefused, len(k), MaxLane)
 		}
 		total += len(k) + len(v)
 	}
 	if total > MaxState {
-		return fmt.Errorf("append: state has %d bytes, at most %d are allowed", total, MaxState)
+		return fmt.Errorf("append: %w: state has %d bytes, at most %d are allowed", ErrRefused, total, MaxState)
 	}
 	return nil
 }

@@ -17,6 +17,8 @@ var (
 	ErrFull = errors.New("disk full")
 	// ErrClosed: the queue is closed.
 	ErrClosed = errors.New("the store is closed")
+	// ErrRefused: the batch breaks a bound; it would be refused again.
+	ErrRefused = errors.New("the batch is refused")
 	// ErrNotFound: no record is at that position.
 	ErrNotFound = errors.New("no such record")
 )

@@ -65,14 +65,14 @@ func checkBatch(b Batch) error {
 	for i, r := range b.Records {
 		switch {
 		case len(r.Lane) == 0 || len(r.Lane) > MaxLane:
-			return fmt.Errorf("append record %d: lane has %d bytes, allowed are 1 to %d", i, len(r.Lane), MaxLane)
+			return fmt.Errorf("append record %d: %w: lane has %d bytes, allowed are 1 to %d", i, ErrRefused, len(r.Lane), MaxLane)
 		case len(r.Payload) > MaxPayload:
-			return fmt.Errorf("append record %d: payload has %d bytes, at most %d are allowed", i, len(r.Payload), MaxPayload)
+			return fmt.Errorf("append record %d: %w: payload has %d bytes, at most %d are allowed", i, ErrRefused, len(r.Payload), MaxPayload)
 		}
 		total += envOverhead + len(r.Lane) + len(r.Payload)
 	}
 	if total > MaxBatch {
-		return fmt.Errorf("append: batch has %d bytes, at most %d are allowed", total, MaxBatch)
+		return fmt.Errorf("append: %w: it has %d bytes, at most %d are allowed", ErrRefused, total, MaxBatch)
 	}
 	return nil
 }
