@@ -11,5 +11,5 @@ here=$(cd "$(dirname "$0")" && pwd)
 sub -t 'homeassistant/#' --retained-only -C 3 -W 10 -F %p >"$WORK/configs"
 sub -t 'roomcall/v1/+/+/state' -t 'roomcall/v1/+/availability' --retained-only -C 4 -W 10 -F '%t	%p' >"$WORK/retained"
 # A state in a call, an idle one and one without an answer.
-cut -f2 "$RECORDS" | grep '"schema":"roomcall.sample/1.0"' >"$WORK/samples"
+live | grep '"schema":"roomcall.sample/1.0"' >"$WORK/samples"
 node "$here/check.mjs" "$WORK/configs" "$WORK/retained" "$WORK/samples" || fail "homeassistant: see above"

@@ -87,8 +87,27 @@ endpoint() {
 sub() { mosquitto_sub -h "$BROKER_HOST" -p "$BROKER_PORT" "$@"; }
 pub() { mosquitto_pub -h "$BROKER_HOST" -p "$BROKER_PORT" "$@"; }
 
+# live prints the payloads of the live agent so far; the last line may be half
+# written. state is a copy of a sample, the echo is no record.
+live() { sed '$d' "$RECORDS" | grep -v -e '/echo	' -e '/state	' | cut -f2 | grep '^{'; }
+
 ok() { echo "ok $*"; }
 fail() {
 	echo "FAIL $*" >&2
 	exit 1
+}
+
+# feed FILE publishes records (one JSON object a line) on the topics they belong to,
+# in order on each topic.
+feed() {
+	local dir part
+	dir=$(mktemp -d "$WORK/feed-XXXX")
+	awk -v dir="$dir" '
+		function key(name) { return match($0, "\"" name "\":\"[^\"]*") ? substr($0, RSTART + length(name) + 4, RLENGTH - length(name) - 4) : "" }
+		{ kind = key("schema"); sub(/^roomcall\./, "", kind); sub(/\/1\.0$/, "", kind)
+		  print > (dir "/" key("client_id") "~" key("device") "~" kind) }' "$1"
+	for part in "$dir"/*; do
+		pub -q 1 -l -t "roomcall/v1/$(basename "$part" | tr '~' '/')" <"$part"
+	done
+	rm -r "$dir"
 }

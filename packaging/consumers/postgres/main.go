@@ -1,0 +1,180 @@
+// Command postgres writes roomcall's records into PostgreSQL (schema.sql).
+//
+// Promise: a record is acknowledged to the broker after its transaction is
+// committed, never before; the session stays at the broker while this program is
+// away. So no record that the broker has is lost, and one that comes twice is one
+// row. A record that the database can never take is logged and left out.
+//
+// BROKER_URL (tcp://host:1883, tls://host:8883), MQTT_USER and MQTT_PASSWORD_FILE
+// name the broker, DATABASE_URL the database (or the PG* variables of libpq),
+// TOPIC_PREFIX the agents' topic_prefix.
+package main
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	mqtt "github.com/eclipse/paho.mqtt.golang"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+const (
+	wait     = 30 * time.Second // for the broker or the database to answer
+	pause    = 5 * time.Second  // before the next try
+	maxBatch = 500              // records a transaction
+)
+
+// kinds are the records to keep; each has a table of its name.
+var kinds = []string{"sample", "stream", "event", "call", "minute"}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	for ctx.Err() == nil {
+		if err := run(ctx); err != nil && ctx.Err() == nil {
+			slog.Error("starting again", "in", pause, "err", err)
+			select {
+			case <-ctx.Done():
+			case <-time.After(pause):
+			}
+		}
+	}
+}
+
+// run lives as long as one connection to the broker and one to the database: what
+// was not acknowledged on them comes again on the next ones.
+func run(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	db, err := pgx.Connect(ctx, os.Getenv("DATABASE_URL"))
+	if err != nil {
+		return fmt.Errorf("connect to the database: %w", err)
+	}
+	defer db.Close(context.WithoutCancel(ctx))
+	messages := make(chan mqtt.Message, maxBatch)
+	broker, err := subscribe(ctx, messages, cancel)
+	if err != nil {
+		return err
+	}
+	defer broker.Disconnect(250)
+	slog.Info("reading", "broker", os.Getenv("BROKER_URL"))
+	for {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case m := <-messages:
+			if err := store(ctx, db, batch(m, messages)); err != nil {
+				return fmt.Errorf("write records: %w", err)
+			}
+		}
+	}
+}
+
+func subscribe(ctx context.Context, out chan<- mqtt.Message, lost context.CancelCauseFunc) (mqtt.Client, error) {
+	o := mqtt.NewClientOptions().AddBroker(os.Getenv("BROKER_URL"))
+	o.SetClientID(cmp.Or(os.Getenv("MQTT_CLIENT_ID"), "roomcall-postgres")).SetCleanSession(false)
+	o.SetAutoReconnect(false).SetAutoAckDisabled(true).SetOrderMatters(false)
+	o.SetConnectTimeout(wait).SetWriteTimeout(wait).SetProtocolVersion(4)
+	o.SetConnectionLostHandler(func(_ mqtt.Client, err error) { lost(fmt.Errorf("connection to the broker lost: %w", err)) })
+	take := func(_ mqtt.Client, m mqtt.Message) {
+		select {
+		case out <- m:
+		case <-ctx.Done():
+		}
+	}
+	o.SetDefaultPublishHandler(take)
+	if user := os.Getenv("MQTT_USER"); user != "" {
+		password, err := os.ReadFile(os.Getenv("MQTT_PASSWORD_FILE"))
+		if err != nil {
+			return nil, fmt.Errorf("read MQTT_PASSWORD_FILE: %w", err)
+		}
+		o.SetUsername(user).SetPassword(strings.TrimSpace(string(password)))
+	}
+	filters := map[string]byte{}
+	for _, kind := range kinds {
+		filters[cmp.Or(os.Getenv("TOPIC_PREFIX"), "roomcall/v1")+"/+/+/"+kind] = 1
+	}
+	c := mqtt.NewClient(o)
+	if err := settled(c.Connect()); err != nil {
+		return nil, fmt.Errorf("connect to the broker: %w", err)
+	}
+	if err := settled(c.SubscribeMultiple(filters, take)); err != nil {
+		c.Disconnect(0)
+		return nil, fmt.Errorf("subscribe: %w", err)
+	}
+	return c, nil
+}
+
+func settled(t mqtt.Token) error {
+	if !t.WaitTimeout(wait) {
+		return errors.New("no answer")
+	}
+	return t.Error()
+}
+
+// batch takes what waits already, so that a transaction is as large as the backlog.
+func batch(first mqtt.Message, more <-chan mqtt.Message) []mqtt.Message {
+	list := []mqtt.Message{first}
+	for len(list) < maxBatch {
+		select {
+		case m := <-more:
+			list = append(list, m)
+		default:
+			return list
+		}
+	}
+	return list
+}
+
+// store writes the messages in one transaction and acknowledges them. When the
+// database refuses one for what it says, they are written one by one.
+func store(ctx context.Context, db *pgx.Conn, list []mqtt.Message) error {
+	err := write(ctx, db, list)
+	var refused *pgconn.PgError
+	switch {
+	case errors.As(err, &refused) && (strings.HasPrefix(refused.Code, "22") || strings.HasPrefix(refused.Code, "23")):
+		if len(list) == 1 {
+			slog.Error("record left out", "topic", list[0].Topic(), "err", err)
+			break
+		}
+		for _, m := range list {
+			if err := store(ctx, db, []mqtt.Message{m}); err != nil {
+				return err
+			}
+		}
+		return nil
+	case err != nil:
+		return err
+	}
+	for _, m := range list {
+		m.Ack()
+	}
+	return nil
+}
+
+func write(ctx context.Context, db *pgx.Conn, list []mqtt.Message) error {
+	var rows pgx.Batch // a batch is one transaction
+	for _, m := range list {
+		var record struct{ ID string }
+		if err := json.Unmarshal(m.Payload(), &record); err != nil || record.ID == "" {
+			slog.Error("no record, left out", "topic", m.Topic())
+			continue
+		}
+		table := m.Topic()[strings.LastIndex(m.Topic(), "/")+1:] // one of kinds, by the subscription
+		rows.Queue("insert into "+pgx.Identifier{table}.Sanitize()+" (id, doc) values ($1, $2::text::jsonb) on conflict (id) do update set doc = excluded.doc",
+			record.ID, string(m.Payload()))
+	}
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	return db.SendBatch(ctx, &rows).Close()
+}

@@ -1,0 +1,138 @@
+#!/usr/bin/env bash
+# Tries every consumer of packaging/consumers for real: `interop.sh` or `interop.sh
+# NAME...`. It prints one line a consumer: "ok NAME ...", "FAIL NAME" or "NOT RUN NAME
+# reason", and fails unless all are ok. Needs Go, and as root installs with apt and npm
+# what else is missing; npm's packages go to a temporary folder. Everything runs on
+# loopback with free ports. KEEP=1 leaves the temporary folder.
+set -euo pipefail
+REPO=$(cd "$(dirname "$0")/../.." && pwd)
+export REPO
+export WORK=${TMPDIR:-/tmp}/roomcall-interop-$$
+mkdir -p "$WORK"
+# shellcheck source=interop/live.sh
+. "$REPO/packaging/scripts/interop/live.sh"
+# shellcheck source=interop/database.sh
+. "$REPO/packaging/scripts/interop/database.sh"
+
+ALL=(mosquitto shared prometheus homeassistant schema nodered telegraf postgres grafana)
+WANTED=("${@:-${ALL[@]}}")
+wanted() { [[ " ${WANTED[*]} " == *" $1 "* ]]; }
+for name in "${WANTED[@]}"; do
+	[[ " ${ALL[*]} " == *" $name "* ]] || fail "no consumer $name; there are: ${ALL[*]}"
+done
+if wanted grafana && ! wanted postgres; then WANTED=("${WANTED[@]/grafana/postgres}" grafana); fi
+
+finish() {
+	stop_all
+	[ -n "${KEEP:-}" ] && echo "kept $WORK" || rm -rf "$WORK"
+}
+trap finish EXIT
+trap 'exit 130' INT TERM
+
+# needs installs what is missing, as root on Debian; otherwise the consumers that need
+# it are not run.
+NEEDS=(mosquitto:mosquitto mosquitto_sub:mosquitto-clients jq:jq curl:curl psql:postgresql-client
+	pg_createcluster:postgresql prometheus:prometheus promtool:prometheus node:nodejs npm:npm)
+has() { command -v "$1" >/dev/null 2>&1; }
+missing() {
+	local n
+	for n in "${NEEDS[@]}"; do has "${n%:*}" || echo "${n#*:}"; done | sort -u
+}
+install_needs() {
+	local list policy=/usr/sbin/policy-rc.d
+	mapfile -t list < <(missing)
+	((${#list[@]})) || return 0
+	if [ "$(id -u)" != 0 ] || ! has apt-get; then
+		echo "missing: ${list[*]} (install them, or run this as root on Debian)" >&2
+		return 0
+	fi
+	echo "installing: ${list[*]}"
+	# A policy that starts no service: everything here is started by hand.
+	if [ ! -e "$policy" ]; then
+		printf '#!/bin/sh\nexit 101\n' >"$policy"
+		chmod 755 "$policy"
+	else
+		policy=
+	fi
+	{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${list[@]}"; } \
+		>"$WORK/apt.log" 2>&1 || tail -5 "$WORK/apt.log" >&2
+	[ -z "$policy" ] || rm -f "$policy"
+}
+
+# What a consumer needs beside Go and mosquitto.
+tools_of() {
+	case $1 in
+	prometheus) echo jq curl prometheus promtool ;;
+	homeassistant | schema | shared) echo jq node ;;
+	nodered) echo jq curl node npm ;;
+	postgres | grafana) echo jq psql pg_createcluster node ;;
+	mosquitto) echo mosquitto_passwd node ;;
+	telegraf) echo node ;;
+	esac
+}
+
+NPM=(node-red@4.1.15 @asyncapi/parser@3.6.3 ajv@8.20.0 ajv-formats@3.0.1)
+install_npm() {
+	mkdir -p "$WORK/npm"
+	(cd "$WORK/npm" && npm init -y && npm install --no-audit --no-fund --ignore-scripts "${NPM[@]}") >"$WORK/npm.log" 2>&1
+}
+
+# prepare starts what takes long in the background, while the live agent collects.
+prepare() {
+	if [ -z "${NODE_MODULES:-}" ] && { wanted nodered || wanted schema; }; then
+		export NODE_MODULES=$WORK/npm/node_modules
+		install_npm &
+		NPM_JOB=$!
+	fi
+	if wanted telegraf; then
+		go -C "$REPO/packaging/consumers/telegraf" test -c -o "$WORK/telegraf.test" . >"$WORK/telegraf-build.log" 2>&1 &
+		TELEGRAF_JOB=$!
+	fi
+	export DAY=$WORK/day.jsonl
+	"$REPO/packaging/scripts/example-day.sh" "$DAY" >"$WORK/day.log" 2>&1 || fail "the example day: $(tail -5 "$WORK/day.log")"
+}
+
+# ready NAME waits for what the consumer needs; it prints why it cannot run.
+ready() {
+	local tool
+	for tool in $(tools_of "$1"); do
+		has "$tool" || { echo "$tool is not installed" && return 1; }
+	done
+	case $1 in
+	nodered | schema)
+		[ -z "${NPM_JOB:-}" ] || wait "$NPM_JOB" || { echo "npm install failed: $(tail -2 "$WORK/npm.log")" && return 1; }
+		NPM_JOB= ;;
+	telegraf)
+		wait "$TELEGRAF_JOB" || { echo "Telegraf's module does not build: $(tail -2 "$WORK/telegraf-build.log")" && return 1; } ;;
+	postgres)
+		start_database || { echo "no PostgreSQL" && return 1; } ;;
+	esac
+}
+
+recorded() { grep -q "/$1	" "$RECORDS"; }
+
+install_needs
+has mosquitto || fail "mosquitto is not installed: nothing can be tried"
+has node || fail "node is not installed: nothing can be tried"
+export ROOMCALL=$WORK/roomcall
+CGO_ENABLED=0 go -C "$REPO" build -o "$ROOMCALL" ./agent
+start_live
+prepare
+for kind in call minute event stream view/zoom; do
+	await 200 recorded "$kind" || fail "the live agent published no $kind within 200 s"
+done
+bad=0
+for name in "${WANTED[@]}"; do
+	if ! ready "$name" >"$WORK/$name.reason" 2>&1; then
+		echo "NOT RUN $name $(cat "$WORK/$name.reason")"
+		bad=1
+		continue
+	fi
+	mkdir -p "$WORK/$name"
+	if ! WORK=$WORK/$name "$REPO/packaging/consumers/$name/try.sh" 2>"$WORK/$name.err"; then
+		echo "FAIL $name"
+		sed 's/^/    /' "$WORK/$name.err" >&2
+		bad=1
+	fi
+done
+exit $bad
