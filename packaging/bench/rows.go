@@ -53,17 +53,16 @@ func perSecond(format string) func([]float64) string {
 func pair(a, b, unit string) []string { return []string{a + " " + unit, b + " " + unit} }
 
 const (
-	decodeCommand  = "go test -run '^$' -bench Decode ./cgi"
-	bufferCommand  = "go test -run '^$' -bench 'Append|BareBbolt' ./buffer"
-	openCommand    = "go test -run '^$' -bench OpenFull -benchtime 5x ./buffer"
-	drainCommand   = "go test -run '^$' -bench 'Drain$' -benchtime 100000x ./packaging/bench"
-	farCommand     = "go test -run '^$' -bench DrainFar -benchtime 10000x ./packaging/bench"
-	sizeCommand    = "CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o roomcall ./agent"
-	windowsCommand = "GOOS=windows " + sizeCommand
-	memoryCommand  = "go test -run '^$' -bench Memory -benchtime 60x ./packaging/bench"
-	delayCommand   = "go test -run '^$' -bench Delay -benchtime 300x ./packaging/bench"
-	fleetCommand   = "go test -run '^$' -bench Fleet -benchtime 24x ./packaging/bench"
-	longCommand    = "go test -run '^$' -bench Backlog -benchtime 1000000x ./packaging/bench"
+	decodeCommand = "go test -run '^$' -bench Decode ./cgi"
+	bufferCommand = "go test -run '^$' -bench 'Append|BareBbolt' ./buffer"
+	openCommand   = "go test -run '^$' -bench OpenFull -benchtime 5x ./buffer"
+	drainCommand  = "go test -run '^$' -bench 'Drain$' -benchtime 100000x ./packaging/bench"
+	farCommand    = "go test -run '^$' -bench DrainFar -benchtime 10000x ./packaging/bench"
+	sizeCommand   = "packaging/scripts/bench.sh sizes"
+	memoryCommand = "go test -run '^$' -bench Memory -benchtime 60x ./packaging/bench"
+	delayCommand  = "go test -run '^$' -bench Delay -benchtime 300x ./packaging/bench"
+	fleetCommand  = "go test -run '^$' -bench Fleet -benchtime 24x ./packaging/bench"
+	longCommand   = "go test -run '^$' -bench Backlog -benchtime 1000000x ./packaging/bench"
 
 	mb = 1e-6 // bytes to MB
 )
@@ -97,7 +96,7 @@ var allRows = []row{
 	{"the agent's anonymous memory (RssAnon) in that drain, highest", []string{"bench Drain/agent anon-MiB"},
 		one("%.1f MiB"), "", nil, drainCommand},
 	{"stripped binary, linux/amd64", []string{"bench Binary/linux_amd64 bytes"}, scaled(mb, "%.2f MB"), "at most 12 MB", within(12e6), sizeCommand},
-	{"stripped binary, windows/amd64", []string{"bench Binary/windows_amd64 bytes"}, scaled(mb, "%.2f MB"), "at most 12 MB", within(12e6), windowsCommand},
+	{"stripped binary, windows/amd64", []string{"bench Binary/windows_amd64 bytes"}, scaled(mb, "%.2f MB"), "at most 12 MB", within(12e6), sizeCommand},
 	{"resident memory (VmRSS), one endpoint in a call at 1 s, after a minute", []string{"bench Memory rss-MiB"}, one("%.1f MiB"), "at most 15 MiB", within(15), memoryCommand},
 	{"of it anonymous (RssAnon); the rest is the program's file and the store's", []string{"bench Memory anon-MiB"}, one("%.1f MiB"), "", nil, memoryCommand},
 	{"CPU time of the same", []string{"bench Memory cpu-s/h"}, one("%.1f s an hour"), "", nil, memoryCommand},

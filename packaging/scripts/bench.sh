@@ -4,10 +4,12 @@
 #   bench.sh            everything but what follows, about 6 minutes
 #   bench.sh fleet      1,000 endpoints in one agent, about 2.5 minutes
 #   bench.sh backlog    a drain of 1,000,000 records, about 2 minutes
+#   bench.sh sizes      only prints the sizes of the stripped binaries
 #
 # BENCH_DIR   folder for stores and results; it has to lie on a disk, for a file
 #             system in memory has no fsync (default: bin/bench)
 # BENCH_DOC   the document with the table (default: docs/benchmarks.md)
+# BENCH_GOBUILD  the build command without output and package (the Makefile's)
 # BENCH_SHORT anything: short runs, only to try that it works
 set -eu
 cd "$(dirname "$0")/../.."
@@ -22,18 +24,20 @@ trap 'rm -rf "$dir/tmp"' EXIT
 if [ -n "${BENCH_SHORT:-}" ]; then
 	runs=1 time=200ms opens=1x records=5000x far=1000x seconds=3x samples=20x rounds=2x backlog=20000x
 else
-	runs=3 time=2s opens=3x records=100000x far=10000x seconds=60x samples=300x rounds=24x backlog=1000000x
+	runs=3 time=2s opens=5x records=100000x far=10000x seconds=60x samples=300x rounds=24x backlog=1000000x
 fi
 
 # build GOOS FILE builds the program as it is shipped.
 build() {
-	CGO_ENABLED=0 GOOS=$1 GOARCH=amd64 go build -trimpath -ldflags '-s -w' -o "$2" ./agent
+	eval "GOOS=$1 GOARCH=amd64 ${BENCH_GOBUILD:-CGO_ENABLED=0 go build -trimpath -ldflags '-s -w'} -o '$2' ./agent"
 }
 
-# bench PACKAGE PATTERN TIME runs benchmarks and keeps what they print.
+# bench PACKAGE PATTERN TIME runs benchmarks and keeps what they print. One that
+# fails leaves its rows empty, and the run goes on.
 bench() {
 	echo "== $2" >&2
-	go test -run '^$' -bench "$2" -benchtime "$3" "./$1" | tee -a "$results" >&2
+	go test -run '^$' -bench "$2" -benchtime "$3" "./$1" >"$dir/out" || failed=1
+	tee -a "$results" <"$dir/out" >&2
 }
 
 machine() {
@@ -52,7 +56,7 @@ sizes() {
 }
 
 all() {
-	sizes >>"$results"
+	sizes | tee -a "$results" >&2
 	for _ in $(seq $runs); do # in turn, so that what is compared meets the same disk
 		bench cgi '^BenchmarkDecode$' $time
 		bench buffer '^Benchmark(Append|AppendOldStore|BareBbolt)$' $time
@@ -64,16 +68,21 @@ all() {
 	bench packaging/bench '^BenchmarkMemory$' $seconds
 }
 
-machine >"$results"
-build linux "$dir/roomcall"
-export ROOMCALL_BENCH_BINARY="$dir/roomcall"
 case $mode in
-all) all ;;
-fleet) bench packaging/bench '^BenchmarkFleet$' $rounds ;;
-backlog) bench packaging/bench '^BenchmarkBacklog$' $backlog ;;
+all) run=all ;;
+fleet) run="bench packaging/bench ^BenchmarkFleet$ $rounds" ;;
+backlog) run="bench packaging/bench ^BenchmarkBacklog$ $backlog" ;;
+sizes) run=sizes ;;
 *)
-	echo "usage: bench.sh [all|fleet|backlog]" >&2
+	echo "usage: bench.sh [all|fleet|backlog|sizes]" >&2
 	exit 2
 	;;
 esac
+failed=0
+build linux "$dir/roomcall"
+export ROOMCALL_BENCH_BINARY="$dir/roomcall"
+machine >"$results"
+$run
+[ "$mode" != sizes ] || exit 0
 go run ./packaging/bench -doc "${BENCH_DOC:-docs/benchmarks.md}" "$mode" "$results"
+exit $failed
