@@ -22,6 +22,7 @@ var badNetworks = []struct {
 	{name: "1 % resets", run: resets},
 	{name: "1 % resets at 100 ms", steady: brokertest.Network{Latency: 100 * time.Millisecond}, run: resets},
 	{name: "bandwidth 64 kbit", steady: brokertest.Network{BitsPerSec: 64_000}},
+	{name: "a reset every half second at 50 ms", steady: brokertest.Network{Latency: 50 * time.Millisecond}, run: storm},
 	{name: "timeout", run: timeouts},
 	{name: "half-open", run: halfOpen, long: true},
 }
@@ -35,6 +36,15 @@ func resets(ctx context.Context, p *brokertest.Proxy, sub *audience) {
 				p.Cut()
 			}
 		}
+	}
+}
+
+// storm cuts every connection before it is a second old.
+func storm(ctx context.Context, p *brokertest.Proxy, _ *audience) {
+	rnd := rand.New(rand.NewPCG(5, 5))
+	for ctx.Err() == nil {
+		pause(ctx, time.Duration(100+rnd.IntN(800))*time.Millisecond)
+		p.Cut()
 	}
 }
 
