@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -33,6 +34,7 @@ type agent struct {
 	log      *slog.Logger
 	started  time.Time
 	warnings []string
+	notices  notices
 
 	queue    *buffer.Queue
 	client   *publish.Client
@@ -46,6 +48,25 @@ type agent struct {
 	remember *lastRun    // to be kept for the next start, nil = kept already
 	tripped  atomic.Bool // the watchdog's mark is there
 	proof    lastWord    // the delivery proof that was decided last
+}
+
+// notices are sentences for the operator that came up while the agent runs.
+type notices struct {
+	mu   sync.Mutex
+	text []string
+}
+
+// set replaces all notices.
+func (n *notices) set(text ...string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.text = text
+}
+
+func (n *notices) all() []string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return slices.Clone(n.text)
 }
 
 // lastWord is a text that is swapped.

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -98,11 +100,22 @@ func (s *supervisor) run(ctx context.Context, now loaded, ready func()) error {
 			ag, now = fresh, *next
 			continue
 		}
-		ag.log.Error("reload refused, the old config goes on", "err", err)
-		if ag, err = s.prepare(now); err != nil {
-			return err
+		var refused error
+		if ag, refused = s.prepare(now); refused != nil {
+			return refused
 		}
+		ag.refuseReload(err)
 	}
+}
+
+// refuseReload says in log and status that a new config was not taken.
+func (a *agent) refuseReload(err error) {
+	a.log.Error("reload refused, the old config goes on", "err", err)
+	first, _, more := strings.Cut(err.Error(), "\n")
+	if more {
+		first += " (and more, see the log)"
+	}
+	a.notices.set("a reload was refused at " + time.Now().UTC().Format(time.RFC3339) + ", the old config goes on: " + first)
 }
 
 // prepare makes an agent that is ready to run.
@@ -130,7 +143,7 @@ func (s *supervisor) runUntilReload(ctx context.Context, ag *agent, ready func()
 		}
 		next, warnings, err := s.load()
 		if err != nil {
-			ag.log.Error("reload refused, the old config goes on", "err", err)
+			ag.refuseReload(err)
 			continue
 		}
 		ag.log.Info("reload: the new config is good")

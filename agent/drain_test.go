@@ -90,7 +90,13 @@ func (d *draining) start() {
 	d.leave = leave
 	d.end = sync.OnceFunc(func() {
 		cancel()
-		<-ended
+		select {
+		case <-ended:
+		case <-time.After(patience):
+			d.t.Errorf("the drain has not ended %v after the stop", patience)
+			d.broker.Close()
+			<-ended
+		}
 		leave()
 	})
 	d.t.Cleanup(func() {
@@ -327,7 +333,7 @@ func TestOrderlyStopSettlesWhatIsInFlightAndSaysOffline(t *testing.T) {
 
 func TestStopDoesNotWaitForASilentBroker(t *testing.T) {
 	d := drain(t, brokertest.Faults{Ack: func(m brokertest.Message) bool { return m.Topic != recordTopic }}, 10,
-		func(c *publish.Config) { c.AckTimeout = patience })
+		func(c *publish.Config) { c.AckTimeout = time.Hour })
 	d.put(50, 0)
 	d.broker.Wait(func(got []brokertest.Message) bool { return len(payloads(got)) == 10 })
 	d.leave() // the grace is over

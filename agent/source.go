@@ -21,7 +21,7 @@ func (a *agent) Status() web.Status {
 	s := web.Status{
 		Version: version, ClientID: a.cfg.Agent.ClientID, Site: a.cfg.Agent.Site,
 		Started: a.started, StartReason: a.reason, UptimeS: int64(now.Sub(a.started).Seconds()),
-		ConfigPath: a.cfg.Path, ConfigHash: a.cfg.Hash(), Warnings: a.warnings,
+		ConfigPath: a.cfg.Path, ConfigHash: a.cfg.Hash(), Warnings: append(a.notices.all(), a.warnings...),
 		Broker: brokerStatus(a.client.Status(), a.cfg.MQTT.Brokers[0]),
 	}
 	for _, p := range a.pollers {

@@ -54,7 +54,7 @@ func (a *agent) makeReporter() (err error) {
 // makeClient prepares the way to the broker; it connects to nothing yet.
 func (a *agent) makeClient() (err error) {
 	cfg := publishConfig(a.cfg)
-	birth := a.reporter.Birth(report.BirthInfo{Started: a.started, ConfigHash: a.cfg.Hash()})
+	birth := a.reporter.Birth(report.BirthInfo{Started: a.started, ConfigHash: a.cfg.Hash(), StartReason: a.reason})
 	proof := make(chan struct{}, 1)
 	cfg.Birth = func() []byte { return birth }
 	cfg.Logger = a.log

@@ -12,6 +12,8 @@ import (
 type BirthInfo struct {
 	Started    time.Time
 	ConfigHash string // hash of the config without its secrets
+	// StartReason: "first", "start", "boot", "upgrade", "crash" or "watchdog".
+	StartReason string
 }
 
 // Birth is the message an agent sends when it has connected.
@@ -25,6 +27,7 @@ type Birth struct {
 	Started    string            `json:"started" doc:"Start of the agent, RFC 3339 with milliseconds, UTC."`
 	StartedMs  int64             `json:"started_ms" doc:"Start of the agent, Unix milliseconds."`
 	ConfigHash string            `json:"config_hash,omitempty" doc:"Hash of the config without its secrets."`
+	Reason     string            `json:"start_reason,omitempty" doc:"Why it was started: first, start, boot, upgrade, crash, watchdog."`
 	Devices    []BirthDevice     `json:"devices" doc:"The endpoints."`
 	Kinds      []string          `json:"kinds" doc:"What is recorded."`
 	Views      []string          `json:"views" doc:"The other systems' shapes that are recorded."`
@@ -58,7 +61,7 @@ func (r *Reporter) Birth(info BirthInfo) []byte {
 		V: payload.Version, Schema: payload.SchemaName("birth"),
 		ClientID: r.set.ClientID, Site: r.set.Site, Version: r.set.Version, Epoch: r.set.Epoch,
 		Started:   info.Started.UTC().Format("2006-01-02T15:04:05.000Z"),
-		StartedMs: info.Started.UnixMilli(), ConfigHash: info.ConfigHash,
+		StartedMs: info.Started.UnixMilli(), ConfigHash: info.ConfigHash, Reason: info.StartReason,
 		Devices: []BirthDevice{}, Kinds: []string{}, Views: append([]string{}, r.views...),
 		Schemas: map[string]string{}, Limits: []BirthLimits{},
 		MOSMethod: MOSMethod, P95ErrPct: sketchError * 100,

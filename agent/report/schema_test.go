@@ -162,7 +162,7 @@ func TestAsyncAPIHasEveryTopicAndItsReferencesHold(t *testing.T) {
 
 func TestBirthMatchesItsSchema(t *testing.T) {
 	r := reporter(t, func(s *Settings) { s.Views = []string{"zoom"} })
-	b := r.Birth(BirthInfo{Started: day, ConfigHash: "abc"})
+	b := r.Birth(BirthInfo{Started: day, ConfigHash: "abc", StartReason: "boot"})
 	validate(t, "birth", b)
 	golden(t, "birth.json", append(b, '\n'))
 	validate(t, "birth", reporter(t, func(s *Settings) { s.Kinds, s.Devices = nil, nil }).Birth(BirthInfo{Started: day}))
