@@ -7,8 +7,8 @@
 set -euo pipefail
 REPO=$(cd "$(dirname "$0")/../.." && pwd)
 export REPO
-export WORK=${TMPDIR:-/tmp}/roomcall-interop-$$
-mkdir -p "$WORK"
+WORK=$(mktemp -d "${TMPDIR:-/tmp}/roomcall-interop-XXXXXX")
+export WORK
 # shellcheck source=interop/live.sh
 . "$REPO/packaging/scripts/interop/live.sh"
 # shellcheck source=interop/database.sh
@@ -24,7 +24,7 @@ if wanted grafana && ! wanted postgres; then WANTED=("${WANTED[@]/grafana/postgr
 
 finish() {
 	stop_all
-	[ -n "${KEEP:-}" ] && echo "kept $WORK" || rm -rf "$WORK"
+	if [ -n "${KEEP:-}" ]; then echo "kept $WORK"; else rm -rf "$WORK"; fi
 }
 trap finish EXIT
 trap 'exit 130' INT TERM
@@ -72,21 +72,17 @@ tools_of() {
 }
 
 NPM=(node-red@4.1.15 @asyncapi/parser@3.6.3 ajv@8.20.0 ajv-formats@3.0.1)
-install_npm() {
-	mkdir -p "$WORK/npm"
-	(cd "$WORK/npm" && npm init -y && npm install --no-audit --no-fund --ignore-scripts "${NPM[@]}") >"$WORK/npm.log" 2>&1
-}
-
 # prepare starts what takes long in the background, while the live agent collects.
 prepare() {
 	if [ -z "${NODE_MODULES:-}" ] && { wanted nodered || wanted schema; }; then
 		export NODE_MODULES=$WORK/npm/node_modules
-		install_npm &
-		NPM_JOB=$!
+		mkdir -p "$WORK/npm"
+		spawn "$WORK/npm.log" bash -c "cd '$WORK/npm' && npm init -y && npm install --no-audit --no-fund --ignore-scripts ${NPM[*]}"
+		NPM_JOB=$SPAWNED
 	fi
 	if wanted telegraf; then
-		go -C "$REPO/packaging/consumers/telegraf" test -c -o "$WORK/telegraf.test" . >"$WORK/telegraf-build.log" 2>&1 &
-		TELEGRAF_JOB=$!
+		spawn "$WORK/telegraf-build.log" go -C "$REPO/packaging/consumers/telegraf" test -c -o "$WORK/telegraf.test" .
+		TELEGRAF_JOB=$SPAWNED
 	fi
 	export DAY=$WORK/day.jsonl
 	"$REPO/packaging/scripts/example-day.sh" "$DAY" >"$WORK/day.log" 2>&1 || fail "the example day: $(tail -5 "$WORK/day.log")"

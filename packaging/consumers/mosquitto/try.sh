@@ -8,8 +8,8 @@ trap stop_all EXIT
 
 passwords=$WORK/roomcall.passwords
 for user in room-a room-b postgres; do
-	[ -e "$passwords" ] && create="" || create=-c
-	mosquitto_passwd $create -b "$passwords" "$user" "secret-$user" 2>/dev/null
+	touch "$passwords"
+	mosquitto_passwd -b "$passwords" "$user" "secret-$user" 2>/dev/null
 done
 cp "$here/roomcall.acl" "$WORK/roomcall.acl"
 chmod 600 "$passwords" "$WORK/roomcall.acl"
@@ -54,7 +54,8 @@ await 10 grep -q room-a/echo "$echoed" || fail "mosquitto: room-a cannot read it
 # though the broker acknowledges every record.
 start_simulator hub quiet-meeting
 agent() { # agent CLIENT_ID USER
-	local http=127.0.0.1:$(free_port)
+	local http
+	http=127.0.0.1:$(free_port)
 	printf 'secret-%s\n' "$2" >"$WORK/$1.secret"
 	chmod 600 "$WORK/$1.secret"
 	cat >"$WORK/$1.toml" <<-END

@@ -26,12 +26,13 @@ live | grep -E '"schema":"roomcall\.(sample|stream|event|call|minute)/' | awk -F
 want=$(cat "$DAY" "$WORK/live.jsonl" | wc -l)
 rows() { ask "select (select count(*) from sample) + (select count(*) from stream) + (select count(*) from event) + (select count(*) from call) + (select count(*) from minute)"; }
 more_than() { [ "$(rows)" -gt "$1" ]; }
-{ feed "$DAY" && feed "$WORK/live.jsonl"; } &
-FEEDER=$!
+spawn "$WORK/feed.log" bash -c '. "$REPO/packaging/scripts/interop/lib.sh"; feed "$DAY" && feed "$WORK/live.jsonl"'
+FEEDER=$SPAWNED
 killed=0
 for part in 10 4 2; do
 	await 120 more_than $((want / part)) || fail "postgres: only $(rows) of $want rows: $(tail -3 "$WORK/loader.log")"
-	kill -9 "$LOADER" && wait "$LOADER" 2>/dev/null || true
+	kill -9 "$LOADER"
+	wait "$LOADER" 2>/dev/null || true
 	killed=$((killed + 1))
 	loader
 done

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Starts a PostgreSQL of its own on a private socket, below $WORK. Leaves $PGHOST,
 # $PGUSER, $PGDATABASE. As root the server runs as the user postgres, for it refuses
 # to be root.

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # What interop.sh and the consumers' try.sh share. Source it; it needs $WORK, the
 # temporary folder. Everything runs on loopback with free ports, and stop_all ends
 # what spawn started, by its id.
@@ -5,23 +6,24 @@
 PATH=$PATH:/usr/sbin
 PIDS=()
 
-# spawn LOG COMMAND... starts a process and remembers its id in $SPAWNED.
+# spawn LOG COMMAND... starts a process, leader of a group of its own, and remembers
+# its id in $SPAWNED.
 spawn() {
 	local log=$1
 	shift
-	"$@" >>"$log" 2>&1 </dev/null &
+	setsid "$@" >>"$log" 2>&1 </dev/null &
 	SPAWNED=$!
 	PIDS+=("$SPAWNED")
 }
 
-# stop PID ends one process that spawn started, and waits for it.
+# stop PID ends what spawn started, with its children, and waits for it.
 stop() {
-	kill "$1" 2>/dev/null || return 0
+	kill -- "-$1" 2>/dev/null || return 0
 	for _ in $(seq 50); do
-		kill -0 "$1" 2>/dev/null || break
+		kill -0 -- "-$1" 2>/dev/null || break
 		sleep 0.1
 	done
-	kill -9 "$1" 2>/dev/null || true
+	kill -9 -- "-$1" 2>/dev/null || true
 	wait "$1" 2>/dev/null || true
 }
 

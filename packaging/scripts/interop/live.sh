@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Starts the main broker, three simulated rooms and an agent, and records all that
 # is published. Leaves $BROKER_*, $HTTP (the agent's address) and $RECORDS (topic,
 # tab, payload; a line each).
