@@ -20,10 +20,10 @@ store() {
 	BUFFER_STEPS=$STEPS run buffer 'Random'
 }
 
-# network: connections of the client alone, then the built agent.
+# network: connections of the client alone, then the built agent, and its stops.
 network() {
 	ROOMCALL_SOAK=1 run publish 'Drain|Cuts'
-	SOAK_NETWORK=$SECONDS_EACH run packaging/soak 'Network|Broker|AccessList'
+	SOAK_NETWORK=$SECONDS_EACH SOAK_STOPS=50 run packaging/soak 'Network|Broker|AccessList|StopUnder'
 }
 
 disk() {
