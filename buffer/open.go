@@ -192,9 +192,11 @@ func (q *Queue) missingFirst() {
 // openNewest goes on with the newest segment after a clean stop. After any other
 // stop it stays as it is and the next append starts a new one.
 func (q *Queue) openNewest(clean bool) error {
-	if err := os.Remove(filepath.Join(q.o.Dir, cleanName)); err == nil {
+	err := os.Remove(filepath.Join(q.o.Dir, cleanName))
+	if err == nil {
 		err = syncDir(q.o.Dir)
-	} else if !errors.Is(err, os.ErrNotExist) {
+	}
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
 	if !clean {

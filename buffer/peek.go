@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
 )
 
 // The cursor is persisted with every Append, at Close, and by Ack itself when so
@@ -148,7 +149,7 @@ func fromDB(db *bbolt.DB, from uint64, fn func(Item) error) error {
 		}
 		return nil
 	})
-	if errors.Is(err, bbolt.ErrDatabaseNotOpen) {
+	if errors.Is(err, bolterrors.ErrDatabaseNotOpen) {
 		return errSealed
 	}
 	return err

@@ -19,8 +19,6 @@ type write struct {
 	data []byte
 }
 
-func (w write) meta() bool { return w.off < 2*pageSize }
-
 // record makes bbolt report its writes. The field is not exported; should it ever
 // be renamed, the test says so.
 func record(t testing.TB, db *bbolt.DB, log *[]write) {

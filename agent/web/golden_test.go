@@ -35,7 +35,7 @@ func ownMetrics(t *testing.T, src Source) string {
 	}
 	var own strings.Builder
 	for line := range strings.Lines(w.Body.String()) {
-		name := strings.TrimLeft(line, "# HELPTYPE")
+		name := strings.TrimPrefix(strings.TrimPrefix(line, "# HELP "), "# TYPE ")
 		if strings.HasPrefix(name, "roomcall_") && !strings.HasPrefix(name, "roomcall_process_") {
 			own.WriteString(strings.Replace(line, runtime.Version(), "GOVERSION", 1))
 		}

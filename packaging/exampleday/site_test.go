@@ -60,7 +60,6 @@ type simRoom struct {
 	meetings []meeting
 }
 
-func (r *simRoom) agent() string  { return fmt.Sprintf("floor-%d", r.floor) }
 func (r *simRoom) device() string { return "room-" + r.number[2:] }
 
 // site makes the rooms with their meetings.

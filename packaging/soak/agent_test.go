@@ -79,12 +79,6 @@ func freeAddr(t testing.TB) string {
 
 func (a *agent) logFile() string { return filepath.Join(a.dir, "agent.log") }
 
-// log is what all runs wrote so far.
-func (a *agent) log() string {
-	text, _ := os.ReadFile(a.logFile())
-	return string(text)
-}
-
 func (a *agent) command(args ...string) *exec.Cmd {
 	return exec.Command(program(a.t), append(args, "--config", filepath.Join(a.dir, "agent.toml"))...)
 }
