@@ -2,11 +2,11 @@
 # The long runs of the reliability tests, with the full counts of
 # docs/reliability.md. Full disks need the right to mount (root).
 #
-#   soak.sh                     all of them, about half an hour
+#   soak.sh                     all of them, about 25 minutes
 #   soak.sh store|network|disk|outage|backlog ...   only these
 set -eu
 : "${CUTS:=10000}" "${DAMAGES:=1000}" "${STEPS:=15000}"
-: "${SECONDS_EACH:=120}" "${HOURS:=48}" "${DAYS:=30}" "${RECORDS:=1000000}"
+: "${SECONDS_EACH:=60}" "${HOURS:=48}" "${DAYS:=30}" "${RECORDS:=1000000}"
 
 run() {
 	echo "== $1: $2" >&2
