@@ -212,7 +212,7 @@ func waitFor(t testing.TB, what string, limit time.Duration, seen func() string)
 func (a *agent) drained() {
 	a.t.Helper()
 	for range 20 {
-		a.await("hardly anything waits", func(s status) bool { return s.Broker.State == "connected" && s.Buffer.Waiting < 50 })
+		a.awaitFor("hardly anything waits", time.Hour, func(s status) bool { return s.Broker.State == "connected" && s.Buffer.Waiting < 50 })
 		a.stop()
 		in, err := buffer.InfoDir(a.data)
 		if err != nil {

@@ -25,7 +25,7 @@ func TestDuplicatesAfterAKillAreBounded(t *testing.T) {
 	broker := brokertest.Mosquitto(t, kept)
 	sub := listen(t, broker.URL(), "")
 	a := newAgent(t, "", room("room-1", "http://"+freeAddr(t), "1h"), brokerTable(broker.URL()), "[buffer]\nmax_bytes = \"4GiB\"")
-	records := kills * 12_000
+	records := kills * 10_000
 	fill(t, a.data, records, 200)
 	done := 0
 	for range kills {

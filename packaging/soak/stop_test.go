@@ -20,7 +20,7 @@ func TestStopUnderLoadIsShortAndLosesNothing(t *testing.T) {
 	sub := listen(t, broker.URL(), "")
 	proxy := brokertest.NewProxy(t, broker.Addr(), brokertest.Network{})
 	a := newAgent(t, "", room("room-1", sim.url, "100ms"), brokerTable("tcp://"+proxy.Addr()), "[buffer]\nmax_bytes = \"4GiB\"")
-	fill(t, a.data, stops*12_000, 200)
+	fill(t, a.data, stops*10_000, 200)
 	var longest [2]time.Duration // the network was good, silent
 	for i := range stops {
 		a.start()
@@ -41,5 +41,5 @@ func TestStopUnderLoadIsShortAndLosesNothing(t *testing.T) {
 		t.Errorf("availability is %q in the end", said)
 	}
 	t.Logf("%d stops in a drain of %d records: 0 lost, %d duplicates; the longest took %v, with a silent network %v",
-		stops, stops*12_000, sum.dups, longest[0].Round(time.Millisecond), longest[1].Round(time.Millisecond))
+		stops, stops*10_000, sum.dups, longest[0].Round(time.Millisecond), longest[1].Round(time.Millisecond))
 }
