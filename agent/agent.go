@@ -98,13 +98,14 @@ func newAgent(cfg *config.Config, warnings []config.Warning, log *slog.Logger) (
 }
 
 // tuneMemory lets the garbage collector run earlier in a small agent: the live
-// heap is below 1 MB, and Go would let it grow to 4 MB. GOGC in the environment
+// heap is below 1 MB, and Go would let it grow to 4 MB. A collection then takes
+// about a millisecond, some of them a minute. GOGC in the environment
 // has the last word.
 func tuneMemory(endpoints int) {
 	if os.Getenv("GOGC") != "" {
 		return
 	}
-	percent := 25
+	percent := 10
 	if endpoints > pollGroup {
 		percent = 50
 	}
