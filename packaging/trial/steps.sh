@@ -120,7 +120,11 @@ step "the broker is back: everything is delivered" all broker 'eventually 60 dra
 step "config and credential are as before" all 'eventually 10 sample_says Room.B' 'test -f /etc/systemd/system/roomcall.service.d/secret.conf'
 sleep 1
 mosquitto_sub -h 127.0.0.1 -i watcher -c -q 1 -t "$topic/+/sample" -W 3 >/trial/samples 2>/dev/null
-no_hole() { grep -o '"seq":[0-9]*' /trial/samples | cut -d: -f2 | sort -nu | awk 'NR > 1 && $1 != last + 1 { print "hole before", $1; bad = 1 } { last = $1 } END { print NR, "samples"; exit bad || NR < 50 }'; }
+# Numbers of the samples by the epoch of their store: id is client.epoch.device.kind.number.
+no_hole() {
+	grep -o '"id":"[^"]*"' "/trial/samples" | tr -d '"' | awk -F. '{print $2, $5}' | sort -u -k1,1n -k2,2n |
+		awk '$1 == epoch && $2 != last + 1 { print "hole before", $2; bad = 1 } { epoch = $1; last = $2 } END { print NR, "samples"; exit bad || NR < 50 }'
+}
 step "no sample is missing over kill, watchdog and upgrade" no_hole
 echo "     $(tail -n1 /trial/step.out), numbered without a hole"
 step "upgrade to the same version with a bad config does not stop it" all 'echo "nonsense = 1" >>/etc/roomcall/conf.d/room.toml' \
