@@ -14,7 +14,7 @@ export WORK
 # shellcheck source=interop/database.sh
 . "$REPO/packaging/scripts/interop/database.sh"
 
-ALL=(mosquitto shared prometheus homeassistant schema nodered telegraf postgres grafana)
+ALL=(mosquitto shared prometheus homeassistant views schema nodered telegraf postgres grafana)
 WANTED=("${@:-${ALL[@]}}")
 wanted() { [[ " ${WANTED[*]} " == *" $1 "* ]]; }
 for name in "${WANTED[@]}"; do
@@ -63,7 +63,7 @@ install_needs() {
 tools_of() {
 	case $1 in
 	prometheus) echo jq curl prometheus promtool ;;
-	homeassistant | schema | shared) echo jq node ;;
+	homeassistant | schema | shared | views) echo jq node ;;
 	nodered) echo jq curl node npm ;;
 	postgres | grafana) echo jq psql pg_createcluster node ;;
 	mosquitto) echo mosquitto_passwd node ;;

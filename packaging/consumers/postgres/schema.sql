@@ -1,4 +1,4 @@
--- Tables for roomcall's records in PostgreSQL 12 or newer. One table a kind, one row
+-- Tables for roomcall's records in PostgreSQL 12 or newer (tried with 15). One table a kind, one row
 -- a record: its id and the record as it came. The columns beside it are computed from
 -- the record, so a new key needs no change here and is at once in doc.
 --

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # Starts the main broker, three simulated rooms and an agent, and records all that
-# is published. Leaves $BROKER_*, $HTTP (the agent's address) and $RECORDS (topic,
-# tab, payload; a line each).
+# is published. Leaves $BROKER_*, $HTTP (the agent's address), $LIVE (the folder of
+# its agent.toml) and $RECORDS (topic, tab, payload; a line each).
 
 # shellcheck source=lib.sh
 . "$REPO/packaging/scripts/interop/lib.sh"
@@ -35,5 +35,5 @@ start_live() {
 		cat "$WORK/agent.log" >&2
 		return 1
 	}
-	export RECORDS HTTP
+	export RECORDS HTTP LIVE=$WORK
 }
