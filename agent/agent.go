@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"os"
-	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -43,6 +42,7 @@ type agent struct {
 	recorder *recorder
 	drainer  *drainer
 	live     *live
+	memory   *memory
 	web      *web.Server
 	reason   string      // why this process was started
 	remember *lastRun    // to be kept for the next start, nil = kept already
@@ -82,8 +82,7 @@ func (w *lastWord) Swap(text string) (old string) {
 // newAgent opens the store and prepares the loops; nothing runs yet. The
 // caller must call close.
 func newAgent(cfg *config.Config, warnings []config.Warning, log *slog.Logger) (*agent, error) {
-	tuneMemory(len(cfg.Endpoints))
-	a := &agent{cfg: cfg, log: log, started: time.Now(), live: newLive(len(cfg.Endpoints))}
+	a := &agent{cfg: cfg, log: log, started: time.Now(), live: newLive(len(cfg.Endpoints)), memory: newMemory(len(cfg.Endpoints))}
 	for _, w := range warnings {
 		a.warnings = append(a.warnings, w.String())
 	}
@@ -95,21 +94,6 @@ func newAgent(cfg *config.Config, warnings []config.Warning, log *slog.Logger) (
 		}
 	}
 	return a, nil
-}
-
-// tuneMemory lets the garbage collector run earlier in a small agent: the live
-// heap is below 1 MB, and Go would let it grow to 4 MB. A collection then takes
-// about a millisecond, some of them a minute. GOGC in the environment
-// has the last word.
-func tuneMemory(endpoints int) {
-	if os.Getenv("GOGC") != "" {
-		return
-	}
-	percent := 10
-	if endpoints > pollGroup {
-		percent = 50
-	}
-	debug.SetGCPercent(percent)
 }
 
 func (a *agent) listen() error {

@@ -136,7 +136,7 @@ func (c *checker) config(cfg *config.Config, warnings []config.Warning, start ti
 	}
 	c.add(stage{
 		Name: "config", Result: stageOK, TookMs: since(start),
-		Detail: fmt.Sprintf("%s: %d endpoints, client_id %s", cfg.Path, len(cfg.Endpoints), cfg.Agent.ClientID),
+		Detail: fmt.Sprintf("%s: client_id %s, endpoints: %d", cfg.Path, cfg.Agent.ClientID, len(cfg.Endpoints)),
 	})
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"os"
@@ -55,7 +56,7 @@ func (a *app) convert(to string, list []string, o report.ConvertOptions) error {
 	if err != nil {
 		return err
 	}
-	_, err = a.stdout.Write(doc)
+	_, err = a.stdout.Write(append(bytes.TrimRight(doc, "\n"), '\n'))
 	return err
 }
 

@@ -106,6 +106,7 @@ func (a *app) replayHere(ctx context.Context, cfg *config.Config, req replayRequ
 		return out, err
 	}
 	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	conn.WaitProof(ctx)
 	r := &replayer{queue: q, topic: client.Topic, conn: func() *publish.Conn { return conn }}
 	return r.replay(ctx, req)
 }

@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"os"
 	"strings"
 	"sync/atomic"
@@ -161,9 +159,5 @@ func (a *app) look() (*config.Config, []config.Warning, error) {
 // load reads the config that the flags and the environment name.
 func (a *app) load() (*config.Config, []config.Warning, error) {
 	path := config.ResolvePath(a.configFlag, a.getenv)
-	cfg, warnings, err := config.Load(path, config.Options{})
-	if err != nil && errors.Is(err, os.ErrNotExist) && a.configFlag == "" && a.getenv(config.EnvConfig) == "" {
-		return nil, nil, fmt.Errorf("%w\nName a config with --config PATH or %s", err, config.EnvConfig)
-	}
-	return cfg, warnings, err
+	return config.Load(path, config.Options{})
 }

@@ -47,6 +47,7 @@ type drainer struct {
 	repeats  *repeats
 	beat     beat
 	stats    *deliveryStats
+	memory   *memory
 	steady   time.Duration // see suspectSteady
 
 	suspect poison

@@ -58,7 +58,7 @@ func drain(t *testing.T, faults brokertest.Faults, window int, change func(*publ
 	log := &logText{}
 	d.drainer = &drainer{
 		queue: q, client: client, live: newLive(1), window: window, proof: proof,
-		announce: d.take, log: log.logger(), repeats: newRepeats(log.logger()), stats: newDeliveryStats(),
+		announce: d.take, log: log.logger(), repeats: newRepeats(log.logger()), stats: newDeliveryStats(), memory: &memory{fixed: true},
 	}
 	d.start()
 	return d

@@ -128,6 +128,7 @@ func (s *session) read() bool {
 	}
 	s.repeats.worked("read from store")
 	s.ahead, s.empty = items, len(items) == 0
+	s.memory.read(len(items) == s.window, s.empty)
 	return !s.empty
 }
 

@@ -71,7 +71,7 @@ func (a *agent) makeClient() (err error) {
 	a.drainer = &drainer{
 		queue: a.queue, client: a.client, live: a.live, window: a.cfg.MQTT.MaxInflight,
 		pace: newPace(a.cfg.MQTT.ReplayRate), proof: proof, announce: a.recorder.announce,
-		log: a.log, repeats: newRepeats(a.log), stats: newDeliveryStats(), steady: suspectSteady,
+		log: a.log, repeats: newRepeats(a.log), stats: newDeliveryStats(), memory: a.memory, steady: suspectSteady,
 	}
 	return nil
 }

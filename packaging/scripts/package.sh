@@ -41,7 +41,7 @@ say() { echo "package: $*"; }
 nfpm() { (cd "$work" && GOBIN="$work/bin" go install github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.0); }
 
 compile() { # GOOS GOARCH GOARM OUT
-	CGO_ENABLED=0 GOOS=$1 GOARCH=$2 GOARM=$3 go build -trimpath -buildvcs=false \
+	CGO_ENABLED=0 GOOS=$1 GOARCH=$2 GOARM=$3 go build -trimpath -tags nethttpomithttp2 -buildvcs=false \
 		-ldflags "-s -w -buildid= -X main.version=$VERSION" -o "$4" ./agent
 }
 

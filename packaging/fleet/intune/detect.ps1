@@ -1,0 +1,8 @@
+# Installed = the version that is wanted, and a service that runs.
+$wanted = '0.1.0'
+$exe = Join-Path $env:ProgramFiles 'roomcall\roomcall.exe'
+if (-not (Test-Path $exe)) { exit 1 }
+if ((& $exe version --json | ConvertFrom-Json).version -ne $wanted) { exit 1 }
+if ((Get-Service roomcall -ErrorAction SilentlyContinue).Status -ne 'Running') { exit 1 }
+Write-Output "roomcall $wanted runs"
+exit 0

@@ -1,0 +1,8 @@
+# Removes roomcall. Config, secrets and store stay; with -Everything they go too.
+param([switch]$Everything)
+$product = Get-ItemProperty 'HKLM:\SOFTWARE\Microsoft\Windows\CurrentVersion\Uninstall\*' |
+    Where-Object { $_.DisplayName -eq 'roomcall' } | Select-Object -First 1
+if (-not $product) { exit 0 }
+$keep = if ($Everything) { 'KEEPDATA=0' } else { 'KEEPDATA=1' }
+$p = Start-Process msiexec.exe -ArgumentList '/x', $product.PSChildName, '/qn', '/norestart', $keep -Wait -PassThru
+exit $p.ExitCode
