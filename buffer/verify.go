@@ -23,9 +23,11 @@ const (
 	verifyMemory  = 256 << 20 // heap, bytes
 )
 
-// Exit codes of VerifyMain. Anything else, and any signal, means that the check
-// itself broke down on the file.
+// Exit codes of VerifyMain. verifyFault is what Go exits with on a panic or a
+// memory fault: the check itself broke down on the file. Anything else, such as
+// the end by a system that is short of memory, is no verdict.
 const (
+	verifyFault    = 2
 	verifySound    = 0
 	verifyDamaged  = 10
 	verifyNewer    = 11
@@ -39,7 +41,7 @@ const (
 func VerifyMain(args []string) int {
 	if len(args) != 1 {
 		fmt.Fprintln(os.Stderr, "usage: verify-segment FILE")
-		return 2
+		return verifyUnread
 	}
 	fmt.Print(verifyGreeting)
 	debug.SetMemoryLimit(verifyMemory)
@@ -127,7 +129,10 @@ func runVerify(command []string, path string, limit time.Duration) error {
 	case verifyDamaged:
 		return damagedf("%s", firstLine(stderr.Bytes()))
 	}
-	return damagedf("the check broke down (%v): %s", err, firstLine(stderr.Bytes()))
+	if ctx.Err() != nil || cmd.ProcessState.ExitCode() == verifyFault {
+		return damagedf("the check broke down (%v): %s", err, firstLine(stderr.Bytes()))
+	}
+	return fmt.Errorf("run %s: it was ended from outside (%v): %s", filepath.Base(command[0]), err, firstLine(stderr.Bytes()))
 }
 
 func firstLine(b []byte) []byte {

@@ -143,11 +143,22 @@ func (s *Server) SetACL(text string) {
 	}
 }
 
-// Start starts it again on the same port, after Stop or Kill.
+// Start starts it again on the same port, after Stop or Kill. While it was down
+// its port may have been taken for a moment, as the near end of somebody's
+// connection, so it tries for some seconds.
 func (s *Server) Start() {
 	s.tb.Helper()
-	if err := s.start(findMosquitto()); err != nil {
-		s.tb.Fatalf("start mosquitto again: %v\n%s", err, s.Log())
+	var err error
+	for end := time.Now().Add(startPatience); ; {
+		if err = s.start(findMosquitto()); err == nil {
+			return
+		}
+		if time.Now().After(end) {
+			s.tb.Errorf("start mosquitto again: %v\n%s", err, s.Log())
+			return
+		}
+		wait := time.NewTimer(100 * time.Millisecond)
+		<-wait.C
 	}
 }
 
