@@ -159,6 +159,19 @@ step "install again goes on with them" all 'install_deb /trial/v2.deb' 'eventual
 step "purge leaves nothing" all 'dpkg -P roomcall' 'not test -e /etc/roomcall' 'not test -e /var/lib/roomcall' 'not getent passwd roomcall' \
 	'not getent group roomcall' 'not test -e /usr/lib/systemd/system/roomcall.service' '[ -z "$(find /usr /etc /var/lib -name "*roomcall*" -not -path "/etc/roomcall-secrets*" -not -path "*/roomcall.service.d*" 2>/dev/null)" ]'
 
+# --- by hand, as docs/install.md types it
+init() { command roomcall init --yes --force --no-check --client-id trial --device room-1 --url http://127.0.0.1:8088 --username api --secret-file /etc/roomcall-secrets/endpoint --broker tcp://127.0.0.1:1883; }
+rm -rf /etc/systemd/system/roomcall.service.d
+step "by hand: install, init, enable" all 'install_deb /trial/v1.deb' init 'chown -R roomcall:roomcall /etc/roomcall' 'command roomcall check' \
+	'systemctl enable --now roomcall' 'command roomcall status' sample
+install -m 755 /usr/bin/roomcall /usr/local/bin/roomcall
+step "by hand: purge" dpkg -P roomcall
+hash -r
+step "without a package: init, install, start" all init 'command roomcall install' 'command roomcall start' 'command roomcall status' sample
+step "without a package: uninstall keeps config and store" all 'command roomcall uninstall' 'not active' 'test -s /etc/roomcall/agent.toml' 'test -n "$(newest)"' \
+	'rm -rf /etc/roomcall /var/lib/roomcall /usr/local/bin/roomcall /etc/sysusers.d/roomcall.conf' 'userdel roomcall'
+hash -r
+
 # --- rpm, on this Debian: its database is empty, so dependencies are not looked at
 rpm_do() { rpm --force-debian --nodeps "$@"; }
 step "rpm: install without a config" all 'rpm_do -i /trial/v1.rpm >/trial/kept.out 2>&1' 'said "systemctl enable --now"' 'not active' \
