@@ -44,6 +44,9 @@ func defaultDataDir(goos string, env func(string) (string, bool)) string {
 }
 
 func programData(env func(string) (string, bool)) string {
+	if dir := systemProgramData(); dir != "" {
+		return dir
+	}
 	if v, ok := env("ProgramData"); ok && v != "" {
 		return strings.TrimRight(v, `\/`)
 	}
