@@ -41,6 +41,8 @@ cross: ## build for every platform
 		GOOS=$${p%/*} GOARCH=$${p#*/} $(GOBUILD) -o /dev/null ./agent; \
 	done
 
+bench bench-fleet: export BENCH_GOBUILD = $(GOBUILD)
+
 bench: build needs ## speed and size, the figures of docs/benchmarks.md
 	packaging/scripts/bench.sh
 

@@ -64,9 +64,10 @@ that is there is left alone unless --force or --from is given.`,
 // initializer makes a config.
 type initializer struct {
 	*app
-	in   initAnswers
-	ask  *bufio.Reader
-	path string
+	in     initAnswers
+	ask    *bufio.Reader
+	path   string
+	logged io.Writer // the log file, nil = none
 }
 
 func (i *initializer) run(ctx context.Context) error {
@@ -76,9 +77,18 @@ func (i *initializer) run(ctx context.Context) error {
 			defer f.Close()
 			both := *i.app
 			both.stdout, both.stderr = io.MultiWriter(i.stdout, f), io.MultiWriter(i.stderr, f)
-			i.app = &both
+			i.app, i.logged = &both, f
 		}
 	}
+	err := i.make(ctx)
+	if i.logged != nil && err != nil && !errors.Is(err, errReported) {
+		fmt.Fprintln(i.logged, err) // Main says it on the screen alone
+	}
+	return err
+}
+
+// make writes the config, checks the way and sees to the service.
+func (i *initializer) make(ctx context.Context) error {
 	i.path = config.ResolvePath(i.configFlag, i.getenv)
 	written, err := i.write(ctx)
 	if err != nil {

@@ -7,7 +7,10 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"os/user"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"strings"
 
 	"roomcall/agent/config"
@@ -136,7 +139,34 @@ func (i *initializer) copySecret(from, name string) error {
 	if err != nil {
 		return usageError{fmt.Errorf("read secret: %w", err)}
 	}
-	return writeFileWhole(filepath.Join(filepath.Dir(i.path), name), []byte(secret+"\n"))
+	path := filepath.Join(filepath.Dir(i.path), name)
+	if err := writeFileWhole(path, []byte(secret+"\n")); err != nil {
+		return err
+	}
+	return forService(path, true)
+}
+
+// forService lets the service's own user read a file that root has made, where a
+// package has made that user: a secret becomes that user's, a config stays
+// root's.
+func forService(path string, secret bool) error {
+	if runtime.GOOS != "linux" || os.Geteuid() != 0 {
+		return nil
+	}
+	u, err := user.Lookup(serviceName)
+	if err != nil {
+		return nil // no such user: whoever runs the service sees to it
+	}
+	uid, err1 := strconv.Atoi(u.Uid)
+	gid, err2 := strconv.Atoi(u.Gid)
+	if err := errors.Join(err1, err2); err != nil {
+		return fmt.Errorf("find user %s: %w", serviceName, err)
+	}
+	mode := os.FileMode(0o600)
+	if !secret {
+		uid, mode = 0, 0o640
+	}
+	return errors.Join(os.Chown(path, uid, gid), os.Chmod(path, mode))
 }
 
 func (i *initializer) put(text []byte) error {
@@ -146,7 +176,7 @@ func (i *initializer) put(text []byte) error {
 	if err := writeFileWhole(i.path, text); err != nil {
 		return fmt.Errorf("write config: %w", err)
 	}
-	return nil
+	return forService(i.path, false)
 }
 
 // text is the config of the answers.
