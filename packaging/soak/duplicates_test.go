@@ -3,6 +3,7 @@ package soak
 import (
 	"fmt"
 	"math/rand/v2"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -11,20 +12,21 @@ import (
 	"roomcall/publish/brokertest"
 )
 
-// offeredAgain is how many records a kill can make the agent send again: those
-// whose acknowledgement is not persisted yet (1,000 records, or 5 s, whatever
-// comes first) and those in flight (max_inflight, 100).
-const offeredAgain = 1000 + 100
+// offeredAgain is how many records a kill makes the agent send again at most:
+// 1,000 whose acknowledgement waits to be persisted (or those of 5 s), as many
+// that come while a commit is under way, and those in flight (max_inflight, 100).
+const offeredAgain = 2*1000 + 100
 
 // TestDuplicatesAfterAKillAreBounded kills the agent at random instants while it
-// drains as fast as it can. SOAK_DRAIN_KILLS is the number of kills.
+// drains as fast as it can. SOAK_DRAIN_KILLS is the number of kills. The store is
+// in memory: what is acknowledged while a commit waits for a slow disk is more.
 func TestDuplicatesAfterAKillAreBounded(t *testing.T) {
 	t.Parallel()
 	kills := count(t, "SOAK_DRAIN_KILLS", 4)
 	rnd := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 0))
 	broker := brokertest.Mosquitto(t, kept)
 	sub := listen(t, broker.URL(), "")
-	a := newAgent(t, "", room("room-1", "http://"+freeAddr(t), "1h"), brokerTable(broker.URL()), "[buffer]\nmax_bytes = \"4GiB\"")
+	a := newAgent(t, filepath.Join(memoryDir(t), "data"), room("room-1", "http://"+freeAddr(t), "1h"), brokerTable(broker.URL()), "[buffer]\nmax_bytes = \"4GiB\"")
 	records := kills * 10_000
 	fill(t, a.data, records, 200)
 	done := 0

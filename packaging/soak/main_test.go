@@ -79,3 +79,13 @@ func program(t testing.TB) string {
 	}
 	return built.path
 }
+
+// memoryDir is a folder in memory where there is one: made-up time should not
+// wait for fsync.
+func memoryDir(t *testing.T) string {
+	if dir, err := os.MkdirTemp("/dev/shm", "soak"); err == nil {
+		t.Cleanup(func() { os.RemoveAll(dir) })
+		return dir
+	}
+	return t.TempDir()
+}

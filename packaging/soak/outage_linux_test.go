@@ -49,13 +49,3 @@ func TestOutageOfManyDaysTakesNoMemory(t *testing.T) {
 	t.Logf("%d days, %d polls, %d records accepted, %d evicted and announced, 0 lost; RssAnon %.1f MiB on the third day, %.1f MiB on the last",
 		days, r.polls, accepted, r.evicted, first, last)
 }
-
-// memoryDir is a folder in memory where there is one: time is played here, and
-// fsync would be most of it.
-func memoryDir(t *testing.T) string {
-	if dir, err := os.MkdirTemp("/dev/shm", "soak"); err == nil {
-		t.Cleanup(func() { os.RemoveAll(dir) })
-		return dir
-	}
-	return t.TempDir()
-}
