@@ -27,7 +27,7 @@ network() {
 }
 
 disk() {
-	SOAK_DISK_HOURS=$HOURS SOAK_DISK_ROUNDS=20 run packaging/soak 'Disk'
+	SOAK_DISK_HOURS=$HOURS SOAK_DISK_ROUNDS=10 run packaging/soak 'Disk'
 	run buffer 'FullDisk'
 }
 
