@@ -185,7 +185,7 @@ func TestTheExampleDayIsFresh(t *testing.T) {
 	}
 	page := pageOf(t, records) + foot
 	if *update {
-		if err := os.WriteFile(pagePath, []byte(page), 0o644); err != nil { //nolint:gosec // a page of the documents
+		if err := os.WriteFile(pagePath, []byte(page), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
