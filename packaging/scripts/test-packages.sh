@@ -99,7 +99,7 @@ gpgconf --kill all
 mkdir "$base/all"
 for f in "$a"/*.deb; do dpkg-deb -R "$f" "$base/all/$(basename "$f")"; done
 msiextract -C "$base/all/msi" "$msi" >/dev/null
-check "no path of this machine" not grep -r -a -l -F -e "$PWD" -e "$HOME/" -e "$base" "$base/all"
+check "no path of this machine" not grep -r -a -l -F -e "$PWD" -e "$(go env GOPATH)" -e "$base" "$base/all"
 check "no private key, no token" not grep -r -a -l -E -e '-----BEGIN [A-Z ]*PRIVATE KEY-----' -e 'AKIA[0-9A-Z]{16}' -e 'gh[pousr]_[A-Za-z0-9]{36}' "$base/all"
 check "no password in the config" not grep -r -E '^[^#]*(password|secret)[a-z_]* *=' "$base"/all/*/etc "$base"/all/msi/*/roomcall/agent.sample.toml
 exit $failed

@@ -167,7 +167,7 @@ step "by hand: install, init, enable" all 'install_deb /trial/v1.deb' init 'chow
 install -m 755 /usr/bin/roomcall /usr/local/bin/roomcall
 step "by hand: purge" dpkg -P roomcall
 hash -r
-step "without a package: init, install, start" all init 'command roomcall install' 'command roomcall start' 'command roomcall status' sample
+step "without a package: init, install, start" all init 'command roomcall install' 'chown roomcall:roomcall /etc/roomcall/*.secret' 'command roomcall start' 'command roomcall status' sample
 step "without a package: uninstall keeps config and store" all 'command roomcall uninstall' 'not active' 'test -s /etc/roomcall/agent.toml' 'test -n "$(newest)"' \
 	'rm -rf /etc/roomcall /var/lib/roomcall /usr/local/bin/roomcall /etc/sysusers.d/roomcall.conf' 'userdel roomcall'
 hash -r
