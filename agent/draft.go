@@ -47,11 +47,23 @@ func (r *recorder) draft(now time.Time) (*draft, error) {
 		d.poll(r.held[d.polls])
 		d.polls++
 	}
-	if ev := r.store.Due(now, d.bytes); ev != nil {
+	if ev := r.store.Due(now, d.bytes+d.reserve()); ev != nil {
 		d.evict(now, ev)
 	}
 	d.tick(now)
 	return d, errors.Join(d.marshal(), d.keepGaps())
+}
+
+// Bytes that a commit writes beside its records: a page for the state of each
+// device in it, and, if something has to be evicted, an event of some 500 bytes
+// for each topic, of which a device has five.
+const (
+	stateBytes = 4096
+	gapBytes   = 5 * 512
+)
+
+func (d *draft) reserve() int64 {
+	return int64(len(d.states)*stateBytes + len(d.recorder.states)*gapBytes)
 }
 
 // tickGrace is how long after a minute's end it is closed without a poll: a poll

@@ -122,7 +122,12 @@ func TestRecordThatTheBrokerDoesNotTakeIsSetAsideAndSentLater(t *testing.T) {
 			a := newAgent(t, "", room("room-1", sim.url, "1s"), brokerTable(broker.URL(), `confirm = "`+tt.confirm+`"`))
 			fillSizes(t, a.data, 40, oneBig)
 			a.start()
-			st := a.await("the queue goes on", func(s status) bool { return sub.size("past/sample") == 40 && s.Buffer.Waiting < 10 })
+			st := a.await("the queue goes on, and the record is announced", func(s status) bool {
+				sub.mu.Lock()
+				announced := len(sub.gone) > 0
+				sub.mu.Unlock()
+				return announced && sub.size("past/sample") == 40 && s.Buffer.Waiting < 10
+			})
 			sub.mu.Lock()
 			if st.Buffer.Quarantined != 1 || len(sub.gone) != 1 || len(sub.gone["past/sample"]) != 1 || sub.gone["past/sample"][0] != [2]uint64{big, big} {
 				t.Errorf("%d records are set aside, announced are %v; want number %d of past/sample", st.Buffer.Quarantined, sub.gone, big)
