@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -90,10 +91,35 @@ func (a *app) install(ctx context.Context, credentials map[string]string) error 
 	if err == nil {
 		err = m.Install(ctx)
 	}
+	if err == nil {
+		err = giveSecrets(cfg)
+	}
 	if err != nil {
 		return fmt.Errorf("install the service: %w", err)
 	}
 	return a.printServiceState(ctx, m)
+}
+
+// giveSecrets lets the service's user read the secret files that lie beside the
+// config, as it may read the config itself.
+func giveSecrets(cfg *config.Config) error {
+	dir := filepath.Dir(cfg.Path)
+	for _, s := range cfg.Settings() {
+		file, err := strconv.Unquote(s.Value)
+		if s.Name != "password_file" || err != nil || file == "" {
+			continue
+		}
+		if !filepath.IsAbs(file) {
+			file = filepath.Join(dir, file)
+		}
+		if filepath.Dir(file) != dir {
+			continue
+		}
+		if err := forService(file, true); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // runArgs is the service's command line. On Windows it says that it is a
