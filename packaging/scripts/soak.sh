@@ -2,15 +2,18 @@
 # The long runs of the reliability tests, with the full counts of
 # docs/reliability.md. Full disks need the right to mount (root).
 #
-#   soak.sh                     all of them, about 25 minutes
+#   soak.sh                     all of them, about 30 minutes
 #   soak.sh store|network|disk|outage|backlog ...   only these
 set -eu
 : "${CUTS:=10000}" "${DAMAGES:=1000}" "${STEPS:=15000}"
 : "${SECONDS_EACH:=60}" "${HOURS:=48}" "${DAYS:=30}" "${RECORDS:=1000000}"
 
+failed=""
+
+# run PACKAGE PATTERN; a failure does not end the other runs.
 run() {
 	echo "== $1: $2" >&2
-	go test -count 1 -timeout 120m -v -run "$2" "./$1"
+	go test -count 1 -timeout 120m -v -run "$2" "./$1" || failed="$failed $1:$2"
 }
 
 # store: power cuts, damaged files, random operations beside a plain slice.
@@ -45,3 +48,7 @@ for part in "$@"; do
 		;;
 	esac
 done
+[ -z "$failed" ] || {
+	echo "FAILED:$failed" >&2
+	exit 1
+}
