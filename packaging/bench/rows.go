@@ -54,6 +54,7 @@ func pair(a, b, unit string) []string { return []string{a + " " + unit, b + " " 
 
 const (
 	decodeCommand = "go test -run '^$' -bench Decode ./cgi"
+	reportCommand = "go test -run '^$' -bench Poll ./agent/report"
 	bufferCommand = "go test -run '^$' -bench 'Append|BareBbolt' ./buffer"
 	openCommand   = "go test -run '^$' -bench OpenFull -benchtime 5x ./buffer"
 	drainCommand  = "go test -run '^$' -bench 'Drain$' -benchtime 100000x ./packaging/bench"
@@ -75,6 +76,9 @@ var allRows = []row{
 		beside(1e-3, "%.1f µs beside %.1f µs"), "at most 1/4", atMost(0.25), decodeCommand},
 	{"allocations of the same", pair("cgi Decode/roomcall", "cgi Decode/encoding_json_twice", "allocs/op"),
 		beside(1, "%.0f beside %.0f"), "at most 1/5", atMost(0.2), decodeCommand},
+	{"report a poll in a call (sample, streams, grades, minute, call): time", []string{"agent/report Poll/in-call ns/op"}, scaled(1e-3, "%.1f µs"), "", nil, reportCommand},
+	{"allocations of the same", []string{"agent/report Poll/in-call allocs/op"}, one("%.0f"), "", nil, reportCommand},
+	{"report an idle poll: time", []string{"agent/report Poll/idle ns/op"}, scaled(1e-3, "%.1f µs"), "", nil, reportCommand},
 	{"commits with fsync a second, beside bare bbolt with one put", pair("buffer Append/state=300", "buffer BareBbolt", "ns/op"),
 		perSecond("%.0f/s beside %.0f/s"), "", nil, bufferCommand},
 	{"the same after a drained outage of 60,000 records", pair("buffer AppendOldStore", "buffer BareBbolt", "ns/op"),

@@ -15,11 +15,11 @@ set -eu
 cd "$(dirname "$0")/../.."
 mode=${1:-all}
 dir=${BENCH_DIR:-bin/bench}
-mkdir -p "$dir/tmp"
+mkdir -p "$dir/_tmp"
 dir=$(cd "$dir" && pwd)
-export TMPDIR="$dir/tmp"
+export TMPDIR="$dir/_tmp" # go looks into no folder that begins with _
 results="$dir/$mode.txt"
-trap 'rm -rf "$dir/tmp"' EXIT
+trap 'rm -rf "$dir/_tmp"' EXIT
 
 if [ -n "${BENCH_SHORT:-}" ]; then
 	runs=1 time=200ms opens=1x records=5000x far=1000x seconds=3x samples=20x rounds=2x backlog=20000x
@@ -59,6 +59,7 @@ all() {
 	sizes | tee -a "$results" >&2
 	for _ in $(seq $runs); do # in turn, so that what is compared meets the same disk
 		bench cgi '^BenchmarkDecode$' $time
+		bench agent/report '^BenchmarkPoll$' $time
 		bench buffer '^Benchmark(Append|AppendOldStore|BareBbolt)$' $time
 		bench packaging/bench '^BenchmarkDrain$' $records
 	done
