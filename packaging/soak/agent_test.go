@@ -61,7 +61,7 @@ func room(device, url, interval string) string {
 	return fmt.Sprintf("[[endpoint]]\ndevice = %q\nurl = %q\npoll_interval = %q\nidle_interval = %q\ntimeout = \"2s\"\n", device, url, interval, interval)
 }
 
-// broker is the [mqtt] table.
+// brokerTable is the [mqtt] table.
 func brokerTable(url string, extra ...string) string {
 	return fmt.Sprintf("[mqtt]\nbroker = %q\nreconnect_min = \"100ms\"\nreconnect_max = \"300ms\"\n%s\n", url, strings.Join(extra, "\n"))
 }

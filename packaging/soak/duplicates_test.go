@@ -22,7 +22,7 @@ const offeredAgain = 2*1000 + 100
 // in memory: what is acknowledged while a commit waits for a slow disk is more.
 func TestDuplicatesAfterAKillAreBounded(t *testing.T) {
 	t.Parallel()
-	kills := count(t, "SOAK_DRAIN_KILLS", 4)
+	kills := count(t, "SOAK_DRAIN_KILLS", 2)
 	rnd := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 0))
 	broker := brokertest.Mosquitto(t, kept)
 	sub := listen(t, broker.URL(), "")

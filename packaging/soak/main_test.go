@@ -23,7 +23,7 @@ import (
 // time.
 const patience = 2 * time.Minute
 
-// suite runs the tests, then looks for goroutines that nobody waited for and
+// TestMain runs the tests, then looks for goroutines that nobody waited for and
 // removes the built program.
 func TestMain(m *testing.M) {
 	code := m.Run()
