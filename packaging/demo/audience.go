@@ -70,7 +70,11 @@ func (a *audience) count() {
 }
 
 func (a *audience) sample(m message) {
-	a.say("%-12s %s seq %d %s%s", "sample", m.Device, m.Seq, m.State, m.numbers())
+	state := m.State
+	if state == "" {
+		state = "unclear" // the endpoint's statements contradict each other, as while dialling
+	}
+	a.say("%-12s %s seq %d %s%s", "sample", m.Device, m.Seq, state, m.numbers())
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.samples[m.Seq] {
