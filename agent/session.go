@@ -37,10 +37,10 @@ func (s *session) run(ctx, grace context.Context) {
 	defer sign.Stop()
 	s.began = time.Now()
 	s.wake = time.NewTimer(0)
+	s.beat.now()
+	s.sendStates()
 	defer s.wake.Stop()
 	for {
-		s.beat.now()
-		s.sendStates()
 		s.fill()
 		select {
 		case <-ctx.Done():
@@ -56,9 +56,12 @@ func (s *session) run(ctx, grace context.Context) {
 		case <-s.queue.Changed():
 			s.empty = false
 		case <-s.live.changed:
+			s.sendStates()
 		case <-s.proof:
+			s.sendStates()
 		case <-s.wake.C:
 		case <-sign.C:
+			s.beat.now()
 			if time.Since(s.began) > steadyAfter {
 				s.repeats.worked("connection to broker")
 			}

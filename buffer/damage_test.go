@@ -229,8 +229,13 @@ func TestNewerFormatIsRefusedAndLeftUntouched(t *testing.T) {
 	q := open(t, Options{Dir: dir, Now: c.now})
 	fill(t, q, c, "a", 1, 5, 100)
 	path := q.segs[0].path
-	h := q.head
 	q.Close()
+	r, err := openReader(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := r.head
+	r.close()
 	newer := h.encode()
 	newer[3]++
 	newer = sealBlob(newer[:len(newer)-4])

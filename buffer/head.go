@@ -17,6 +17,7 @@ type head struct {
 	bytes   uint64 // payload bytes in this segment
 	clock   int64  // store clock, ms
 	wall    int64  // wall clock at that moment, Unix ms
+	tx      uint64 // bbolt's number of the transaction that wrote it
 }
 
 // delivered is the cursor, or the position that a mark says, if that is further.
@@ -27,7 +28,7 @@ func (h head) delivered(mark uint64) uint64 { return min(max(h.cursor, mark), h.
 // so an old program can tell a newer store from a damaged one.
 const (
 	formatVersion = 1
-	headSize      = 4 + 9*8 + 4
+	headSize      = 4 + 10*8 + 4
 )
 
 // Names inside a segment. Records are in blocks, one bucket each of at most
@@ -43,7 +44,7 @@ var (
 func (h head) encode() []byte {
 	b := make([]byte, 0, headSize)
 	b = append(b, 'r', 'c', 'h', formatVersion)
-	for _, v := range []uint64{uint64(h.epoch), h.next, h.batch, h.cursor, h.evicted, h.count, h.bytes, uint64(h.clock), uint64(h.wall)} {
+	for _, v := range []uint64{uint64(h.epoch), h.next, h.batch, h.cursor, h.evicted, h.count, h.bytes, uint64(h.clock), uint64(h.wall), h.tx} {
 		b = binary.BigEndian.AppendUint64(b, v)
 	}
 	return binary.BigEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
@@ -62,7 +63,7 @@ func decodeHead(b []byte) (h head, err error) {
 	v := func(i int) uint64 { return binary.BigEndian.Uint64(b[4+8*i:]) }
 	return head{
 		epoch: int64(v(0)), next: v(1), batch: v(2), cursor: v(3), evicted: v(4),
-		count: v(5), bytes: v(6), clock: int64(v(7)), wall: int64(v(8)),
+		count: v(5), bytes: v(6), clock: int64(v(7)), wall: int64(v(8)), tx: v(9),
 	}, nil
 }
 

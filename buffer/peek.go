@@ -201,12 +201,18 @@ func (q *Queue) Ack(upto uint64) error {
 		}
 	}
 	due := q.cursorDue(q.o.Now())
+	far := q.head.cursor-q.saved >= 2*cursorRecords
 	q.mu.Unlock()
 	for _, path := range done { // the file's time says so to the next start; it is only a hint
 		now := q.o.Now()
 		os.Chtimes(path, now, now)
 	}
-	if !due || !q.wmu.TryLock() { // who holds it commits soon, and the cursor with it
+	switch {
+	case !due:
+		return nil
+	case far: // a commit that waits for the disk has an old cursor: wait for it
+		q.wmu.Lock()
+	case !q.wmu.TryLock(): // who holds it commits soon, and the cursor with it
 		return nil
 	}
 	defer q.wmu.Unlock()

@@ -87,10 +87,17 @@ func (r *reader) readHead() error {
 		}
 		return err
 	})
-	if err == nil && !found {
+	switch {
+	case err != nil:
+		return err
+	case !found:
 		return damagedf("no head")
+	case r.head.tx != r.pg.txid:
+		// A disk that lost writes: the meta page is there, and in the place of
+		// its tree stands one of an earlier commit.
+		return damagedf("the disk has lost commits: transaction %d holds the tree of %d", r.pg.txid, r.head.tx)
 	}
-	return err
+	return nil
 }
 
 // addLeaves lists the leaves of a block. All leaves of a tree are equally deep,

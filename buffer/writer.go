@@ -114,6 +114,7 @@ func putMeta(m *bbolt.Bucket, h head, state map[string][]byte) error {
 			return err
 		}
 	}
+	h.tx = uint64(m.Tx().ID())
 	return m.Put(headKey, h.encode())
 }
 

@@ -93,7 +93,10 @@ func (m *Conn) WaitProof(ctx context.Context) Proof {
 // or pending, and with Confirm "echo" only when it is proven, for nothing else
 // would ever be confirmed.
 func (m *Conn) Deliverable() bool {
-	switch m.client.Status().Proof.State {
+	m.client.mu.Lock()
+	state := m.client.proof.State
+	m.client.mu.Unlock()
+	switch state {
 	case ProofProven:
 		return true
 	case ProofUnproven:
