@@ -12,18 +12,21 @@ sub crc32c {
     return $crc ^ 0xffffffff;
 }
 
-my $size = 4 + 9 * 8; # without the sum
 open my $f, '+<:raw', $ARGV[0] or die "open $ARGV[0]: $!";
 local $/;
 my $data = <$f>;
 my $changed = 0;
 while ($data =~ /rch\x01/g) {
     my $at = pos($data) - 4;
-    next if length($data) < $at + $size + 4;
-    next if unpack('N', substr $data, $at + $size, 4) != crc32c(substr $data, $at, $size);
-    substr($data, $at + 3, 1) = "\x63";
-    substr($data, $at + $size, 4) = pack 'N', crc32c(substr $data, $at, $size);
-    $changed++;
+    # A head is magic, version, numbers of 8 bytes, and the sum of all before.
+    for my $size (map { 4 + 8 * $_ } 1 .. 32) {
+        last if length($data) < $at + $size + 4;
+        next if unpack('N', substr $data, $at + $size, 4) != crc32c(substr $data, $at, $size);
+        substr($data, $at + 3, 1) = "\x63";
+        substr($data, $at + $size, 4) = pack 'N', crc32c(substr $data, $at, $size);
+        $changed++;
+        last;
+    }
 }
 seek $f, 0, 0;
 print $f $data;
