@@ -158,6 +158,7 @@ func TestClientIDUsedTwiceIsReportedByName(t *testing.T) {
 		waitDone(t, "loss", ma.Lost())
 		mb.WaitProof(testContext(t))
 		ma = connect(t, a)
+		waitDone(t, "loss of the other", mb.Lost()) // it connects anew only after that
 	}
 	e := a.Status().LastError
 	if e.Class != ClassSameID || !strings.Contains(e.Hint, `"agent-1"`) {
