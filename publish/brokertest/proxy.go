@@ -13,6 +13,7 @@ type Network struct {
 	Latency    time.Duration // one way, added to both directions
 	BitsPerSec int           // in each direction, 0 = no limit
 	Freeze     bool          // half-open: bytes stop, nothing is closed
+	NoReplies  bool          // half-open one way: nothing comes back from the target
 }
 
 // Proxy is a TCP proxy that behaves like a bad network.
@@ -109,8 +110,8 @@ func (p *Proxy) accept() {
 		}
 		p.conns[in], p.conns[out] = true, true
 		p.mu.Unlock()
-		p.wg.Go(func() { p.pump(in, out) })
-		p.wg.Go(func() { p.pump(out, in) })
+		p.wg.Go(func() { p.pump(in, out, false) })
+		p.wg.Go(func() { p.pump(out, in, true) })
 	}
 }
 
@@ -122,12 +123,12 @@ type piece struct {
 // pump reads at the rate of the network and writes each piece when its latency
 // is over, so that latency does not limit the rate. Where the network has one, a
 // small receive buffer makes the sender feel it.
-func (p *Proxy) pump(from, to net.Conn) {
+func (p *Proxy) pump(from, to net.Conn, replies bool) {
 	if t, ok := from.(*net.TCPConn); ok && p.limited() {
 		_ = t.SetReadBuffer(16 << 10) // without it the network is only less true
 	}
 	pieces := make(chan piece, 1024)
-	p.wg.Go(func() { p.deliver(pieces, to) })
+	p.wg.Go(func() { p.deliver(pieces, to, replies) })
 	defer close(pieces)
 	for {
 		buf := make([]byte, 4096)
@@ -152,7 +153,7 @@ func (p *Proxy) pump(from, to net.Conn) {
 	}
 }
 
-func (p *Proxy) deliver(pieces <-chan piece, to net.Conn) {
+func (p *Proxy) deliver(pieces <-chan piece, to net.Conn, replies bool) {
 	defer func() {
 		to.Close()
 		p.mu.Lock()
@@ -160,7 +161,7 @@ func (p *Proxy) deliver(pieces <-chan piece, to net.Conn) {
 		p.mu.Unlock()
 	}()
 	for b := range pieces {
-		if !p.hold(b) {
+		if !p.hold(b, replies) {
 			return
 		}
 		if _, err := to.Write(b.data); err != nil {
@@ -170,12 +171,12 @@ func (p *Proxy) deliver(pieces <-chan piece, to net.Conn) {
 }
 
 // hold waits until b may go on; false = the proxy ends.
-func (p *Proxy) hold(b piece) bool {
+func (p *Proxy) hold(b piece, replies bool) bool {
 	for {
 		p.mu.Lock()
 		n, change := p.net, p.change
 		p.mu.Unlock()
-		if !n.Freeze {
+		if !n.Freeze && !(replies && n.NoReplies) {
 			return p.sleep(time.Until(b.due))
 		}
 		select {
