@@ -20,7 +20,7 @@ func (l *loader) checkEndpoint(s *section, e Endpoint) {
 			allowed: `a username, or login = "none"`})
 	}
 	if e.Username == "" && e.Password.IsSet() {
-		s.warn("password", "a password without a username is not used")
+		s.warn(passwordKey(s), "a password without a username is not used")
 	}
 	if e.Login == "none" && e.Username != "" {
 		s.warn("login", `login = "none": username and password are not used`)
@@ -36,6 +36,14 @@ func (l *loader) checkEndpoint(s *section, e Endpoint) {
 	} else if len(e.Fingerprints) > 0 && (e.CAFile != "" || e.ServerName != "") {
 		s.warn("fingerprint", "fingerprint replaces the checks of ca_file and server_name")
 	}
+}
+
+// passwordKey is the key that the section's password was read from.
+func passwordKey(s *section) string {
+	if f := s.table.get("password"); f != nil && f.val.text != "" {
+		return "password"
+	}
+	return "password_file"
 }
 
 func (l *loader) warnPlainHTTP(s *section, e Endpoint) {
@@ -65,7 +73,8 @@ func (l *loader) checkMQTT(s *section, m MQTT) {
 			durationText(m.ReconnectMax), durationText(m.ReconnectMin))})
 	}
 	if m.Password.IsSet() && m.Username == "" {
-		s.fail(s.table.get("password"), "password", nil, &complaint{problem: "a password without a username",
+		key := passwordKey(s)
+		s.fail(s.table.get(key), key, nil, &complaint{problem: "a password without a username",
 			allowed: "username with password; MQTT 3.1.1 sends no password alone"})
 	}
 	l.checkClientCert(s, m)
