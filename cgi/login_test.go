@@ -153,6 +153,7 @@ type scripted struct {
 	seen    []http.Header
 	bodies  []string
 	cookies map[string]string
+	chunked []string // actions whose body came without a length
 }
 
 func (s *scripted) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -160,6 +161,9 @@ func (s *scripted) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	b := make([]byte, 4096)
 	n, _ := r.Body.Read(b)
 	s.seen, s.bodies = append(s.seen, r.Header.Clone()), append(s.bodies, action+" "+string(b[:n]))
+	if r.ContentLength < 0 || len(r.TransferEncoding) > 0 {
+		s.chunked = append(s.chunked, action)
+	}
 	if c := s.cookies[action]; c != "" {
 		w.Header().Set("Set-Cookie", c)
 	}
@@ -210,6 +214,9 @@ func TestCookieWinsOverTheBodyAndChangeSessionReplacesIt(t *testing.T) {
 			}
 			if got := s.bodies[0]; got != "WEB_RequestSessionIDAPI " {
 				t.Errorf("session request has a body: %s", got)
+			}
+			if len(s.chunked) > 0 {
+				t.Errorf("sent without a length: %v", s.chunked)
 			}
 		})
 	}

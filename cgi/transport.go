@@ -77,9 +77,15 @@ type answer struct {
 	moved  string // where a redirect points to, without path
 }
 
-// post sends one action, which is always POST, and gives the reply as bytes.
+// post sends one action, which is always POST, and gives the reply as bytes. No
+// body goes out with length 0: an empty slice would count as a body of unknown
+// length, and be sent in chunks, which a small web server need not understand.
 func (c *Client) post(ctx context.Context, via *retryablehttp.Client, action string, body []byte) (answer, *Error) {
-	req, err := retryablehttp.NewRequestWithContext(ctx, http.MethodPost, c.base+"?ActionID="+action, body)
+	var payload any
+	if len(body) > 0 {
+		payload = body
+	}
+	req, err := retryablehttp.NewRequestWithContext(ctx, http.MethodPost, c.base+"?ActionID="+action, payload)
 	if err != nil {
 		return answer{}, c.fail(action, 0, err)
 	}

@@ -51,6 +51,10 @@ func (e *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "only POST", http.StatusMethodNotAllowed)
 		return
 	}
+	if r.ContentLength < 0 { // no endpoint is known to take a body in chunks
+		http.Error(w, "only with a length", http.StatusLengthRequired)
+		return
+	}
 	req := e.read(r, body)
 	answer, snap := e.answer(req)
 	fault := e.takeFault(req.action)
