@@ -155,8 +155,9 @@ func (c *Client) connectFailed(e *Error) {
 }
 
 // askAfter connections in a row that ended early with birth, availability or
-// proof unacknowledged, the broker is asked by MQTT 5: some brokers close the
-// connection when their access list denies a message.
+// proof unacknowledged, or before the proof was decided, the broker is asked by
+// MQTT 5: some brokers close the connection when their access list denies a
+// message, mosquitto sometimes after its PUBACK.
 const askAfter = 2
 
 // connLost books the end of m. It may replace a plain loss by the verdict that
@@ -166,6 +167,8 @@ func (c *Client) connLost(m *Conn, e *Error, busy, onlyOwn bool) {
 	lived := time.Since(m.began)
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	undecided := c.conn != m || c.proof.State == ProofPending
+	denied := c.proof.State == ProofFailed
 	c.conn = nil
 	c.setState(Disconnected, m.broker.name)
 	switch e.Class {
@@ -181,8 +184,8 @@ func (c *Client) connLost(m *Conn, e *Error, busy, onlyOwn bool) {
 		c.next++
 	}
 	c.early.count(lived)
-	c.early.judge(c.cfg.ClientID, busy, e)
-	if onlyOwn && c.early.row >= askAfter {
+	c.early.judge(c.cfg.ClientID, busy || undecided || denied, e)
+	if (onlyOwn || undecided) && c.early.row >= askAfter {
 		c.probe[m.broker.name] = true
 	}
 	c.lastErr, c.errAt = e, time.Now()

@@ -23,15 +23,16 @@ func (l *earlyLosses) count(lived time.Duration) {
 	l.row++
 }
 
-// judge turns a loss with nothing in flight into ClassSameID. A message that
-// the broker does not take also ends each connection early, but never with
-// nothing in flight; so a busy loss stays a loss, with a hint at both.
-func (l *earlyLosses) judge(id string, busy bool, e *Error) {
+// judge turns a loss into ClassSameID. A message that the broker does not take
+// also ends each connection early: with messages in flight, before the delivery
+// proof is decided, or after it failed. Such a doubtful loss stays a loss, with
+// a hint at both.
+func (l *earlyLosses) judge(id string, doubtful bool, e *Error) {
 	if l.row < sameIDAfter || e.Class != ClassLost {
 		return
 	}
-	if busy {
-		e.Hint = fmt.Sprintf("lost within a minute %d times in a row: either the broker does not take a message (size limit?), or another client uses the client id %q", l.row, id)
+	if doubtful {
+		e.Hint = fmt.Sprintf("lost within a minute %d times in a row: either the broker does not take a message (access list? size limit?), or another client uses the client id %q", l.row, id)
 		return
 	}
 	e.Class = ClassSameID
