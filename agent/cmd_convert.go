@@ -22,7 +22,10 @@ func (a *app) convertCommand() *cobra.Command {
 		Long: `Reads published or exported records (one JSON object a line, any kinds, in any
 order, duplicates allowed) from FILE or standard input and writes one JSON
 document in the shape of that system's reply. _meta says for each key whether it
-is exact, approximate or absent.`,
+is exact, approximate or absent.
+
+A line that cannot be read is reported with its number and left out; the others are
+converted, and the exit code is 1.`,
 		Args: args(cobra.MaximumNArgs(1)),
 		RunE: func(_ *cobra.Command, list []string) error {
 			if !slices.Contains(report.Views(), to) {
@@ -52,12 +55,15 @@ func (a *app) convert(to string, list []string, o report.ConvertOptions) error {
 		defer f.Close()
 		in = f
 	}
-	doc, err := report.Convert(to, in, o)
-	if err != nil {
+	o.Bad = func(line int, err error) { fmt.Fprintf(a.stderr, "line %d: %v\n", line, err) }
+	doc, bad := report.Convert(to, in, o)
+	if doc == nil {
+		return bad
+	}
+	if _, err := a.stdout.Write(append(bytes.TrimRight(doc, "\n"), '\n')); err != nil {
 		return err
 	}
-	_, err = a.stdout.Write(append(bytes.TrimRight(doc, "\n"), '\n'))
-	return err
+	return bad
 }
 
 func (a *app) schemaCommand() *cobra.Command {

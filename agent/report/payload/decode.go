@@ -3,10 +3,14 @@ package payload
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"reflect"
 
 	"roomcall/cgi"
 )
+
+// maxExact is the largest whole number that a JSON number holds exactly.
+const maxExact = 1 << 53
 
 // Decode reads one flat payload into p, a pointer to a payload struct of this
 // package. Unknown keys are ignored, for a newer minor version may add some; a
@@ -73,6 +77,9 @@ func set(f *field, v reflect.Value, x any) error {
 	n, ok := x.(float64)
 	if !ok {
 		return fmt.Errorf("decode payload: key %s: %v is no number", f.key, x)
+	}
+	if (f.kind == integer || f.kind == unsigned) && math.Abs(n) > maxExact {
+		return fmt.Errorf("decode payload: key %s: %v is out of range", f.key, x)
 	}
 	switch f.kind {
 	case integer:

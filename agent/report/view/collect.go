@@ -45,24 +45,26 @@ type rawPeer struct {
 
 // line takes one line. A topic or other text before the object is ignored.
 func (c *collector) line(b []byte) error {
-	i := bytes.IndexByte(b, '{')
-	if i < 0 {
-		if len(bytes.TrimSpace(b)) > 0 {
-			c.skipped++
-		}
-		return nil
+	if i := bytes.IndexByte(b, '{'); i >= 0 {
+		return c.object(b[i:], true)
 	}
-	b = b[i:]
+	return c.bareLine(b)
+}
+
+// object takes a record. With envelope it may be the payload of another object,
+// as an object or as a text (mosquitto_sub -F %J and %j).
+func (c *collector) object(b []byte, envelope bool) error {
 	var head struct {
 		Schema, ID, Device string
-		ClientID           string `json:"client_id"`
+		ClientID           string  `json:"client_id"`
+		TsMs               float64 `json:"ts_ms"`
 		Payload            json.RawMessage
 	}
 	if err := json.Unmarshal(b, &head); err != nil {
 		return err
 	}
-	if head.Schema == "" && len(head.Payload) > 0 && head.Payload[0] == '{' { // an export with an envelope
-		return c.line(head.Payload)
+	if envelope && head.Schema == "" && len(head.Payload) > 0 {
+		return c.payload(head.Payload)
 	}
 	name, ok := strings.CutPrefix(head.Schema, "roomcall.")
 	name, version, _ := strings.Cut(name, "/")
@@ -70,6 +72,9 @@ func (c *collector) line(b []byte) error {
 	if !ok || p == nil || !strings.HasPrefix(version, "1.") {
 		c.skipped++
 		return nil
+	}
+	if head.ID == "" || head.ClientID == "" || head.Device == "" || head.TsMs == 0 {
+		return errNoID
 	}
 	if c.seen[head.ID] || !c.o.wants(head.ClientID, head.Device) {
 		return nil
@@ -79,6 +84,19 @@ func (c *collector) line(b []byte) error {
 	}
 	c.seen[head.ID] = true
 	c.record(p)
+	return nil
+}
+
+// payload takes the payload of an envelope.
+func (c *collector) payload(b []byte) error {
+	var text string
+	if json.Unmarshal(b, &text) == nil {
+		b = []byte(text)
+	}
+	if b = bytes.TrimSpace(b); len(b) > 0 && b[0] == '{' {
+		return c.object(b, false)
+	}
+	c.skipped++
 	return nil
 }
 

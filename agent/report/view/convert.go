@@ -1,7 +1,6 @@
 package view
 
 import (
-	"bufio"
 	"bytes"
 	"cmp"
 	"encoding/json"
@@ -33,6 +32,9 @@ type Options struct {
 	Granularity string
 	// Swap exchanges Zoom's input and output.
 	Swap bool
+	// Bad is told of each line that cannot be read, with its number from 1; nil =
+	// nobody is told.
+	Bad func(line int, err error)
 }
 
 // wants tells whether the records of a device are asked for.
@@ -59,29 +61,20 @@ func (o *Options) check(to string) error {
 // ErrDevices: the zoom view speaks of one participant, and the input has more.
 var ErrDevices = errors.New("the input has several devices and the zoom view speaks of one")
 
-// maxLine bounds a line of the input.
-const maxLine = 4 << 20
-
 // Convert reads published or exported records, one JSON object a line, any
 // kinds, in any order, duplicates allowed, and writes one document in the shape
-// of the other system's reply. Lines that are no JSON object are skipped and
-// counted; a broken object is an error with its line number.
+// of the other system's reply. Blank lines count for nothing. What is no record
+// but belongs to roomcall's topics (availability, echo, birth, views) and objects
+// of others are passed over and counted in _meta. With lines that cannot be read
+// the document has the others, and the error is a *BadLinesError.
 func Convert(to string, in io.Reader, o Options) ([]byte, error) {
 	if err := o.check(to); err != nil {
 		return nil, err
 	}
 	c := collector{o: o, seen: map[string]bool{}, book: callBook{}, minutes: map[minuteKey]*payload.Minute{}}
-	sc := bufio.NewScanner(in)
-	sc.Buffer(make([]byte, 0, 64<<10), maxLine)
-	n := 0
-	for sc.Scan() {
-		n++
-		if err := c.line(sc.Bytes()); err != nil {
-			return nil, fmt.Errorf("convert: line %d: %w", n, err)
-		}
-	}
-	if err := sc.Err(); err != nil {
-		return nil, fmt.Errorf("convert: read line %d: %w", n+1, err)
+	var bad *BadLinesError
+	if err := c.read(in); err != nil && !errors.As(err, &bad) {
+		return nil, fmt.Errorf("convert: %w", err)
 	}
 	f := c.facts()
 	if devices := c.devices(); to == "zoom" && len(devices) > 1 {
@@ -89,7 +82,11 @@ func Convert(to string, in io.Reader, o Options) ([]byte, error) {
 	}
 	doc, meta := Document(to, f, o)
 	meta.Skipped = c.skipped
-	return Encode(doc)
+	b, err := Encode(doc)
+	if err == nil && bad != nil {
+		err = fmt.Errorf("convert: %w", bad)
+	}
+	return b, err
 }
 
 // Document makes the document of a view from facts; meta is its _meta.

@@ -9,7 +9,7 @@ type Meta struct {
 	Exact       []string `json:"exact"`
 	Approximate []string `json:"approximate"`
 	Absent      []string `json:"absent"`
-	// Skipped counts input lines that were no records (convert only).
+	// Skipped counts input lines that are read and no records (convert only).
 	Skipped int `json:"skipped,omitempty"`
 }
 
