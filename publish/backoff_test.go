@@ -76,11 +76,18 @@ func TestExtremeBackoffBoundsDoNotOverflow(t *testing.T) {
 	}
 }
 
-func TestEarlyLossesAreJudgedByWhatWasInFlight(t *testing.T) {
+// Only a connection that ends with nothing in flight and a proof that had not
+// failed speaks for a client id used twice; one that ends before its proof is
+// decided has the broker asked.
+func TestEarlyLossesAreJudgedByWhatWasInFlightAndProven(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newClient(t, Config{Brokers: []string{"tcp://h"}, ClientID: "a"})
-		lose := func(lived time.Duration, busy bool) Class {
+		lose := func(lived time.Duration, busy bool, proof ProofState) Class {
 			m := newConn(c, c.brokers[0], newLink(nopConn{}, nopConn{}, time.Second))
+			c.connected(m)
+			c.mu.Lock()
+			c.proof.State = proof
+			c.mu.Unlock()
 			if busy {
 				if _, err := m.Publish(Message{Topic: "t"}); err != nil {
 					t.Fatal(err)
@@ -93,19 +100,27 @@ func TestEarlyLossesAreJudgedByWhatWasInFlight(t *testing.T) {
 		for n, step := range []struct {
 			lived time.Duration
 			busy  bool
+			proof ProofState
 			want  Class
+			asked bool
 		}{
-			{time.Second, false, ClassLost},
-			{time.Second, false, ClassLost},
-			{time.Second, false, ClassSameID},
-			{time.Second, true, ClassLost}, // may be a message that the broker does not take
-			{time.Second, true, ClassLost},
-			{time.Second, false, ClassSameID},
-			{time.Minute, false, ClassLost}, // it lived: all is forgotten
-			{time.Second, false, ClassLost},
+			{time.Second, false, ProofProven, ClassLost, false},
+			{time.Second, false, ProofProven, ClassLost, false},
+			{time.Second, false, ProofProven, ClassSameID, false},
+			{time.Second, true, ProofProven, ClassLost, false}, // may be a message that the broker does not take
+			{time.Second, true, ProofProven, ClassLost, false},
+			{time.Second, false, ProofUnproven, ClassSameID, false},
+			{time.Second, false, ProofFailed, ClassLost, false}, // the access list has denied something
+			{time.Minute, false, ProofProven, ClassLost, false}, // it lived: all is forgotten
+			{time.Second, false, ProofPending, ClassLost, false},
+			{time.Second, false, ProofPending, ClassLost, true},
+			{time.Second, false, ProofPending, ClassLost, true},
 		} {
-			if got := lose(step.lived, step.busy); got != step.want {
+			if got := lose(step.lived, step.busy, step.proof); got != step.want {
 				t.Errorf("loss %d is %s, want %s", n, got, step.want)
+			}
+			if asked := c.probe[c.brokers[0].name]; asked != step.asked {
+				t.Errorf("after loss %d the broker is asked: %v", n, asked)
 			}
 		}
 	})
