@@ -72,6 +72,7 @@ func TestBrokerStoppedForAWhile(t *testing.T) {
 	up := time.Now()
 	broker.Start()
 	r.waitSamples(sub, "room-1", 1, func(a arrival) bool { return a.tsMs > up.UnixMilli() })
+	r.waitLog(`(?s)"delivery proven".*"delivery proven"`) // one for each connection
 	r.drained()
 	got := r.consumed(sub)
 	checkReplayed(t, got, down, up)

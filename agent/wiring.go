@@ -59,7 +59,7 @@ func (a *agent) makeClient() (err error) {
 	cfg.Birth = func() []byte { return birth }
 	cfg.Logger = a.log
 	cfg.OnProof = func(p publish.Proof) {
-		a.proofChanged(p)
+		a.proofDecided(p)
 		select {
 		case proof <- struct{}{}:
 		default:
@@ -76,18 +76,21 @@ func (a *agent) makeClient() (err error) {
 	return nil
 }
 
-// proofChanged logs the delivery proof when it differs from the last that was
-// decided, and announces a failed one once for as long as it lasts. "Pending",
-// which stands between two connections, decides nothing.
-func (a *agent) proofChanged(p publish.Proof) {
-	if p.State == publish.ProofPending || a.proof.Swap(string(p.State)) == string(p.State) {
+// proofDecided logs the result of a delivery proof, a lasting doubt as a warning
+// only at its start, and announces a failed one once for as long as it lasts.
+// "Pending", which stands between two connections, decides nothing.
+func (a *agent) proofDecided(p publish.Proof) {
+	if p.State == publish.ProofPending {
 		return
 	}
-	switch p.State {
-	case publish.ProofFailed:
+	changed := a.proof.Swap(string(p.State)) != string(p.State)
+	switch {
+	case p.State == publish.ProofFailed:
 		a.log.Error("delivery proof failed, records are kept", "detail", p.Detail, "hint", p.Hint)
-		a.recorder.announce(undeliveredEvent(time.Now(), p))
-	case publish.ProofUnproven:
+		if changed {
+			a.recorder.announce(undeliveredEvent(time.Now(), p))
+		}
+	case p.State == publish.ProofUnproven && changed:
 		a.log.Warn("delivery unproven", "detail", p.Detail, "hint", p.Hint)
 	default:
 		a.log.Info("delivery "+string(p.State), "detail", p.Detail)

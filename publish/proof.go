@@ -228,15 +228,15 @@ func (m *Conn) judge(detail string, ok bool) bool {
 	if ok {
 		c.proven[name] = true
 		delete(c.verdicts, name)
-		changed := c.setProof(Proof{State: ProofProven, Detail: "an echo came back"})
+		c.setProof(Proof{State: ProofProven, Detail: "an echo came back"})
 		c.mu.Unlock()
-		c.tellProof(changed, m)
+		c.tellProof(true, m)
 		return true
 	}
 	if v, known := c.verdicts[name]; known && time.Now().Before(v.until) {
 		changed := c.setProof(v.proof)
 		c.mu.Unlock()
-		c.tellProof(changed, m)
+		c.tellProof(changed || v.proof.State != ProofFailed, m)
 		return true
 	}
 	c.probe[name] = true
@@ -255,12 +255,12 @@ func (c *Client) setProof(p Proof) bool {
 	return changed
 }
 
-func (c *Client) tellProof(changed bool, m *Conn) {
+func (c *Client) tellProof(worthTelling bool, m *Conn) {
 	p := c.Status().Proof
 	if m != nil && p.State != ProofPending {
 		m.proof.decide()
 	}
-	if changed && c.cfg.OnProof != nil {
+	if worthTelling && c.cfg.OnProof != nil {
 		c.cfg.OnProof(p)
 	}
 }

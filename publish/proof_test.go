@@ -187,6 +187,29 @@ func TestProofFailsWhenRightsAreTakenAndRecoversWhenGiven(t *testing.T) {
 	}
 }
 
+func TestEachProofOfAConnectionIsTold(t *testing.T) {
+	seen := make(chan Proof, 100)
+	cfg := testConfig(brokertest.Mosquitto(t, brokertest.Conf{}).URL())
+	cfg.ProofInterval = time.Millisecond
+	cfg.OnProof = func(p Proof) {
+		select {
+		case seen <- p:
+		default:
+		}
+	}
+	connect(t, newClient(t, cfg))
+	for proven := 0; proven < 3; {
+		select {
+		case p := <-seen:
+			if p.State == ProofProven {
+				proven++
+			}
+		case <-time.After(patience):
+			t.Fatalf("%d results were told, want one for each proof", proven)
+		}
+	}
+}
+
 func TestBrokerWithoutMQTT5IsAmbiguous(t *testing.T) {
 	for name, faults := range map[string]brokertest.Faults{
 		"silent echo":          {NoEcho: true},

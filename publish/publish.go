@@ -82,8 +82,9 @@ type Config struct {
 
 	// Birth gives the retained birth payload at each connect; nil = none.
 	Birth func() []byte
-	// OnProof is called, outside of all locks, when the proof's state changes.
-	// It must not block.
+	// OnProof is called, outside of all locks, when the proof's state changes,
+	// and with the result of each later proof unless it fails again. It must
+	// not block.
 	OnProof func(Proof)
 	// Rand gives the jitter in [0, 1) [math/rand].
 	Rand func() float64
