@@ -126,8 +126,8 @@ line. The store is not changed.`,
 	fl := cmd.Flags()
 	fl.StringVar(&f.out, "out", "", "file to write (default: standard output)")
 	fl.StringVar(&f.device, "device", "", "only this device")
-	fl.StringVar(&f.since, "since", "", "only records of this time (RFC 3339, or 10m = ten minutes ago) or later")
-	fl.StringVar(&f.until, "until", "", "only records before this time (RFC 3339)")
+	fl.StringVar(&f.since, "since", "", "only records of this time (RFC 3339, ts_ms, or 10m = ten minutes ago) or later")
+	fl.StringVar(&f.until, "until", "", "only records before this time (the same forms)")
 	fl.BoolVar(&f.delivered, "delivered", false, "also delivered records that are still kept")
 	return cmd
 }
@@ -155,18 +155,14 @@ func (f exportFlags) filter() (web.Filter, error) {
 	return out, errors.Join(err, err2)
 }
 
-// parseTime reads an RFC 3339 time, or a duration such as "10m" for so long ago;
-// "" is the zero time.
+// parseTime reads the time of a flag; "" is the zero time.
 func parseTime(flag, text string) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil
 	}
-	if ago, err := time.ParseDuration(text); err == nil && ago >= 0 {
-		return time.Now().Add(-ago), nil
-	}
-	t, err := time.Parse(time.RFC3339, text)
+	t, err := web.ParseTime(text, time.Now())
 	if err != nil {
-		return t, fmt.Errorf("%s %q: use the form 2026-01-31T08:00:00Z, or 10m for ten minutes ago", flag, text)
+		return t, fmt.Errorf("%s %q: use the form 2026-01-31T08:00:00Z, 10m for ten minutes ago, or a record's ts_ms", flag, text)
 	}
 	return t, nil
 }

@@ -48,8 +48,8 @@ file in data_dir, so this needs the right to write there.`,
 		},
 	}
 	fl := cmd.Flags()
-	fl.StringVar(&f.since, "since", "", "records of this time (RFC 3339, or 10m = ten minutes ago) or later")
-	fl.StringVar(&f.until, "until", "", "only records before this time (RFC 3339)")
+	fl.StringVar(&f.since, "since", "", "records of this time (RFC 3339, ts_ms, or 10m = ten minutes ago) or later")
+	fl.StringVar(&f.until, "until", "", "only records before this time (the same forms)")
 	fl.StringVar(&f.device, "device", "", "only this device")
 	fl.BoolVar(&f.setAside, "set-aside", false, "put records that the broker did not take back into the queue")
 	return cmd

@@ -22,7 +22,8 @@ func TestSamplesAreFilteredByDeviceAndTime(t *testing.T) {
 		t.Errorf("got %d %s", w.Code, w.Body)
 	}
 	ask(src, "/api/v1/samples?since=90s")
-	wantAsked := []Filter{{Device: "room-1", Since: noon.Add(-10 * time.Minute)}, {Since: noon.Add(-90 * time.Second)}}
+	ask(src, fmt.Sprintf("/api/v1/samples?since=%d", noon.Add(-7*time.Millisecond).UnixMilli()))
+	wantAsked := []Filter{{Device: "room-1", Since: noon.Add(-10 * time.Minute)}, {Since: noon.Add(-90 * time.Second)}, {Since: noon.Add(-7 * time.Millisecond)}}
 	if diff := cmp.Diff(wantAsked, src.asked); diff != "" {
 		t.Errorf("the source was asked for (-want +got):\n%s", diff)
 	}
@@ -41,6 +42,7 @@ func TestBadQueriesAreNamedAndNeverWidenTheAnswer(t *testing.T) {
 		"device=room-9":                 "there is no device room-9",
 		"since=yesterday":               `\"yesterday\" is no time`,
 		"since=-5m":                     "is no time",
+		"since=1772366400":              "is no time", // seconds
 		"sinec=10m":                     `unknown parameter \"sinec\"; allowed: device, since`,
 		"device=room-1&device=room-2":   "given 2 times",
 		"device=%zz":                    "the query cannot be read",

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -13,7 +14,7 @@ import (
 // maxQuery bounds a query string, in bytes.
 const maxQuery = 512
 
-const queryHint = "times are RFC 3339 (2026-01-31T12:00:00Z) or an age such as 10m"
+const queryHint = "times are RFC 3339 (2026-01-31T12:00:00Z), an age such as 10m, or a record's ts_ms"
 
 var deviceName = regexp.MustCompile(`^[a-z0-9-]{1,63}$`)
 
@@ -53,9 +54,9 @@ func (f *Filter) set(key, v string, now time.Time) (err error) {
 		}
 		f.Device = v
 	case "since":
-		f.Since, err = parseTime(v, now)
+		f.Since, err = ParseTime(v, now)
 	case "until":
-		f.Until, err = parseTime(v, now)
+		f.Until, err = ParseTime(v, now)
 	case "delivered":
 		if v != "0" && v != "1" {
 			return errors.New("0 or 1 is allowed")
@@ -65,8 +66,16 @@ func (f *Filter) set(key, v string, now time.Time) (err error) {
 	return err
 }
 
-// parseTime reads an RFC 3339 time, or an age before now such as "90s".
-func parseTime(v string, now time.Time) (time.Time, error) {
+// msDigits is how long a Unix time in milliseconds is, from 2001 to 2286. A
+// number of another length is refused: it could be seconds.
+const msDigits = 13
+
+// ParseTime reads an RFC 3339 time, an age before now such as "90s", or Unix
+// milliseconds as in a record's ts_ms.
+func ParseTime(v string, now time.Time) (time.Time, error) {
+	if ms, err := strconv.ParseUint(v, 10, 63); err == nil && len(v) == msDigits {
+		return time.UnixMilli(int64(ms)).UTC(), nil
+	}
 	if age, err := time.ParseDuration(v); err == nil && age >= 0 {
 		return now.Add(-age), nil
 	}
