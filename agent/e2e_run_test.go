@@ -1,8 +1,10 @@
 package main
 
 import (
+	"archive/zip"
 	"bytes"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -103,11 +105,11 @@ func TestSecretsShowNowhere(t *testing.T) {
 	r.waitSamples(sub, "room-1", 5, pollOK)
 	r.waitSamples(sub, "room-2", 5, pollFailed)
 	said["status"] = r.everything()
-	said["command line"] = r.argv()
+	said["command line and environment"] = r.process()
 	r.drained()
 	said["log"] = r.log()
 	for _, m := range sub.Messages() {
-		said["MQTT"] += string(m.Payload)
+		said["MQTT"] += m.Topic + string(m.Payload)
 	}
 	said["store"] = readAll(t, r.data())
 	r.consumed(sub)
@@ -141,16 +143,46 @@ func (r *rig) everything() string {
 		stdout, stderr, _ := r.output(args...)
 		all.WriteString(stdout + stderr)
 	}
-	return all.String()
+	return all.String() + r.bundle()
 }
 
-// argv is the agent's command line and environment as others see it.
-func (r *rig) argv() string {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", r.agent.cmd.Process.Pid))
+// bundle is what diag puts together for support, unpacked.
+func (r *rig) bundle() string {
+	r.t.Helper()
+	name := filepath.Join(r.t.TempDir(), "diag.zip")
+	stdout, stderr, _ := r.output("diag", "--out", name)
+	z, err := zip.OpenReader(name)
 	if err != nil {
-		return strings.Join(r.agent.cmd.Args, " ") // no /proc here
+		r.t.Fatalf("the bundle: %v; diag said %s%s", err, stdout, stderr)
 	}
-	return string(b)
+	defer z.Close()
+	all := stdout + stderr
+	for _, f := range z.File {
+		in, err := f.Open()
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		b, err := io.ReadAll(in)
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		all += f.Name + string(b)
+	}
+	return all
+}
+
+// process is the agent's command line and environment as others see them.
+func (r *rig) process() string {
+	dir := fmt.Sprintf("/proc/%d", r.agent.cmd.Process.Pid)
+	line, err := os.ReadFile(dir + "/cmdline")
+	if err != nil {
+		return strings.Join(slices.Concat(r.agent.cmd.Args, r.agent.cmd.Env), " ") // no /proc here
+	}
+	env, err := os.ReadFile(dir + "/environ")
+	if err != nil {
+		r.t.Error(err)
+	}
+	return string(line) + string(env)
 }
 
 func readAll(t *testing.T, dir string) string {
