@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -64,8 +65,9 @@ func (a *app) diag(ctx context.Context, out string) error {
 	}
 	defer f.Close()
 	z := zip.NewWriter(f)
+	spoken := namesInSentences(cfg)
 	for _, p := range parts {
-		if err := p.write(ctx, z); err != nil {
+		if err := p.write(ctx, z, spoken); err != nil {
 			return fmt.Errorf("write %s into %s: %w", p.name, out, err)
 		}
 	}
@@ -120,7 +122,7 @@ func (a *app) diagParts(cfg *config.Config, warnings []config.Warning, cfgErr er
 }
 
 // write adds one part, redacted.
-func (p diagPart) write(ctx context.Context, z *zip.Writer) error {
+func (p diagPart) write(ctx context.Context, z *zip.Writer, spoken *strings.Replacer) error {
 	var b bytes.Buffer
 	if err := p.make(ctx, &b); err != nil {
 		b.WriteString("\nnot available: " + err.Error() + "\n")
@@ -130,7 +132,7 @@ func (p diagPart) write(ctx context.Context, z *zip.Writer) error {
 		return err
 	}
 	text := b.Bytes()
-	_, err = w.Write(redact(text[:min(len(text), diagPartMax)]))
+	_, err = spoken.WriteString(w, string(redact(text[:min(len(text), diagPartMax)])))
 	return err
 }
 
@@ -139,8 +141,45 @@ func (p diagPart) write(ctx context.Context, z *zip.Writer) error {
 var personal = regexp.MustCompile(`(?i)(\\*"?\b(?:room|site|username|user|peer|szname|sitename|text)\\*"?\s*[:=]\s*)` +
 	`(\\{3}"(?:[^"\\]|\\{7}"|\\{2,}[^"\\])*\\{3}"|\\"(?:[^"\\]|\\{3}"|\\\\[^"\\])*\\"|"(?:[^"\\]|\\.)*"|[^\s",}]+)`)
 
-// redact takes names out. Secrets never get as far as this.
-func redact(text []byte) []byte { return personal.ReplaceAll(text, []byte(`${1}"[redacted]"`)) }
+// complained finds what an error of the config quotes of such a key.
+var complained = regexp.MustCompile(`((?:\.(?:room|username)|\] (?:site|username))(?: \([^)]*\))?: )found "(?:[^"\\]|\\.)*"`)
+
+// redact takes the values of keys out. Secrets never get as far as this.
+func redact(text []byte) []byte {
+	text = complained.ReplaceAll(text, []byte(`${1}"[redacted]"`))
+	return personal.ReplaceAll(text, []byte(`${1}"[redacted]"`))
+}
+
+// namesInSentences takes out the names that status and checks put into a
+// sentence: "hub (Board room) does not answer", "user api, login web".
+func namesInSentences(cfg *config.Config) *strings.Replacer {
+	var pairs []string
+	if cfg == nil {
+		return strings.NewReplacer()
+	}
+	for _, e := range cfg.Endpoints {
+		for _, room := range []string{e.Room, inJSON(e.Room, false), inJSON(e.Room, true)} {
+			if room != "" {
+				pairs = append(pairs, "("+room+")", "([redacted])")
+			}
+		}
+		if e.Username != "" {
+			pairs = append(pairs, "user "+e.Username+",", "user [redacted],")
+		}
+	}
+	return strings.NewReplacer(pairs...)
+}
+
+// inJSON is a text as it stands between the quotes of a JSON string.
+func inJSON(text string, escapeHTML bool) string {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(escapeHTML)
+	if enc.Encode(text) != nil {
+		return ""
+	}
+	return b.String()[1 : b.Len()-len("\"\n")]
+}
 
 func writeLine(w io.Writer, text string) error {
 	_, err := io.WriteString(w, text+"\n")
