@@ -30,15 +30,12 @@ platforms=${PLATFORMS:-linux/amd64 linux/arm64 linux/armhf windows/amd64}
 
 # shellcheck source=packaging/scripts/tools.sh
 . packaging/scripts/tools.sh
-tools wixl:wixl msibuild:msitools faketime:faketime osslsigncode:osslsigncode gzip:gzip
+tools gzip:gzip
+[[ $platforms != *windows* ]] || tools wixl:wixl msibuild:msitools faketime:faketime osslsigncode:osslsigncode
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 say() { echo "package: $*"; }
-
-# The packager of .deb and .rpm; the build cache keeps it. Later versions cannot
-# be built.
-nfpm() { (cd "$work" && GOBIN="$work/bin" go install github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.0); }
 
 compile() { # GOOS GOARCH GOARM OUT
 	CGO_ENABLED=0 GOOS=$1 GOARCH=$2 GOARM=$3 go build -trimpath -tags nethttpomithttp2 -buildvcs=false \
@@ -93,7 +90,7 @@ linux() { # GOARCH GOARM NAME NFPM_ARCH
 	done
 	find "$d" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
 	for kind in deb rpm; do
-		(cd "$d" && PKG_ARCH=$4 "$work/bin/nfpm" package -f nfpm.yaml -p $kind -t "$out/" >/dev/null)
+		(cd "$d" && PKG_ARCH=$4 "$work/nfpm" package -f nfpm.yaml -p $kind -t "$out/" >/dev/null)
 	done
 	tarball "linux-$3" .tar.gz roomcall roomcall.service roomcall.sysusers
 }
@@ -135,7 +132,7 @@ common
 for p in $platforms; do
 	say "$p $VERSION"
 	case $p in
-	linux/*) [ -x "$work/bin/nfpm" ] || nfpm ;;
+	linux/*) [ -x "$work/nfpm" ] || packager "$work" ;;
 	esac
 	case $p in
 	linux/amd64) linux amd64 "" amd64 amd64 ;;

@@ -15,3 +15,7 @@ tools() {
 	apt-get update -qq
 	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 }
+
+# packager FOLDER puts nfpm there, which makes .deb and .rpm; the build cache
+# keeps it. Later versions cannot be built.
+packager() { (cd "$1" && GOBIN="$1" go install github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.0); }
