@@ -82,6 +82,8 @@ func asyncAPI() obj {
 	messages = append(messages, payload.Pair{Key: "availability", Value: obj{
 		{Key: "contentType", Value: "text/plain"},
 		{Key: "payload", Value: obj{{Key: "type", Value: "string"}, {Key: "enum", Value: []string{"online", "offline", "lost"}}}},
+	}}, payload.Pair{Key: "echo", Value: obj{
+		{Key: "contentType", Value: "text/plain"}, {Key: "payload", Value: obj{{Key: "type", Value: "string"}}},
 	}})
 	return obj{
 		{Key: "asyncapi", Value: "3.0.0"},
@@ -107,6 +109,7 @@ func topics() []topic {
 	list := []topic{
 		{"availability", "{prefix}/{client_id}/availability", "availability", "online, offline after a clean stop, lost by the will.", true, false},
 		{"birth", "{prefix}/{client_id}/birth", "birth", "What the agent is and what it records.", true, false},
+		{"echo", "{prefix}/{client_id}/echo", "echo", "Proof of delivery: the agent publishes a random word and reads it back.", false, false},
 		{"agent_event", "{prefix}/{client_id}/agent/event", "event", "The agent's own events.", false, false},
 		{"state", "{prefix}/{client_id}/{device}/state", "sample", "The newest sample; never set by replayed records.", true, true},
 	}

@@ -129,6 +129,37 @@ func TestGoldenPayloadsMatchTheirSchemas(t *testing.T) {
 	}
 }
 
+// A later version may add keys, but the object stays flat.
+func TestPublishedSchemaOfAFlatKindTakesNewKeysAndNothingNested(t *testing.T) {
+	for _, kind := range payload.Kinds() {
+		b, err := Schema(kind)
+		if err != nil {
+			t.Fatal(err)
+		}
+		doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(b))
+		if err != nil {
+			t.Fatal(err)
+		}
+		delete(doc.(map[string]any), "required")
+		c := jsonschema.NewCompiler()
+		if err := c.AddResource("mem:///open", doc); err != nil {
+			t.Fatal(err)
+		}
+		schema, err := c.Compile("mem:///open")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for text, valid := range map[string]bool{
+			`{"new":1.5}`: true, `{"new":"x"}`: true,
+			`{"new":null}`: false, `{"new":{}}`: false, `{"new":[]}`: false, `{"new":true}`: false,
+		} {
+			if err := schema.Validate(object(t, []byte(text))); (err == nil) != valid {
+				t.Errorf("%s: %s: %v", kind, text, err)
+			}
+		}
+	}
+}
+
 func TestSchemaNamesTheUnknownKind(t *testing.T) {
 	if _, err := Schema("samples"); err == nil || !strings.Contains(err.Error(), "sample") {
 		t.Errorf("%v", err)
@@ -142,7 +173,7 @@ func TestAsyncAPIHasEveryTopicAndItsReferencesHold(t *testing.T) {
 	}
 	doc := object(t, b)
 	text := string(b)
-	for _, topic := range []string{"/availability", "/birth", "/agent/event", "/{device}/state", "/{device}/sample", "/{device}/stream",
+	for _, topic := range []string{"/availability", "/birth", "/echo", "/agent/event", "/{device}/state", "/{device}/sample", "/{device}/stream",
 		"/{device}/event", "/{device}/call", "/{device}/minute", "/{device}/view/zoom", "/{device}/view/agora", "/{device}/view/volc", "/{device}/view/trtc"} {
 		if !strings.Contains(text, `"{prefix}/{client_id}`+topic+`"`) {
 			t.Errorf("no topic %s", topic)

@@ -57,7 +57,7 @@ var titles = map[string]string{
 
 // FlatSchema is the JSON Schema of a flat kind: every key with its type, unit
 // and range. Keys may be added within the major version, so unknown ones are
-// allowed.
+// allowed; they are texts and numbers too, for the object stays flat.
 func FlatSchema(kind string) Object {
 	var props Object
 	var required []string
@@ -68,7 +68,8 @@ func FlatSchema(kind string) Object {
 		}
 	})
 	return append(SchemaHead(kind, titles[kind]),
-		Pair{"type", "object"}, Pair{"properties", props}, Pair{"required", required})
+		Pair{"type", "object"}, Pair{"properties", props}, Pair{"required", required},
+		Pair{"additionalProperties", Object{{"type", []string{"string", "number"}}}})
 }
 
 // SchemaHead begins a schema document.
