@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -62,9 +63,25 @@ func (a *app) watchTarget(f watchFlags) (publish.Config, []string, error) {
 		return target, nil, usageError{fmt.Errorf("--broker must hold no user and password: put them into the config's [mqtt]")}
 	}
 	if f.filter != "" {
-		return target, []string{f.filter}, nil
+		return target, []string{f.filter}, checkFilter(f.filter)
 	}
 	return target, []string{target.Prefix + "/+/+/state", target.Prefix + "/+/availability"}, nil
+}
+
+// checkFilter holds a topic filter to MQTT 3.1.1, section 4.7.1: a broker that
+// gets a bad one just hangs up.
+func checkFilter(filter string) error {
+	levels := strings.Split(filter, "/")
+	for i, level := range levels {
+		hash := strings.Contains(level, "#")
+		switch {
+		case hash && (level != "#" || i < len(levels)-1):
+			return usageError{fmt.Errorf("--filter %q: # stands alone, as the last level", filter)}
+		case strings.Contains(level, "+") && level != "+":
+			return usageError{fmt.Errorf("--filter %q: + stands alone in its level", filter)}
+		}
+	}
+	return nil
 }
 
 // isTerminal tells whether a person looks at the output.
@@ -94,6 +111,10 @@ func (w *watcher) run(ctx context.Context, cfg publish.Config, filters []string)
 		err := publish.Follow(ctx, cfg, filters, w.up, w.handle)
 		if err == nil {
 			return nil
+		}
+		var failure *publish.Error
+		if first && errors.As(err, &failure) && failure.Class == publish.ClassConfig {
+			return usageError{fmt.Errorf("--broker: %w; %s", failure.Err, failure.Hint)} // the config's own is checked
 		}
 		if first {
 			return withHint(err)
