@@ -69,7 +69,7 @@ func FlatSchema(kind string) Object {
 	})
 	return append(SchemaHead(kind, titles[kind]),
 		Pair{"type", "object"}, Pair{"properties", props}, Pair{"required", required},
-		Pair{"additionalProperties", Object{{"type", []string{"string", "number"}}}})
+		Pair{"additionalProperties", Object{{"anyOf", []Object{{{"type", "string"}}, {{"type", "number"}}}}}})
 }
 
 // SchemaHead begins a schema document.
