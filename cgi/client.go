@@ -82,6 +82,7 @@ type Client struct {
 	gate    gate
 	family  string // the login family that worked, "" = not known
 	model   string // szTermType of the last login
+	clock   skew
 }
 
 // defaultTimeout bounds one request when Config.Timeout is 0.

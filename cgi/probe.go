@@ -12,7 +12,7 @@ import (
 
 // Stage is one step on the way to an endpoint.
 type Stage struct {
-	Name     string // "dns", "tcp", "tls", "login", "poll"
+	Name     string // "dns", "tcp", "tls", "login", "poll", "clock"
 	OK, Warn bool   // Warn: it works, and something wants attention
 	Detail   string // what was found
 	Hint     string // what to do, "" = nothing
@@ -31,7 +31,7 @@ func (c *Client) Probe(ctx context.Context) []Stage {
 	if err != nil { // New has parsed it
 		return []Stage{{Name: "dns", Detail: err.Error()}}
 	}
-	steps := []func(context.Context, *url.URL) Stage{p.dns, p.tcp, p.tls, p.login, p.poll}
+	steps := []func(context.Context, *url.URL) Stage{p.dns, p.tcp, p.tls, p.login, p.poll, p.clockStage}
 	for _, step := range steps {
 		began := time.Now()
 		s := step(ctx, u)

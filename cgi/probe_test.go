@@ -1,6 +1,8 @@
 package cgi
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -39,7 +41,7 @@ func stage(t *testing.T, list []Stage, name string) Stage {
 func TestProbeOfAWellEndpointShowsEveryStage(t *testing.T) {
 	r := secureRig(t, "ideahub", cgitest.TLSOptions{Hosts: loopback}, trust)
 	got := r.client.Probe(t.Context())
-	if stages(got) != "tcp, tls, login, poll" {
+	if stages(got) != "tcp, tls, login, poll, clock" {
 		t.Fatalf("%s: %+v", stages(got), got)
 	}
 	tlsStage := stage(t, got, "tls").Detail
@@ -62,7 +64,7 @@ func TestProbeOfAWellEndpointShowsEveryStage(t *testing.T) {
 func TestProbeResolvesNames(t *testing.T) {
 	r := newRig(t, rigOptions{})
 	c := newClient(t, Config{URL: strings.Replace(r.server.URL, "127.0.0.1", "localhost", 1), Username: testUser, Password: testPassword})
-	if got := c.Probe(t.Context()); stages(got) != "dns, tcp, login, poll" {
+	if got := c.Probe(t.Context()); stages(got) != "dns, tcp, login, poll, clock" {
 		t.Fatalf("%s: %+v", stages(got), got)
 	}
 }
@@ -98,11 +100,11 @@ func TestProbeJudgesTheCertificate(t *testing.T) {
 		client     func(cgitest.Identity, *Config)
 		want, hint string
 	}{
-		"trusted, ends soon": {soon, trust, "tcp, tls warn, login, poll", "ends soon"},
+		"trusted, ends soon": {soon, trust, "tcp, tls warn, login, poll, clock", "ends soon"},
 		"not checked": {cgitest.TLSOptions{}, func(_ cgitest.Identity, c *Config) { c.InsecureSkipVerify = true },
-			"tcp, tls warn, login, poll", "fingerprint = "},
+			"tcp, tls warn, login, poll, clock", "fingerprint = "},
 		"pinned": {cgitest.TLSOptions{}, func(id cgitest.Identity, c *Config) { c.Fingerprints = []string{id.Fingerprint} },
-			"tcp, tls, login, poll", ""},
+			"tcp, tls, login, poll, clock", ""},
 		"another pin": {cgitest.TLSOptions{}, func(_ cgitest.Identity, c *Config) { c.Fingerprints = []string{strings.Repeat("00", 32)} },
 			"tcp, tls FAIL", "fingerprint = "},
 		"self-signed": {cgitest.TLSOptions{Hosts: loopback}, func(cgitest.Identity, *Config) {}, "tcp, tls FAIL", "ca_file"},
@@ -125,7 +127,43 @@ func TestProbeShowsWhatWasNotUnderstood(t *testing.T) {
 		Body: []byte(`{"success":1,"data":{"stAudioParamSend":{"auxAudioRate":"64 parsecs","valueAudioJitter":"5ms"}}}`),
 	})
 	got := r.client.Probe(t.Context())
-	if s := last(got); !s.OK || !s.Warn || !strings.Contains(s.Hint, "64 parsecs") {
+	if s := stage(t, got, "poll"); !s.OK || !s.Warn || !strings.Contains(s.Hint, "64 parsecs") {
 		t.Fatalf("%+v", s)
+	}
+}
+
+func TestProbeComparesTheClocks(t *testing.T) {
+	now := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
+	for _, tt := range []struct{ date, want, detail string }{
+		{"", "tcp, login, poll", ""},
+		{"yesterday", "tcp, login, poll", ""},
+		{"Sun, 22 Nov 2026 10:00:01 GMT", "tcp, login, poll, clock", "shows the same time"},
+		{"Sun, 22 Nov 2026 09:59:10 GMT", "tcp, login, poll, clock", "is 50s behind"},
+		{"Sun, 22 Nov 2026 10:05:00 GMT", "tcp, login, poll, clock warn", "is 5m0s ahead"},
+		{"Thu, 01 Jan 1970 00:10:00 GMT", "tcp, login, poll, clock warn", "behind"},
+	} {
+		sim, err := cgitest.New(cgitest.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			w.Header()["Date"] = nil
+			if tt.date != "" {
+				w.Header().Set("Date", tt.date)
+			}
+			sim.ServeHTTP(w, req)
+		}))
+		c, err := New(Config{URL: srv.URL, Now: func() time.Time { return now }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := c.Probe(t.Context())
+		if stages(got) != tt.want || !strings.Contains(last(got).Detail, tt.detail) || last(got).Warn && last(got).Hint == "" {
+			t.Errorf("Date %q: %s: %+v", tt.date, stages(got), last(got))
+		}
+		if err := c.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+		srv.Close()
 	}
 }

@@ -74,7 +74,8 @@ type answer struct {
 	body   []byte
 	cookie string // the session id of Set-Cookie, "" = none
 	status int
-	moved  string // where a redirect points to, without path
+	moved  string    // where a redirect points to, without path
+	date   time.Time // the header Date, zero = none
 }
 
 // post sends one action, which is always POST, and gives the reply as bytes. No
@@ -106,6 +107,7 @@ func (c *Client) post(ctx context.Context, via *retryablehttp.Client, action str
 		}
 		return answer{}, failed
 	}
+	c.noteDate(out.date)
 	return out, nil
 }
 
@@ -131,6 +133,9 @@ func (c *Client) setHeaders(h http.Header) {
 func readAnswer(resp *http.Response) (answer, error) {
 	defer func() { _ = resp.Body.Close() }()
 	out := answer{status: resp.StatusCode, cookie: sessionCookie(resp)}
+	if at, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
+		out.date = at
+	}
 	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusAccepted {
 		if u, err := resp.Location(); err == nil && resp.StatusCode/100 == 3 {
 			out.moved = u.Scheme + "://" + u.Host
