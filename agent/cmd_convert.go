@@ -31,6 +31,9 @@ converted, and the exit code is 1.`,
 			if !slices.Contains(report.Views(), to) {
 				return usageError{fmt.Errorf("convert needs --to %s, found %q", strings.Join(report.Views(), "|"), to)}
 			}
+			if err := o.Check(to); err != nil {
+				return usageError{err}
+			}
 			return a.convert(to, list, o)
 		},
 	}

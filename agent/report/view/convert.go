@@ -42,17 +42,15 @@ func (o *Options) wants(client, device string) bool {
 	return o.Device == "" || o.Device == device || o.Device == client+"/"+device
 }
 
-func (o *Options) check(to string) error {
+// Check refuses a view, a part or a granularity that there is not.
+func (o *Options) Check(to string) error {
 	if !slices.Contains(Names(), to) {
 		return fmt.Errorf("convert: unknown view %q, allowed are %s", to, strings.Join(Names(), ", "))
 	}
 	if o.Part != "" && !slices.Contains(AgoraParts(), o.Part) {
 		return fmt.Errorf("convert: unknown part %q, allowed are %s", o.Part, strings.Join(AgoraParts(), ", "))
 	}
-	if o.Granularity == "" {
-		o.Granularity = "5min"
-	}
-	if Granularities[o.Granularity] == 0 {
+	if o.Granularity != "" && Granularities[o.Granularity] == 0 {
 		return fmt.Errorf("convert: unknown granularity %q, allowed are 5min, 1d", o.Granularity)
 	}
 	return nil
@@ -68,7 +66,7 @@ var ErrDevices = errors.New("the input has several devices and the zoom view spe
 // of others are passed over and counted in _meta. With lines that cannot be read
 // the document has the others, and the error is a *BadLinesError.
 func Convert(to string, in io.Reader, o Options) ([]byte, error) {
-	if err := o.check(to); err != nil {
+	if err := o.Check(to); err != nil {
 		return nil, err
 	}
 	c := collector{o: o, seen: map[string]bool{}, book: callBook{}, minutes: map[minuteKey]*payload.Minute{}}

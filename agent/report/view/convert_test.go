@@ -233,6 +233,7 @@ func TestWrongChoicesAreErrors(t *testing.T) {
 		{"teams", ok, Options{}, "unknown view"},
 		{"agora", ok, Options{Part: "x"}, "unknown part"},
 		{"volc", ok, Options{Granularity: "1h"}, "unknown granularity"},
+		{"trtc", "\xff\xfe{\x00", Options{}, "UTF-16"},
 		{"zoom", strings.Join(callRecords(t), "\n") + "\n" + other, Options{}, "choose one of room-1, room-2"},
 	} {
 		_, err := Convert(c.to, strings.NewReader(c.in), c.o)

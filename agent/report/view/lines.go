@@ -18,6 +18,7 @@ var (
 	errLongLine = fmt.Errorf("longer than %d MiB", maxLine>>20)
 	errNoRecord = errors.New("no JSON object")
 	errNoID     = errors.New("a record without id, client_id, device or ts_ms")
+	errUTF16    = errors.New("the input is UTF-16, as PowerShell writes it; write it as UTF-8, for example with buffer export --out FILE")
 )
 
 // BadLinesError: lines of the input could not be read. The document has the
@@ -36,6 +37,9 @@ func (e *BadLinesError) Error() string {
 // reader.
 func (c *collector) read(in io.Reader) error {
 	lines := lineReader{from: bufio.NewReaderSize(in, 64<<10)}
+	if b, _ := lines.from.Peek(2); string(b) == "\xff\xfe" || string(b) == "\xfe\xff" {
+		return errUTF16
+	}
 	var bad BadLinesError
 	for {
 		line, err := lines.next()
