@@ -187,6 +187,7 @@ func (i *initializer) text() string {
 			fmt.Fprintf(&b, "%s = %s\n", key, tomlText(value))
 		}
 	}
+	fmt.Fprintf(&b, "# roomcall config format %d\n", config.FormatVersion)
 	b.WriteString("# Made by `roomcall init`. Every key is explained in the commented example agent.toml.\n\n[agent]\n")
 	set("client_id", i.in.clientID)
 	set("site", i.in.site)

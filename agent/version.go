@@ -7,6 +7,9 @@ import (
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
+
+	"roomcall/agent/config"
+	"roomcall/buffer"
 )
 
 // version is set by the linker for a release.
@@ -19,10 +22,14 @@ type build struct {
 	Go       string `json:"go"`
 	OS       string `json:"os"`
 	Arch     string `json:"arch"`
+	// The newest formats that this binary reads, and writes.
+	ConfigFormat int `json:"config_format"`
+	StoreFormat  int `json:"store_format"`
 }
 
 func thisBuild() build {
-	b := build{Version: version, Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH}
+	b := build{Version: version, Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH,
+		ConfigFormat: config.FormatVersion, StoreFormat: buffer.FormatVersion}
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, s := range info.Settings {
 			if s.Key == "vcs.revision" {

@@ -23,11 +23,11 @@ type head struct {
 // delivered is the cursor, or the position that a mark says, if that is further.
 func (h head) delivered(mark uint64) uint64 { return min(max(h.cursor, mark), h.next-1) }
 
-// formatVersion is the version of the whole on-disk format. The head begins with
+// FormatVersion is the version of the whole on-disk format. The head begins with
 // magic and version and ends with a CRC-32C in this and in every later format,
 // so an old program can tell a newer store from a damaged one.
 const (
-	formatVersion = 1
+	FormatVersion = 1
 	headSize      = 4 + 10*8 + 4
 )
 
@@ -43,7 +43,7 @@ var (
 
 func (h head) encode() []byte {
 	b := make([]byte, 0, headSize)
-	b = append(b, 'r', 'c', 'h', formatVersion)
+	b = append(b, 'r', 'c', 'h', FormatVersion)
 	for _, v := range []uint64{uint64(h.epoch), h.next, h.batch, h.cursor, h.evicted, h.count, h.bytes, uint64(h.clock), uint64(h.wall), h.tx} {
 		b = binary.BigEndian.AppendUint64(b, v)
 	}
@@ -54,8 +54,8 @@ func decodeHead(b []byte) (h head, err error) {
 	if len(b) < 8 || string(b[:3]) != "rch" || !crcOK(b) {
 		return h, damagedf("head of the segment is damaged")
 	}
-	if b[3] > formatVersion {
-		return h, fmt.Errorf("%w: format %d, this program knows up to %d", ErrNewer, b[3], formatVersion)
+	if b[3] > FormatVersion {
+		return h, fmt.Errorf("%w: format %d, this program knows up to %d", ErrNewer, b[3], FormatVersion)
 	}
 	if len(b) != headSize {
 		return h, damagedf("head of the segment has %d bytes, expected %d", len(b), headSize)

@@ -206,7 +206,7 @@ func (q *Queue) loadQuarantine() error {
 // A quarantine file is magic "rcq" and version, time (Unix ms, 8 bytes), length of
 // the reason (2), reason, the record's envelope, CRC-32C over all of it.
 func encodeQuarantined(o Quarantined) []byte {
-	b := append([]byte{}, 'r', 'c', 'q', formatVersion)
+	b := append([]byte{}, 'r', 'c', 'q', FormatVersion)
 	b = binary.BigEndian.AppendUint64(b, uint64(o.Since.UnixMilli()))
 	b = binary.BigEndian.AppendUint16(b, uint16(len(o.Reason)))
 	b = append(b, o.Reason...)

@@ -41,6 +41,9 @@ func parseTOML(file string, data []byte) (*node, Errors) {
 	if e := p.checkEncoding(); e != nil {
 		return p.root, Errors{e}
 	}
+	if e := p.checkFormat(); e != nil {
+		return p.root, Errors{e}
+	}
 	p.toml.Reset(p.data)
 	for {
 		for !p.full && p.toml.NextExpression() {
