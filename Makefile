@@ -6,9 +6,10 @@ LDFLAGS  = -s -w -X main.version=$(VERSION)
 GOBUILD  = CGO_ENABLED=0 go build -trimpath -tags nethttpomithttp2 -ldflags '$(LDFLAGS)'
 PLATFORMS = windows/amd64 linux/amd64 linux/arm64 linux/arm
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.1.4
 FUZZTIME ?= 10m
 
-.PHONY: help build demo test unit needs lint cross bench bench-fleet fuzz crash soak interop package test-packages test-systemd test-windows example-day clean
+.PHONY: help build demo test unit needs lint vuln cross bench bench-fleet fuzz crash soak interop package test-packages test-systemd test-windows example-day clean
 
 help: ## list the tasks
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -34,6 +35,9 @@ lint: ## formatting, vet for Linux and Windows, staticcheck
 	go vet ./...
 	GOOS=windows go vet ./...
 	go run $(STATICCHECK) ./...
+
+vuln: ## known vulnerabilities in what is called; needs vuln.go.dev within reach
+	go run $(GOVULNCHECK) ./...
 
 cross: ## build for every platform
 	@set -e; for p in $(PLATFORMS); do \
