@@ -46,7 +46,7 @@ func (a *app) newHandler(cfg config.Agent) slog.Handler {
 	switch {
 	case a.asService && runtime.GOOS == "windows":
 		return format(a.logFile(cfg))
-	case a.getenv("JOURNAL_STREAM") != "":
+	case writesToJournal(a.stderr, a.getenv("JOURNAL_STREAM")):
 		return newJournalHandler(a.stderr, format)
 	default:
 		return format(a.stderr)
