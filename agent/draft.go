@@ -102,8 +102,10 @@ func (d *draft) marshal() error {
 	return nil
 }
 
+// empty: there is nothing to commit. A poll or an event without a record is
+// something: its state counts (a call goes on), and it must not stay held.
 func (d *draft) empty() bool {
-	return len(d.batch.Records) == 0 && d.batch.Evict == nil
+	return len(d.batch.Records) == 0 && d.batch.Evict == nil && d.polls == 0 && d.events == 0
 }
 
 func (d *draft) state(key string) report.State {

@@ -46,6 +46,41 @@ func TestPollsOfOneRoundGoIntoOneCommit(t *testing.T) {
 	})
 }
 
+// With samples and streams not recorded most polls give no record.
+func TestPollsAndEventsWithoutARecordAreCommittedToo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &fakeStore{}
+		r := recorderOver(t, s, nil)
+		r.live = newLive(1)
+		var err error
+		if r.reporter, err = report.New(report.Settings{ClientID: "pc", Epoch: 1, Kinds: []string{"event"}, Devices: []report.Device{
+			{Name: "room-1", PollInterval: 5 * time.Second, IdleInterval: 15 * time.Second},
+		}}); err != nil {
+			t.Fatal(err)
+		}
+		stop := recording(t, r)
+		for range 3 {
+			r.polled("room-1", idleStatus, nil)
+			time.Sleep(time.Second)
+		}
+		synctest.Wait()
+		if s.commits() != 3 || len(s.records()) != 0 {
+			t.Errorf("%d commits with %d records, want 3 with none", s.commits(), len(s.records()))
+		}
+		if n := len(r.live.samples("room-1", time.Time{})); n != 3 {
+			t.Errorf("%d samples shown", n)
+		}
+		for range 70 { // more than an hour may have
+			r.announce(clockEvent(time.Now(), time.Hour))
+			synctest.Wait()
+		}
+		stop()
+		if len(r.held)+len(r.heldEvents) != 0 || r.stats.lost != 0 {
+			t.Errorf("%d polls and %d events are left, %d lost", len(r.held), len(r.heldEvents), r.stats.lost)
+		}
+	})
+}
+
 func TestSlowPollHoldsItsRoundUpForAMomentOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &fakeStore{}
