@@ -101,8 +101,8 @@ func (c *Client) checkTLS(ctx context.Context, b broker, k *checker) (string, er
 	case left < certWarning:
 		k.warn = "renew the broker's certificate soon"
 	}
-	return fmt.Sprintf("%s, certificate %q of %q until %s", tls.VersionName(state.Version), leaf.Subject.CommonName,
-		leaf.Issuer.CommonName, leaf.NotAfter.UTC().Format(time.DateOnly)), nil
+	return fmt.Sprintf("%s, certificate %q of %q until %s (%d days)", tls.VersionName(state.Version), leaf.Subject.CommonName,
+		leaf.Issuer.CommonName, leaf.NotAfter.UTC().Format(time.DateOnly), int(left.Hours()/24)), nil
 }
 
 // checkLogin connects as the agent would and runs the proof to its end.

@@ -35,6 +35,11 @@ func TestCheckTellsEveryStageUpToTheFirstThatFails(t *testing.T) {
 			if got := summary(stages); got != tt.stages {
 				t.Errorf("stages are %q, want %q: %+v", got, tt.stages, stages)
 			}
+			for _, s := range stages {
+				if s.Name == "tls" && (!strings.Contains(s.Detail, " days)") || !strings.Contains(s.Hint, "renew")) {
+					t.Errorf("the certificate of a test ends soon; said: %s; hint: %s", s.Detail, s.Hint)
+				}
+			}
 			last := stages[len(stages)-1]
 			if !strings.Contains(last.Hint, tt.hint) || strings.Contains(last.Detail, secret) {
 				t.Errorf("last stage: %+v", last)
