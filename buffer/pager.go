@@ -25,6 +25,25 @@ type pager struct {
 
 	visited uint64          // pages of the walk under way; a tree has each page once
 	seen    map[uint64]bool // pages of all walks, when check wants to know
+
+	// reuse: what page and load return is valid until the next call only.
+	reuse bool
+	buf   []byte
+	els   []element
+}
+
+// maxReuse bounds the memory that reuse keeps; longer pages are rare.
+const maxReuse = 64 << 10
+
+// memory gives n bytes for a page.
+func (p *pager) memory(n uint64) []byte {
+	if !p.reuse || n > maxReuse {
+		return make([]byte, n)
+	}
+	if uint64(len(p.buf)) < n {
+		p.buf = make([]byte, n)
+	}
+	return p.buf[:n]
 }
 
 const (
@@ -103,7 +122,7 @@ func (p *pager) page(id uint64) ([]byte, error) {
 	if id < 2 || id >= p.limit {
 		return nil, damagedf("page %d is outside of the file's %d pages", id, p.limit)
 	}
-	buf := make([]byte, pageSize)
+	buf := p.memory(pageSize)
 	if _, err := p.f.ReadAt(buf, int64(id)*pageSize); err != nil {
 		return nil, readErr(err, "page")
 	}
@@ -114,22 +133,26 @@ func (p *pager) page(id uint64) ([]byte, error) {
 	if over == 0 {
 		return buf, nil
 	}
-	long := make([]byte, (over+1)*pageSize)
+	long := p.memory((over + 1) * pageSize)
 	if _, err := p.f.ReadAt(long, int64(id)*pageSize); err != nil {
 		return nil, readErr(err, "page")
 	}
 	return long, nil
 }
 
-// elements takes a page or an inline bucket apart. Keys must rise.
-func elements(b []byte) (els []element, leaf bool, err error) {
+// elements takes a page or an inline bucket apart, in the memory of els when that
+// is enough. Keys must rise.
+func elements(b []byte, els []element) (_ []element, leaf bool, err error) {
 	flags := binary.LittleEndian.Uint16(b[8:])
 	count := int(binary.LittleEndian.Uint16(b[10:]))
 	leaf = flags == flagLeaf
 	if !leaf && flags != flagBranch || pageHeader+16*count > len(b) {
 		return nil, false, damagedf("page has flags %#x and %d elements", flags, count)
 	}
-	els = make([]element, count)
+	if cap(els) < count {
+		els = make([]element, count)
+	}
+	els = els[:count]
 	for i := range els {
 		if els[i], err = parseElement(b, pageHeader+16*i, leaf); err != nil {
 			return nil, false, err
@@ -218,7 +241,11 @@ func (p *pager) load(t subtree) (els []element, leaf bool, err error) {
 			return nil, false, err
 		}
 	}
-	return elements(b)
+	els, leaf, err = elements(b, p.els)
+	if p.reuse {
+		p.els = els
+	}
+	return els, leaf, err
 }
 
 // each calls fn for every leaf element below t, in key order.

@@ -90,6 +90,7 @@ func (q *Queue) read(seg segment, from uint64, maxItems, maxBytes int) ([]Item, 
 		if q.isSkipped(it.Pos) {
 			return nil
 		}
+		it.Payload = bytes.Clone(it.Payload)
 		items = append(items, it)
 		size += len(it.Payload)
 		return nil
@@ -107,7 +108,7 @@ func (q *Queue) isSkipped(pos uint64) bool {
 }
 
 // fromSegment iterates over one segment: through bbolt while it is being written,
-// else through Peek's reader.
+// else through Peek's reader. The payloads are valid in fn only.
 func (q *Queue) fromSegment(seg segment, from uint64, fn func(Item) error) error {
 	if db := q.writing(seg.path); db != nil {
 		return fromDB(db, from, fn)
@@ -123,12 +124,14 @@ func (q *Queue) fromSegment(seg segment, from uint64, fn func(Item) error) error
 		if err != nil {
 			return missing(err)
 		}
+		r.pg.reuse = true
 		q.r = r
 	}
 	return q.r.from(from, fn)
 }
 
-// fromDB iterates over the segment that is being written. The items are copies.
+// fromDB iterates over the segment that is being written. The payloads are valid
+// in fn only.
 func fromDB(db *bbolt.DB, from uint64, fn func(Item) error) error {
 	err := db.View(func(tx *bbolt.Tx) error {
 		blocks := tx.Cursor()
@@ -158,7 +161,7 @@ func fromDB(db *bbolt.DB, from uint64, fn func(Item) error) error {
 func fromBlock(b *bbolt.Bucket, from uint64, fn func(Item) error) error {
 	c := b.Cursor()
 	for k, v := c.Seek(posKey(from)); k != nil; k, v = c.Next() {
-		it, err := decodeElement(k, bytes.Clone(v))
+		it, err := decodeElement(k, v)
 		if err != nil {
 			return err
 		}

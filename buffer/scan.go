@@ -1,11 +1,11 @@
 package buffer
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"time"
 )
 
 // scanStep is how many records of the newest segment are read in one go, so that
@@ -23,30 +23,6 @@ func (q *Queue) Scan(fn func(it Item, delivered bool) error) error {
 		return ErrClosed
 	}
 	return q.eachRepaired(1, h.next-1, withMark(h, fn))
-}
-
-// Filter selects records for Replay. Zero values select everything.
-type Filter struct {
-	Since, Until time.Time              // Record.Time, from Since up to but not including Until
-	Lane         func(lane string) bool // nil = every lane
-}
-
-func (f Filter) match(r Record) bool {
-	return (f.Since.IsZero() || !r.Time.Before(f.Since)) &&
-		(f.Until.IsZero() || r.Time.Before(f.Until)) &&
-		(f.Lane == nil || f.Lane(r.Lane))
-}
-
-// Replay calls fn for every delivered record that is still kept and that the
-// filter selects, oldest first. It holds no lock while fn runs, changes nothing and
-// stops at fn's first error, which it returns.
-func (q *Queue) Replay(f Filter, fn func(Item) error) error {
-	return q.Scan(func(it Item, delivered bool) error {
-		if !delivered || !f.match(it.Record) {
-			return nil
-		}
-		return fn(it)
-	})
 }
 
 // withMark tells delivered from waiting and leaves the evicted ones out.
@@ -138,6 +114,7 @@ func (q *Queue) eachOf(seg segment, from, to uint64, fn func(Item) error) (uint6
 		if it.Pos > to || len(items) == scanStep {
 			return errEnough
 		}
+		it.Payload = bytes.Clone(it.Payload)
 		items = append(items, it)
 		return nil
 	})

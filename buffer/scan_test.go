@@ -10,31 +10,28 @@ import (
 	"time"
 )
 
-func TestReplayGivesTheDeliveredRecordsOfATimeAndALane(t *testing.T) {
+func TestScanTellsDeliveredFromWaitingAndItsItemsStay(t *testing.T) {
 	c := newClock()
 	q := open(t, Options{Dir: shmDir(t), MaxBytes: 8 << 20, SegmentBytes: 64 << 10, KeepDelivered: 24 * time.Hour, Now: c.now})
-	start := c.t
-	for i := uint64(1); i <= 200; i++ {
-		if err := q.Append(Batch{Records: []Record{rec("room-1/sample", i, c.t, 500), rec("room-2/sample", i, c.t, 500)}}); err != nil {
-			t.Fatal(err)
+	fill(t, q, c, "room-1/sample", 1, 400, 500)
+	q.Ack(300)
+	var got []Item
+	err := q.Scan(func(it Item, delivered bool) error {
+		if delivered != (it.Pos <= 300) {
+			t.Errorf("record %d: delivered is %v", it.Pos, delivered)
 		}
-		c.add(time.Minute)
+		got = append(got, it)
+		return nil
+	})
+	if err != nil || len(got) != 400 {
+		t.Fatalf("%d records, %v", len(got), err)
 	}
-	q.Ack(300) // 150 minutes of both
-	f := Filter{
-		Since: start.Add(100 * time.Minute), Until: start.Add(170 * time.Minute),
-		Lane: func(lane string) bool { return strings.HasPrefix(lane, "room-1/") },
-	}
-	var got []uint64
-	if err := q.Replay(f, func(it Item) error { got = append(got, it.Num); return nil }); err != nil {
-		t.Fatal(err)
-	}
-	if len(got) != 50 || got[0] != 101 || got[49] != 150 {
-		t.Fatalf("%d records replayed: %v", len(got), got)
+	for i, it := range got {
+		wantRecord(t, it, rec("room-1/sample", uint64(i+1), c.t, 500))
 	}
 	stop := errors.New("stop here")
-	if err := q.Replay(Filter{}, func(Item) error { return stop }); err != stop {
-		t.Fatalf("replay returned %v, want the caller's error", err)
+	if err := q.Scan(func(Item, bool) error { return stop }); err != stop {
+		t.Fatalf("scan returned %v, want the caller's error", err)
 	}
 }
 

@@ -155,7 +155,8 @@ func (r *reader) state() (map[string][]byte, error) {
 var errStop = errors.New("stop")
 
 // from calls fn for the records from position pos on, in order, until fn returns
-// an error. The payloads are the callee's to keep.
+// an error. The payloads are the callee's to keep, unless the pager reuses memory:
+// then they are valid in fn only.
 func (r *reader) from(pos uint64, fn func(Item) error) error {
 	i := sort.Search(len(r.leaves), func(i int) bool { return r.leaves[i].first > pos })
 	last := uint64(0)

@@ -33,6 +33,7 @@ type Conn struct {
 
 	queue chan *Receipt // to send
 	slots chan *Receipt // handed to the library, not written yet
+	held  []*Receipt    // in link.held; under its lock
 	pend  chan *Receipt // to settle
 	// stop ends the sending, lost ends everything.
 	stop, lost chan struct{}
@@ -62,14 +63,36 @@ func newConn(c *Client, b broker, l *link) *Conn {
 		sent:  make(chan struct{}),
 	}
 	m.proof.init()
-	l.onPublish = func() {
+	l.another, l.written = m.another, m.written
+	return m
+}
+
+// another is called by link: with two slots taken, the message behind the one at
+// hand is on its way through the library. If it does not come, the connection is
+// lost, or a DISCONNECT comes.
+func (m *Conn) another() bool {
+	if len(m.slots) < 2 {
+		return false
+	}
+	m.held = append(m.held, <-m.slots)
+	return true
+}
+
+// written is called by link and notes the time for everything that was written.
+func (m *Conn) written(publish bool) {
+	if publish {
 		select {
 		case r := <-m.slots:
-			r.written.Store(l.clock())
-		default:
+			m.held = append(m.held, r)
+		default: // "offline" has no slot
 		}
 	}
-	return m
+	now := m.link.clock()
+	for _, r := range m.held {
+		r.written.Store(now)
+	}
+	clear(m.held)
+	m.held = m.held[:0]
 }
 
 // Publish queues msg, QoS 1, and returns at once. The error is an *Error:

@@ -23,7 +23,7 @@ var errGivenUp = errors.New("connection given up")
 
 // link is the byte stream below the MQTT library. It adds what the library
 // lacks: a deadline on every write (a PINGREQ behind a stuck publish would
-// wait for ever), fewer reads, a bound on inbound packets, the time of the
+// wait for ever), fewer reads and writes, a bound on inbound packets, the time of the
 // last read, and an end that the library takes for a lost connection.
 type link struct {
 	net.Conn
@@ -35,8 +35,12 @@ type link struct {
 	writing      sync.Mutex
 	ended        atomic.Pointer[error] // why it was aborted, nil = it was not
 	lastRead     atomic.Int64          // clock()
-	// onPublish is called after a PUBLISH was written.
-	onPublish func()
+	held         []byte                // PUBLISH packets not written yet, at most writeChunk bytes
+	// another is asked with a PUBLISH at hand: true when one more follows at once,
+	// or the link ends. written is called after a write of everything so far;
+	// publish = its last packet was a PUBLISH for which another was not true.
+	another func() bool
+	written func(publish bool)
 }
 
 // clock counts nanoseconds on the monotonic clock, from 1: wall clock jumps do
@@ -44,7 +48,8 @@ type link struct {
 func (l *link) clock() int64 { return int64(time.Since(l.began)) + 1 }
 
 func newLink(conn, raw net.Conn, writeTimeout time.Duration) *link {
-	l := &link{Conn: conn, raw: raw, in: bufio.NewReader(conn), writeTimeout: writeTimeout, began: time.Now(), onPublish: func() {}}
+	l := &link{Conn: conn, raw: raw, in: bufio.NewReader(conn), writeTimeout: writeTimeout, began: time.Now(),
+		another: func() bool { return false }, written: func(bool) {}}
 	l.lastRead.Store(l.clock())
 	return l
 }
@@ -62,31 +67,50 @@ func (l *link) Read(p []byte) (int, error) {
 	return n, l.reason(err)
 }
 
-// Write sends one MQTT packet. The first error ends the link: the MQTT library
-// goes on with the next packet after a failed one, which would then overtake
-// it, or stand in the middle of it.
+// Write sends one MQTT packet. A PUBLISH that another one follows at once waits
+// for it, so that a burst takes few writes. The first error ends the link: the
+// MQTT library goes on with the next packet after a failed one, which would then
+// overtake it, or stand in the middle of it.
 func (l *link) Write(p []byte) (int, error) {
 	l.writing.Lock()
 	defer l.writing.Unlock()
 	if first := l.ended.Load(); first != nil {
 		return 0, *first
 	}
-	done := 0
-	for done < len(p) {
-		chunk := p[done:min(done+writeChunk, len(p))]
+	if len(l.held)+len(p) > writeChunk {
+		if err := l.push(nil, false); err != nil {
+			return 0, err
+		}
+	}
+	publish := len(p) > 0 && p[0]>>4 == 3
+	if publish && len(p) <= writeChunk && l.another() {
+		l.held = append(l.held, p...)
+		return len(p), nil
+	}
+	if err := l.push(p, publish); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+// push writes what is held, then p, together when both are there.
+func (l *link) push(p []byte, publish bool) error {
+	if len(l.held) > 0 {
+		p = append(l.held, p...)
+		l.held = p[:0]
+	}
+	for len(p) > 0 {
 		if err := l.Conn.SetWriteDeadline(time.Now().Add(l.writeTimeout)); err != nil {
-			return done, l.abortFor(err)
+			return l.abortFor(err)
 		}
-		n, err := l.Conn.Write(chunk)
-		done += n
+		n, err := l.Conn.Write(p[:min(writeChunk, len(p))])
 		if err != nil {
-			return done, l.abortFor(err)
+			return l.abortFor(err)
 		}
+		p = p[n:]
 	}
-	if len(p) > 0 && p[0]>>4 == 3 {
-		l.onPublish()
-	}
-	return done, nil
+	l.written(publish)
+	return nil
 }
 
 // SetWriteDeadline does nothing: Write sets its own deadlines.

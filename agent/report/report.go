@@ -150,5 +150,5 @@ func fresh(interval time.Duration) time.Duration {
 	return max(2*interval, 2*time.Second)
 }
 
-// MarkReplayed gives a copy of a payload with "replayed":1 as its last key.
+// MarkReplayed gives a payload with "replayed":1 as its last key. It uses p up.
 func MarkReplayed(p []byte) []byte { return payload.MarkReplayed(p) }

@@ -111,13 +111,13 @@ func appendEscaped(dst []byte, s string) []byte {
 
 var replayedMark = []byte(`,"replayed":1}`)
 
-// MarkReplayed gives a copy of a payload with "replayed":1 as its last key. A
-// payload that has the mark already, or is no JSON object with keys, comes back
-// unchanged.
+// MarkReplayed gives a payload with "replayed":1 as its last key. A payload that
+// has the mark already, or is no JSON object with keys, comes back unchanged. p is
+// used up: where it has room for the mark behind its end, the mark is written
+// there.
 func MarkReplayed(p []byte) []byte {
 	if len(p) < 3 || p[0] != '{' || p[len(p)-1] != '}' || bytes.HasSuffix(p, replayedMark) {
 		return p
 	}
-	out := make([]byte, 0, len(p)+len(replayedMark)-1)
-	return append(append(out, p[:len(p)-1]...), replayedMark...)
+	return append(p[:len(p)-1], replayedMark...)
 }
