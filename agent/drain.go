@@ -14,14 +14,6 @@ import (
 const (
 	// peekBytes bounds the payload bytes read from the store at one time.
 	peekBytes = 1 << 20
-	// poisonAfter connections lost in a row with the same record first in
-	// line, that record is set aside.
-	poisonAfter = 3
-	// suspectAfter such connections the record goes alone, and only over a
-	// connection that has lived for suspectSteady: so a network that resets
-	// often sets no innocent record aside.
-	suspectAfter  = 2
-	suspectSteady = 5 * time.Second
 	// signEvery is the longest time between two signs of life.
 	signEvery = 10 * time.Second
 	// steadyAfter is how long a connection lives before it counts as recovered.
@@ -48,7 +40,7 @@ type drainer struct {
 	beat     beat
 	stats    *deliveryStats
 	memory   *memory
-	steady   time.Duration // see suspectSteady
+	steady   time.Duration // suspectSteady
 
 	suspect poison
 	asked   uint64                       // the position that was announced as set aside last
@@ -57,16 +49,6 @@ type drainer struct {
 
 // connected tells whether a broker takes records now.
 func (d *drainer) connected() bool { return d.client.Status().State == publish.Connected }
-
-// poison remembers which record stood first in line when connections were lost.
-type poison struct {
-	pos   uint64
-	count int
-	// until: up to this position records go one at a time. A broker's reset may
-	// overtake the acknowledgements of good records, so what stood first in a
-	// wide window need not be the culprit.
-	until uint64
-}
 
 // run connects, drains and connects again until ctx ends. grace bounds what is
 // done after that: settle what is in flight, say "offline", disconnect.
@@ -120,17 +102,10 @@ func (d *drainer) lost(s *session) {
 		return // also given up for silence: that is the network's or the broker's fault, not a record's
 	}
 	head := s.flight[0]
-	if d.suspect.pos != head.pos {
-		d.suspect.pos, d.suspect.count = head.pos, 0
-	}
-	if d.suspect.count >= suspectAfter && time.Since(s.began) < d.steady {
+	if d.suspect.waits(head.pos) && time.Since(s.began) < d.steady {
 		return // the connection died by itself: the record was not even sent
 	}
-	d.suspect.count++
-	if d.suspect.count >= suspectAfter {
-		d.suspect.until = max(d.suspect.until, s.flight[len(s.flight)-1].pos)
-	}
-	if d.suspect.count >= poisonAfter {
+	if d.suspect.lost(head.pos, s.flight[len(s.flight)-1].pos) {
 		d.quarantine(head, "connection lost 3 times in a row while this record was first in line")
 	}
 }

@@ -77,14 +77,9 @@ func (s *session) head() <-chan struct{} {
 	return s.flight[0].receipt.Done()
 }
 
-// limit is the window: one record while it is being found out which one makes
-// the broker cut the connection.
-func (s *session) limit() int {
-	if s.next < s.suspect.until {
-		return 1
-	}
-	return s.window
-}
+// limit is the window: narrower while it is being found out which record makes the
+// broker cut the connection.
+func (s *session) limit() int { return s.suspect.limit(s.next, s.window) }
 
 // fill sends as many records as the window takes: one for each that was settled,
 // so that the broker always has something to answer.
@@ -186,6 +181,7 @@ func (s *session) settle() bool {
 			return false
 		}
 		upto = head.pos
+		s.suspect.settled()
 		s.stats.delivered(head.lane)
 		s.flight = s.flight[1:]
 	}
@@ -198,7 +194,6 @@ func (s *session) ack(upto uint64) bool {
 	if upto == 0 {
 		return true
 	}
-	s.suspect.count = 0
 	if err := s.queue.Ack(upto); err != nil {
 		s.repeats.failed("acknowledge in store", err)
 		return true // the records are sent again after a restart, none is lost
