@@ -37,7 +37,7 @@ func killRounds(t *testing.T, mode string, kills int) {
 	calls := newCalls(sim)
 	sub.see = calls.see
 	a := newAgent(t, "", room("room-1", sim.url, "100ms"), room("room-2", sim.url, "100ms"), room("room-3", sim.url, "100ms"), brokerTable(broker.URL()))
-	steady := flap(mode, broker, rnd.Uint64())
+	steady := trouble(mode, broker, rnd.Uint64())
 	defer steady()
 	for range kills {
 		a.start()
@@ -69,32 +69,17 @@ func killRounds(t *testing.T, mode string, kills int) {
 	t.Logf("broker %s: %d kills, %d records, 0 lost, %d duplicates, %d calls right", mode, kills, sum.records, sum.dups, n)
 }
 
-// flap stops and starts the broker until the returned function is called, which
-// leaves it up.
-func flap(mode string, broker *brokertest.Server, seed uint64) func() {
-	ctx, cancel := context.WithCancel(context.Background())
-	var wg sync.WaitGroup
+// trouble keeps the broker up, down or flapping until the returned function is
+// called, which leaves it up.
+func trouble(mode string, broker *brokertest.Server, seed uint64) func() {
 	switch mode {
 	case "down":
 		broker.Stop()
+		return sync.OnceFunc(broker.Start)
 	case "flapping":
-		wg.Go(func() {
-			rnd := rand.New(rand.NewPCG(seed, 1))
-			for ctx.Err() == nil {
-				pause(ctx, time.Duration(rnd.IntN(800))*time.Millisecond)
-				broker.Stop()
-				pause(ctx, time.Duration(rnd.IntN(600))*time.Millisecond)
-				broker.Start()
-			}
-		})
+		return broker.Flap(seed, 800*time.Millisecond, 600*time.Millisecond)
 	}
-	return sync.OnceFunc(func() {
-		cancel()
-		wg.Wait()
-		if mode == "down" {
-			broker.Start()
-		}
-	})
+	return func() {}
 }
 
 func pause(ctx context.Context, d time.Duration) {
@@ -136,6 +121,8 @@ func (c *calls) see(lane string, f facts, _ time.Time) {
 	switch {
 	case kind == "sample" && f.PollOK != nil && *f.PollOK == 1 && f.InCall != nil:
 		c.sample(device, tr, f)
+	case f.Type == "agent.store_damaged", f.Type == "agent.store_reset":
+		c.bad = append(c.bad, "kills alone led to "+f.Type)
 	case kind == "event" && f.Type == "call.started":
 		tr.started = append(tr.started, f.CallID)
 	case kind == "event" && f.Type == "call.ended":
