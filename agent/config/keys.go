@@ -53,7 +53,11 @@ func checkDevice(v string) *complaint {
 	if v == reservedDevice {
 		return &complaint{problem: `"agent" is reserved for the agent's own events`, allowed: "any other name of " + idForm}
 	}
-	return checkID(v)
+	c := checkID(v)
+	if c != nil && toID(v) == reservedDevice {
+		c.hint = ""
+	}
+	return c
 }
 
 // checkLabel bounds a text that people read.

@@ -219,7 +219,10 @@ func (s *section) finish() {
 }
 
 func (s *section) unknown(f *field) {
-	hint := didYouMean(f.name, s.known)
+	hint := homeOf(f.name)
+	if hint == "" {
+		hint = didYouMean(f.name, s.known)
+	}
 	if hint == "" {
 		hint = "known keys are " + strings.Join(s.known, ", ")
 	}
