@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"golang.org/x/net/netutil"
@@ -47,7 +48,7 @@ type Server struct {
 // Connections wait in the kernel's queue until Serve is called. The caller must
 // call Serve or Close.
 func Listen(addr string, src Source, o Options) (*Server, error) {
-	l, err := net.Listen("tcp", addr)
+	l, err := net.Listen(networkOf(addr), addr)
 	if err != nil {
 		return nil, fmt.Errorf("open local HTTP: %w (is another roomcall running? change [agent] http_listen, or set it to \"\" to do without)", err)
 	}
@@ -70,6 +71,16 @@ func Listen(addr string, src Source, o Options) (*Server, error) {
 			ErrorLog:          slog.NewLogLogger(o.Logger.Handler(), slog.LevelDebug),
 		},
 	}, nil
+}
+
+// networkOf keeps 0.0.0.0 to IPv4: Go's "tcp" would open every IPv6 address with
+// it.
+func networkOf(addr string) string {
+	host, _, _ := net.SplitHostPort(addr)
+	if ip, err := netip.ParseAddr(host); err == nil && ip.Is4() {
+		return "tcp4"
+	}
+	return "tcp"
 }
 
 // Addr is the real address, also when port 0 was asked for.

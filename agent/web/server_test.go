@@ -101,6 +101,17 @@ func TestClientConnectsToLoopbackForAListenerOnEverything(t *testing.T) {
 	}
 }
 
+func TestAnIPv4AddressOpensNoIPv6(t *testing.T) {
+	srv, err := Listen("0.0.0.0:0", &fake{status: well()}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer srv.Close()
+	if host, _, _ := net.SplitHostPort(srv.Addr()); host != "0.0.0.0" {
+		t.Errorf("0.0.0.0 was asked for, %s is open", srv.Addr())
+	}
+}
+
 func TestHalfAnExportReachesTheClientAsAnError(t *testing.T) {
 	addr, _ := serve(t, &fake{status: well(), export: func(_ context.Context, w io.Writer, _ Filter) error {
 		fmt.Fprintln(w, strings.Repeat("{}\n", 10000))
