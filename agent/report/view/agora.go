@@ -10,16 +10,17 @@ import (
 
 // Agora has the replies of Agora Analytics in one document: call details
 // (call_id, call_info, metrics), the call list (has_more, call_lists) and, below
-// data, live indicators and diagnosis, one row a minute each.
+// data, live indicators and diagnosis, one row a minute each. A list that was
+// asked for is there even when it is empty, as in their replies.
 type Agora struct {
 	Code      int             `json:"code"`
 	Message   string          `json:"message"`
 	CallID    *string         `json:"call_id,omitempty"`
-	CallInfo  []AgoraUser     `json:"call_info,omitempty"`
-	Metrics   []AgoraMetrics  `json:"metrics,omitempty"`
+	CallInfo  []AgoraUser     `json:"call_info,omitzero"`
+	Metrics   []AgoraMetrics  `json:"metrics,omitzero"`
 	HasMore   *bool           `json:"has_more,omitempty"`
-	CallLists []AgoraCallItem `json:"call_lists,omitempty"`
-	Data      []AgoraRow      `json:"data,omitempty"`
+	CallLists []AgoraCallItem `json:"call_lists,omitzero"`
+	Data      []AgoraRow      `json:"data,omitzero"`
 	Meta      *Meta           `json:"_meta,omitempty"`
 }
 
@@ -104,6 +105,9 @@ var agoraMIDs = []agoraMID{
 func agora(f *Facts, o Options) *Agora {
 	a := &Agora{Code: 200, Meta: agoraMeta(o)}
 	all := o.Part == ""
+	if all || o.Part == "live" || o.Part == "diagnosis" {
+		a.Data = []AgoraRow{}
+	}
 	if all || o.Part == "details" {
 		a.details(f, o.Approximate)
 	}
@@ -126,6 +130,7 @@ func agora(f *Facts, o Options) *Agora {
 // newest call's.
 func (a *Agora) details(f *Facts, approximate bool) {
 	id := ""
+	a.CallInfo, a.Metrics = []AgoraUser{}, []AgoraMetrics{}
 	points, peers := f.pointsByCall(), f.peersByCall(payload.VideoRecv)
 	for i := range f.Calls {
 		c := &f.Calls[i]
@@ -199,7 +204,7 @@ func peerRows(peers []*Peer, m agoraMID) []AgoraSeries {
 // lists has the calls, the newest first.
 func (a *Agora) lists(f *Facts) {
 	more := false
-	a.HasMore = &more
+	a.HasMore, a.CallLists = &more, []AgoraCallItem{}
 	for i := len(f.Calls) - 1; i >= 0; i-- {
 		c := &f.Calls[i]
 		item := AgoraCallItem{CallID: c.ID, CName: c.name(), CreatedTs: c.StartMs / 1000, Finished: c.Finished}

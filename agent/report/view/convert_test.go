@@ -212,12 +212,25 @@ func TestSwapExchangesZoomsDirections(t *testing.T) {
 func TestNoRecordsGiveAnEmptyReply(t *testing.T) {
 	for to, want := range map[string]string{
 		"zoom":  `"data":[]`,
-		"agora": `"call_id":""`,
+		"agora": `"call_id":"","call_info":[],"metrics":[],"has_more":false,"call_lists":[],"data":[]`,
 		"volc":  `"Indicators":[]`,
 		"trtc":  `"Total":0,"UserList":[],"Data":[]`,
 	} {
 		if got := string(convert(t, to, []string{"online", "", `{"schema":"roomcall.birth/1.0"}`}, Options{})); !strings.Contains(got, want) || !strings.Contains(got, `"skipped":2`) {
 			t.Errorf("%s: %s", to, got)
+		}
+	}
+}
+
+func TestEachPartOfAgoraHasItsListsEvenWhenEmpty(t *testing.T) {
+	for part, want := range map[string]string{
+		"details":   `{"code":200,"message":"","call_id":"","call_info":[],"metrics":[],"_meta"`,
+		"lists":     `{"code":200,"message":"","has_more":false,"call_lists":[],"_meta"`,
+		"live":      `{"code":200,"message":"success","data":[],"_meta"`,
+		"diagnosis": `{"code":200,"message":"success","data":[],"_meta"`,
+	} {
+		if got := string(convert(t, "agora", nil, Options{Part: part})); !strings.HasPrefix(got, want) {
+			t.Errorf("%s: %s", part, got)
 		}
 	}
 }
