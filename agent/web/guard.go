@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"strconv"
 	"strings"
 )
@@ -46,14 +47,29 @@ func securityHeaders(h http.Header) {
 
 // crossSite tells a request that a page of another origin caused. Browsers send
 // Sec-Fetch-Site with every request to a loopback address; programs send none.
+// Of browsers before 2023 the Referer tells it.
 func crossSite(r *http.Request) bool {
+	own := "http://" + r.Host
 	switch r.Header.Get("Sec-Fetch-Site") {
-	case "", "none", "same-origin":
+	case "none", "same-origin":
+	case "":
+		if from := r.Header.Get("Referer"); from != "" && !strings.EqualFold(siteOf(from), own) {
+			return true
+		}
 	default:
 		return true
 	}
 	origin := r.Header.Get("Origin")
-	return origin != "" && !strings.EqualFold(origin, "http://"+r.Host)
+	return origin != "" && !strings.EqualFold(origin, own)
+}
+
+// siteOf is the origin of a URL; "" when it has none.
+func siteOf(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return ""
+	}
+	return u.Scheme + "://" + u.Host
 }
 
 // hostRule says which Host headers mean this listener. It is what stops DNS

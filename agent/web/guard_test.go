@@ -54,6 +54,8 @@ func TestRequestOfAnotherSiteIsRefused(t *testing.T) {
 		{"Sec-Fetch-Site", "none", 200}, {"Sec-Fetch-Site", "same-origin", 200},
 		{"Origin", "https://evil.example", 403}, {"Origin", "null", 403}, {"Origin", "http://127.0.0.1:3000", 403},
 		{"Origin", "http://127.0.0.1:9478", 200}, {"X-Other", "x", 200},
+		{"Referer", "https://evil.example/page", 403}, {"Referer", "http://127.0.0.1:3000/", 403}, {"Referer", "%", 403},
+		{"Referer", "http://127.0.0.1:9478/", 200}, {"Referer", "http://127.0.0.1:9478", 200},
 	} {
 		w := ask(&fake{status: well()}, "/metrics", func(r *http.Request) { r.Header.Set(c.header, c.value) })
 		if w.Code != c.want {
