@@ -44,6 +44,7 @@ With the agent running, store and broker are asked of it, so that it is not
 disturbed.`,
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			quietLibraries()
 			c := &checker{app: a, json: f.json}
 			return c.run(cmd.Context(), f.offline)
 		},

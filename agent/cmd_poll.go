@@ -64,6 +64,7 @@ func chooseEndpoints(cfg *config.Config, list []string) ([]config.Endpoint, erro
 
 // poll polls the chosen endpoints once, or at their pace with --watch.
 func (a *app) poll(ctx context.Context, cfg *config.Config, chosen []config.Endpoint, f pollFlags) error {
+	quietLibraries()
 	key, err := peerKey(cfg.Agent)
 	if err != nil {
 		return err

@@ -31,6 +31,10 @@ func (a *app) newLogger(cfg config.Agent) *slog.Logger {
 	return log
 }
 
+// quietLibraries silences the standard logger for commands that log nothing: to
+// it goes what an endpoint sends beyond its announced length, names of people too.
+func quietLibraries() { stdlog.SetOutput(io.Discard) }
+
 func (a *app) newHandler(cfg config.Agent) slog.Handler {
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(cfg.LogLevel)); err != nil {
