@@ -2,6 +2,8 @@ package report
 
 import (
 	"fmt"
+	"maps"
+	"strings"
 	"time"
 
 	"roomcall/agent/report/payload"
@@ -17,8 +19,9 @@ type incident struct {
 	Muted bool `json:"muted,omitzero"`
 }
 
-// Event rates: so many incidents of a type in an hour; further ones are counted
-// and held back, opening and closing event alike.
+// Event rates: so many incidents of a type, and of a metric, in an hour; further
+// ones are counted and held back, opening and closing event alike. Each metric
+// counts for itself: one trouble of the network is beyond many limits at once.
 const (
 	maxQualityHour  = 30
 	maxEndpointHour = 12
@@ -26,11 +29,16 @@ const (
 	rateWindow      = time.Hour
 )
 
-// rate counts events of one type.
+// rate counts events of one type and metric.
 type rate struct {
 	FromMs int64 `json:"from_ms"`
 	N      int   `json:"n"`
 	Held   int   `json:"held,omitzero"`
+}
+
+// over: the hour of the rate is not the one of a time.
+func (r rate) over(at int64) bool {
+	return at < r.FromMs || at-r.FromMs >= rateWindow.Milliseconds()
 }
 
 // allow tells whether one more event of a type may go out; held is the number
@@ -39,8 +47,9 @@ func (d *stateData) allow(kind string, limit int, at int64) (ok bool, held int) 
 	if d.Rates == nil {
 		d.Rates = map[string]rate{}
 	}
+	maps.DeleteFunc(d.Rates, func(_ string, r rate) bool { return r.Held == 0 && r.over(at) })
 	r := d.Rates[kind]
-	if at < r.FromMs || at-r.FromMs >= rateWindow.Milliseconds() {
+	if r.over(at) {
 		r.FromMs, r.N = at, 0
 	}
 	if r.N >= limit {
@@ -62,7 +71,7 @@ func (t *turn) open(ev payload.Event, limit int, since int64) *incident {
 		ID:      fmt.Sprintf("%s.%d.%s.i%d", t.r.set.ClientID, t.r.set.Epoch, t.dev.Name, t.d.Incidents),
 		SinceMs: since, Value: ev.Value.Value,
 	}
-	ok, held := t.d.allow(ev.Type, limit, t.at)
+	ok, held := t.d.allow(strings.TrimSpace(ev.Type+" "+ev.Metric), limit, t.at)
 	if !ok {
 		in.Muted = true
 		return in

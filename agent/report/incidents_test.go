@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"roomcall/cgi"
 )
@@ -111,6 +112,64 @@ func TestEventStormIsHeldBackInPairsAndCounted(t *testing.T) {
 	}
 	if got := offline[len(offline)-1]["suppressed"]; got != float64(39-maxEndpointHour) {
 		t.Errorf("suppressed %v", got)
+	}
+}
+
+// bursts makes calls with n troubles of an uplink, 30 s each: all metrics of what
+// is sent are poor, then good.
+func bursts(n int, delay bool) (polls []Poll) {
+	for i := range 6 * n {
+		st := documented()
+		if i%6 < 3 {
+			for _, s := range []*cgi.Stream{&st.AudioSend, &st.VideoSend[0]} {
+				s.LossPct = cgi.Known(20)
+				if delay {
+					s.DelayMs, s.JitterMs = cgi.Known(400), cgi.Known(90)
+				}
+			}
+		}
+		polls = append(polls, poll(float64(5*i), st))
+	}
+	return polls
+}
+
+func TestTroubleOfManyMetricsAtOnceIsNoStorm(t *testing.T) {
+	records, st := script(t, reporter(t, nil), bursts(8, true)...)
+	bad, good := of(t, records, "event", "quality.degraded"), of(t, records, "event", "quality.recovered")
+	if len(bad) != 8*6 || len(good) != len(bad) {
+		t.Errorf("%d degraded and %d recovered, want %d of each", len(bad), len(good), 8*6)
+	}
+	if len(st.d.Rates) != 6 {
+		t.Errorf("%d rates", len(st.d.Rates))
+	}
+	st, _ = reporter(t, nil).Poll(st, failed(8000, cgi.KindRefused, "auth_failed"))
+	if len(st.d.Rates) != 1 {
+		t.Errorf("%d rates are kept after their hour: %v", len(st.d.Rates), st.d.Rates)
+	}
+}
+
+func TestOneMetricThatFlapsIsHeldBackByItself(t *testing.T) {
+	polls := bursts(maxQualityHour+10, false) // of two metrics
+	later := bursts(1, false)
+	for i := range later {
+		later[i].At = later[i].At.Add(2 * time.Hour)
+	}
+	records, _ := script(t, reporter(t, nil), append(polls, later...)...)
+	for _, metric := range []string{"audio_send_loss_pct", "video_send_loss_pct"} {
+		bad, good := 0, 0
+		var last map[string]any
+		for _, ev := range of(t, records, "event") {
+			switch {
+			case ev["metric"] != metric:
+			case ev["type"] == "quality.degraded":
+				bad, last = bad+1, ev
+			default:
+				good++
+			}
+		}
+		if bad != maxQualityHour+1 || good != bad || last["suppressed"] != 10.0 {
+			t.Errorf("%s: %d degraded, %d recovered, suppressed %v", metric, bad, good, last["suppressed"])
+		}
 	}
 }
 

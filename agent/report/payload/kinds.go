@@ -80,6 +80,6 @@ type Event struct {
 	LastSeq    cgi.Reading `key:"last_seq" type:"int" min:"1" doc:"Last record."`
 	Count      cgi.Reading `key:"count" type:"int" min:"0" doc:"Number of records."`
 	Reason     string      `key:"reason" opt:"1" doc:"Why, one short word."`
-	Suppressed cgi.Reading `key:"suppressed" type:"int" min:"1" doc:"Incidents of this type that were held back since the last one sent."`
+	Suppressed cgi.Reading `key:"suppressed" type:"int" min:"1" doc:"Incidents of this type and metric that were held back since the last one sent."`
 	Text       string      `key:"text" opt:"1" doc:"For people."`
 }
