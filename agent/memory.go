@@ -8,11 +8,12 @@ import (
 // Percentages of heap growth between two garbage collections. A small agent has
 // less than 1 MB of live heap, which Go would let grow to 4 MB; an early
 // collection takes about a millisecond, some of them a minute. While a backlog
-// drains they would come a hundred times a second.
+// drains they would come a hundred times a second; with 200 % they take a tenth
+// less of the processor than with 100 %, for 4 MB more of memory.
 const (
 	gcSmall = 10
 	gcFleet = 50 // above pollGroup endpoints
-	gcDrain = 100
+	gcDrain = 200
 )
 
 // drainReads full reads in a row mean that a backlog drains.
