@@ -135,12 +135,14 @@ func statusHint(status int) string {
 	switch status {
 	case http.StatusUnauthorized, http.StatusForbidden:
 		return "the endpoint wants a session; check username, password and login"
-	case http.StatusNotFound:
-		return "there is no action.cgi at this address; check url"
+	case http.StatusNotFound, http.StatusMethodNotAllowed:
+		return "there is no action.cgi at this address; check host, port and path in url"
 	case http.StatusBadRequest:
 		return "the endpoint does not understand the request; check http:// or https:// in url"
+	case http.StatusInternalServerError, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return "the endpoint's web service fails; it may be starting; if it stays so, restart the endpoint"
 	}
-	return ""
+	return "no endpoint is known to answer like this; check that the url names the endpoint"
 }
 
 // unauthorized: HTTP 401 or 403.

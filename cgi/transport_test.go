@@ -26,6 +26,8 @@ func TestEachFailureOfTheTransportHasItsReason(t *testing.T) {
 		{cgitest.Fault{Kind: cgitest.FaultHugeBody}, KindError, "too_large", 200},
 		{cgitest.Fault{Kind: cgitest.FaultStatus, Status: 500}, KindError, "http_status", 500},
 		{cgitest.Fault{Kind: cgitest.FaultStatus, Status: 404}, KindError, "http_status", 404},
+		{cgitest.Fault{Kind: cgitest.FaultStatus, Status: 405}, KindError, "http_status", 405},
+		{cgitest.Fault{Kind: cgitest.FaultStatus, Status: 418}, KindError, "http_status", 418},
 		{cgitest.Fault{Kind: cgitest.FaultBadHeader}, KindError, "bad_header", 0},
 		{cgitest.Fault{Kind: cgitest.FaultGarbage}, KindError, "bad_json", 200},
 		{cgitest.Fault{Kind: cgitest.FaultReset}, KindUnreachable, "reset", 0},
@@ -38,6 +40,9 @@ func TestEachFailureOfTheTransportHasItsReason(t *testing.T) {
 			e := r.pollError(t, c.kind, c.reason)
 			if e.HTTPStatus != c.status || e.Action != multiCallAction || e.URL != r.server.URL {
 				t.Fatalf("status %d, action %s, url %s", e.HTTPStatus, e.Action, e.URL)
+			}
+			if c.reason == "http_status" && e.Hint == "" {
+				t.Fatal("says nothing of what to do")
 			}
 			r.SetFault(cgitest.Fault{})
 			r.poll(t)

@@ -84,6 +84,7 @@ func TestUnreadableKindsOfFileAreErrors(t *testing.T) {
 	cases := map[string]struct{ text, want string }{
 		"too large":     {strings.Repeat("# filling\n", 110000), "larger than 1MiB"},
 		"UTF-16":        {"\xff\xfe[\x00a\x00", "save it as UTF-8"},
+		"UTF-16, bare":  {"[\x00a\x00g\x00", "agent.toml:1: a NUL byte: the file is no text, or it is UTF-16; save it as UTF-8"},
 		"invalid UTF-8": {"[agent]\nsite = \"\xff\"\n", "agent.toml:2: invalid UTF-8"},
 		"empty":         {"", "no [[endpoint]] table"},
 	}

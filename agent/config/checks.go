@@ -22,6 +22,9 @@ func (l *loader) checkEndpoint(s *section, e Endpoint) {
 	if e.Username == "" && e.Password.IsSet() {
 		s.warn(passwordKey(s), "a password without a username is not used")
 	}
+	if e.Username != "" && e.Login != "none" && !hasPassword(s) {
+		s.warn("username", "a username without a password: the login is tried with an empty one, and endpoints lock accounts; set password_file")
+	}
 	if e.Login == "none" && e.Username != "" {
 		s.warn("login", `login = "none": username and password are not used`)
 	}
@@ -36,6 +39,17 @@ func (l *loader) checkEndpoint(s *section, e Endpoint) {
 	} else if len(e.Fingerprints) > 0 && (e.CAFile != "" || e.ServerName != "") {
 		s.warn("fingerprint", "fingerprint replaces the checks of ca_file and server_name")
 	}
+}
+
+// hasPassword tells whether the section names a password, wherever it may be: on
+// another machine the secret itself cannot be read.
+func hasPassword(s *section) bool {
+	for _, key := range []string{"password", "password_file"} {
+		if f := s.table.get(key); f != nil && f.val.text != "" {
+			return true
+		}
+	}
+	return false
 }
 
 // passwordKey is the key that the section's password was read from.
@@ -76,6 +90,9 @@ func (l *loader) checkMQTT(s *section, m MQTT) {
 		key := passwordKey(s)
 		s.fail(s.table.get(key), key, nil, &complaint{problem: "a password without a username",
 			allowed: "username with password; MQTT 3.1.1 sends no password alone"})
+	}
+	if m.Username != "" && m.CertFile == "" && !hasPassword(s) {
+		s.warn("username", "a username without a password: most brokers refuse that; set password_file")
 	}
 	l.checkClientCert(s, m)
 	if m.InsecureSkipVerify {

@@ -78,6 +78,9 @@ func (p *parser) checkEncoding() *Error {
 	if bytes.HasPrefix(p.data, []byte{0xff, 0xfe}) || bytes.HasPrefix(p.data, []byte{0xfe, 0xff}) {
 		return p.errorAt(0, "", "the file is UTF-16", "save it as UTF-8")
 	}
+	if off := bytes.IndexByte(p.data, 0); off >= 0 { // UTF-16 without its mark is full of them
+		return p.errorAt(p.lineAt(off), "", "a NUL byte: the file is no text, or it is UTF-16", "save it as UTF-8")
+	}
 	for off := 0; off < len(p.data); {
 		r, size := utf8.DecodeRune(p.data[off:])
 		if r == utf8.RuneError && size == 1 {

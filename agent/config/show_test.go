@@ -88,7 +88,9 @@ func TestWarnings(t *testing.T) {
 		{endpoint(`insecure_skip_verify = true`), "[1].insecure_skip_verify (room-1): the certificate is not checked"},
 		{endpoint(`password = "x"`), "a password without a username is not used"},
 		{endpoint("username = \"x\"\nlogin = \"none\""), "are not used"},
-		{strings.Replace(endpoint(`username = "x"`), "https:", "http:", 1), "http:// sends the password readable"},
+		{endpoint(`username = "x"`), "[1].username (room-1): a username without a password: the login is tried with an empty one"},
+		{minimal + `username = "u"`, "[mqtt] username: a username without a password: most brokers refuse that"},
+		{strings.Replace(endpoint("username = \"x\"\npassword = \"y\""), "https:", "http:", 1), "http:// sends the password readable"},
 		{strings.Replace(endpoint(`server_name = "x"`), "https:", "http:", 1), "http:// has no certificate"},
 		{endpoint("server_name = \"x\"\nfingerprint = \"" + strings.Repeat("00", 32) + "\""), "fingerprint replaces"},
 		{minimal + "[[endpoint]]\ndevice = \"b\"\nurl = \"https://192.0.2.10\"\n", "the device is polled twice"},
@@ -105,7 +107,7 @@ func TestWarnings(t *testing.T) {
 		}
 	}
 	quiet := strings.Replace(strings.Replace(minimal, "tls://broker.example", "tcp://127.0.0.1", 1), "https://192.0.2.10", "http://localhost", 1)
-	if _, warnings := mustLoad(t, strings.Replace(quiet, "[mqtt]", "username = \"u\"\n[mqtt]\nusername = \"u\"\npassword = \"x\"", 1), nil); len(warnings) != 0 {
+	if _, warnings := mustLoad(t, strings.Replace(quiet, "[mqtt]", "username = \"u\"\npassword = \"y\"\n[mqtt]\nusername = \"u\"\npassword = \"x\"", 1), nil); len(warnings) != 0 {
 		t.Errorf("loopback is no network: %v", warnings)
 	}
 }
