@@ -33,7 +33,7 @@ fingerprint and pins it when you agree. Then it checks the whole way. A config
 that is there is left alone unless --force or --from is given.`,
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			i := &initializer{app: a, in: in, ask: bufio.NewReader(cmd.InOrStdin())}
+			i := &initializer{app: a, in: in, ask: bufio.NewReader(cmd.InOrStdin()), person: isTerminal(cmd.InOrStdin())}
 			return i.run(cmd.Context())
 		},
 	}
@@ -66,6 +66,7 @@ type initializer struct {
 	*app
 	in     initAnswers
 	ask    *bufio.Reader
+	person bool // who answers can be asked again
 	path   string
 	logged io.Writer // the log file, nil = none
 }
@@ -124,40 +125,10 @@ func (i *initializer) write(ctx context.Context) (bool, error) {
 		_, err := fmt.Fprintf(i.stdout, "no config was written: give --url and --broker, or --from FILE\n")
 		return false, err
 	}
-	if err := i.complete(); err != nil {
+	if err := i.complete(ctx); err != nil {
 		return false, err
 	}
 	return true, i.compose(ctx)
-}
-
-// complete asks for what no flag gave.
-func (i *initializer) complete() error {
-	if i.in.yes {
-		return nil
-	}
-	questions := []struct {
-		text string
-		to   *string
-	}{
-		{"Endpoint address, for example https://192.0.2.10", &i.in.url},
-		{"User of the endpoint (empty = no login)", &i.in.username},
-		{"File with that user's password (empty = none)", &i.in.secretFile},
-		{"Room name", &i.in.room},
-		{"Broker, for example tls://broker.example.org", &i.in.broker},
-		{"User of the broker (empty = none)", &i.in.mqttUser},
-		{"File with the broker user's password (empty = none)", &i.in.mqttSecretFile},
-	}
-	for _, q := range questions {
-		if *q.to != "" {
-			continue
-		}
-		answer, err := i.question(q.text)
-		if err != nil {
-			return usageError{fmt.Errorf("read answer to %q: %w; flags can answer, see --help", q.text, err)}
-		}
-		*q.to = answer
-	}
-	return nil
 }
 
 // service installs and starts the service as asked; ready: there is a config.
@@ -182,5 +153,3 @@ func (i *initializer) service(ctx context.Context, ready bool) error {
 	}
 	return i.printServiceState(ctx, m)
 }
-
-var errNoAnswer = errors.New("no answer")

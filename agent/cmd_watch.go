@@ -84,9 +84,9 @@ func checkFilter(filter string) error {
 	return nil
 }
 
-// isTerminal tells whether a person looks at the output.
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
+// isTerminal tells whether a person is at the other end of an output or an input.
+func isTerminal(stream any) bool {
+	f, ok := stream.(*os.File)
 	if !ok {
 		return false
 	}

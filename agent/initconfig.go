@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"os/user"
@@ -15,16 +14,6 @@ import (
 
 	"roomcall/agent/config"
 )
-
-// question asks one line.
-func (i *initializer) question(text string) (string, error) {
-	fmt.Fprintf(i.stdout, "%s: ", text)
-	line, err := i.ask.ReadString('\n')
-	if err != nil && (line == "" || !errors.Is(err, io.EOF)) {
-		return "", errNoAnswer
-	}
-	return strings.TrimSpace(line), nil
-}
 
 // take checks a ready config where it is, and copies it.
 func (i *initializer) take() error {
@@ -105,13 +94,13 @@ func (i *initializer) pin(ctx context.Context, cfg *config.Config) error {
 			}
 			return nil
 		}
-		return i.consent(s.Fingerprint)
+		return i.consent(ctx, s.Fingerprint)
 	}
 	return nil
 }
 
 // consent pins a certificate that no authority vouches for, if a person says so.
-func (i *initializer) consent(fingerprint string) error {
+func (i *initializer) consent(ctx context.Context, fingerprint string) error {
 	if i.in.acceptFingerprint {
 		i.in.fingerprint = fingerprint
 		return nil
@@ -120,9 +109,9 @@ func (i *initializer) consent(fingerprint string) error {
 		fmt.Fprintf(i.stdout, "not pinned: compare the fingerprint with the endpoint's own, then use --fingerprint\n")
 		return nil
 	}
-	answer, err := i.question("Does the endpoint itself show this fingerprint? Pin it (yes/no)")
+	answer, err := i.question(ctx, "Does the endpoint itself show this fingerprint? Pin it (yes/no)")
 	if err != nil {
-		return usageError{err}
+		return err
 	}
 	if strings.EqualFold(answer, "yes") || strings.EqualFold(answer, "y") {
 		i.in.fingerprint = fingerprint

@@ -19,5 +19,5 @@ func firstLine(path string) (string, error) {
 	if err != nil && !errors.Is(err, io.EOF) {
 		return "", err
 	}
-	return strings.TrimRight(line, "\r\n"), nil
+	return strings.TrimRight(strings.TrimPrefix(line, "\ufeff"), "\r\n"), nil // Notepad begins a file with a mark
 }
