@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -225,11 +224,8 @@ func (a *agent) openStore() error {
 	opts := storeOptions(a.cfg)
 	opts.Logger = a.log
 	q, err := buffer.Open(opts)
-	if errors.Is(err, buffer.ErrLocked) {
-		return fmt.Errorf("open store %s: already running: another roomcall holds it", a.cfg.Agent.DataDir)
-	}
 	if err != nil {
-		return fmt.Errorf("open store: %w", err)
+		return openError(opts.Dir, err)
 	}
 	a.queue = q
 	a.findReason()
@@ -288,8 +284,9 @@ func (a *agent) makePollers() error {
 	spread := shares(len(a.cfg.Endpoints))
 	repeats := newRepeats(a.log)
 	origin := time.Now().Add(-rand.N(time.Minute)) // a phase of its own for each agent
+	locks := readLockouts(a.cfg, a.log)
 	for i, e := range a.cfg.Endpoints {
-		client, err := newEndpointClient(e, a.log)
+		client, err := newEndpointClient(e, locks, a.log)
 		if err != nil {
 			return err
 		}

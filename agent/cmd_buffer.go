@@ -74,10 +74,13 @@ func storeInfo(ctx context.Context, cfg *config.Config) (bufferInfo, error) {
 	return info, err
 }
 
-// storeError adds what to do when there is no store yet.
+// storeError adds what to do when there is no store yet, or not for this user.
 func storeError(cfg *config.Config, err error) error {
 	if errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("%w; the agent makes it at its first start, see [agent] data_dir", err)
+	}
+	if errors.Is(err, os.ErrPermission) {
+		return fmt.Errorf("%w; run this as the user that the service runs as, or as root", err)
 	}
 	return err
 }
