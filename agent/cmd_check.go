@@ -144,7 +144,7 @@ func (c *checker) config(cfg *config.Config, warnings []config.Warning, start ti
 // endpoint goes the way to one device.
 func (c *checker) endpoint(ctx context.Context, e config.Endpoint) {
 	name := "endpoint " + e.Device
-	client, err := newEndpointClient(e, slog.New(slog.DiscardHandler))
+	client, err := newEndpointClient(e, nil, slog.New(slog.DiscardHandler))
 	if err != nil {
 		c.add(stage{Name: name, Result: stageFail, Detail: err.Error(), Hint: hintOf(err)})
 		return

@@ -212,7 +212,7 @@ func writeJournal(ctx context.Context, w io.Writer) error {
 // writePolls polls each endpoint once and keeps what it said.
 func writePolls(ctx context.Context, w io.Writer, cfg *config.Config) error {
 	for _, e := range cfg.Endpoints {
-		client, err := newEndpointClient(e, slog.New(slog.DiscardHandler))
+		client, err := newEndpointClient(e, nil, slog.New(slog.DiscardHandler))
 		if err != nil {
 			return err
 		}

@@ -75,7 +75,7 @@ func (a *app) poll(ctx context.Context, cfg *config.Config, chosen []config.Endp
 	}
 	var failed error
 	for _, e := range chosen {
-		client, err := newEndpointClient(e, slog.New(slog.DiscardHandler))
+		client, err := newEndpointClient(e, nil, slog.New(slog.DiscardHandler))
 		if err != nil {
 			return err
 		}

@@ -1,9 +1,14 @@
 package main
 
 import (
+	"errors"
+	"io/fs"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"roomcall/agent/web"
@@ -16,6 +21,8 @@ type bench struct {
 	*rig
 	sim *simulator
 	sub *brokertest.Subscriber
+	// configureRoom writes the config with other lines for the endpoint.
+	configureRoom func(endpoint ...string)
 }
 
 func newBench(t *testing.T, o cgitest.Options, endpoint ...string) *bench {
@@ -23,7 +30,10 @@ func newBench(t *testing.T, o cgitest.Options, endpoint ...string) *bench {
 	b := &bench{rig: r, sim: newSimulator(t, o)}
 	broker := brokertest.Mosquitto(t, brokertest.Conf{Extra: lossless})
 	b.sub = r.consumer(broker)
-	r.configure(endpointTable("room-1", b.sim.url(), endpoint...), mqttTable(broker.URL()))
+	b.configureRoom = func(endpoint ...string) {
+		r.configure(endpointTable("room-1", b.sim.url(), endpoint...), mqttTable(broker.URL()))
+	}
+	b.configureRoom(endpoint...)
 	return b
 }
 
@@ -143,11 +153,18 @@ func (b *bench) count(ok func(arrival) bool) int { return len(b.samples(ok)) }
 func (b *bench) failedSince(n int) []arrival     { return b.samples(pollFailed)[n:] }
 
 // TestWrongEndpointPassword: the account would lock after some tries, so there
-// is one login and no more.
+// is one login and no more, over kill, restart and reload too, until the password
+// is another one.
 func TestWrongEndpointPassword(t *testing.T) {
 	b := newBench(t, cgitest.Options{Username: "api", Password: "right"}, `username = "api"`, `password = "wrong"`)
 	b.run()
 	b.waitSamples(b.sub, "room-1", 8, pollFailed)
+	b.kill()
+	b.run()
+	b.waitSamples(b.sub, "room-1", b.count(pollFailed)+5, pollFailed)
+	b.signal(syscall.SIGHUP)
+	b.waitLog("(?s)agent stops.*agent runs")
+	b.waitSamples(b.sub, "room-1", b.count(pollFailed)+5, pollFailed)
 	if n := b.sim.Count("WEB_RequestCertificateAPI") + b.sim.Count("Web_RequestCertificate"); n != 1 {
 		t.Errorf("%d logins with a wrong password, want 1", n)
 	}
@@ -162,6 +179,14 @@ func TestWrongEndpointPassword(t *testing.T) {
 	}
 	if n := len(got.events("room-1/event", "endpoint.refused")); n != 1 {
 		t.Errorf("%d events endpoint.refused, want 1", n)
+	}
+	b.configureRoom(`username = "api"`, `password = "right"`)
+	b.run()
+	b.waitSamples(b.sub, "room-1", 2, pollOK)
+	b.drained()
+	b.consumed(b.sub)
+	if _, err := os.Stat(filepath.Join(b.data(), lockoutsFile)); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the refused login is still remembered (%v)", err)
 	}
 }
 

@@ -18,18 +18,25 @@ var tlsVersions = map[string]uint16{
 	"1.0": tls.VersionTLS10, "1.1": tls.VersionTLS11, "1.2": tls.VersionTLS12, "1.3": tls.VersionTLS13,
 }
 
-// newEndpointClient makes the client of one configured endpoint.
-func newEndpointClient(e config.Endpoint, log *slog.Logger) (*cgi.Client, error) {
+// newEndpointClient makes the client of one configured endpoint. With locks it
+// leaves a password alone that an earlier run saw refused; without, as a command
+// that a person types does, it tries.
+func newEndpointClient(e config.Endpoint, locks *lockouts, log *slog.Logger) (*cgi.Client, error) {
 	roots, err := rootsFrom(e.CAFile)
 	if err != nil {
 		return nil, configError{fmt.Errorf("endpoint %s: %w", e.Device, err)}
 	}
-	client, err := cgi.New(cgi.Config{
+	cfg := cgi.Config{
 		URL: e.URL, Username: e.Username, Password: e.Password.Reveal(), Login: e.Login,
 		Timeout: e.Timeout, RootCAs: roots, ServerName: e.ServerName, Fingerprints: e.Fingerprints,
 		InsecureSkipVerify: e.InsecureSkipVerify, TLSMin: tlsVersions[e.TLSMin],
 		LegacyCiphers: e.LegacyCiphers, Logger: log.With("device", e.Device),
-	})
+	}
+	if locks != nil {
+		cfg.Lockout = locks.of(e.Device)
+		cfg.OnLockout = func(l cgi.Lockout) { locks.set(e.Device, l) }
+	}
+	client, err := cgi.New(cfg)
 	if err != nil {
 		return nil, configError{fmt.Errorf("endpoint %s: %w", e.Device, err)}
 	}

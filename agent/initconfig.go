@@ -78,7 +78,7 @@ func (i *initializer) try() (*config.Config, error) {
 
 // pin shows the certificate's fingerprint and takes it when the person agrees.
 func (i *initializer) pin(ctx context.Context, cfg *config.Config) error {
-	client, err := newEndpointClient(cfg.Endpoints[0], slog.New(slog.DiscardHandler))
+	client, err := newEndpointClient(cfg.Endpoints[0], nil, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
 	}

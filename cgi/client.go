@@ -45,6 +45,12 @@ type Config struct {
 	// LegacyCiphers adds the suites with plain RSA key exchange.
 	LegacyCiphers bool
 
+	// Lockout is what OnLockout gave in an earlier run, if it did.
+	Lockout Lockout
+	// OnLockout takes a refused password to be remembered, and the zero value
+	// when a later login works; nil = nobody remembers. It must not block.
+	OnLockout func(Lockout)
+
 	// Logger takes what an operator may want to know; nil = silent.
 	Logger *slog.Logger
 	// Now is the clock for pauses and keep-alive; nil = time.Now.
@@ -83,6 +89,7 @@ type Client struct {
 	family  string // the login family that worked, "" = not known
 	model   string // szTermType of the last login
 	clock   skew
+	locked  bool // somebody remembers a lockout
 }
 
 // defaultTimeout bounds one request when Config.Timeout is 0.
@@ -117,6 +124,7 @@ func New(cfg Config) (*Client, error) {
 	}
 	c.http = newHTTPClient(cfg.Timeout, tlsConfig)
 	c.reading, c.changing = c.newRetrying(1), c.newRetrying(0)
+	c.restore(cfg.Lockout)
 	return c, nil
 }
 

@@ -95,6 +95,7 @@ func (c *Client) ready(ctx context.Context) *Error {
 	s.began, s.refreshed = c.now(), c.now()
 	c.session = s
 	c.gate = gate{losses: c.gate.losses}
+	c.unlock()
 	c.log.Debug("logged in", "endpoint", c.origin, "family", c.family, "model", c.model)
 	return nil
 }
@@ -121,7 +122,8 @@ func (c *Client) holdOff(err *Error) {
 	wait := c.grown(err.pause(), c.gate.times)
 	until := c.now().Add(wait)
 	if err.refusesAccount() {
-		err.Hint += "; endpoints lock accounts, so a running agent leaves the password alone until " + until.Format("15:04:05 MST") + " or a change of its settings"
+		err.Hint += leftAlone(until)
+		c.lockOut(err, until)
 	}
 	c.gate.shut(err, until)
 	c.log.Debug("login paused", "endpoint", c.origin, "reason", err.Reason, "pause", wait.Round(time.Second))

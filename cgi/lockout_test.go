@@ -1,0 +1,108 @@
+package cgi
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"roomcall/cgi/cgitest"
+)
+
+// kept is an owner that remembers a lockout as the agent does: as JSON.
+type kept struct {
+	text  []byte
+	calls int
+}
+
+func (k *kept) set(l Lockout) {
+	k.calls++
+	k.text, _ = json.Marshal(l)
+}
+
+func (k *kept) lockout(t *testing.T) (l Lockout) {
+	t.Helper()
+	if err := json.Unmarshal(k.text, &l); err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+func TestRefusedPasswordIsLeftAloneAfterARestart(t *testing.T) {
+	var k kept
+	r := newRig(t, rigOptions{sim: cgitest.Options{Scenario: "wrong-password"}, client: Config{OnLockout: k.set}})
+	r.pollError(t, KindRefused, "auth_failed")
+	for _, secret := range []string{testUser, testPassword} {
+		if strings.Contains(string(k.text), secret) {
+			t.Errorf("what is kept shows %q: %s", secret, k.text)
+		}
+	}
+	again := func(change func(*Config)) *Client {
+		cfg := r.client.cfg
+		cfg.Lockout = k.lockout(t)
+		if change != nil {
+			change(&cfg)
+		}
+		return newClient(t, cfg)
+	}
+	c := again(nil)
+	sent := r.Count("")
+	_, err := c.Poll(t.Context())
+	e := wantError(t, err, KindRefused, "auth_failed")
+	if e.ID != 100666780 || e.Code != 16781315 || !strings.Contains(e.Hint, "password") {
+		t.Errorf("%+v", e)
+	}
+	if r.Count("") != sent {
+		t.Error("the endpoint was touched after a restart")
+	}
+	for name, change := range map[string]func(*Config){
+		"another password": func(c *Config) { c.Password += "x" },
+		"another user":     func(c *Config) { c.Username += "x" },
+		"the clock was wrong then, or is now": func(c *Config) {
+			c.Lockout.Until = c.Lockout.Until.Add(24 * time.Hour)
+		},
+		"nothing is kept": func(c *Config) { c.Lockout = Lockout{} },
+	} {
+		sent := r.Count("")
+		if _, err := again(change).Poll(t.Context()); err == nil || r.Count("") == sent {
+			t.Errorf("%s: no login was tried (%v)", name, err)
+		}
+	}
+	r.clock.Add(11 * time.Minute)
+	sent = r.Count("")
+	if _, err := again(nil).Poll(t.Context()); err == nil || r.Count("") == sent {
+		t.Errorf("no login was tried after the pause (%v)", err)
+	}
+}
+
+func TestPauseGrowsOverRestartsAndALoginThatWorksEndsIt(t *testing.T) {
+	var k kept
+	r := newRig(t, rigOptions{client: Config{OnLockout: k.set, Username: testUser, Password: "wrong"}})
+	var waits []time.Duration
+	for range 3 {
+		r.pollError(t, KindRefused, "auth_failed")
+		l := k.lockout(t)
+		waits = append(waits, l.Until.Sub(r.clock.Now()).Round(10*time.Minute))
+		cfg := r.client.cfg
+		cfg.Lockout = l
+		r.clock.Add(l.Until.Sub(r.clock.Now()))
+		r.client = newClient(t, cfg)
+	}
+	if want := []time.Duration{10 * time.Minute, 20 * time.Minute, 40 * time.Minute}; !slices.Equal(waits, want) {
+		t.Errorf("pauses are %v, want %v", waits, want)
+	}
+	cfg := r.client.cfg
+	cfg.Lockout, cfg.Password = k.lockout(t), testPassword
+	c := newClient(t, cfg)
+	if _, err := c.Poll(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if l := k.lockout(t); len(l.Account) != 0 {
+		t.Errorf("still kept after a login that works: %s", k.text)
+	}
+	calls := k.calls
+	if _, err := c.Poll(t.Context()); err != nil || k.calls != calls {
+		t.Errorf("told %d times more (%v)", k.calls-calls, err)
+	}
+}
