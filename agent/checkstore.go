@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"roomcall/agent/config"
@@ -37,9 +38,21 @@ func (c *checker) store(cfg *config.Config) {
 	c.add(s)
 }
 
+// damagedFiles are the files of the store in dir that were moved aside.
+func damagedFiles(dir string) []string {
+	entries, _ := os.ReadDir(dir)
+	var names []string
+	for _, e := range entries {
+		if strings.Contains(e.Name(), ".corrupt-") {
+			names = append(names, e.Name())
+		}
+	}
+	return names
+}
+
 // brokenFiles warns of damaged files that were moved aside.
 func brokenFiles(dir string, s stage) stage {
-	files, _ := filepath.Glob(filepath.Join(dir, "*.corrupt-*"))
+	files := damagedFiles(dir)
 	if len(files) > 0 && s.Result == stageOK {
 		s.Result = stageWarn
 		s.Detail += fmt.Sprintf(", %d damaged files kept aside", len(files))

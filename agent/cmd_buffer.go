@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/url"
 	"os"
+	"path/filepath"
 	"text/tabwriter"
 	"time"
 
@@ -98,6 +99,9 @@ func writeInfo(out io.Writer, in bufferInfo, now time.Time) error {
 	fmt.Fprintf(w, "kept\t%d delivered records\n", in.DeliveredKept)
 	fmt.Fprintf(w, "set aside\t%d records that the broker does not take\n", in.Quarantined)
 	fmt.Fprintf(w, "disk\t%s of %s in %d segments\n", web.Bytes(in.DiskBytes), web.Bytes(in.MaxBytes), in.Segments)
+	if in.DamagedFiles > 0 {
+		fmt.Fprintf(w, "damaged\t%d files kept aside, %s\n", in.DamagedFiles, filepath.Join(in.Dir, "*.corrupt-*"))
+	}
 	for _, d := range in.Damaged {
 		fmt.Fprintf(w, "damaged\t%s: %s, %d records salvaged, %d lost\n", d.File, d.Reason, d.Salvaged, d.Lost)
 	}

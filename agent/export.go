@@ -20,6 +20,7 @@ type bufferInfo struct {
 	Oldest        time.Time `json:"oldest,omitzero"`
 	DeliveredKept uint64    `json:"delivered_kept"`
 	Quarantined   int       `json:"quarantined"`
+	DamagedFiles  int       `json:"damaged_files"` // kept aside for examination, whenever it was
 	Segments      int       `json:"segments"`
 	DiskBytes     int64     `json:"bytes_on_disk"`
 	MaxBytes      int64     `json:"max_bytes,omitempty"`
@@ -37,7 +38,7 @@ type damaged struct {
 func infoJSON(in buffer.Info) bufferInfo {
 	out := bufferInfo{
 		Dir: in.Dir, Epoch: in.Epoch, Waiting: in.Waiting, WaitingBytes: in.WaitingBytes,
-		Oldest: in.Oldest, DeliveredKept: in.DeliveredKept, Quarantined: in.Quarantined,
+		Oldest: in.Oldest, DeliveredKept: in.DeliveredKept, Quarantined: in.Quarantined, DamagedFiles: len(damagedFiles(in.Dir)),
 		Segments: in.Segments, DiskBytes: in.DiskBytes, MaxBytes: in.MaxBytes, Damaged: []damaged{},
 	}
 	for _, d := range in.Damage {

@@ -74,7 +74,7 @@ func (a *agent) bufferStatus() web.Buffer {
 	b := web.Buffer{
 		State: "open", Waiting: in.Waiting, Oldest: in.Oldest, DeliveredKept: in.DeliveredKept,
 		BytesOnDisk: in.DiskBytes, MaxBytes: in.MaxBytes, Segments: in.Segments,
-		Quarantined: uint64(in.Quarantined),
+		Quarantined: uint64(in.Quarantined), DamagedFiles: len(damagedFiles(in.Dir)),
 	}
 	if free, err := diskFree(a.cfg.Agent.DataDir); err == nil {
 		b.DiskFree = &free

@@ -84,7 +84,7 @@ func ill() Status {
 	s.Endpoints = append(s.Endpoints, Endpoint{Device: "room-2", URL: "http://10.0.0.6", IntervalS: 15})
 	s.Broker = Broker{URL: "tcp://10.0.0.1:1883", State: "refused", Since: noon.Add(-3 * time.Minute), Error: "not authorized",
 		Class: "login", Hint: "check [mqtt] username and password_file", Proof: "pending", Losses: 4}
-	s.Buffer = Buffer{State: "full", Waiting: 120, Error: "no space left on device", Hint: "free space", MaxBytes: 1 << 20, MemoryHeld: 7, Evicted: 9, Quarantined: 1}
+	s.Buffer = Buffer{State: "full", Waiting: 120, Error: "no space left on device", Hint: "free space", MaxBytes: 1 << 20, MemoryHeld: 7, Evicted: 9, Quarantined: 1, DamagedFiles: 2}
 	s.Clock = Clock{Synchronized: &no, Steps: 1, LastStep: noon.Add(-time.Minute), LastStepS: -30}
 	s.Warnings = []string{"agent.toml can be read by others"}
 	return s

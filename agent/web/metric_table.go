@@ -36,6 +36,7 @@ var (
 	bufferMemory      = desc("buffer_memory_held_records", "Records in memory until the disk has space again.")
 	bufferEvicted     = desc("records_evicted_total", "Undelivered records thrown away by a limit since the start.")
 	bufferQuarantined = desc("buffer_quarantined_records", "Records set aside because the broker will not take them.")
+	bufferDamaged     = desc("buffer_damaged_files", "Damaged files of the store that are kept aside for examination.")
 	diskFree          = desc("disk_free_bytes", "Free space where the store lies.")
 	appended          = desc("records_appended_total", "Records stored since the start.", "kind")
 	acked             = desc("records_acked_total", "Records delivered since the start.", "kind")

@@ -76,6 +76,7 @@ func (o *scrape) buffer(b Buffer) {
 	o.gauge(bufferMemory, float64(b.MemoryHeld))
 	o.counter(bufferEvicted, b.Evicted)
 	o.gauge(bufferQuarantined, float64(b.Quarantined))
+	o.gauge(bufferDamaged, float64(b.DamagedFiles))
 	if b.DiskFree != nil {
 		o.gauge(diskFree, float64(*b.DiskFree))
 	}

@@ -57,6 +57,9 @@ func (d *doc) buffer(b Buffer, now time.Time) {
 	}
 	d.row("Thrown away", count(b.Evicted))
 	d.row("Set aside", count(b.Quarantined))
+	if b.DamagedFiles > 0 {
+		d.row("Damaged, kept aside", fmt.Sprintf("%d files", b.DamagedFiles))
+	}
 	d.row("Error", b.Error)
 	d.add(markup("</dl>\n</section>\n"))
 }

@@ -59,6 +59,10 @@ func bufferProblems(b Buffer) []Problem {
 		out = append(out, Problem{What: "Set aside, for the broker will not take them: " + records(b.Quarantined),
 			Hint: "`roomcall buffer info` shows them"})
 	}
+	if b.DamagedFiles > 0 {
+		out = append(out, Problem{What: fmt.Sprintf("Damaged files of the store, kept aside: %d", b.DamagedFiles),
+			Hint: "look at the disk; what could be saved is in the store; the files *.corrupt-* in data_dir may be removed"})
+	}
 	if n := b.MaxBytes; n > 0 && b.Waiting > 0 && b.DeliveredKept == 0 && b.BytesOnDisk > n/10*9 {
 		out = append(out, Problem{What: "The store is almost full; soon the oldest undelivered records go", Hint: "bring the broker back"})
 	}

@@ -100,9 +100,10 @@ type Buffer struct {
 	Segments      int       `json:"segments"`
 	Appended      uint64    `json:"appended"`
 	Acked         uint64    `json:"acked"`
-	Evicted       uint64    `json:"evicted"`     // thrown away undelivered by a limit
-	Quarantined   uint64    `json:"quarantined"` // set aside: the broker will not take them
-	MemoryHeld    int       `json:"memory_held"` // records in memory until the disk has space
+	Evicted       uint64    `json:"evicted"`       // thrown away undelivered by a limit
+	Quarantined   uint64    `json:"quarantined"`   // set aside: the broker will not take them
+	DamagedFiles  int       `json:"damaged_files"` // *.corrupt-* in data_dir, kept for examination
+	MemoryHeld    int       `json:"memory_held"`   // records in memory until the disk has space
 	DiskFree      *int64    `json:"disk_free,omitempty"`
 	Error         string    `json:"error,omitempty"`
 	Hint          string    `json:"hint,omitempty"`

@@ -1,0 +1,31 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"roomcall/buffer"
+)
+
+func TestDamagedFilesKeptAsideAreCounted(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"seg-0000000000000001.db", "seg-0000000000000001.db.corrupt-20260131T080000Z", "seg-0000000000000001.db.corrupt-20260131T080000Z-2"} {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	info := infoJSON(buffer.Info{Dir: dir})
+	if info.DamagedFiles != 2 || infoJSON(buffer.Info{Dir: t.TempDir()}).DamagedFiles != 0 {
+		t.Errorf("counts %d", info.DamagedFiles)
+	}
+	var out strings.Builder
+	if err := writeInfo(&out, info, time.Now()); err != nil || !strings.Contains(out.String(), "2 files kept aside") {
+		t.Errorf("err %v:\n%s", err, out.String())
+	}
+	if s := brokenFiles(dir, stage{Result: stageOK}); s.Result != stageWarn || !strings.Contains(s.Detail, "2 damaged files") {
+		t.Errorf("check says %+v", s)
+	}
+}
