@@ -164,8 +164,13 @@ func (w *watcher) redraw(ctx context.Context) {
 		case <-tick.C:
 		}
 		w.mu.Lock()
-		text := w.fleet.table(time.Now()) + "\n" + w.note + "  (Ctrl-C ends)\n"
+		table, note := w.fleet.table(time.Now()), w.note+"  (Ctrl-C ends)"
 		w.mu.Unlock()
+		var size screen
+		if f, ok := w.out.(*os.File); ok {
+			size = screenOf(f)
+		}
+		text := size.fit(table, note)
 		_, _ = io.WriteString(w.out, "\x1b[H\x1b[2J"+text)
 	}
 }
