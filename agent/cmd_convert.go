@@ -59,6 +59,7 @@ func (a *app) convert(to string, list []string, o report.ConvertOptions) error {
 		in = f
 	}
 	o.Bad = func(line int, err error) { fmt.Fprintf(a.stderr, "line %d: %v\n", line, err) }
+	o.Empty = func(devices []string) { fmt.Fprintln(a.stderr, "convert: "+nothingToConvert(o.Device, devices)) }
 	doc, bad := report.Convert(to, in, o)
 	if doc == nil {
 		return bad
@@ -67,6 +68,14 @@ func (a *app) convert(to string, list []string, o report.ConvertOptions) error {
 		return err
 	}
 	return bad
+}
+
+// nothingToConvert says why a document is empty.
+func nothingToConvert(device string, others []string) string {
+	if len(others) == 0 {
+		return "the input has no record; the document is empty"
+	}
+	return fmt.Sprintf("the input has no record of device %s; it has %s", device, printable(strings.Join(others, ", ")))
 }
 
 func (a *app) schemaCommand() *cobra.Command {

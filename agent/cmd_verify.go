@@ -105,7 +105,7 @@ func (a *app) verificationTable(v verification) error {
 		}
 	}
 	if len(v.Files) == 0 {
-		fmt.Fprintln(w, "nothing to check")
+		fmt.Fprintln(w, "nothing to check: there is no file but the one that the running agent writes to")
 	}
 	return w.Flush()
 }

@@ -61,7 +61,7 @@ func reasons(text string) string {
 
 func writeStreams(b *strings.Builder, st cgi.Status) {
 	w := tabwriter.NewWriter(b, 0, 4, 2, ' ', 0)
-	rows := 0
+	rows, assumed := 0, false
 	row := func(name string, s cgi.Stream) {
 		if !s.Active {
 			return
@@ -70,6 +70,7 @@ func writeStreams(b *strings.Builder, st cgi.Status) {
 			fmt.Fprintln(w, "STREAM\tkbit/s\tLOSS %\tLOST\tJITTER ms\tDELAY ms\tFPS\tSIZE\tCODEC")
 		}
 		rows++
+		assumed = assumed || s.WidthAssumed
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", name, num(s.BitrateKbps), num(s.LossPct),
 			num(s.LossPackets), num(s.JitterMs), num(s.DelayMs), num(s.FPS), frameSize(s), dash(printable(s.Codec)))
 	}
@@ -84,8 +85,11 @@ func writeStreams(b *strings.Builder, st cgi.Status) {
 	row("aux send", st.AuxSend)
 	row("aux recv", st.AuxRecv)
 	_ = w.Flush()
-	if rows == 0 {
+	switch {
+	case rows == 0:
 		b.WriteString("no active stream\n")
+	case assumed:
+		b.WriteString("* the endpoint says only the height; the width is by 16:9\n")
 	}
 }
 

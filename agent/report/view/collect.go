@@ -28,6 +28,7 @@ type collector struct {
 	samples []rawPoint
 	peers   []rawPeer
 	skipped int
+	others  map[string]bool // devices that are not asked for
 }
 
 // rawPoint and rawPeer name their call by its id until all calls are known.
@@ -76,7 +77,11 @@ func (c *collector) object(b []byte, envelope bool) error {
 	if head.ID == "" || head.ClientID == "" || head.Device == "" || head.TsMs == 0 {
 		return errNoID
 	}
-	if c.seen[head.ID] || !c.o.wants(head.ClientID, head.Device) {
+	if !c.o.wants(head.ClientID, head.Device) {
+		c.others[head.Device] = true
+		return nil
+	}
+	if c.seen[head.ID] {
 		return nil
 	}
 	if err := payload.Decode(b, p); err != nil {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 
@@ -35,6 +36,9 @@ type Options struct {
 	// Bad is told of each line that cannot be read, with its number from 1; nil =
 	// nobody is told.
 	Bad func(line int, err error)
+	// Empty is told when the input has no record that is asked for, with the
+	// devices that it has; nil = nobody is told.
+	Empty func(devices []string)
 }
 
 // wants tells whether the records of a device are asked for.
@@ -69,10 +73,13 @@ func Convert(to string, in io.Reader, o Options) ([]byte, error) {
 	if err := o.Check(to); err != nil {
 		return nil, err
 	}
-	c := collector{o: o, seen: map[string]bool{}, book: callBook{}, minutes: map[minuteKey]*payload.Minute{}}
+	c := collector{o: o, seen: map[string]bool{}, book: callBook{}, others: map[string]bool{}, minutes: map[minuteKey]*payload.Minute{}}
 	var bad *BadLinesError
 	if err := c.read(in); err != nil && !errors.As(err, &bad) {
 		return nil, fmt.Errorf("convert: %w", err)
+	}
+	if len(c.seen) == 0 && o.Empty != nil {
+		o.Empty(slices.Sorted(maps.Keys(c.others)))
 	}
 	f := c.facts()
 	if devices := c.devices(); to == "zoom" && len(devices) > 1 {
