@@ -80,6 +80,9 @@ func (a *app) exit(err error) int {
 	case errors.As(err, &usage):
 		fmt.Fprintf(a.stderr, "roomcall: %v\nRun 'roomcall help' for the commands.\n", err)
 		return exitUsage
+	case err == context.Canceled: // wrapped, it says what was interrupted
+		fmt.Fprintln(a.stderr, "roomcall: interrupted")
+		return exitFail
 	default:
 		fmt.Fprintf(a.stderr, "roomcall: %v\n", err)
 		return exitFail

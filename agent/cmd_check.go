@@ -61,6 +61,9 @@ type checker struct {
 	stages  []stage
 	failed  bool
 	running bool // an agent has the store open
+	// ended tells that Ctrl-C came; nil = it never does. What fails from then on
+	// says nothing of the way.
+	ended func() bool
 }
 
 func resultOf(ok, warn bool) string {
@@ -84,6 +87,7 @@ func (c *checker) run(ctx context.Context, offline bool) error {
 		c.finish()
 		return errReportedConfig
 	}
+	c.ended = func() bool { return ctx.Err() != nil }
 	c.config(cfg, warnings, start)
 	c.store(cfg)
 	if !offline {
@@ -105,6 +109,9 @@ func since(start time.Time) float64 { return float64(time.Since(start).Microseco
 // add takes the result of a stage and shows it, unless the result is one JSON
 // document.
 func (c *checker) add(s stage) {
+	if s.Result == stageFail && c.ended != nil && c.ended() {
+		s = stage{Name: s.Name, Result: stageFail, Detail: "interrupted; nothing is known of this stage", TookMs: s.TookMs}
+	}
 	c.stages = append(c.stages, s)
 	c.failed = c.failed || s.Result == stageFail
 	if c.json {
