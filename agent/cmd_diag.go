@@ -3,6 +3,7 @@ package main
 import (
 	"archive/zip"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -96,7 +97,7 @@ func (a *app) diagParts(cfg *config.Config, warnings []config.Warning, cfgErr er
 		return func(ctx context.Context, w io.Writer) error {
 			body, err := askAgent(ctx, cfg, path)
 			if err != nil {
-				return writeLine(w, err.Error()+"\nservice: "+serviceState(ctx))
+				return writeLine(w, err.Error()+"\nservice: "+cmp.Or(serviceState(ctx), "not known"))
 			}
 			_, err = w.Write(body)
 			return err
