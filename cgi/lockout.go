@@ -15,9 +15,12 @@ import (
 type Lockout struct {
 	Until time.Time `json:"until"`
 	Times int       `json:"times"` // refusals in a row
-	// ID and Code are what the endpoint said, 0 = nothing.
-	ID   int64 `json:"err_id,omitzero"`
-	Code int64 `json:"err_code,omitzero"`
+	// Reason, ID, Code and HTTPStatus are those of the refusal's Error: not every
+	// firmware says in plain words that the password is wrong.
+	Reason     string `json:"reason"`
+	ID         int64  `json:"err_id,omitzero"`
+	Code       int64  `json:"err_code,omitzero"`
+	HTTPStatus int    `json:"http_status,omitzero"`
 	// Account tells by a salted, slow digest whether the account is the same.
 	Account []byte `json:"account"`
 	Salt    []byte `json:"salt"`
@@ -44,7 +47,10 @@ func (c *Client) lockOut(err *Error, until time.Time) {
 	}
 	salt := []byte(rand.Text())
 	c.locked = true
-	c.cfg.OnLockout(Lockout{Until: until, Times: c.gate.times, ID: err.ID, Code: err.Code, Account: c.digest(salt), Salt: salt})
+	c.cfg.OnLockout(Lockout{
+		Until: until, Times: c.gate.times, Reason: err.Reason, ID: err.ID, Code: err.Code, HTTPStatus: err.HTTPStatus,
+		Account: c.digest(salt), Salt: salt,
+	})
 }
 
 // unlock tells the owner that a login has worked again.
@@ -62,16 +68,16 @@ func (c *Client) restore(l Lockout) {
 		return
 	}
 	c.locked = true
-	if subtle.ConstantTimeCompare(l.Account, c.digest(l.Salt)) != 1 {
+	if l.Reason == "" || subtle.ConstantTimeCompare(l.Account, c.digest(l.Salt)) != 1 {
 		return
 	}
-	c.gate.reason, c.gate.times = "auth_failed", max(l.Times, 1)
+	c.gate.reason, c.gate.times = l.Reason, max(l.Times, 1)
 	longest := pauses["auth_failed"].max
 	if left := l.Until.Sub(c.now()); left <= 0 || left > longest+longest/10 {
 		return
 	}
 	c.gate.shut(&Error{
-		Kind: KindRefused, URL: c.origin, Reason: "auth_failed", ID: l.ID, Code: l.Code,
+		Kind: KindRefused, URL: c.origin, Reason: l.Reason, ID: l.ID, Code: l.Code, HTTPStatus: l.HTTPStatus,
 		Hint: "check username and password; they were refused before this start" + leftAlone(l.Until),
 	}, l.Until)
 }

@@ -2,6 +2,8 @@ package cgi
 
 import (
 	"encoding/json"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -104,5 +106,46 @@ func TestPauseGrowsOverRestartsAndALoginThatWorksEndsIt(t *testing.T) {
 	calls := k.calls
 	if _, err := c.Poll(t.Context()); err != nil || k.calls != calls {
 		t.Errorf("told %d times more (%v)", k.calls-calls, err)
+	}
+}
+
+// TestRefusalInGeneralWordsKeepsThemOverARestart: some firmware says "failed" or
+// HTTP 403 to a wrong password. Nobody said "auth_failed", and the pause grows on.
+func TestRefusalInGeneralWordsKeepsThemOverARestart(t *testing.T) {
+	for reason, refuse := range map[string]func(http.ResponseWriter){
+		"api_error": func(w http.ResponseWriter) {
+			w.Write([]byte(`{"success":0,"error":{"id":100666000,"code":7}}`))
+		},
+		"http_status": func(w http.ResponseWriter) { w.WriteHeader(http.StatusForbidden) },
+	} {
+		sent := 0
+		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Query().Get("ActionID") == "WEB_RequestCertificateAPI" {
+				sent++
+				refuse(w)
+				return
+			}
+			w.Header().Set("Set-Cookie", "SessionID=one")
+			w.Write([]byte(`{"success":1,"data":""}`))
+		}))
+		var k kept
+		now := newClock()
+		cfg := Config{URL: srv.URL, Username: testUser, Password: testPassword, Login: "api", Now: now.Now, OnLockout: k.set}
+		_, err := newClient(t, cfg).Poll(t.Context())
+		first := wantError(t, err, KindRefused, reason)
+		cfg.Lockout = k.lockout(t)
+		c := newClient(t, cfg)
+		_, err = c.Poll(t.Context())
+		e := wantError(t, err, KindRefused, reason)
+		if sent != 1 || e.ID != first.ID || e.Code != first.Code || e.HTTPStatus != first.HTTPStatus {
+			t.Errorf("%s: %d logins; after a restart %+v, before it %+v", reason, sent, e, first)
+		}
+		now.Add(cfg.Lockout.Until.Sub(now.Now()))
+		_, err = c.Poll(t.Context())
+		wantError(t, err, KindRefused, reason)
+		if wait := k.lockout(t).Until.Sub(now.Now()); wait < 20*time.Minute {
+			t.Errorf("%s: the second pause is %v", reason, wait)
+		}
+		srv.Close()
 	}
 }
