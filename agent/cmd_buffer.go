@@ -103,7 +103,7 @@ func writeInfo(out io.Writer, in bufferInfo, now time.Time) error {
 		fmt.Fprintf(w, "damaged\t%d files kept aside, %s\n", in.DamagedFiles, filepath.Join(in.Dir, "*.corrupt-*"))
 	}
 	for _, d := range in.Damaged {
-		fmt.Fprintf(w, "damaged\t%s: %s, %d records salvaged, %d lost\n", d.File, d.Reason, d.Salvaged, d.Lost)
+		fmt.Fprintf(w, "damaged\t%s: %s, %d records salvaged, %s\n", d.File, d.Reason, d.Salvaged, lostText(d.Lost, d.Reset))
 	}
 	return w.Flush()
 }

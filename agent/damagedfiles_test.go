@@ -29,3 +29,24 @@ func TestDamagedFilesKeptAsideAreCounted(t *testing.T) {
 		t.Errorf("check says %+v", s)
 	}
 }
+
+func TestALossThatNobodyCanCountIsNotCalledNone(t *testing.T) {
+	for _, c := range []struct {
+		damage buffer.Damage
+		want   string
+	}{
+		{buffer.Damage{Salvaged: 1, Reset: true}, "1 records salvaged, how many are lost is not known"},
+		{buffer.Damage{Salvaged: 1, Lost: 4, Reset: true}, "1 records salvaged, at least 4 lost"},
+		{buffer.Damage{Salvaged: 2, Lost: 4}, "2 records salvaged, 4 lost"},
+		{buffer.Damage{Salvaged: 2}, "2 records salvaged, 0 lost"},
+	} {
+		var out strings.Builder
+		info := infoJSON(buffer.Info{Dir: t.TempDir(), Damage: []buffer.Damage{c.damage}})
+		if err := writeInfo(&out, info, time.Now()); err != nil || !strings.Contains(out.String(), c.want+"\n") {
+			t.Errorf("err %v, want %q:\n%s", err, c.want, out.String())
+		}
+		if text := damageEvents(c.damage)[0].Text; !strings.Contains(text, c.want+";") {
+			t.Errorf("event says %q, want %q", text, c.want)
+		}
+	}
+}

@@ -55,12 +55,25 @@ func clockEvent(at time.Time, step time.Duration) agentEvent {
 	}, at, nil}
 }
 
+// lostText tells how many records a broken file lost. With the newest state gone
+// (reset) nothing tells how many there were: the number is only the least.
+func lostText(lost uint64, reset bool) string {
+	switch {
+	case reset && lost == 0:
+		return "how many are lost is not known"
+	case reset:
+		return fmt.Sprintf("at least %d lost", lost)
+	default:
+		return fmt.Sprintf("%d lost", lost)
+	}
+}
+
 // damageEvents announce a broken segment: what was salvaged and, lane by lane
 // as far as that is known, what was not.
 func damageEvents(d buffer.Damage) []agentEvent {
 	out := []agentEvent{{report.AgentEvent{
 		Type: "agent.store_damaged", Count: d.Lost, Reason: d.Reason,
-		Text: fmt.Sprintf("%s: %d records salvaged, %d lost; the broken file is kept as %s", d.Segment, d.Salvaged, d.Lost, d.Aside),
+		Text: fmt.Sprintf("%s: %d records salvaged, %s; the broken file is kept as %s", d.Segment, d.Salvaged, lostText(d.Lost, d.Reset), d.Aside),
 	}, d.At, nil}}
 	for _, g := range d.Gaps {
 		out = append(out, gapEvent(d.At, g))

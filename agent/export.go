@@ -32,7 +32,8 @@ type damaged struct {
 	File     string `json:"file"` // inside dir
 	Reason   string `json:"reason"`
 	Salvaged uint64 `json:"salvaged"`
-	Lost     uint64 `json:"lost"`
+	Lost     uint64 `json:"lost"`            // with reset the least: nothing tells how many there were
+	Reset    bool   `json:"reset,omitempty"` // numbers start again under a new epoch
 }
 
 func infoJSON(in buffer.Info) bufferInfo {
@@ -42,7 +43,7 @@ func infoJSON(in buffer.Info) bufferInfo {
 		Segments: in.Segments, DiskBytes: in.DiskBytes, MaxBytes: in.MaxBytes, Damaged: []damaged{},
 	}
 	for _, d := range in.Damage {
-		out.Damaged = append(out.Damaged, damaged{File: d.Aside, Reason: d.Reason, Salvaged: d.Salvaged, Lost: d.Lost})
+		out.Damaged = append(out.Damaged, damaged{File: d.Aside, Reason: d.Reason, Salvaged: d.Salvaged, Lost: d.Lost, Reset: d.Reset})
 	}
 	return out
 }

@@ -286,7 +286,7 @@ func (r *recorder) checkDamage() {
 	all := r.store.Damage()
 	for _, d := range all[r.damages:] {
 		r.log.Error("store damaged", "segment", d.Segment, "reason", d.Reason,
-			"salvaged", d.Salvaged, "lost", d.Lost, "kept_as", d.Aside)
+			"salvaged", d.Salvaged, "lost", d.Lost, "lost_known", !d.Reset, "kept_as", d.Aside)
 		r.damaged = append(r.damaged, d)
 	}
 	r.damages = len(all)
