@@ -66,6 +66,7 @@ func classOf(err error) Class {
 }
 
 const (
+	hintDNS         = "the name in [mqtt] broker cannot be found from this machine: check it and the machine's DNS, or use the address"
 	hintUnreachable = "check the host and port in [mqtt] broker, the network and the firewall, and that the broker runs"
 	hintNoAnswer    = "something accepts connections there but does not speak MQTT: check scheme and port in [mqtt] broker (tcp 1883, tls 8883)"
 	hintLogin       = "check [mqtt] username and password_file, and the broker's users"
@@ -117,7 +118,9 @@ func classify(err error) (Class, string) {
 	var op *net.OpError
 	var dns *net.DNSError
 	switch {
-	case errors.As(err, &dns), errors.As(err, &op) && op.Op == "dial":
+	case errors.As(err, &dns):
+		return ClassUnreachable, hintDNS
+	case errors.As(err, &op) && op.Op == "dial":
 		return ClassUnreachable, hintUnreachable
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.Canceled):
 		return ClassUnreachable, hintNoAnswer

@@ -35,7 +35,7 @@ func TestFailuresToConnectAreToldApart(t *testing.T) {
 		class             Class
 		hint              string
 	}{
-		{"no such host", "tcp://broker.invalid", "", ClassUnreachable, "[mqtt] broker"},
+		{"no such host", "tcp://broker.invalid", "", ClassUnreachable, "the name in [mqtt] broker"},
 		{"nobody listens", "tcp://" + closed, "", ClassUnreachable, "[mqtt] broker"},
 		{"no CONNACK", silent.URL(), "", ClassUnreachable, "scheme and port"},
 		{"busy broker", busy.URL(), "", ClassUnreachable, "not available"},
