@@ -118,7 +118,9 @@ func TestBrokerKilled(t *testing.T) {
 	broker := brokertest.Mosquitto(t, durable)
 	proxy := brokertest.NewProxy(t, broker.Addr(), brokertest.Network{})
 	sub := r.consumer(broker)
-	r.configure(endpointTable("room-1", sim.url()), endpointTable("room-2", sim.url()), mqttTable("tcp://"+proxy.Addr()))
+	// The window is wide: on a slow machine a backlog would fill the usual one with
+	// older records as soon as nothing is acknowledged.
+	r.configure(endpointTable("room-1", sim.url()), endpointTable("room-2", sim.url()), mqttTable("tcp://"+proxy.Addr(), "max_inflight = 5000"))
 	r.run()
 	for range 2 {
 		from := time.Now().UnixMilli()
