@@ -34,19 +34,19 @@ func lift(raw, restBuf, innerBuf []byte) (rest, inner []byte, ok bool) {
 
 // blankEscapes writes blanks over the backslashes in b. It is false unless each
 // backslash is followed by a quote and each quote follows a backslash. Eight
-// bytes are compared at once.
+// bytes are compared at once. It may also be false for "# in a text, which then
+// goes the general way (see matches).
 func blankEscapes(b []byte) bool {
 	var wrong, carry uint64
-	i := 0
-	for ; i+8 <= len(b); i += 8 {
-		word := binary.LittleEndian.Uint64(b[i:])
+	for ; len(b) >= 8; b = b[8:] {
+		word := binary.LittleEndian.Uint64(b)
 		slashes := matches(word, '\\')
 		wrong |= matches(word, '"') ^ (slashes<<8 | carry)
 		carry = slashes >> 56
-		binary.LittleEndian.PutUint64(b[i:], word^slashes*('\\'^' '))
+		binary.LittleEndian.PutUint64(b, word^slashes*('\\'^' '))
 	}
 	after := carry != 0
-	for ; i < len(b); i++ {
+	for i := range b {
 		if after != (b[i] == '"') {
 			return false
 		}
@@ -57,11 +57,13 @@ func blankEscapes(b []byte) bool {
 	return wrong == 0 && !after
 }
 
-// matches has a 1 in each byte of the word that is c.
+// matches has a 1 in each byte of the word that is c. It may have one too in a
+// byte that is c^1 right after a c (the subtraction borrows): "# beside a quote,
+// \] beside a backslash, which is no JSON.
 func matches(word uint64, c byte) uint64 {
-	const ones, low7 = 0x0101010101010101, 0x7f7f7f7f7f7f7f7f
+	const ones, highs = 0x0101010101010101, 0x8080808080808080
 	x := word ^ ones*uint64(c)
-	return ^((x&low7 + low7) | x | low7) >> 7
+	return (x - ones) &^ x & highs >> 7
 }
 
 // dataString gives the place behind the opening quote of the data string, or
