@@ -40,8 +40,6 @@ type audience struct {
 	client mqtt.Client
 	// see gets every record that came for the first time, in order; nil = none.
 	see func(lane string, f facts, at time.Time)
-	// onState gets every message on a state topic.
-	onState func(device string, f facts, at time.Time)
 	// anyOrder: what was lost or set aside is sent later.
 	anyOrder bool
 
@@ -93,7 +91,7 @@ func settle(t testing.TB, token mqtt.Token) {
 func (a *audience) take(m mqtt.Message) {
 	at := time.Now()
 	name := strings.TrimPrefix(m.Topic(), "roomcall/v1/"+clientID+"/")
-	device, kind, ok := strings.Cut(name, "/")
+	_, kind, ok := strings.Cut(name, "/")
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if !ok {
@@ -108,9 +106,6 @@ func (a *audience) take(m mqtt.Message) {
 	if kind == "state" {
 		if f.Replayed != 0 {
 			a.fault("%s was set by a replayed record: number %d", name, f.Seq)
-		}
-		if a.onState != nil && !m.Retained() {
-			a.onState(device, f, at)
 		}
 		return
 	}
