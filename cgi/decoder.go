@@ -60,27 +60,30 @@ func (d *decoder) release(replySize int) {
 
 // trim takes off blanks, byte order marks and NULs at both ends.
 func trim(b []byte) []byte {
-	for len(b) > 0 {
-		switch last := len(b) - 1; {
-		case isBlank(b[0]):
+	for {
+		for len(b) > 0 && isBlank(b[len(b)-1]) {
+			b = b[:len(b)-1]
+		}
+		for len(b) > 0 && isBlank(b[0]) {
 			b = b[1:]
-		case isBlank(b[last]):
-			b = b[:last]
+		}
+		switch {
+		case len(b) < len(mark):
+			return b
 		case b[0] == mark[0] && bytes.HasPrefix(b, mark):
 			b = b[len(mark):]
-		case b[last] == mark[2] && bytes.HasSuffix(b, mark):
+		case b[len(b)-1] == mark[2] && bytes.HasSuffix(b, mark):
 			b = b[:len(b)-len(mark)]
 		default:
 			return b
 		}
 	}
-	return b
 }
 
 // mark is the byte order mark in UTF-8.
 var mark = []byte("\ufeff")
 
-func isBlank(c byte) bool { return c == ' ' || c == 0 || '\t' <= c && c <= '\r' }
+func isBlank(c byte) bool { return c <= ' ' && (c == ' ' || c == 0 || '\t' <= c && c <= '\r') }
 
 // parse reads one JSON text on a level. An empty text gives nil.
 func (d *decoder) parse(text []byte, level int) (*fastjson.Value, error) {
@@ -90,7 +93,7 @@ func (d *decoder) parse(text []byte, level int) (*fastjson.Value, error) {
 	if level >= maxLevels || tooNested(text) {
 		return nil, errNesting
 	}
-	if bytes.Count(text, []byte{','}) > maxCommas {
+	if len(text) > maxCommas && bytes.Count(text, []byte{','}) > maxCommas {
 		return nil, errTooMany
 	}
 	if len(text) > maxKeptReply && !json.Valid(text) {
