@@ -8,8 +8,8 @@ import (
 // Percentages of heap growth between two garbage collections. A small agent has
 // less than 1 MB of live heap, which Go would let grow to 4 MB; an early
 // collection takes about a millisecond, some of them a minute. While a backlog
-// drains they would come a hundred times a second; with 200 % they take a tenth
-// less of the processor than with 100 %, for 4 MB more of memory.
+// drains they would come a hundred times a second; 200 % makes them rarer, for some
+// MB more of memory (RssAnon of the drain in docs/benchmarks.md).
 const (
 	gcSmall = 10
 	gcFleet = 50 // above pollGroup endpoints
