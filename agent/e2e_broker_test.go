@@ -7,7 +7,8 @@ import (
 	"testing"
 	"time"
 
-	"roomcall/agent/web"
+	"roomcall/agent/health"
+	"roomcall/agent/host/hosttest"
 	"roomcall/publish"
 	"roomcall/publish/brokertest"
 
@@ -31,7 +32,7 @@ func (r *rig) awaitConsumer(broker *brokertest.Server, sub *brokertest.Subscribe
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), hosttest.Patience)
 	defer cancel()
 	conn, err := c.Connect(ctx)
 	if err != nil {
@@ -39,7 +40,7 @@ func (r *rig) awaitConsumer(broker *brokertest.Server, sub *brokertest.Subscribe
 	}
 	defer conn.Close(ctx)
 	topic, seen := "roomcall/v1/"+r.client+"/marker", len(sub.Messages())
-	waitFor(r.t, "the consumer gets messages again", func() (bool, string) {
+	hosttest.WaitFor(r.t, "the consumer gets messages again", func() (bool, string) {
 		if _, err := conn.Publish(publish.Message{Topic: topic, Payload: []byte("x")}); err != nil {
 			return false, err.Error()
 		}
@@ -60,7 +61,7 @@ func TestBrokerStoppedForAWhile(t *testing.T) {
 	r.waitSamples(sub, "room-1", 3, pollOK)
 	broker.Stop()
 	down := time.Now()
-	st := r.waitStatus("a backlog of samples that are older than 2 s", func(st web.Status) bool {
+	st := r.waitStatus("a backlog of samples that are older than 2 s", func(st health.Status) bool {
 		return st.Buffer.Waiting > 100 && time.Since(st.Buffer.Oldest) > 3*time.Second && time.Since(down) > 3*time.Second
 	})
 	if st.Broker.State == "connected" || st.Broker.Class != "unreachable" || st.Broker.Hint == "" {
@@ -155,7 +156,7 @@ func TestWrongBrokerPassword(t *testing.T) {
 	r.configure(endpointTable("room-1", sim.url()), mqttTable(broker.URL(), `username = "pc"`, `password_file = "mqtt.txt"`))
 	r.file("mqtt.txt", "wrong-secret\n")
 	r.run()
-	st := r.waitStatus("the login is refused and records wait", func(st web.Status) bool {
+	st := r.waitStatus("the login is refused and records wait", func(st health.Status) bool {
 		return st.Broker.State == "refused" && st.Buffer.Waiting > 20
 	})
 	if st.Broker.Class != "login" || !strings.Contains(st.Broker.Hint, "password") {
@@ -192,7 +193,7 @@ func TestAccessListDeniesWriting(t *testing.T) {
 	sub := r.consumer(broker, brokertest.Subscription{Username: "consumer", Password: "c"})
 	r.configure(endpointTable("room-1", sim.url()), mqttTable(broker.URL(), `username = "pc"`, `password = "p"`))
 	r.run()
-	st := r.waitStatus("the proof fails and records wait", func(st web.Status) bool {
+	st := r.waitStatus("the proof fails and records wait", func(st health.Status) bool {
 		return st.Broker.Proof == "failed" && st.Buffer.Waiting > 20
 	})
 	if st.Broker.Class != "acl" || st.Broker.Hint == "" {
@@ -232,7 +233,7 @@ func TestAccessListDeniesTheEcho(t *testing.T) {
 	r.configure(endpointTable("room-1", sim.url()), mqttTable(broker.URL(), `username = "pc"`, `password = "p"`))
 	r.run()
 	r.waitSamples(sub, "room-1", 3, pollOK)
-	st := r.waitStatus("unproven", func(st web.Status) bool { return st.Broker.Proof == "unproven" })
+	st := r.waitStatus("unproven", func(st health.Status) bool { return st.Broker.Proof == "unproven" })
 	if st.Broker.State != "connected" || st.Broker.Error != "" {
 		t.Errorf("unproven is no error: %+v", st.Broker)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"roomcall/agent/config"
 	"roomcall/agent/report"
+	"roomcall/agent/run"
 	"roomcall/buffer"
 	"roomcall/cgi"
 	"roomcall/cgi/cgitest"
@@ -234,14 +235,29 @@ func seedCall(t *testing.T, r *rig) {
 		t.Fatal(err)
 	}
 	defer q.Close()
-	rec := newTestRecorder(t, cfg, q)
+	reporter, err := run.NewReporter("test", cfg, q.Epoch(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
 	stream := cgi.Stream{Active: true, Codec: "AAC", BitrateKbps: cgi.Known(64), LossPct: cgi.Known(0), JitterMs: cgi.Known(3), DelayMs: cgi.Known(20)}
 	status := cgi.Status{Call: cgi.CallActive, SourceAPI: "WEB_GetMultiCallStatusInfoAPI", AudioSend: stream, AudioRecv: stream}
 	at := time.Now().Add(-5 * time.Minute)
+	var state report.State
 	for range 20 {
-		rec.hold(report.Poll{Device: "room-1", At: at, Took: time.Millisecond, Status: status})
-		if !rec.commit(at) {
-			t.Fatal("the store takes nothing")
+		next, out := reporter.Poll(state, report.Poll{Device: "room-1", At: at, Took: time.Millisecond, Status: status})
+		state = next
+		blob, err := state.Marshal()
+		if err != nil {
+			t.Fatal(err)
+		}
+		batch := buffer.Batch{State: map[string][]byte{"room-1": blob}}
+		for _, rec := range out.Records {
+			batch.Records = append(batch.Records, buffer.Record{
+				Lane: rec.Device + "/" + rec.Kind, Num: rec.Seq, Time: time.UnixMilli(rec.TimeMs), Fresh: rec.Fresh, Payload: rec.Payload,
+			})
+		}
+		if err := q.Append(batch); err != nil {
+			t.Fatal(err)
 		}
 		at = at.Add(5 * time.Second)
 	}

@@ -11,7 +11,7 @@ import (
 	"syscall"
 	"testing"
 
-	"roomcall/agent/web"
+	"roomcall/agent/health"
 	"roomcall/cgi/cgitest"
 	"roomcall/publish/brokertest"
 )
@@ -45,13 +45,13 @@ func TestEndpointGoneAndBack(t *testing.T) {
 	b.waitSamples(b.sub, "room-1", 3, pollOK)
 	b.sim.gone()
 	b.waitSamples(b.sub, "room-1", 4, pollFailed)
-	st := b.waitStatus("unreachable", func(st web.Status) bool { return st.Endpoints[0].State == "unreachable" })
+	st := b.waitStatus("unreachable", func(st health.Status) bool { return st.Endpoints[0].State == "unreachable" })
 	if e := st.Endpoints[0]; e.Err == "" || e.Hint == "" {
 		t.Errorf("status of an endpoint that is away: %+v", e)
 	}
 	before := len(b.sub.Messages())
 	b.sim.back()
-	b.waitStatus("in a call again", func(st web.Status) bool { return st.Endpoints[0].State == "in_call" })
+	b.waitStatus("in a call again", func(st health.Status) bool { return st.Endpoints[0].State == "in_call" })
 	b.sub.Wait(func(got []brokertest.Message) bool {
 		return slices.ContainsFunc(got[before:], func(m brokertest.Message) bool {
 			return strings.HasSuffix(m.Topic, "room-1/event") && strings.Contains(string(m.Payload), "endpoint.online")
@@ -168,7 +168,7 @@ func TestWrongEndpointPassword(t *testing.T) {
 	if n := b.sim.Count("WEB_RequestCertificateAPI") + b.sim.Count("Web_RequestCertificate"); n != 1 {
 		t.Errorf("%d logins with a wrong password, want 1", n)
 	}
-	st := b.waitStatus("refused", func(st web.Status) bool { return st.Endpoints[0].State == "refused" })
+	st := b.waitStatus("refused", func(st health.Status) bool { return st.Endpoints[0].State == "refused" })
 	if !strings.Contains(st.Endpoints[0].Hint, "password") {
 		t.Errorf("hint: %q", st.Endpoints[0].Hint)
 	}
@@ -185,7 +185,7 @@ func TestWrongEndpointPassword(t *testing.T) {
 	b.waitSamples(b.sub, "room-1", 2, pollOK)
 	b.drained()
 	b.consumed(b.sub)
-	if _, err := os.Stat(filepath.Join(b.data(), lockoutsFile)); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(filepath.Join(b.data(), "refused-logins.json")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the refused login is still remembered (%v)", err)
 	}
 }

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"testing"
 
-	"roomcall/agent/web"
+	"roomcall/agent/health"
 	"roomcall/cgi/cgitest"
 	"roomcall/publish/brokertest"
 )
@@ -24,7 +24,7 @@ func TestStoreLimitIsAnnounced(t *testing.T) {
 	}
 	r.configure(append(tables, mqttTable(broker.URL()), "[buffer]\nmax_bytes = \"1MiB\"")...)
 	r.run()
-	st := r.waitStatus("records are evicted", func(st web.Status) bool { return st.Buffer.Evicted > 500 })
+	st := r.waitStatus("records are evicted", func(st health.Status) bool { return st.Buffer.Evicted > 500 })
 	if st.Buffer.BytesOnDisk > 1<<20 {
 		t.Errorf("the store takes %d bytes of 1 MiB", st.Buffer.BytesOnDisk)
 	}

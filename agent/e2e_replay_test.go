@@ -7,7 +7,8 @@ import (
 	"testing"
 	"time"
 
-	"roomcall/agent/web"
+	"roomcall/agent/health"
+	"roomcall/agent/host/hosttest"
 	"roomcall/cgi/cgitest"
 	"roomcall/publish/brokertest"
 )
@@ -32,7 +33,7 @@ func TestReplaySendsKeptRecordsAgain(t *testing.T) {
 
 	late := brokertest.Subscribe(t, brokertest.Subscription{URL: broker.URL(), Filter: "roomcall/v1/" + r.client + "/+/+"})
 	r.replay("--since", start)
-	waitFor(t, "the late consumer has every record", func() (bool, string) {
+	hosttest.WaitFor(t, "the late consumer has every record", func() (bool, string) {
 		missing := stored(t, r.data())
 		for _, m := range late.Messages() {
 			delete(missing, r.recordKey(m))
@@ -93,7 +94,7 @@ func TestWatchFollowsTheFleet(t *testing.T) {
 	if _, err := watch.waitLog(regexp.MustCompile(`room-1 .*in_call.*good`)); err != nil {
 		t.Error(err)
 	}
-	r.waitStatus("the agent stays connected beside the watcher", func(st web.Status) bool {
+	r.waitStatus("the agent stays connected beside the watcher", func(st health.Status) bool {
 		return st.Broker.State == "connected" && st.Broker.Losses == 0
 	})
 	watch.stop(syscall.SIGINT)

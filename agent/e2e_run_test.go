@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"roomcall/agent/web"
+	"roomcall/agent/health"
 	"roomcall/cgi/cgitest"
 	"roomcall/publish/brokertest"
 )
@@ -95,7 +95,7 @@ func TestSecretsShowNowhere(t *testing.T) {
 	r.file("mqtt.txt", wrong+"\n")
 	r.configure(append(tables, mqttTable(broker.URL(), `username = "pc"`, `password_file = "mqtt.txt"`))...)
 	r.run()
-	r.waitStatus("both are refused", func(st web.Status) bool {
+	r.waitStatus("both are refused", func(st health.Status) bool {
 		return st.Broker.State == "refused" && len(st.Endpoints) == 2 && st.Endpoints[1].State == "refused"
 	})
 	said := map[string]string{"status while refused": r.everything()}
@@ -217,7 +217,7 @@ func TestStopUnderLoad(t *testing.T) {
 	}
 	r.configure(append(slices.Clone(tables), mqttTable("tcp://"+slow.Addr()))...)
 	r.run()
-	r.waitStatus("a backlog", func(st web.Status) bool { return st.Buffer.Waiting > 1000 })
+	r.waitStatus("a backlog", func(st health.Status) bool { return st.Buffer.Waiting > 1000 })
 	slow.Set(brokertest.Network{BitsPerSec: 2_000_000})
 	broker.Start()
 	sub.Wait(func(got []brokertest.Message) bool { return len(got) > 50 })

@@ -2,16 +2,19 @@
 // on disk and publishes it over MQTT.
 //
 // Promise: an accepted sample is never lost, nothing is invented, and what is
-// wrong can be seen within a minute. This package is the wiring: the two loops
-// (poll.go: endpoint to store; drain.go: store to broker), the order of
-// shutdown and one file per command.
+// wrong can be seen within a minute.
 package main
 
 import (
 	"context"
 	"os"
+
+	"roomcall/agent/cli"
 )
 
+// version is set by the linker for a release.
+var version = "0.1.0-dev"
+
 func main() {
-	os.Exit(Main(context.Background(), os.Args[1:], os.Stdout, os.Stderr, os.Getenv))
+	os.Exit(cli.Main(context.Background(), version, os.Args[1:], os.Stdout, os.Stderr, os.Getenv))
 }

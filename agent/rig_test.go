@@ -12,8 +12,9 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
+	"roomcall/agent/health"
+	"roomcall/agent/host/hosttest"
 	"roomcall/agent/web"
 	"roomcall/buffer"
 	"roomcall/publish/brokertest"
@@ -191,7 +192,7 @@ func (r *rig) ask(path string) ([]byte, error) {
 	if len(all) == 0 {
 		return nil, fmt.Errorf("the agent does not run yet")
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), hosttest.Patience)
 	defer cancel()
 	body, err := web.Get(ctx, all[len(all)-1][1], path)
 	if err != nil {
@@ -204,15 +205,15 @@ func (r *rig) ask(path string) ([]byte, error) {
 var httpAddr = regexp.MustCompile(`msg="agent runs".* http=(\S+)`)
 
 // waitStatus waits until the agent's status is as wanted.
-func (r *rig) waitStatus(what string, ok func(web.Status) bool) web.Status {
+func (r *rig) waitStatus(what string, ok func(health.Status) bool) health.Status {
 	r.t.Helper()
-	var st web.Status
-	waitFor(r.t, what, func() (bool, string) {
+	var st health.Status
+	hosttest.WaitFor(r.t, what, func() (bool, string) {
 		body, err := r.ask("/api/v1/status")
 		if err != nil {
 			return false, err.Error()
 		}
-		st = web.Status{}
+		st = health.Status{}
 		if err := json.Unmarshal(body, &st); err != nil {
 			return false, err.Error()
 		}
@@ -221,30 +222,12 @@ func (r *rig) waitStatus(what string, ok func(web.Status) bool) web.Status {
 	return st
 }
 
-// waitFor asks again and again until ok; it fails the test after patience.
-func waitFor(t testing.TB, what string, ok func() (bool, string)) {
-	t.Helper()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	deadline := time.Now().Add(patience)
-	for {
-		good, saw := ok()
-		if good {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("after %v still not: %s; last seen:\n%s", patience, what, tail(saw, 3000))
-		}
-		<-tick.C
-	}
-}
-
 // drained stops the agent once everything is delivered, starting it again as
 // often as that takes.
 func (r *rig) drained() {
 	r.t.Helper()
 	for range 20 {
-		r.waitStatus("hardly anything waits", func(st web.Status) bool {
+		r.waitStatus("hardly anything waits", func(st health.Status) bool {
 			return st.Broker.State == "connected" && st.Buffer.Waiting < 50
 		})
 		r.stop()

@@ -20,12 +20,9 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"roomcall/agent/host/hosttest"
 	"roomcall/publish/brokertest"
 )
-
-// patience bounds every wait for a condition; it ends a hanging test and is
-// never a measured time.
-const patience = 60 * time.Second
 
 // TestCommandLine runs testdata/script: exit codes, standard output and
 // standard error of every command, as a person sees them.
@@ -95,7 +92,7 @@ func startChild(cmd *exec.Cmd, both bool) (*child, error) {
 	if both {
 		cmd.Stdout = w
 	}
-	cmd.WaitDelay = patience
+	cmd.WaitDelay = hosttest.Patience
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
@@ -132,7 +129,7 @@ func (c *child) log() string {
 
 // waitLog waits until the text that it wrote matches, and gives the match.
 func (c *child) waitLog(pattern *regexp.Regexp) ([]string, error) {
-	deadline := time.NewTimer(patience)
+	deadline := time.NewTimer(hosttest.Patience)
 	defer deadline.Stop()
 	for {
 		c.mu.Lock()
@@ -149,7 +146,7 @@ func (c *child) waitLog(pattern *regexp.Regexp) ([]string, error) {
 			}
 			return nil, fmt.Errorf("it ended (%v) without %q:\n%s", c.cmd.ProcessState, pattern, c.log())
 		case <-deadline.C:
-			return nil, fmt.Errorf("no %q within %v:\n%s", pattern, patience, c.log())
+			return nil, fmt.Errorf("no %q within %v:\n%s", pattern, hosttest.Patience, c.log())
 		}
 	}
 }
@@ -157,7 +154,7 @@ func (c *child) waitLog(pattern *regexp.Regexp) ([]string, error) {
 // stop sends a signal and waits for the end; SIGKILL follows when it stays.
 func (c *child) stop(sig syscall.Signal) {
 	_ = c.cmd.Process.Signal(sig) // it may have ended already
-	late := time.AfterFunc(patience, func() { _ = c.cmd.Process.Kill() })
+	late := time.AfterFunc(hosttest.Patience, func() { _ = c.cmd.Process.Kill() })
 	defer late.Stop()
 	<-c.done
 }
@@ -246,14 +243,14 @@ func scriptAwait(ts *testscript.TestScript, neg bool, args []string) {
 	pattern := regexp.MustCompile("(?m)" + args[0])
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	for end := time.Now().Add(patience); ; <-tick.C {
+	for end := time.Now().Add(hosttest.Patience); ; <-tick.C {
 		err := ts.Exec(args[1], args[2:]...)
 		out := ts.ReadFile("stdout")
 		if pattern.MatchString(out) {
 			return
 		}
 		if time.Now().After(end) {
-			ts.Fatalf("no %q within %v (%v):\n%s", pattern, patience, err, out)
+			ts.Fatalf("no %q within %v (%v):\n%s", pattern, hosttest.Patience, err, out)
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"testing"
 
+	"roomcall/agent/host/hosttest"
 	"roomcall/cgi/cgitest"
 )
 
@@ -58,7 +59,7 @@ func (s *simulator) url() string {
 func (s *simulator) back() {
 	s.t.Helper()
 	var l net.Listener
-	waitFor(s.t, "the endpoint's port is free", func() (bool, string) {
+	hosttest.WaitFor(s.t, "the endpoint's port is free", func() (bool, string) {
 		var err error
 		l, err = net.Listen("tcp", s.addr)
 		return err == nil, fmt.Sprint(err)

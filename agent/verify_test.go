@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"roomcall/agent/host/hosttest"
 	"roomcall/buffer"
 	"roomcall/publish/brokertest"
 )
@@ -253,7 +254,7 @@ func (r *rig) consumed(sub *brokertest.Subscriber) *delivered {
 	for key := range want {
 		missing[key] = true
 	}
-	end := time.Now().Add(patience)
+	end := time.Now().Add(hosttest.Patience)
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for len(missing) > 0 && time.Now().Before(end) {

@@ -72,3 +72,10 @@ func (e *Error) Error() string {
 
 // Unwrap gives the cause.
 func (e *Error) Unwrap() error { return e.Err }
+
+// Advice is what an operator can do, "" = nothing.
+func (e *Error) Advice() string { return e.Hint }
+
+// LogKind is what stays the same when the failure repeats: kind and reason, not the
+// text, which may name another port every time.
+func (e *Error) LogKind() string { return e.Kind.String() + " " + e.Reason }

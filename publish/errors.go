@@ -56,6 +56,13 @@ func (e *Error) Error() string {
 // Unwrap gives the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
+// Advice is what an operator can do, "" = nothing.
+func (e *Error) Advice() string { return e.Hint }
+
+// LogKind is what stays the same when the trouble repeats: class and broker, not the
+// text, which may name another port every time.
+func (e *Error) LogKind() string { return string(e.Class) + " " + e.Broker }
+
 // classOf is the class of err, "" when it is none of this package's errors.
 func classOf(err error) Class {
 	var e *Error

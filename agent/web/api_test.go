@@ -11,11 +11,15 @@ import (
 	"testing"
 	"time"
 
+	"roomcall/agent/health"
+	"roomcall/agent/health/healthtest"
+	"roomcall/agent/report"
+
 	"github.com/google/go-cmp/cmp"
 )
 
 func TestSamplesAreFilteredByDeviceAndTime(t *testing.T) {
-	src := &fake{status: well(), samples: []json.RawMessage{json.RawMessage(`{"seq":1}`), json.RawMessage(`{"seq":2}`)}}
+	src := &fake{status: healthtest.Well(), samples: []json.RawMessage{json.RawMessage(`{"seq":1}`), json.RawMessage(`{"seq":2}`)}}
 	w := ask(src, "/api/v1/samples?device=room-1&since=2026-03-01T11:50:00Z")
 	want := `{"device":"room-1","since":"2026-03-01T11:50:00Z","count":2,"samples":[{"seq":1},{"seq":2}]}` + "\n"
 	if w.Code != 200 || w.Body.String() != want {
@@ -23,14 +27,14 @@ func TestSamplesAreFilteredByDeviceAndTime(t *testing.T) {
 	}
 	ask(src, "/api/v1/samples?since=90s")
 	ask(src, fmt.Sprintf("/api/v1/samples?since=%d", noon.Add(-7*time.Millisecond).UnixMilli()))
-	wantAsked := []Filter{{Device: "room-1", Since: noon.Add(-10 * time.Minute)}, {Since: noon.Add(-90 * time.Second)}, {Since: noon.Add(-7 * time.Millisecond)}}
+	wantAsked := []Filter{since("room-1", 10*time.Minute), since("", 90*time.Second), since("", 7*time.Millisecond)}
 	if diff := cmp.Diff(wantAsked, src.asked); diff != "" {
 		t.Errorf("the source was asked for (-want +got):\n%s", diff)
 	}
 }
 
 func TestNoSamplesIsAnEmptyList(t *testing.T) {
-	if got := ask(&fake{status: well()}, "/api/v1/samples").Body.String(); got != "{\"count\":0,\"samples\":[]}\n" {
+	if got := ask(&fake{status: healthtest.Well()}, "/api/v1/samples").Body.String(); got != "{\"count\":0,\"samples\":[]}\n" {
 		t.Errorf("got %q", got)
 	}
 }
@@ -48,7 +52,7 @@ func TestBadQueriesAreNamedAndNeverWidenTheAnswer(t *testing.T) {
 		"device=%zz":                    "the query cannot be read",
 		"a=" + strings.Repeat("x", 600): "longer than 512 bytes",
 	} {
-		src := &fake{status: well()}
+		src := &fake{status: healthtest.Well()}
 		w := ask(src, "/api/v1/samples?"+query)
 		if w.Code/100 != 4 || !strings.Contains(w.Body.String(), want) || len(src.asked) > 0 {
 			t.Errorf("%s: got %d %s, asked %v", query, w.Code, w.Body, src.asked)
@@ -59,7 +63,7 @@ func TestBadQueriesAreNamedAndNeverWidenTheAnswer(t *testing.T) {
 var longName = strings.Repeat("a", 64)
 
 func TestExportStreamsTheRecordsThatMatch(t *testing.T) {
-	src := &fake{status: well(), export: func(_ context.Context, w io.Writer, _ Filter) error {
+	src := &fake{status: healthtest.Well(), export: func(_ context.Context, w io.Writer, _ Filter) error {
 		for i := range 3 {
 			fmt.Fprintf(w, "{\"seq\":%d}\n", i)
 		}
@@ -69,7 +73,7 @@ func TestExportStreamsTheRecordsThatMatch(t *testing.T) {
 	if w.Code != 200 || w.Body.String() != "{\"seq\":0}\n{\"seq\":1}\n{\"seq\":2}\n" || w.Header().Get("Content-Type") != "application/x-ndjson" {
 		t.Errorf("got %d %q", w.Code, w.Body)
 	}
-	want := Filter{Device: "room-1", Since: noon.Add(-3 * time.Hour), Until: noon.Add(-time.Hour), Delivered: true}
+	want := Filter{Filter: report.Filter{Device: "room-1", Since: noon.Add(-3 * time.Hour), Until: noon.Add(-time.Hour)}, Delivered: true}
 	if len(src.asked) != 1 || !src.asked[0].Since.Equal(want.Since) || !src.asked[0].Until.Equal(want.Until) || !src.asked[0].Delivered || src.asked[0].Device != "room-1" {
 		t.Errorf("asked for %+v, want %+v", src.asked, want)
 	}
@@ -79,7 +83,7 @@ func TestExportStreamsTheRecordsThatMatch(t *testing.T) {
 }
 
 func TestExportThatCannotBeginIsAnError(t *testing.T) {
-	src := &fake{status: well(), export: func(context.Context, io.Writer, Filter) error { return errors.New("store is opening") }}
+	src := &fake{status: healthtest.Well(), export: func(context.Context, io.Writer, Filter) error { return errors.New("store is opening") }}
 	w := ask(src, "/api/v1/buffer/export")
 	if w.Code != http.StatusServiceUnavailable || w.Body.String() != `{"error":"export records: store is opening"}`+"\n" {
 		t.Errorf("got %d %s", w.Code, w.Body)
@@ -87,7 +91,7 @@ func TestExportThatCannotBeginIsAnError(t *testing.T) {
 }
 
 func TestHalfAnExportIsCutNotEnded(t *testing.T) {
-	src := &fake{status: well(), export: func(_ context.Context, w io.Writer, _ Filter) error {
+	src := &fake{status: healthtest.Well(), export: func(_ context.Context, w io.Writer, _ Filter) error {
 		fmt.Fprintln(w, "{}")
 		return errors.New("damaged record")
 	}}
@@ -101,7 +105,7 @@ func TestHalfAnExportIsCutNotEnded(t *testing.T) {
 
 func TestOneReaderOfTheWholeStoreAtATime(t *testing.T) {
 	inside, leave := make(chan struct{}), make(chan struct{})
-	src := &fake{status: well(), verify: func(context.Context) (json.RawMessage, error) {
+	src := &fake{status: healthtest.Well(), verify: func(context.Context) (json.RawMessage, error) {
 		close(inside)
 		<-leave
 		return json.RawMessage(`{"damaged":0}`), nil
@@ -129,35 +133,25 @@ func TestUnknownPathsAndBufferInfo(t *testing.T) {
 }
 
 func TestStatusListsAreNeverNull(t *testing.T) {
-	b, err := Status{}.JSON()
+	b, err := health.Status{}.JSON()
 	if err != nil || strings.Contains(string(b), "null") {
 		t.Errorf("%v\n%s", err, b)
 	}
 }
 
-func TestTextShowsNoControlCharacters(t *testing.T) {
-	s := ill()
-	s.Broker.Error = "bad\x1b[2Jthing"
-	s.Broker.URL = "tcp://x\x07"
-	s.Endpoints[0].Room = "a\tb\nc"
-	var out strings.Builder
-	if err := WriteText(&out, s, noon); err != nil {
-		t.Fatal(err)
-	}
-	if strings.ContainsAny(out.String(), "\x1b\x07\t") || strings.Contains(out.String(), "\nc") {
-		t.Errorf("got %q", out.String())
-	}
-}
-
 func TestAgesAndSizesInWords(t *testing.T) {
 	for d, want := range map[time.Duration]string{-time.Second: "0s", 1500 * time.Millisecond: "2s", 185 * time.Second: "3m05s", 2*time.Hour + 9*time.Minute: "2h09m", 52 * time.Hour: "2d4h"} {
-		if got := Age(d); got != want {
-			t.Errorf("Age(%s) = %s, want %s", d, got, want)
+		if got := health.Age(d); got != want {
+			t.Errorf("health.Age(%s) = %s, want %s", d, got, want)
 		}
 	}
 	for n, want := range map[int64]string{0: "0 B", 1023: "1023 B", 1536: "1.5 KiB", 256 << 20: "256 MiB", 3 << 40: "3 TiB"} {
-		if got := Bytes(n); got != want {
-			t.Errorf("Bytes(%d) = %s, want %s", n, got, want)
+		if got := health.Bytes(n); got != want {
+			t.Errorf("health.Bytes(%d) = %s, want %s", n, got, want)
 		}
 	}
+}
+
+func since(device string, ago time.Duration) Filter {
+	return Filter{Filter: report.Filter{Device: device, Since: noon.Add(-ago)}}
 }

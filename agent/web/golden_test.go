@@ -6,23 +6,21 @@ import (
 	"strings"
 	"testing"
 
+	"roomcall/agent/health"
+	"roomcall/agent/health/healthtest"
+
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 )
 
 func TestPageAndStatusShowAsTheGoldenFiles(t *testing.T) {
-	for name, s := range map[string]Status{"well": well(), "ill": ill()} {
+	for name, s := range map[string]health.Status{"well": healthtest.Well(), "ill": healthtest.Ill()} {
 		src := &fake{status: s}
 		page := ask(src, "/").Body.String()
 		golden(t, name+".html", strings.Replace(page, pageCSS, "CSS", 1))
 		golden(t, name+".json", ask(src, "/api/v1/status").Body.String())
 		golden(t, name+".metrics", ownMetrics(t, src))
-		var text strings.Builder
-		if err := WriteText(&text, s, noon); err != nil {
-			t.Fatal(err)
-		}
-		golden(t, name+".txt", text.String())
 	}
 }
 
@@ -44,7 +42,7 @@ func ownMetrics(t *testing.T, src Source) string {
 }
 
 func TestMetricsPassPromlintAndParse(t *testing.T) {
-	for _, status := range []Status{well(), ill()} {
+	for _, status := range []health.Status{healthtest.Well(), healthtest.Ill()} {
 		status.Endpoints[0].Room = "a \\ \"b\"\nc"
 		body := ask(&fake{status: status}, "/metrics").Body.String()
 		problems, err := promlint.New(strings.NewReader(body)).Lint()
@@ -65,7 +63,7 @@ func TestMetricsPassPromlintAndParse(t *testing.T) {
 }
 
 func TestMetricsTellAboutTheProcess(t *testing.T) {
-	body := ask(&fake{status: well()}, "/metrics").Body.String()
+	body := ask(&fake{status: healthtest.Well()}, "/metrics").Body.String()
 	names := []string{"go_goroutines ", "go_memstats_heap_alloc_bytes ", "process_start_time_seconds "}
 	if runtime.GOOS == "linux" {
 		names = append(names, "process_resident_memory_bytes ", "process_cpu_seconds_total ", "process_open_fds ", "roomcall_process_anonymous_memory_bytes ")
@@ -78,7 +76,7 @@ func TestMetricsTellAboutTheProcess(t *testing.T) {
 }
 
 func TestMeasurementThatIsNotKnownIsNoSeries(t *testing.T) {
-	s := well()
+	s := healthtest.Well()
 	s.Endpoints[0].Sample = nil
 	s.Endpoints[0].InCall = false
 	s.Buffer.DiskFree = nil
@@ -92,7 +90,7 @@ func TestMeasurementThatIsNotKnownIsNoSeries(t *testing.T) {
 }
 
 func TestScrapeSurvivesTextThatIsNoUTF8AndADeviceTwice(t *testing.T) {
-	s := well()
+	s := healthtest.Well()
 	s.Endpoints[0].Model = "Box\xff"
 	s.Endpoints = append(s.Endpoints, s.Endpoints[0])
 	if got := ownMetrics(t, &fake{status: s}); !strings.Contains(got, "roomcall_broker_connected 1") {

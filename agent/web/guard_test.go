@@ -5,11 +5,13 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"roomcall/agent/health/healthtest"
 )
 
 func TestOnlyReadingIsAnswered(t *testing.T) {
 	for _, method := range []string{"POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE"} {
-		w := ask(&fake{status: well()}, "/api/v1/status", func(r *http.Request) { r.Method = method })
+		w := ask(&fake{status: healthtest.Well()}, "/api/v1/status", func(r *http.Request) { r.Method = method })
 		if w.Code != http.StatusMethodNotAllowed || w.Header().Get("Allow") != "GET, HEAD" {
 			t.Errorf("%s: %d", method, w.Code)
 		}
@@ -39,7 +41,7 @@ func TestForeignHostIsRefused(t *testing.T) {
 			t.Errorf("Host %q for %+v: allowed %v", c.host, c.rule, got)
 		}
 	}
-	w := ask(&fake{status: well()}, "/api/v1/status", func(r *http.Request) { r.Host = "evil.example:9478" })
+	w := ask(&fake{status: healthtest.Well()}, "/api/v1/status", func(r *http.Request) { r.Host = "evil.example:9478" })
 	if w.Code != http.StatusForbidden || strings.Contains(w.Body.String(), "evil") || !strings.Contains(w.Body.String(), "127.0.0.1:9478") {
 		t.Errorf("got %d %s", w.Code, w.Body)
 	}
@@ -57,7 +59,7 @@ func TestRequestOfAnotherSiteIsRefused(t *testing.T) {
 		{"Referer", "https://evil.example/page", 403}, {"Referer", "http://127.0.0.1:3000/", 403}, {"Referer", "%", 403},
 		{"Referer", "http://127.0.0.1:9478/", 200}, {"Referer", "http://127.0.0.1:9478", 200},
 	} {
-		w := ask(&fake{status: well()}, "/metrics", func(r *http.Request) { r.Header.Set(c.header, c.value) })
+		w := ask(&fake{status: healthtest.Well()}, "/metrics", func(r *http.Request) { r.Header.Set(c.header, c.value) })
 		if w.Code != c.want {
 			t.Errorf("%s: %s answered %d, want %d", c.header, c.value, w.Code, c.want)
 		}
@@ -66,7 +68,7 @@ func TestRequestOfAnotherSiteIsRefused(t *testing.T) {
 
 func TestEveryAnswerForbidsFramesSniffingCachesAndOtherOrigins(t *testing.T) {
 	for _, path := range []string{"/", "/healthz", "/metrics", "/api/v1/status", "/nothing"} {
-		h := ask(&fake{status: well()}, path).Header()
+		h := ask(&fake{status: healthtest.Well()}, path).Header()
 		if !strings.Contains(h.Get("Content-Security-Policy"), "default-src 'none'") || h.Get("X-Content-Type-Options") != "nosniff" ||
 			h.Get("Cache-Control") != "no-store" || h.Get("X-Frame-Options") != "DENY" || h.Get("Cross-Origin-Resource-Policy") != "same-origin" {
 			t.Errorf("%s: %v", path, h)
@@ -80,7 +82,7 @@ func TestEveryAnswerForbidsFramesSniffingCachesAndOtherOrigins(t *testing.T) {
 }
 
 func TestPageHasNoScriptAndOnlyItsOwnStyle(t *testing.T) {
-	w := ask(&fake{status: ill()}, "/")
+	w := ask(&fake{status: healthtest.Ill()}, "/")
 	for _, active := range []string{"<script", " src=", "style=\"", "javascript:", " onload", "url("} {
 		if strings.Contains(w.Body.String(), active) {
 			t.Errorf("the page holds %q", active)

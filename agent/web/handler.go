@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"roomcall/agent/health"
 )
 
 // handler answers the paths of the package comment.
@@ -40,7 +42,7 @@ func (h *handler) healthz(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (h *handler) readyz(w http.ResponseWriter, _ *http.Request) {
-	why := Unready(h.src.Status(), h.now())
+	why := health.Unready(h.src.Status(), h.now())
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	if len(why) == 0 {
 		fmt.Fprintln(w, "ready")
@@ -54,7 +56,7 @@ func (h *handler) readyz(w http.ResponseWriter, _ *http.Request) {
 
 func (h *handler) status(w http.ResponseWriter, r *http.Request) {
 	s := h.src.Status()
-	s.Problems = Problems(s, h.now())
+	s.Problems = health.Problems(s, h.now())
 	b, err := s.JSON()
 	if err != nil {
 		fail(w, r, http.StatusInternalServerError, "encode status: "+err.Error(), "")
@@ -85,7 +87,7 @@ func (h *handler) samples(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, r, answer)
 }
 
-func knows(s Status, device string) bool {
+func knows(s health.Status, device string) bool {
 	for _, e := range s.Endpoints {
 		if e.Device == device {
 			return true

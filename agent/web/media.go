@@ -1,6 +1,10 @@
 package web
 
-import "encoding/json"
+import (
+	"encoding/json"
+
+	"roomcall/agent/health"
+)
 
 // medium is one media kind in one direction of the newest sample.
 type medium struct{ media, direction string }
@@ -35,7 +39,7 @@ func mediaDesc(name, help string) *metric {
 
 // media sends what the newest sample says; a value that it does not have is no
 // series. A failed poll's sample has no media keys, so the series end at once.
-func (o *scrape) media(e Endpoint) {
+func (o *scrape) media(e health.Endpoint) {
 	values := measurements(e.Sample)
 	for _, m := range media {
 		for _, mm := range mediaMetrics {

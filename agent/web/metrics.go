@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"runtime"
 	"slices"
+
+	"roomcall/agent/health"
 )
 
 // metrics answers with the agent's status as metrics, read at scrape time.
@@ -29,7 +31,7 @@ func (h *handler) metrics(w http.ResponseWriter, _ *http.Request) {
 	w.Write(out.text())
 }
 
-func (o *scrape) endpoint(e Endpoint) {
+func (o *scrape) endpoint(e health.Endpoint) {
 	d := e.Device
 	o.gauge(endpointInfo, 1, d, e.Room, e.Model, e.SourceAPI)
 	o.gauge(pollInterval, e.IntervalS, d)
@@ -52,9 +54,9 @@ func (o *scrape) endpoint(e Endpoint) {
 }
 
 // up tells whether the newest poll was good.
-func up(e Endpoint) bool { return !e.LastPoll.IsZero() && e.LastOK.Equal(e.LastPoll) }
+func up(e health.Endpoint) bool { return !e.LastPoll.IsZero() && e.LastOK.Equal(e.LastPoll) }
 
-func (o *scrape) broker(b Broker) {
+func (o *scrape) broker(b health.Broker) {
 	o.gauge(brokerConnected, oneIf(b.State == "connected"))
 	o.counter(brokerConnects, b.Connects)
 	o.counter(brokerLosses, b.Losses)
@@ -65,7 +67,7 @@ func (o *scrape) broker(b Broker) {
 	o.oneOf(deliveryProof, proofs, b.Proof)
 }
 
-func (o *scrape) buffer(b Buffer) {
+func (o *scrape) buffer(b health.Buffer) {
 	o.gauge(bufferOpen, oneIf(b.State == "open"))
 	o.gauge(bufferWaiting, float64(b.Waiting))
 	o.time(bufferOldest, b.Oldest)

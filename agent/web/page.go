@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"roomcall/agent/health"
 )
 
 //go:embed page.css
@@ -57,13 +59,13 @@ func (d *doc) row(name, value string) {
 	}
 }
 
-func renderPage(s Status, now time.Time) string {
+func renderPage(s health.Status, now time.Time) string {
 	d := &doc{}
 	d.add(markup("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"+
 		"<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<meta http-equiv=\"refresh\" content=\""),
 		refreshSeconds, markup("\">\n<title>"), s.ClientID, markup(" - roomcall</title>\n<style>"), markup(pageCSS),
 		markup("</style>\n</head>\n<body>\n<header>\n<h1>"), s.ClientID, markup("</h1>\n"))
-	d.verdict(Problems(s, now))
+	d.verdict(health.Problems(s, now))
 	d.add(markup("</header>\n<main>\n"))
 	for _, e := range s.Endpoints {
 		d.endpoint(e, now)
@@ -75,7 +77,7 @@ func renderPage(s Status, now time.Time) string {
 	return d.String()
 }
 
-func (d *doc) verdict(all []Problem) {
+func (d *doc) verdict(all []health.Problem) {
 	switch {
 	case len(all) == 0:
 		d.add(markup("<p class=\"verdict good\">All is well.</p>\n"))
@@ -100,7 +102,7 @@ func (d *doc) verdict(all []Problem) {
 	d.add(markup("</ul>\n"))
 }
 
-func (d *doc) endpoint(e Endpoint, now time.Time) {
+func (d *doc) endpoint(e health.Endpoint, now time.Time) {
 	title := e.Device
 	if e.Room != "" {
 		title = e.Room + " (" + e.Device + ")"
@@ -109,13 +111,13 @@ func (d *doc) endpoint(e Endpoint, now time.Time) {
 	d.row("State", stateWords(e))
 	if e.InCall && e.Grade != "" {
 		d.add(markup("<dt>Call quality</dt><dd class=\""), gradeClass(e.Grade), markup("\">"), e.Grade, markup("</dd>\n"))
-		d.row("Because of", words(e.GradeReasons))
+		d.row("Because of", health.Words(e.GradeReasons))
 	}
 	if !e.LastPoll.IsZero() {
-		d.row("Last poll", ago(e.LastPoll, now)+", took "+strconv.FormatFloat(e.PollMs, 'f', 0, 64)+" ms")
+		d.row("Last poll", health.Ago(e.LastPoll, now)+", took "+strconv.FormatFloat(e.PollMs, 'f', 0, 64)+" ms")
 	}
 	if !up(e) && !e.LastOK.IsZero() {
-		d.row("Last good poll", ago(e.LastOK, now))
+		d.row("Last good poll", health.Ago(e.LastOK, now))
 	}
 	d.row("Polls", fmt.Sprintf("%d, %d failed, %d skipped", e.Polls, e.Failures, e.Skipped))
 	d.row("Address", e.URL)
@@ -135,7 +137,7 @@ func gradeClass(grade string) markup {
 	return "dim"
 }
 
-func stateWords(e Endpoint) string {
+func stateWords(e health.Endpoint) string {
 	switch e.State {
 	case "":
 		return "not polled yet"
@@ -155,7 +157,7 @@ var columns = []struct {
 }
 
 // media shows the newest sample; a medium without any value has no line.
-func (d *doc) media(e Endpoint) {
+func (d *doc) media(e health.Endpoint) {
 	values := measurements(e.Sample)
 	var rows strings.Builder
 	for _, m := range media {

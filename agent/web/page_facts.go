@@ -3,29 +3,31 @@ package web
 import (
 	"fmt"
 	"time"
+
+	"roomcall/agent/health"
 )
 
-func (d *doc) broker(b Broker, now time.Time) {
+func (d *doc) broker(b health.Broker, now time.Time) {
 	d.add(markup("<section>\n<h2>Broker</h2>\n<dl>\n"))
-	state := orUnknown(b.State)
+	state := health.OrUnknown(b.State)
 	if !b.Since.IsZero() {
-		state += " for " + Age(now.Sub(b.Since))
+		state += " for " + health.Age(now.Sub(b.Since))
 	}
 	d.row("State", state)
 	d.row("Address", b.URL)
-	d.row("Delivery", sentence(proofWords(b.Proof), b.ProofDetail))
-	d.row("Delivered", records(b.Acked)+lastAck(b, now))
+	d.row("Delivery", health.Sentence(proofWords(b.Proof), b.ProofDetail))
+	d.row("Delivered", health.Records(b.Acked)+lastAck(b, now))
 	d.row("In flight", fmt.Sprint(b.InFlight))
 	d.row("Connections", fmt.Sprintf("%d made, %d lost", b.Connects, b.Losses))
 	d.row("Error", b.Error)
 	d.add(markup("</dl>\n</section>\n"))
 }
 
-func lastAck(b Broker, now time.Time) string {
+func lastAck(b health.Broker, now time.Time) string {
 	if b.LastAck.IsZero() {
 		return ""
 	}
-	return ", the last " + ago(b.LastAck, now)
+	return ", the last " + health.Ago(b.LastAck, now)
 }
 
 func proofWords(proof string) string {
@@ -42,18 +44,18 @@ func proofWords(proof string) string {
 	return "not checked yet"
 }
 
-func (d *doc) buffer(b Buffer, now time.Time) {
+func (d *doc) buffer(b health.Buffer, now time.Time) {
 	d.add(markup("<section>\n<h2>Store</h2>\n<dl>\n"))
-	d.row("State", orUnknown(b.State))
-	waiting := records(b.Waiting)
+	d.row("State", health.OrUnknown(b.State))
+	waiting := health.Records(b.Waiting)
 	if !b.Oldest.IsZero() {
-		waiting += ", the oldest from " + ago(b.Oldest, now)
+		waiting += ", the oldest from " + health.Ago(b.Oldest, now)
 	}
 	d.row("Waiting", waiting)
-	d.row("Delivered and kept", records(b.DeliveredKept))
-	d.row("On disk", Bytes(b.BytesOnDisk)+" of "+Bytes(b.MaxBytes)+fmt.Sprintf(" in %d files", b.Segments))
+	d.row("Delivered and kept", health.Records(b.DeliveredKept))
+	d.row("On disk", health.Bytes(b.BytesOnDisk)+" of "+health.Bytes(b.MaxBytes)+fmt.Sprintf(" in %d files", b.Segments))
 	if b.DiskFree != nil {
-		d.row("Free on the disk", Bytes(*b.DiskFree))
+		d.row("Free on the disk", health.Bytes(*b.DiskFree))
 	}
 	d.row("Thrown away", count(b.Evicted))
 	d.row("Set aside", count(b.Quarantined))
@@ -69,15 +71,15 @@ func count(n uint64) string {
 	if n == 0 {
 		return ""
 	}
-	return records(n)
+	return health.Records(n)
 }
 
-func (d *doc) agent(s Status, now time.Time) {
+func (d *doc) agent(s health.Status, now time.Time) {
 	d.add(markup("<section>\n<h2>Agent</h2>\n<dl>\n"))
 	d.row("Version", s.Version)
 	d.row("Client id", s.ClientID)
 	d.row("Site", s.Site)
-	d.row("Running for", Age(time.Duration(s.UptimeS)*time.Second))
+	d.row("Running for", health.Age(time.Duration(s.UptimeS)*time.Second))
 	d.row("Started because of", s.StartReason)
 	d.row("Config", s.ConfigPath)
 	d.row("Page made", now.UTC().Format("2006-01-02 15:04:05 UTC"))

@@ -12,6 +12,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"roomcall/agent/health"
+	"roomcall/agent/health/healthtest"
 )
 
 // serve runs a server on a free loopback port until the test ends.
@@ -53,9 +56,9 @@ func get(t *testing.T, addr, path string) (string, error) {
 }
 
 func TestClientReadsWhatTheServerSays(t *testing.T) {
-	addr, stop := serve(t, &fake{status: well()})
+	addr, stop := serve(t, &fake{status: healthtest.Well()})
 	body, err := get(t, addr, "/api/v1/status")
-	var s Status
+	var s health.Status
 	if err != nil || json.Unmarshal([]byte(body), &s) != nil || s.ClientID != "lobby" {
 		t.Errorf("got %q, %v", body, err)
 	}
@@ -102,7 +105,7 @@ func TestClientConnectsToLoopbackForAListenerOnEverything(t *testing.T) {
 }
 
 func TestAnIPv4AddressOpensNoIPv6(t *testing.T) {
-	srv, err := Listen("0.0.0.0:0", &fake{status: well()}, Options{})
+	srv, err := Listen("0.0.0.0:0", &fake{status: healthtest.Well()}, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,7 +116,7 @@ func TestAnIPv4AddressOpensNoIPv6(t *testing.T) {
 }
 
 func TestHalfAnExportReachesTheClientAsAnError(t *testing.T) {
-	addr, _ := serve(t, &fake{status: well(), export: func(_ context.Context, w io.Writer, _ Filter) error {
+	addr, _ := serve(t, &fake{status: healthtest.Well(), export: func(_ context.Context, w io.Writer, _ Filter) error {
 		fmt.Fprintln(w, strings.Repeat("{}\n", 10000))
 		return errors.New("damaged record")
 	}})
@@ -124,7 +127,7 @@ func TestHalfAnExportReachesTheClientAsAnError(t *testing.T) {
 
 func TestStopCutsAnAnswerThatDoesNotEnd(t *testing.T) {
 	inside := make(chan struct{})
-	addr, stop := serve(t, &fake{status: well(), export: func(ctx context.Context, w io.Writer, _ Filter) error {
+	addr, stop := serve(t, &fake{status: healthtest.Well(), export: func(ctx context.Context, w io.Writer, _ Filter) error {
 		close(inside)
 		<-ctx.Done()
 		return ctx.Err()
@@ -153,7 +156,7 @@ func TestListenerHasTimeoutsAndBounds(t *testing.T) {
 }
 
 func TestHeaderThatIsTooLongIsRefused(t *testing.T) {
-	addr, _ := serve(t, &fake{status: well()})
+	addr, _ := serve(t, &fake{status: healthtest.Well()})
 	conn, err := net.Dial("tcp", addr)
 	if err != nil {
 		t.Fatal(err)

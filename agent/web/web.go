@@ -23,6 +23,9 @@ import (
 	"encoding/json"
 	"io"
 	"time"
+
+	"roomcall/agent/health"
+	"roomcall/agent/report"
 )
 
 // MaxSamples is the most samples that one answer of /api/v1/samples holds.
@@ -32,7 +35,7 @@ const MaxSamples = 1000
 // use and must not wait for the network or for the poll and drain loops.
 type Source interface {
 	// Status is a snapshot of the whole agent.
-	Status() Status
+	Status() health.Status
 	// Samples are the newest sample payloads taken at or after since, oldest
 	// first, at most max. An empty device means all devices.
 	Samples(device string, since time.Time, max int) []json.RawMessage
@@ -50,8 +53,6 @@ type Source interface {
 // Filter chooses records for an export. The zero value means all records that
 // wait for delivery.
 type Filter struct {
-	Device    string    // "" = all devices
-	Since     time.Time // records of this time or later; zero = no bound
-	Until     time.Time // records before this time; zero = no bound
-	Delivered bool      // also the delivered records that are still kept
+	report.Filter
+	Delivered bool // also the delivered records that are still kept
 }

@@ -1,0 +1,177 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"roomcall/agent/config"
+	"roomcall/agent/health"
+	"roomcall/agent/host"
+	"roomcall/agent/report"
+	"roomcall/agent/run"
+	"roomcall/cgi"
+)
+
+// pollFlags choose how a poll is shown.
+type pollFlags struct{ json, raw, watch bool }
+
+func (a *app) pollCommand() *cobra.Command {
+	var f pollFlags
+	cmd := &cobra.Command{
+		Use:   "poll [DEVICE]",
+		Short: "Poll the endpoint now and show what it says",
+		Long: `Polls the endpoint now, beside a running agent, and shows the decoded result.
+Nothing is kept or published; the ids of --json are not those of the store.
+Exit code 1 when an endpoint gave no status.`,
+		Args: args(cobra.MaximumNArgs(1)),
+		RunE: func(cmd *cobra.Command, list []string) error {
+			if f.json && f.raw {
+				return usageError{errors.New("--json and --raw do not go together")}
+			}
+			cfg, _, err := a.load()
+			if err != nil {
+				return err
+			}
+			chosen, err := chooseEndpoints(cfg, list)
+			if err != nil {
+				return err
+			}
+			return a.poll(cmd.Context(), cfg, chosen, f)
+		},
+	}
+	cmd.Flags().BoolVar(&f.json, "json", false, "the sample payload, one line a poll")
+	cmd.Flags().BoolVar(&f.raw, "raw", false, "the bytes the endpoint sent")
+	cmd.Flags().BoolVar(&f.watch, "watch", false, "poll again and again until Ctrl-C")
+	return cmd
+}
+
+func chooseEndpoints(cfg *config.Config, list []string) ([]config.Endpoint, error) {
+	if len(list) == 0 {
+		return cfg.Endpoints, nil
+	}
+	if e := cfg.Endpoint(list[0]); e != nil {
+		return []config.Endpoint{*e}, nil
+	}
+	text := fmt.Sprintf("no endpoint %q in the config; there are:", list[0])
+	for _, e := range cfg.Endpoints {
+		text += " " + e.Device
+	}
+	return nil, usageError{errors.New(text)}
+}
+
+// poll polls the chosen endpoints once, or at their pace with --watch.
+func (a *app) poll(ctx context.Context, cfg *config.Config, chosen []config.Endpoint, f pollFlags) error {
+	host.SilenceLibraries()
+	key, err := run.PeerKey(cfg.Agent)
+	if err != nil {
+		return err
+	}
+	reporter, err := run.NewReporter(a.version, cfg, time.Now().Unix(), key)
+	if err != nil {
+		return err
+	}
+	var failed error
+	for _, e := range chosen {
+		client, err := run.NewEndpoint(e)
+		if err != nil {
+			return err
+		}
+		shown := &shownPoll{app: a, endpoint: e, client: client, reporter: reporter, flags: f}
+		if err := shown.run(ctx); err != nil {
+			failed = err
+		}
+		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.Timeout)
+		_ = client.Close(closing)
+		cancel()
+	}
+	return failed
+}
+
+// shownPoll polls one endpoint for a person.
+type shownPoll struct {
+	app      *app
+	endpoint config.Endpoint
+	client   *cgi.Client
+	reporter *report.Reporter
+	flags    pollFlags
+	state    report.State
+}
+
+func (s *shownPoll) run(ctx context.Context) error {
+	for {
+		interval, err := s.once(ctx)
+		if !s.flags.watch || ctx.Err() != nil {
+			return err
+		}
+		wait := time.NewTimer(interval)
+		select {
+		case <-ctx.Done():
+			wait.Stop()
+			return nil
+		case <-wait.C:
+		}
+	}
+}
+
+// once polls and shows. The error says that there was no status; it is on the
+// screen already.
+func (s *shownPoll) once(ctx context.Context) (time.Duration, error) {
+	start := time.Now()
+	status, err := s.client.Poll(ctx)
+	if ctx.Err() != nil {
+		return 0, ctx.Err()
+	}
+	at := time.Now()
+	st, out := s.reporter.Poll(s.state, report.Poll{
+		Device: s.endpoint.Device, At: at, Took: at.Sub(start), Status: status, Err: err,
+	})
+	s.state = st
+	if shown := s.show(status, err, at.Sub(start), out); shown != nil {
+		return 0, shown
+	}
+	if err != nil {
+		return out.Interval, errReported
+	}
+	return out.Interval, nil
+}
+
+func (s *shownPoll) show(status cgi.Status, err error, took time.Duration, out report.Output) error {
+	stdout := s.app.stdout
+	switch {
+	case s.flags.raw && len(status.Raw) > 0:
+		rerr := writeRaw(stdout, status.Raw)
+		if err != nil {
+			s.complain(err)
+		}
+		return rerr
+	case s.flags.json:
+		_, werr := fmt.Fprintf(stdout, "%s\n", out.Sample)
+		return werr
+	case err != nil:
+		s.complain(err)
+		return nil
+	default:
+		return writePoll(stdout, s.endpoint, status, took, out.Sample)
+	}
+}
+
+// complain says on stderr why there is no status.
+func (s *shownPoll) complain(err error) {
+	fmt.Fprintf(s.app.stderr, "%s: %v\n", s.endpoint.Device, err)
+	if hint := health.Hint(err); hint != "" {
+		fmt.Fprintf(s.app.stderr, "  hint: %s\n", hint)
+	}
+}
+
+func writeRaw(w io.Writer, raw []byte) error {
+	_, err := w.Write(raw)
+	if err == nil && (len(raw) == 0 || raw[len(raw)-1] != '\n') {
+		_, err = io.WriteString(w, "\n")
+	}
+	return err
+}

@@ -1,0 +1,74 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"runtime"
+
+	"github.com/spf13/cobra"
+
+	"roomcall/agent/config"
+	"roomcall/agent/host"
+	"roomcall/agent/run"
+	"roomcall/service"
+)
+
+func (a *app) runCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "run",
+		Short: "Run the agent in the foreground (what the service runs)",
+		Args:  args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, warnings, err := a.load()
+			if err != nil {
+				return err
+			}
+			s := run.NewSupervisor(a.version, a.load, a.newLogger)
+			opts := service.Options{
+				Name: serviceName, Alive: s.Alive, StatusLine: s.StatusLine, Reload: s.AskReload,
+				AsService: a.asService, Logger: a.newLogger(cfg.Agent),
+			}
+			return service.Run(cmd.Context(), opts, func(ctx context.Context, ready func()) error {
+				return s.Run(ctx, cfg, warnings, ready)
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&a.asService, "as-service", false, "take the Windows service manager for granted")
+	_ = cmd.Flags().MarkHidden("as-service") // the flag is there, defined above
+	return cmd
+}
+
+// look reads the config for a command that needs no secrets: variables that are
+// not set and secret files that cannot be read are no errors.
+func (a *app) look() (*config.Config, []config.Warning, error) {
+	return config.Load(config.ResolvePath(a.configFlag, a.getenv), config.Options{Elsewhere: true})
+}
+
+// load reads the config that the flags and the environment name.
+func (a *app) load() (*config.Config, []config.Warning, error) {
+	path := config.ResolvePath(a.configFlag, a.getenv)
+	return config.Load(path, config.Options{})
+}
+
+// newLogger logs as the config says: a Windows service into its own file, all others
+// to standard error.
+func (a *app) newLogger(cfg config.Agent) *slog.Logger {
+	out := a.stderr
+	if a.asService && runtime.GOOS == "windows" {
+		if a.logFile == nil {
+			a.logFile = host.LogFile(cfg.DataDir)
+		}
+		out = a.logFile
+	}
+	return host.NewLogger(host.LogOptions{
+		Level: cfg.LogLevel, Format: cfg.LogFormat, Out: out, JournalStream: a.getenv("JOURNAL_STREAM"),
+	})
+}
+
+// warn prints what the config's reader noticed.
+func (a *app) warn(warnings []config.Warning) {
+	for _, w := range warnings {
+		fmt.Fprintln(a.stderr, "warning:", w)
+	}
+}

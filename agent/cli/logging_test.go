@@ -1,0 +1,42 @@
+package cli
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	stdlog "log"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"roomcall/cgi/cgitest"
+)
+
+// net/http gives the standard logger what an endpoint sends too much.
+func TestPollAndCheckShowNothingOfTheStandardLogger(t *testing.T) {
+	sim, err := cgitest.New(cgitest.Options{Scenario: "quiet-meeting"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := httptest.NewServer(sim)
+	defer srv.Close()
+	defer stdlog.SetOutput(stdlog.Writer())
+	dir := t.TempDir()
+	path := filepath.Join(dir, "agent.toml")
+	text := fmt.Sprintf("[agent]\ndata_dir = %q\n[[endpoint]]\ndevice = \"room-1\"\nurl = %q\n[mqtt]\nbroker = \"tcp://127.0.0.1:1\"\n",
+		filepath.ToSlash(filepath.Join(dir, "data")), srv.URL)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, command := range [][]string{{"poll", "--json"}, {"check", "--offline"}} {
+		var seen, out, errs bytes.Buffer
+		stdlog.SetOutput(&seen)
+		if code := Main(t.Context(), "test", append([]string{"--config", path}, command...), &out, &errs, os.Getenv); code != exitOK {
+			t.Fatalf("%v: exit code %d: %s%s", command, code, &out, &errs)
+		}
+		if stdlog.Writer() != io.Discard {
+			t.Errorf("%v leaves the standard logger as it is", command)
+		}
+	}
+}

@@ -1,0 +1,61 @@
+package drain
+
+import (
+	"os"
+	"runtime/debug"
+)
+
+// Percentages of heap growth between two garbage collections. A small agent has
+// less than 1 MB of live heap, which Go would let grow to 4 MB; an early
+// collection takes about a millisecond, some of them a minute. While a backlog
+// drains they would come a hundred times a second; 200 % makes them rarer, for some
+// MB more of memory (RssAnon of the drain in docs/benchmarks.md).
+const (
+	gcSmall = 10
+	gcFleet = 50 // above fleetOver endpoints
+	gcDrain = 200
+)
+
+// drainReads full reads in a row mean that a backlog drains.
+const drainReads = 20
+
+// fleetOver endpoints make an agent a large one.
+const fleetOver = 50
+
+// memory sets the garbage collector. GOGC in the environment has the last word.
+// It is used by the drain alone.
+type memory struct {
+	fixed    bool
+	percent  int
+	draining bool
+	full     int // full reads in a row
+}
+
+func newMemory(endpoints int) *memory {
+	m := &memory{fixed: os.Getenv("GOGC") != "", percent: gcSmall}
+	if endpoints > fleetOver {
+		m.percent = gcFleet
+	}
+	m.set(m.percent)
+	return m
+}
+
+// read notes how the last read of the queue went.
+func (m *memory) read(full, empty bool) {
+	switch {
+	case full:
+		m.full++
+	case empty:
+		m.full = 0
+	}
+	if draining := m.full >= drainReads; draining != m.draining {
+		m.draining = draining
+		m.set(map[bool]int{true: max(gcDrain, m.percent), false: m.percent}[draining])
+	}
+}
+
+func (m *memory) set(percent int) {
+	if !m.fixed {
+		debug.SetGCPercent(percent)
+	}
+}

@@ -1,0 +1,248 @@
+package drain
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"roomcall/agent/host"
+	"roomcall/agent/report"
+	"roomcall/buffer"
+	"roomcall/publish"
+)
+
+const (
+	// replayPatience bounds the wait for the running agent to answer a request.
+	replayPatience = 10 * time.Minute
+	// replayEvery is how often the agent looks for a request.
+	replayEvery = time.Second
+	// provenWithin is how long a replay waits for the proof of a connection.
+	provenWithin = 15 * time.Second
+	// replayWindow is how many replayed records may be unacknowledged.
+	replayWindow = 50
+	requestEnd   = ".request"
+	resultEnd    = ".result"
+	replayPrefix = "replay-"
+	requestMax   = 64 << 10
+)
+
+// ReplayRequest asks to send kept records again. It is a file in data_dir: who
+// may write there may ask, and the local HTTP stays read-only.
+type ReplayRequest struct {
+	Device   string    `json:"device,omitempty"`
+	Since    time.Time `json:"since"`
+	Until    time.Time `json:"until,omitzero"`
+	SetAside bool      `json:"set_aside,omitempty"`
+}
+
+// ReplayResult is the answer, a file beside the request.
+type ReplayResult struct {
+	Sent     int    `json:"sent"`     // records that the broker confirmed again
+	Requeued int    `json:"requeued"` // records that were set aside and wait again
+	Err      string `json:"error,omitempty"`
+}
+
+// Replayer sends delivered records again, with their old ids and replayed = 1,
+// over the connection of the moment. What it sends goes beside the queue and
+// changes nothing in the store.
+type Replayer struct {
+	Queue *buffer.Queue
+	Topic func(lane string) string
+	Conn  func() *publish.Conn // the connection of the moment, nil = none
+	Dir   string               // where requests are left
+	Log   *slog.Logger
+}
+
+// Run looks for requests until ctx ends.
+func (r *Replayer) Run(ctx context.Context) {
+	tick := time.NewTicker(replayEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		files, _ := filepath.Glob(filepath.Join(r.Dir, replayPrefix+"*"+requestEnd))
+		for _, file := range files {
+			r.serve(ctx, file)
+		}
+	}
+}
+
+// serve answers one request. A request that is cut short by a stop stays and is
+// served at the next start.
+func (r *Replayer) serve(ctx context.Context, file string) {
+	req, err := readRequest(file)
+	var result ReplayResult
+	if err == nil {
+		result, err = r.Replay(ctx, req)
+	}
+	if ctx.Err() != nil {
+		return
+	}
+	if err != nil {
+		result.Err = err.Error()
+	}
+	r.Log.Info("replay", "since", req.Since, "sent", result.Sent, "requeued", result.Requeued, "err", result.Err)
+	answer, err := json.Marshal(result)
+	if err == nil {
+		err = host.WriteFile(strings.TrimSuffix(file, requestEnd)+resultEnd, answer)
+	}
+	if err = errors.Join(err, os.Remove(file)); err != nil {
+		r.Log.Error("answer replay request", "file", file, "err", err)
+	}
+}
+
+func readRequest(file string) (req ReplayRequest, err error) {
+	st, err := os.Stat(file)
+	if err != nil {
+		return req, err
+	}
+	if st.Size() > requestMax {
+		return req, fmt.Errorf("replay request has %d bytes, at most %d are allowed", st.Size(), requestMax)
+	}
+	b, err := os.ReadFile(file)
+	if err == nil {
+		err = json.Unmarshal(b, &req)
+	}
+	return req, err
+}
+
+// Replay sends what the request chooses, oldest first, and waits for the
+// broker's confirmations.
+func (r *Replayer) Replay(ctx context.Context, req ReplayRequest) (out ReplayResult, err error) {
+	if req.SetAside {
+		if out.Requeued, err = requeueAll(r.Queue); err != nil {
+			return out, err
+		}
+	}
+	if req.Since.IsZero() {
+		return out, nil
+	}
+	conn := r.Conn()
+	if conn == nil {
+		return out, errors.New("no broker is connected now; try again when `roomcall status` says connected")
+	}
+	if !provenSoon(ctx, conn) {
+		return out, errors.New("the broker takes no records now; see `roomcall status`")
+	}
+	run := &replayRun{Replayer: r, conn: conn}
+	chosen := report.Filter{Device: req.Device, Since: req.Since, Until: req.Until}
+	err = r.Queue.Scan(func(it buffer.Item, delivered bool) error {
+		if err := ctx.Err(); err != nil || !delivered || !chosen.Match(device(it.Lane), it.Time) {
+			return err
+		}
+		return run.send(ctx, it)
+	})
+	if err == nil {
+		err = run.settle(ctx, 0)
+	}
+	out.Sent = run.sent
+	return out, err
+}
+
+// provenSoon waits a moment for the delivery proof of a young connection and
+// tells whether records may be sent.
+func provenSoon(ctx context.Context, conn *publish.Conn) bool {
+	ctx, cancel := context.WithTimeout(ctx, provenWithin)
+	defer cancel()
+	conn.WaitProof(ctx)
+	return conn.Deliverable()
+}
+
+// requeueAll puts every record that was set aside back into the queue.
+func requeueAll(q *buffer.Queue) (int, error) {
+	list, err := q.Quarantined()
+	if err != nil {
+		return 0, err
+	}
+	for i, one := range list {
+		if err := q.Requeue(one.Pos); err != nil {
+			return i, err
+		}
+	}
+	return len(list), nil
+}
+
+// replayRun is one replay over one connection.
+type replayRun struct {
+	*Replayer
+	conn    *publish.Conn
+	waiting []*publish.Receipt
+	sent    int
+}
+
+func (r *replayRun) send(ctx context.Context, it buffer.Item) error {
+	if err := r.settle(ctx, replayWindow-1); err != nil {
+		return err
+	}
+	receipt, err := r.conn.Publish(publish.Message{Topic: r.Topic(it.Lane), Payload: report.MarkReplayed(it.Payload)})
+	if err != nil {
+		return err
+	}
+	r.waiting = append(r.waiting, receipt)
+	return nil
+}
+
+// settle waits until at most left records are unconfirmed.
+func (r *replayRun) settle(ctx context.Context, left int) error {
+	for len(r.waiting) > left {
+		select {
+		case <-r.waiting[0].Done():
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if err := r.waiting[0].Err(); err != nil {
+			return err
+		}
+		r.sent++
+		r.waiting = r.waiting[1:]
+	}
+	return nil
+}
+
+// device is the device in "<device>/<kind>".
+func device(lane string) string {
+	name, _, _ := strings.Cut(lane, "/")
+	return name
+}
+
+// AskReplay leaves a request for the agent that has the store in dir open, and
+// waits for its answer.
+func AskReplay(ctx context.Context, dir string, req ReplayRequest) (out ReplayResult, err error) {
+	ctx, cancel := context.WithTimeout(ctx, replayPatience)
+	defer cancel()
+	name := filepath.Join(dir, replayPrefix+strconv.Itoa(os.Getpid()))
+	b, err := json.Marshal(req)
+	if err == nil {
+		err = host.WriteFile(name+requestEnd, b)
+	}
+	if err != nil {
+		return out, fmt.Errorf("leave a request for the running agent: %w", err)
+	}
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return out, errors.Join(errors.New("the running agent did not answer"), os.Remove(name+requestEnd))
+		case <-tick.C:
+		}
+		b, err := os.ReadFile(name + resultEnd)
+		if errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		if err == nil {
+			err = errors.Join(json.Unmarshal(b, &out), os.Remove(name+resultEnd))
+		}
+		return out, err
+	}
+}

@@ -1,0 +1,146 @@
+// Package health says what is wrong, in words: one table of everything that can be
+// wrong, pure over a snapshot of the agent.
+//
+// Promise: check, status, the page, the log's hints and readiness all speak from it,
+// so that the same trouble has the same words everywhere.
+package health
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Status is the answer of /api/v1/status and of `roomcall status --json`.
+// Times are RFC 3339 in UTC, to the millisecond; a time that is not known is an
+// absent key. Durations carry their unit in the key. No field holds a secret.
+type Status struct {
+	Version     string    `json:"version"`
+	ClientID    string    `json:"client_id"`
+	Site        string    `json:"site,omitempty"`
+	Started     time.Time `json:"started,omitzero"`
+	UptimeS     int64     `json:"uptime_s"`
+	StartReason string    `json:"start_reason,omitempty"` // boot, start, upgrade, crash, watchdog
+	ConfigPath  string    `json:"config_path,omitempty"`
+	ConfigHash  string    `json:"config_hash,omitempty"`
+
+	Endpoints []Endpoint `json:"endpoints"`
+	Broker    Broker     `json:"broker"`
+	Buffer    Buffer     `json:"buffer"`
+	Clock     Clock      `json:"clock"`
+	// Warnings are sentences for the operator that belong to no other field.
+	Warnings []string `json:"warnings"`
+	// Problems say in plain words what is wrong, the worst first; empty = all
+	// is well. The agent fills them in when it is asked.
+	Problems []Problem `json:"problems"`
+}
+
+// Endpoint is one polled device.
+type Endpoint struct {
+	Device string `json:"device"`
+	Room   string `json:"room,omitempty"`
+	URL    string `json:"url"` // without user and password
+	Model  string `json:"model,omitempty"`
+	// State is idle, in_call, unreachable, refused, busy, upgrading or error;
+	// "" before the first poll.
+	State        string `json:"state,omitempty"`
+	InCall       bool   `json:"in_call"`
+	CallID       string `json:"call_id,omitempty"`
+	Grade        string `json:"grade,omitempty"` // unknown, good, fair, poor
+	GradeReasons string `json:"grade_reasons,omitempty"`
+	SourceAPI    string `json:"source_api,omitempty"`
+	Err          string `json:"err,omitempty"`
+	Hint         string `json:"hint,omitempty"`
+
+	// LastPoll is the end of the newest poll, whatever its result; LastOK that
+	// of the newest good one. Keep the monotonic reading of time.Now in both,
+	// so that a step of the wall clock does not make an age wrong.
+	LastPoll time.Time `json:"last_poll,omitzero"`
+	LastOK   time.Time `json:"last_ok,omitzero"`
+	NextPoll time.Time `json:"next_poll,omitzero"`
+	// IntervalS is the interval in force now, in seconds.
+	IntervalS float64 `json:"interval_s"`
+	PollMs    float64 `json:"poll_ms"` // how long the newest poll took
+
+	Polls    uint64 `json:"polls"`
+	Failures uint64 `json:"failures"`
+	Skipped  uint64 `json:"skipped"` // polls left out because one was still running
+	// NotUnderstood counts the values of the newest poll that were there but
+	// could not be read.
+	NotUnderstood int `json:"not_understood"`
+
+	// Sample is the newest sample payload as it was published.
+	Sample json.RawMessage `json:"sample,omitempty"`
+}
+
+// Broker is the way to the MQTT broker.
+type Broker struct {
+	URL string `json:"url"` // without user and password
+	// State is connecting, connected, waiting or refused.
+	State string    `json:"state"`
+	Since time.Time `json:"since,omitzero"`
+	Error string    `json:"error,omitempty"`
+	Class string    `json:"class,omitempty"` // unreachable, certificate, login, acl, protocol, ...
+	Hint  string    `json:"hint,omitempty"`
+	// Proof is the result of the delivery proof over the echo topic: pending,
+	// proven, unproven (not allowed to read it back) or failed.
+	Proof       string    `json:"proof,omitempty"`
+	ProofDetail string    `json:"proof_detail,omitempty"`
+	Connects    uint64    `json:"connects"`
+	Losses      uint64    `json:"losses"`
+	Published   uint64    `json:"published"`
+	Acked       uint64    `json:"acked"`
+	InFlight    int       `json:"in_flight"`
+	LastAck     time.Time `json:"last_ack,omitzero"`
+}
+
+// Buffer is the store on disk.
+type Buffer struct {
+	// State is open, opening, full (no space left on the disk) or failed.
+	State         string    `json:"state"`
+	Waiting       uint64    `json:"waiting"` // records not delivered yet
+	Oldest        time.Time `json:"oldest,omitzero"`
+	DeliveredKept uint64    `json:"delivered_kept"`
+	BytesOnDisk   int64     `json:"bytes_on_disk"`
+	MaxBytes      int64     `json:"max_bytes"`
+	Segments      int       `json:"segments"`
+	Appended      uint64    `json:"appended"`
+	Acked         uint64    `json:"acked"`
+	Evicted       uint64    `json:"evicted"`       // thrown away undelivered by a limit
+	Quarantined   uint64    `json:"quarantined"`   // set aside: the broker will not take them
+	DamagedFiles  int       `json:"damaged_files"` // *.corrupt-* in data_dir, kept for examination
+	MemoryHeld    int       `json:"memory_held"`   // records in memory until the disk has space
+	DiskFree      *int64    `json:"disk_free,omitempty"`
+	Error         string    `json:"error,omitempty"`
+	Hint          string    `json:"hint,omitempty"`
+	// Since the start of this process, by record kind.
+	AppendedByKind map[string]uint64 `json:"appended_by_kind,omitempty"`
+	AckedByKind    map[string]uint64 `json:"acked_by_kind,omitempty"`
+}
+
+// Clock tells how far the wall clock can be trusted.
+type Clock struct {
+	Synchronized *bool     `json:"synchronized,omitempty"` // as the system says; absent = it does not say
+	Steps        uint64    `json:"steps"`                  // jumps of more than 2 s since the start
+	LastStep     time.Time `json:"last_step,omitzero"`
+	LastStepS    float64   `json:"last_step_s,omitempty"` // seconds, positive = forward
+}
+
+// JSON is the status as /api/v1/status sends it: UTC, milliseconds, empty
+// lists as [] and one trailing newline.
+func (s Status) JSON() ([]byte, error) {
+	s.Endpoints = append([]Endpoint{}, s.Endpoints...)
+	s.Warnings = append([]string{}, s.Warnings...)
+	s.Problems = append([]Problem{}, s.Problems...)
+	times := []*time.Time{&s.Started, &s.Broker.Since, &s.Broker.LastAck, &s.Buffer.Oldest, &s.Clock.LastStep}
+	for i := range s.Endpoints {
+		e := &s.Endpoints[i]
+		times = append(times, &e.LastPoll, &e.LastOK, &e.NextPoll)
+	}
+	for _, t := range times {
+		if !t.IsZero() {
+			*t = t.UTC().Truncate(time.Millisecond)
+		}
+	}
+	b, err := json.MarshalIndent(s, "", "  ")
+	return append(b, '\n'), err
+}

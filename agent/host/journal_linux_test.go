@@ -1,0 +1,42 @@
+package host
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// TestPriorityOnlyWhereTheJournalReads: a process that a service started inherits
+// JOURNAL_STREAM also when its log goes into a file.
+func TestPriorityOnlyWhereTheJournalReads(t *testing.T) {
+	file, err := os.Create(filepath.Join(t.TempDir(), "log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	st := info.Sys().(*syscall.Stat_t)
+	stream := ""
+	for _, stream = range []string{fmt.Sprintf("%d:%d", st.Dev, st.Ino), fmt.Sprintf("%d:%d", st.Dev, st.Ino+1), "nonsense", ""} {
+		NewLogger(LogOptions{Format: "json", Level: "info", Out: file, JournalStream: stream}).Info("hello")
+	}
+	text, err := os.ReadFile(file.Name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
+	if len(lines) != 4 {
+		t.Fatalf("got %q", lines)
+	}
+	for i, line := range lines {
+		if want := []string{"<6>{", "{", "{", "{"}[i]; !strings.HasPrefix(line, want) {
+			t.Errorf("line %d is %s, want it to begin with %s", i, line, want)
+		}
+	}
+}

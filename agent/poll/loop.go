@@ -1,0 +1,242 @@
+// Package poll asks the endpoints: one loop for each, at its own pace.
+//
+// Promise: one poll of an endpoint at a time and never one queued behind another;
+// an endpoint that does not answer delays no other. Every result, good or bad,
+// goes to the recorder.
+package poll
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"time"
+
+	"roomcall/agent/health"
+	"roomcall/agent/host"
+	"roomcall/agent/report"
+	"roomcall/cgi"
+)
+
+const (
+	// pollGroup is how many endpoints share one tick. A burst of this size
+	// costs less CPU than the same polls spread out, and goes into one commit.
+	pollGroup = 50
+	// pollSlots bounds the polls under way at one time.
+	pollSlots = 128
+	// backoffMax bounds the pause between polls of an endpoint that does not
+	// answer, unless its own interval is longer; so do backoffTimes intervals,
+	// but for pauses below backoffMin.
+	backoffMin   = 10 * time.Second
+	backoffMax   = time.Minute
+	backoffTimes = 4
+	// backoffAfter failures in a row the pause begins to grow.
+	backoffAfter = 3
+	// keepAliveEvery is the longest silence within a session; the vendor asks
+	// for less than 60 s.
+	keepAliveEvery = 45 * time.Second
+)
+
+// Endpoint is what a loop needs of a device.
+type Endpoint interface {
+	Poll(ctx context.Context) (cgi.Status, error)
+	KeepAlive(ctx context.Context) error
+	Close(ctx context.Context) error
+}
+
+// Recorder is where the results go. Each Begin is followed by one Submit or one
+// Cancel; so the recorder knows whether polls of this round are still under way.
+type Recorder interface {
+	Begin()
+	Submit(report.Poll)
+	Cancel()
+}
+
+// Config is one endpoint and its pace.
+type Config struct {
+	Device   string
+	Endpoint Endpoint
+	InCall   time.Duration // interval in a call
+	Idle     time.Duration // interval outside a call
+	Timeout  time.Duration // one request
+}
+
+// Loop polls one endpoint at its own pace: one poll at a time, on ticks that all
+// endpoints with the same interval share. A tick that comes while a poll is under
+// way is skipped and counted, never queued. It waits for nothing but the endpoint.
+type Loop struct {
+	Config
+	slots    chan struct{} // shared bound of polls under way
+	origin   time.Time     // shared start of all ticks, monotonic
+	share    float64       // the group's place within an interval, 0 <= share < 1
+	recorder Recorder
+	stats    stats
+	repeats  *host.Repeats
+	interval time.Duration
+	failures int // unreachable polls in a row
+	polls    int
+}
+
+// New makes a loop for each endpoint; nothing runs yet.
+func New(list []Config, r Recorder, log *slog.Logger) []*Loop {
+	slots := make(chan struct{}, pollSlots)
+	spread := shares(len(list))
+	repeats := host.NewRepeats(log)
+	origin := time.Now().Add(-rand.N(time.Minute)) // a phase of its own for each agent
+	var out []*Loop
+	for i, c := range list {
+		out = append(out, &Loop{Config: c, slots: slots, origin: origin, share: spread[i], recorder: r, repeats: repeats})
+	}
+	return out
+}
+
+// Run polls until ctx ends. The first poll starts at once.
+func (p *Loop) Run(ctx context.Context) {
+	p.interval = p.Idle
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		}
+		wait := p.step(ctx)
+		timer.Reset(wait)
+	}
+}
+
+// step does what is due, a poll or a keep-alive, and says how long to wait.
+func (p *Loop) step(ctx context.Context) time.Duration {
+	if due := p.Stats().NextPoll; time.Until(due) > 0 {
+		p.keepAlive(ctx)
+	} else if !p.poll(ctx) {
+		return 0
+	}
+	next := time.Until(p.Stats().NextPoll)
+	return min(max(next, 0), keepAliveEvery)
+}
+
+// keepAlive refreshes the session; a failure shows in the next poll.
+func (p *Loop) keepAlive(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, p.Timeout)
+	defer cancel()
+	_ = p.Endpoint.KeepAlive(ctx)
+}
+
+// poll makes one poll and hands its result on. It returns false when ctx ended.
+func (p *Loop) poll(ctx context.Context) bool {
+	select {
+	case p.slots <- struct{}{}:
+	case <-ctx.Done():
+		return false
+	}
+	p.recorder.Begin()
+	start := time.Now()
+	limited, cancel := context.WithTimeout(ctx, max(p.Timeout, p.interval))
+	status, err := p.Endpoint.Poll(limited)
+	cancel()
+	<-p.slots
+	at := time.Now()
+	if ctx.Err() != nil {
+		p.recorder.Cancel()
+		return false
+	}
+	p.adapt(status, err)
+	due, skipped := p.next(start, at)
+	result := report.Poll{Device: p.Device, At: at, Took: at.Sub(start), Status: status, Err: err}
+	p.note(result)
+	p.stats.done(result, due, max(p.interval, due.Sub(at)), skipped)
+	p.recorder.Submit(result)
+	return true
+}
+
+// note logs an endpoint's failures: once, then now and then, then the recovery.
+func (p *Loop) note(result report.Poll) {
+	subject := "poll of " + p.Device
+	if result.Err == nil {
+		p.repeats.Worked(subject)
+		return
+	}
+	p.repeats.Failed(subject, result.Err, "hint", health.Hint(result.Err))
+}
+
+// adapt chooses the interval from what the poll told. An unknown call state
+// changes nothing.
+func (p *Loop) adapt(status cgi.Status, err error) {
+	var failure *cgi.Error
+	if errors.As(err, &failure) && failure.Kind == cgi.KindUnreachable {
+		p.failures++
+		return
+	}
+	p.failures = 0
+	switch {
+	case err != nil:
+	case status.Call == cgi.CallActive:
+		p.interval = p.InCall
+	case status.Call == cgi.CallIdle:
+		p.interval = p.Idle
+	}
+}
+
+// next says when the next poll is due and how many ticks the last one missed.
+func (p *Loop) next(start, at time.Time) (due time.Time, skipped int) {
+	if p.failures > backoffAfter {
+		return at.Add(p.pause()), 0
+	}
+	due, skipped = nextTick(p.origin, start, at, p.interval, p.share)
+	if p.polls == 0 && due.Sub(at) < p.interval/2 {
+		due = due.Add(p.interval) // the first poll was made at once, beside the ticks
+	}
+	p.polls++
+	return due, skipped
+}
+
+// pause is the wait before the next poll while the endpoint stays unreachable:
+// it doubles from the interval to its bound, with jitter so that rooms do not
+// keep step.
+func (p *Loop) pause() time.Duration {
+	limit := max(min(max(backoffTimes*p.interval, backoffMin), backoffMax), p.interval)
+	grown := p.interval << min(p.failures-backoffAfter, 10)
+	if grown > limit || grown <= 0 {
+		grown = limit
+	}
+	jittered := grown/2 + rand.N(grown/2+1)
+	return max(jittered, p.interval)
+}
+
+// nextTick gives the first tick after now and how many ticks since the poll's
+// start went by unused. Ticks lie at origin + share*interval + k*interval.
+func nextTick(origin, start, now time.Time, interval time.Duration, share float64) (due time.Time, skipped int) {
+	first := origin.Add(time.Duration(share * float64(interval)))
+	index := func(t time.Time) int64 {
+		d := t.Sub(first)
+		if d < 0 {
+			return -1
+		}
+		return int64(d / interval)
+	}
+	at, now64 := index(start), index(now)
+	due = first.Add(time.Duration(now64+1) * interval)
+	return due, int(now64 - at)
+}
+
+// shares spreads n endpoints over an interval in a few even groups.
+func shares(n int) []float64 {
+	groups := (n + pollGroup - 1) / pollGroup
+	out := make([]float64, n)
+	for i := range out {
+		out[i] = float64(i%groups) / float64(groups)
+	}
+	return out
+}
+
+// Overdue is how long ago the next poll was due beyond what the endpoint may
+// take, 0 = it is in time or the first poll is still to come.
+func (p *Loop) Overdue() time.Duration {
+	due := p.Stats().NextPoll
+	if due.IsZero() {
+		return 0
+	}
+	return max(0, time.Since(due)-max(p.Timeout, p.InCall, p.Idle))
+}

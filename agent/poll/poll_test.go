@@ -1,0 +1,214 @@
+package poll
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"roomcall/cgi"
+)
+
+// pollFor runs a poller in fake time and gives when it polled.
+func pollFor(t *testing.T, e *fakeEndpoint, how func(*Loop), d time.Duration) (*Loop, []time.Duration) {
+	t.Helper()
+	start := time.Now()
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	defer cancel()
+	p := newTestLoop(e, &fakeRecorder{})
+	if how != nil {
+		how(p)
+	}
+	p.Run(ctx)
+	return p, e.asked(start)
+}
+
+func seconds(list ...float64) (out []time.Duration) {
+	for _, s := range list {
+		out = append(out, time.Duration(s*float64(time.Second)))
+	}
+	return out
+}
+
+func TestFirstPollIsAtOnceAndTheOthersAreOnTheTicksOfTheInterval(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		calls := []bool{false, false, true, true, true, false, false}
+		e := &fakeEndpoint{answer: func(n int) (cgi.Status, time.Duration, error) {
+			if n < len(calls) && calls[n] {
+				return activeStatus, 50 * time.Millisecond, nil
+			}
+			return idleStatus, 50 * time.Millisecond, nil
+		}}
+		// ticks every 15 s lie at 13, 28, 43 ... s, those every 5 s at 3, 8, 13 ... s
+		_, got := pollFor(t, e, nil, 90*time.Second)
+		want := seconds(0, 13, 28, 33, 38, 43, 58, 73, 88)
+		if !slices.Equal(got, want) {
+			t.Errorf("polled at %v, want %v", got, want)
+		}
+	})
+}
+
+func TestLatePollsAreSkippedAndCountedAndNeverQueued(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := &fakeEndpoint{answer: func(n int) (cgi.Status, time.Duration, error) {
+			if n == 2 {
+				return activeStatus, 12 * time.Second, nil
+			}
+			return activeStatus, time.Millisecond, nil
+		}}
+		p, got := pollFor(t, e, func(p *Loop) { p.Timeout = 30 * time.Second }, 36*time.Second)
+		want := seconds(0, 3, 8, 23, 28, 33) // the ticks at 13 and 18 s go by
+		if !slices.Equal(got, want) {
+			t.Errorf("polled at %v, want %v", got, want)
+		}
+		if v := p.Stats(); v.Skipped != 2 || v.Polls != 6 {
+			t.Errorf("%d polls and %d skipped, want 6 and 2", v.Polls, v.Skipped)
+		}
+		if e.doubly {
+			t.Error("two polls of one endpoint at the same time")
+		}
+	})
+}
+
+func TestUnreachableEndpointIsAskedLessAndAtTheOldPaceAfterTheFirstSuccess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const bad = 30
+		e := &fakeEndpoint{answer: func(n int) (cgi.Status, time.Duration, error) {
+			if n < bad {
+				return cgi.Status{}, time.Millisecond, errUnreachable
+			}
+			return activeStatus, time.Millisecond, nil
+		}}
+		_, got := pollFor(t, e, nil, 2*time.Hour)
+		for i := 1; i < bad; i++ {
+			gap := got[i] - got[i-1]
+			switch {
+			case gap > time.Minute+time.Second:
+				t.Errorf("failure %d: %v until the next poll, at most a minute is allowed", i, gap)
+			case i > backoffAfter && gap < 15*time.Second:
+				t.Errorf("failure %d: %v until the next poll, less than the interval", i, gap)
+			}
+		}
+		if late := got[bad-1] - got[bad-2]; late < 30*time.Second {
+			t.Errorf("after %d failures the pause is %v: it did not grow", bad, late)
+		}
+		for i := bad + 2; i < bad+20; i++ {
+			if gap := got[i] - got[i-1]; gap != 5*time.Second {
+				t.Fatalf("poll %d after the recovery came after %v, want 5s", i-bad, gap)
+			}
+		}
+	})
+}
+
+func TestFailuresOtherThanUnreachableKeepThePace(t *testing.T) {
+	for _, kind := range []cgi.Kind{cgi.KindError, cgi.KindRefused, cgi.KindBusy, cgi.KindUpgrading} {
+		synctest.Test(t, func(t *testing.T) {
+			e := &fakeEndpoint{answer: func(int) (cgi.Status, time.Duration, error) {
+				return cgi.Status{}, time.Millisecond, &cgi.Error{Kind: kind, Reason: "x"}
+			}}
+			_, got := pollFor(t, e, nil, 5*time.Minute)
+			for i := 2; i < len(got); i++ {
+				if gap := got[i] - got[i-1]; gap != 15*time.Second {
+					t.Fatalf("%v: poll %d came after %v, want 15s", kind, i, gap)
+				}
+			}
+		})
+	}
+}
+
+func TestSessionIsKeptAliveBetweenRarePolls(t *testing.T) {
+	for _, interval := range []time.Duration{50 * time.Second, time.Minute, 100 * time.Second, 10 * time.Minute, time.Hour} {
+		synctest.Test(t, func(t *testing.T) {
+			e := &fakeEndpoint{answer: func(int) (cgi.Status, time.Duration, error) { return idleStatus, time.Millisecond, nil }}
+			start := time.Now()
+			_, polls := pollFor(t, e, func(p *Loop) { p.Idle = interval }, 3*time.Hour)
+			talked := polls
+			for _, at := range e.alive {
+				talked = append(talked, at.Sub(start))
+			}
+			slices.Sort(talked)
+			for i := 1; i < len(talked); i++ {
+				if gap := talked[i] - talked[i-1]; gap >= 60*time.Second {
+					t.Fatalf("idle_interval %v: %v without a word; the session ends after 60s", interval, gap)
+				}
+			}
+			if want := int(3 * time.Hour / interval); len(polls) < want || len(polls) > want+2 {
+				t.Errorf("idle_interval %v: %d polls in 3 h", interval, len(polls))
+			}
+		})
+	}
+}
+
+func TestPollThatHangsEndsWithTheAgent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := &fakeEndpoint{answer: func(int) (cgi.Status, time.Duration, error) { return idleStatus, time.Hour, nil }}
+		ctx, cancel := context.WithCancel(t.Context())
+		r := &fakeRecorder{}
+		p := newTestLoop(e, r)
+		ended := make(chan struct{})
+		go func() { p.Run(ctx); close(ended) }()
+		time.Sleep(time.Second)
+		stopped := time.Now()
+		cancel()
+		<-ended
+		if took := time.Since(stopped); took != 0 {
+			t.Errorf("the loop ended %v after the stop", took)
+		}
+		if len(r.polls) != 0 || r.begun != 1 || r.cancelled != 1 {
+			t.Errorf("%d polls delivered, %d begun, %d cancelled; a cut poll tells nothing", len(r.polls), r.begun, r.cancelled)
+		}
+	})
+}
+
+func TestPollsUnderWayAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		slots := make(chan struct{}, 3)
+		most, now := 0, 0
+		e := &fakeEndpoint{}
+		e.answer = func(int) (cgi.Status, time.Duration, error) { // called under no lock, one goroutine at a time runs in the bubble's clock
+			return idleStatus, time.Second, nil
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		for range 10 {
+			p := newTestLoop(e, &fakeRecorder{})
+			p.slots = slots
+			go p.Run(ctx)
+		}
+		for range 100 {
+			time.Sleep(100 * time.Millisecond)
+			synctest.Wait()
+			e.mu.Lock()
+			now = e.open
+			e.mu.Unlock()
+			most = max(most, now)
+		}
+		if most != 3 {
+			t.Errorf("%d polls at one time, want 3", most)
+		}
+		<-ctx.Done()
+		synctest.Wait()
+	})
+}
+
+func TestGroupsAreSpreadOverTheInterval(t *testing.T) {
+	if got := shares(1); got[0] != 0 {
+		t.Errorf("one endpoint polls at %v of the interval", got)
+	}
+	count := map[float64]int{}
+	for _, s := range shares(1000) {
+		if s < 0 || s >= 1 {
+			t.Fatalf("share %v", s)
+		}
+		count[s]++
+	}
+	for share, n := range count {
+		if n > pollGroup {
+			t.Errorf("%d endpoints poll at once at %v", n, share)
+		}
+	}
+	if len(count) != 1000/pollGroup {
+		t.Errorf("%d groups of 1000 endpoints", len(count))
+	}
+}

@@ -1,0 +1,66 @@
+package record
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"roomcall/agent/report"
+	"roomcall/buffer"
+	"roomcall/cgi"
+)
+
+// Event is an event of the agent itself and when it happened.
+type Event struct {
+	report.AgentEvent
+	At   time.Time
+	Then func() // run when the event is on disk; nil = nothing
+}
+
+// gapEvent announces records of a lane that a limit evicted undelivered.
+func gapEvent(at time.Time, g buffer.Gap) Event {
+	device, kind, _ := strings.Cut(g.Lane, "/")
+	return Event{AgentEvent: report.AgentEvent{
+		Type: "agent.gap", Device: device, Kind: kind,
+		FirstSeq: g.First, LastSeq: g.Last, Count: g.Count, Reason: g.Reason,
+	}, At: at}
+}
+
+func clockEvent(at time.Time, step time.Duration) Event {
+	return Event{AgentEvent: report.AgentEvent{
+		Type: "agent.clock_step", Value: cgi.Known(step.Seconds()),
+		Text: fmt.Sprintf("the wall clock moved by %s", step.Round(time.Millisecond)),
+	}, At: at}
+}
+
+// LostText tells how many records a broken file lost. With the newest state gone
+// (reset) nothing tells how many there were: the number is only the least.
+func LostText(lost uint64, reset bool) string {
+	switch {
+	case reset && lost == 0:
+		return "how many are lost is not known"
+	case reset:
+		return fmt.Sprintf("at least %d lost", lost)
+	default:
+		return fmt.Sprintf("%d lost", lost)
+	}
+}
+
+// damageEvents announce a broken segment: what was salvaged and, lane by lane
+// as far as that is known, what was not.
+func damageEvents(d buffer.Damage) []Event {
+	out := []Event{{AgentEvent: report.AgentEvent{
+		Type: "agent.store_damaged", Count: d.Lost, Reason: d.Reason,
+		Text: fmt.Sprintf("%s: %d records salvaged, %s; the broken file is kept as %s", d.Segment, d.Salvaged, LostText(d.Lost, d.Reset), d.Aside),
+	}, At: d.At}}
+	for _, g := range d.Gaps {
+		out = append(out, gapEvent(d.At, g))
+	}
+	if d.Reset {
+		out = append(out, Event{AgentEvent: report.AgentEvent{
+			Type: "agent.store_reset", Reason: d.Reason,
+			Text: "the newest state could not be trusted; numbers start again under a new epoch",
+		}, At: d.At})
+	}
+	return out
+}

@@ -1,0 +1,383 @@
+package record
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+	"unsafe"
+
+	"roomcall/agent/host/hosttest"
+	"roomcall/agent/report"
+	"roomcall/buffer"
+)
+
+// recording runs a recorder in a synctest bubble until stop is called.
+func recording(t *testing.T, r *Recorder) (stop func()) {
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() { r.Run(ctx); close(ended) }()
+	return func() { cancel(); <-ended }
+}
+
+func TestPollsOfOneRoundGoIntoOneCommit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &fakeStore{}
+		r := recorderOver(t, s, nil)
+		defer recording(t, r)()
+		for _, d := range []string{"room-1", "room-2", "room-3"} {
+			r.Begin()
+			go func() {
+				time.Sleep(time.Duration(d[5]-'0') * 10 * time.Millisecond)
+				r.Submit(report.Poll{Device: d, At: time.Now(), Status: idleStatus})
+			}()
+		}
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if n := s.commits(); n != 1 {
+			t.Errorf("%d commits for one round of three polls, want 1", n)
+		}
+		if n := len(s.records()); n != 3 {
+			t.Errorf("%d records, want 3 samples", n)
+		}
+	})
+}
+
+// With samples and streams not recorded most polls give no record.
+func TestPollsAndEventsWithoutARecordAreCommittedToo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &fakeStore{}
+		r := recorderOver(t, s, nil)
+		r.reporter = reporterFor(t, []string{"event"}, "room-1")
+		stop := recording(t, r)
+		for range 3 {
+			r.polled("room-1", idleStatus, nil)
+			time.Sleep(time.Second)
+		}
+		synctest.Wait()
+		if s.commits() != 3 || len(s.records()) != 0 {
+			t.Errorf("%d commits with %d records, want 3 with none", s.commits(), len(s.records()))
+		}
+		if n := len(r.newest.Samples("room-1", time.Time{})); n != 3 {
+			t.Errorf("%d samples shown", n)
+		}
+		for range 70 { // more than an hour may have
+			r.Announce(clockEvent(time.Now(), time.Hour))
+			synctest.Wait()
+		}
+		stop()
+		if len(r.held)+len(r.heldEvents) != 0 || r.stats.lost != 0 {
+			t.Errorf("%d polls and %d events are left, %d lost", len(r.held), len(r.heldEvents), r.stats.lost)
+		}
+	})
+}
+
+func TestSlowPollHoldsItsRoundUpForAMomentOnly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &fakeStore{}
+		r := recorderOver(t, s, nil)
+		defer recording(t, r)()
+		r.Begin() // room-2 takes long
+		r.polled("room-1", idleStatus, nil)
+		time.Sleep(linger)
+		synctest.Wait()
+		if n := s.commits(); n != 1 {
+			t.Errorf("%d commits %v after the poll of room-1, want 1", n, linger)
+		}
+		r.Submit(report.Poll{Device: "room-2", At: time.Now(), Status: idleStatus})
+		synctest.Wait()
+		if n := s.commits(); n != 2 {
+			t.Errorf("%d commits after the slow poll, want 2", n)
+		}
+	})
+}
+
+func TestPollingGoesOnWhileTheStoreBlocks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var blocked atomic.Bool
+		free := make(chan struct{})
+		s := &fakeStore{appendHook: func(buffer.Batch) error {
+			if blocked.Load() {
+				<-free
+			}
+			return nil
+		}}
+		r := recorderOver(t, s, nil)
+		polls := 0
+		poll := func(n int) {
+			for range n {
+				r.polled("room-1", activeStatus, nil)
+				polls++
+				time.Sleep(5 * time.Second)
+			}
+		}
+		stop := recording(t, r)
+		poll(4)
+		blocked.Store(true)
+		before := time.Now()
+		poll(24)
+		if took := time.Since(before); took != 2*time.Minute {
+			t.Errorf("24 polls took %v while the disk hangs: a poll waited for it", took)
+		}
+		blocked.Store(false)
+		close(free)
+		poll(4)
+		stop()
+		samples := s.lane("room-1/sample")
+		numbered(t, samples)
+		if len(samples) != polls {
+			t.Errorf("%d samples for %d polls", len(samples), polls)
+		}
+	})
+}
+
+// TestDiskFull: polls wait in memory, are written in order when there is space
+// again, no number is used twice, and the log is not flooded.
+func TestDiskFull(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var full atomic.Bool
+		s := &fakeStore{appendHook: func(buffer.Batch) error {
+			if full.Load() {
+				return fmt.Errorf("append: %w", buffer.ErrFull)
+			}
+			return nil
+		}}
+		log := &hosttest.Log{}
+		r := recorderOver(t, s, log.Logger())
+		stop := recording(t, r)
+		poll := func(n int) {
+			for range n {
+				r.polled("room-1", activeStatus, nil)
+				time.Sleep(5 * time.Second)
+			}
+		}
+		poll(3)
+		full.Store(true)
+		poll(132) // 11 minutes
+		synctest.Wait()
+		if n := len(s.lane("room-1/sample")); n != 3 {
+			t.Errorf("%d samples accepted, want the 3 before the disk was full", n)
+		}
+		if n := log.Count("write to store failed"); n != 3 { // at once, after 5 and after 10 minutes
+			t.Errorf("%d error lines in 11 minutes, want 3", n)
+		}
+		if log.Count("free space on the disk") == 0 {
+			t.Error("no hint in the log")
+		}
+		r.Announce(started())
+		full.Store(false)
+		poll(3)
+		stop()
+		if n := log.Count("write to store works again"); n != 1 {
+			t.Errorf("%d recovery lines, want 1", n)
+		}
+		for lane, want := range map[string]int{"room-1/sample": 138, "room-1/stream": 138, "agent/event": 1} {
+			list := s.lane(lane)
+			numbered(t, list)
+			if len(list) != want {
+				t.Errorf("%s: %d records, want %d", lane, len(list), want)
+			}
+		}
+	})
+}
+
+func TestPollsHeldInMemoryAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		full := true
+		s := &fakeStore{appendHook: func(buffer.Batch) error {
+			if full {
+				return buffer.ErrFull
+			}
+			return nil
+		}}
+		r := recorderOver(t, s, nil)
+		for range heldMax + 50 {
+			r.hold(report.Poll{Device: "room-1", At: time.Now(), Status: idleStatus})
+			time.Sleep(time.Second)
+		}
+		for range eventsMax + 50 {
+			r.holdEvents(started())
+		}
+		if r.commit(time.Now()) {
+			t.Fatal("a full disk took the records")
+		}
+		if len(r.held) != heldMax || len(r.heldEvents) != eventsMax {
+			t.Errorf("%d polls and %d events are held, want %d and %d", len(r.held), len(r.heldEvents), heldMax, eventsMax)
+		}
+		newest := r.held[len(r.held)-1].At
+		full = false
+		if !r.commit(time.Now()) {
+			t.Fatal("the store took nothing")
+		}
+		list := s.lane("room-1/sample")
+		numbered(t, list)
+		if len(list) != heldMax || !list[len(list)-1].Time.Equal(newest) {
+			t.Errorf("%d samples, the newest of %v; want the newest %d", len(list), list[len(list)-1].Time, heldMax)
+		}
+		if r.stats.lost != 100 {
+			t.Errorf("%d polls and events are counted as never accepted, want 100", r.stats.lost)
+		}
+	})
+}
+
+func TestEvictionIsAnnouncedInTheBatchThatCommitsIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ev := &buffer.Eviction{Gaps: []buffer.Gap{{Lane: "room-1/stream", First: 7, Last: 9, Count: 3, Reason: "max_bytes"}}}
+		fail := true
+		s := &fakeStore{due: func() *buffer.Eviction { return ev }}
+		s.appendHook = func(b buffer.Batch) error {
+			if fail {
+				return errors.New("disk")
+			}
+			if b.Evict != nil {
+				ev = nil
+			}
+			return nil
+		}
+		r := recorderOver(t, s, nil)
+		r.hold(report.Poll{Device: "room-1", At: time.Now(), Status: idleStatus})
+		if r.commit(time.Now()) {
+			t.Fatal("the store failed")
+		}
+		fail = false
+		if !r.commit(time.Now()) {
+			t.Fatal("the store took nothing")
+		}
+		if len(s.batches) != 1 || s.batches[0].Evict == nil {
+			t.Fatalf("%d batches; the first does not carry the eviction", len(s.batches))
+		}
+		events := s.lane("agent/event")
+		if len(events) != 1 {
+			t.Fatalf("%d events, want one agent.gap", len(events))
+		}
+		got := fields(t, events[0].Payload)
+		want := map[string]any{
+			"type": "agent.gap", "of_device": "room-1", "kind": "stream", "first_seq": 7.0, "last_seq": 9.0,
+			"count": 3.0, "reason": "max_bytes", "seq": 1.0, "device": "agent",
+		}
+		for key, v := range want {
+			if got[key] != v {
+				t.Errorf("%s is %v, want %v: %s", key, got[key], v, events[0].Payload)
+			}
+		}
+		if r.stats.evicted != 3 {
+			t.Errorf("%d records are counted as evicted, want 3", r.stats.evicted)
+		}
+	})
+}
+
+func TestMinuteIsReportedByTimeAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &fakeStore{}
+		r := recorderOver(t, s, nil)
+		defer recording(t, r)()
+		r.polled("room-1", activeStatus, nil)
+		time.Sleep(90 * time.Second)
+		synctest.Wait()
+		if n := len(s.lane("room-1/minute")); n != 1 {
+			t.Errorf("%d minute records 90 s after the last poll, want 1", n)
+		}
+	})
+}
+
+func TestWhatWasRecordedBeforeTheStopIsCommitted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &fakeStore{}
+		r := recorderOver(t, s, nil)
+		r.Announce(started())
+		for range 10 {
+			r.polled("room-1", idleStatus, nil)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		r.Run(ctx)
+		if len(s.lane("room-1/sample")) != 10 || len(s.lane("agent/event")) != 1 {
+			t.Errorf("%d samples and %d events, want 10 and 1", len(s.lane("room-1/sample")), len(s.lane("agent/event")))
+		}
+	})
+}
+
+func TestDamageIsAnnouncedOnce(t *testing.T) {
+	s := &fakeStore{damage: func() []buffer.Damage {
+		return []buffer.Damage{{
+			Segment: "seg-1.db", Reason: "page 4: bad checksum", Salvaged: 10, Lost: 2, Aside: "damaged/seg-1.db", At: time.Now(),
+			Gaps: []buffer.Gap{{Lane: "room-1/sample", First: 4, Last: 5, Count: 2, Reason: "damage"}},
+		}}
+	}}
+	r := recorderOver(t, s, nil)
+	for range 3 {
+		r.checkDamage()
+		r.commit(time.Now())
+	}
+	var types []any
+	for _, rec := range s.lane("agent/event") {
+		types = append(types, fields(t, rec.Payload)["type"])
+	}
+	if len(types) != 2 || types[0] != "agent.store_damaged" || types[1] != "agent.gap" {
+		t.Errorf("events %v, want agent.store_damaged and agent.gap once", types)
+	}
+}
+
+// mono shifts the monotonic reading of a time and leaves its wall clock: as if
+// the wall clock had been set meanwhile.
+func mono(t time.Time, by time.Duration) time.Time {
+	type layout struct { // of time.Time, unchanged since Go 1.9
+		wall uint64
+		ext  int64
+		loc  *time.Location
+	}
+	(*layout)(unsafe.Pointer(&t)).ext += int64(by)
+	return t
+}
+
+func TestStepOfTheWallClockIsAnnounced(t *testing.T) {
+	for _, step := range []time.Duration{time.Hour, -time.Hour} {
+		s := &fakeStore{}
+		log := &hosttest.Log{}
+		r := recorderOver(t, s, log.Logger())
+		r.lastClock = mono(time.Now(), step) // less time went by than the wall clock says
+		r.checkClock()
+		r.checkClock()
+		r.commit(time.Now())
+		events := s.lane("agent/event")
+		if len(events) != 1 {
+			t.Fatalf("step of %v: %d events, want 1", step, len(events))
+		}
+		got := fields(t, events[0].Payload)
+		v, _ := got["value"].(float64)
+		if got["type"] != "agent.clock_step" || v < step.Seconds()-2 || v > step.Seconds()+2 {
+			t.Errorf("step of %v: %s", step, events[0].Payload)
+		}
+		if log.Count("wall clock stepped") != 1 || r.stats.steps != 1 {
+			t.Errorf("step of %v: %d log lines, %d counted", step, log.Count("wall clock stepped"), r.stats.steps)
+		}
+	}
+}
+
+func TestUsualPassingOfTimeIsNoStep(t *testing.T) {
+	s := &fakeStore{}
+	r := recorderOver(t, s, nil)
+	r.lastClock = mono(time.Now(), 1500*time.Millisecond)
+	r.checkClock()
+	r.commit(time.Now())
+	if n := len(s.lane("agent/event")); n != 0 {
+		t.Errorf("%d events for 1.5 s", n)
+	}
+}
+
+func TestALossThatNobodyCanCountIsNotCalledNone(t *testing.T) {
+	for want, damage := range map[string]buffer.Damage{
+		"1 records salvaged, how many are lost is not known;": {Salvaged: 1, Reset: true},
+		"1 records salvaged, at least 4 lost;":                {Salvaged: 1, Lost: 4, Reset: true},
+		"2 records salvaged, 4 lost;":                         {Salvaged: 2, Lost: 4},
+		"2 records salvaged, 0 lost;":                         {Salvaged: 2},
+	} {
+		if text := damageEvents(damage)[0].Text; !strings.Contains(text, want) {
+			t.Errorf("event says %q, want %q", text, want)
+		}
+	}
+}

@@ -1,0 +1,149 @@
+package record
+
+import (
+	"encoding/json"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"roomcall/agent/report"
+	"roomcall/buffer"
+	"roomcall/cgi"
+)
+
+var (
+	idleStatus   = cgi.Status{Call: cgi.CallIdle, SourceAPI: "WEB_GetMultiCallStatusInfoAPI"}
+	activeStatus = cgi.Status{
+		Call: cgi.CallActive, SourceAPI: "WEB_GetMultiCallStatusInfoAPI",
+		AudioSend: cgi.Stream{Active: true, BitrateKbps: cgi.Known(64)},
+	}
+)
+
+// fakeStore keeps batches; hooks make it fail, block or evict.
+type fakeStore struct {
+	appendHook func(buffer.Batch) error
+	due        func() *buffer.Eviction
+	damage     func() []buffer.Damage
+
+	mu      sync.Mutex
+	batches []buffer.Batch
+}
+
+func (s *fakeStore) Append(b buffer.Batch) error {
+	if s.appendHook != nil {
+		if err := s.appendHook(b); err != nil {
+			return err
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.batches = append(s.batches, b)
+	return nil
+}
+
+func (s *fakeStore) Due(time.Time, int64) *buffer.Eviction {
+	if s.due == nil {
+		return nil
+	}
+	return s.due()
+}
+
+// Waits: nothing is ever delivered here.
+func (s *fakeStore) Waits() bool { return true }
+
+func (s *fakeStore) Damage() []buffer.Damage {
+	if s.damage == nil {
+		return nil
+	}
+	return s.damage()
+}
+
+// records are all accepted records, in order.
+func (s *fakeStore) records() []buffer.Record {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []buffer.Record
+	for _, b := range s.batches {
+		out = append(out, b.Records...)
+	}
+	return out
+}
+
+func (s *fakeStore) lane(name string) []buffer.Record {
+	var out []buffer.Record
+	for _, rec := range s.records() {
+		if rec.Lane == name {
+			out = append(out, rec)
+		}
+	}
+	return out
+}
+
+func (s *fakeStore) commits() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.batches)
+}
+
+// fields reads a payload.
+func fields(t *testing.T, payload []byte) map[string]any {
+	t.Helper()
+	var m map[string]any
+	if err := json.Unmarshal(payload, &m); err != nil {
+		t.Fatalf("%v: %s", err, payload)
+	}
+	return m
+}
+
+// numbered fails the test unless a lane's numbers are 1, 2, 3 ... and its times
+// do not go back.
+func numbered(t *testing.T, list []buffer.Record) {
+	t.Helper()
+	for i, rec := range list {
+		if rec.Num != uint64(i+1) {
+			t.Fatalf("record %d of %s has the number %d", i, rec.Lane, rec.Num)
+		}
+		if i > 0 && rec.Time.Before(list[i-1].Time) {
+			t.Fatalf("record %d of %s is older than the one before it", i, rec.Lane)
+		}
+	}
+}
+
+// recorderOver makes a recorder over a store for three rooms.
+func recorderOver(t *testing.T, s Store, log *slog.Logger) *Recorder {
+	t.Helper()
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	kinds := []string{"sample", "stream", "event", "call", "minute"}
+	r, err := New(Options{Reporter: reporterFor(t, kinds, "room-1", "room-2", "room-3"), Store: s, Newest: NewNewest(3), Devices: 3, Log: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func reporterFor(t *testing.T, kinds []string, devices ...string) *report.Reporter {
+	t.Helper()
+	settings := report.Settings{ClientID: "pc", Epoch: 1, Kinds: kinds}
+	for _, name := range devices {
+		settings.Devices = append(settings.Devices, report.Device{Name: name, PollInterval: 5 * time.Second, IdleInterval: 15 * time.Second})
+	}
+	reporter, err := report.New(settings)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return reporter
+}
+
+// polled hands a poll of a room to the recorder, as a poll loop does.
+func (r *Recorder) polled(device string, st cgi.Status, err error) {
+	r.Begin()
+	r.Submit(report.Poll{Device: device, At: time.Now(), Took: time.Millisecond, Status: st, Err: err})
+}
+
+// started is an event of the agent.
+func started() Event {
+	return Event{AgentEvent: report.AgentEvent{Type: "agent.started", Reason: "start"}, At: time.Now()}
+}

@@ -1,0 +1,226 @@
+// Package run is one run of the agent with one config: it opens the store, wires
+// the loops, starts them, reloads, and stops everything in order.
+package run
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"roomcall/agent/config"
+	"roomcall/agent/drain"
+	"roomcall/agent/poll"
+	"roomcall/agent/record"
+	"roomcall/agent/report"
+	"roomcall/agent/web"
+	"roomcall/buffer"
+	"roomcall/publish"
+)
+
+// Bounds of an orderly stop; together they stay below 3 s.
+const (
+	logoutGrace = 700 * time.Millisecond  // leave the endpoints' sessions
+	drainGrace  = 1200 * time.Millisecond // deliver what waits
+	leaveGrace  = 800 * time.Millisecond  // settle, say "offline", disconnect
+)
+
+// Agent is one run of the program with one config.
+type Agent struct {
+	version  string
+	cfg      *config.Config
+	log      *slog.Logger
+	started  time.Time
+	warnings []string
+	notices  notices
+
+	queue    *buffer.Queue
+	client   *publish.Client
+	reporter *report.Reporter
+	pollers  []*poll.Loop
+	recorder *record.Recorder
+	drainer  *drain.Drainer
+	newest   *record.Newest
+	web      *web.Server
+	reason   string      // why this process was started
+	remember *lastRun    // to be kept for the next start, nil = kept already
+	tripped  atomic.Bool // the watchdog's mark is there
+}
+
+// notices are sentences for the operator that came up while the agent runs.
+type notices struct {
+	mu   sync.Mutex
+	text []string
+}
+
+// set replaces all notices.
+func (n *notices) set(text ...string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.text = text
+}
+
+func (n *notices) all() []string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return slices.Clone(n.text)
+}
+
+// New opens the store and prepares the loops; nothing runs yet. The caller must
+// call Close. An error in the config is a *config.Errors or a ConfigError.
+func New(version string, cfg *config.Config, warnings []config.Warning, log *slog.Logger) (*Agent, error) {
+	a := &Agent{version: version, cfg: cfg, log: log, started: time.Now(), newest: record.NewNewest(len(cfg.Endpoints))}
+	for _, w := range warnings {
+		a.warnings = append(a.warnings, w.String())
+	}
+	steps := []func() error{a.openStore, a.makeReporter, a.makeRecorder, a.makeDrainer, a.makePollers, a.listen}
+	for _, step := range steps {
+		if err := step(); err != nil {
+			a.Close()
+			return nil, err
+		}
+	}
+	return a, nil
+}
+
+func (a *Agent) listen() error {
+	if a.cfg.Agent.HTTPListen == "" {
+		return nil
+	}
+	srv, err := web.Listen(a.cfg.Agent.HTTPListen, a, web.Options{Logger: a.log, Hosts: hostNames(a.cfg.Agent)})
+	a.web = srv
+	return err
+}
+
+// hostNames are the names by which a listener that is not loopback may be
+// called, beside its address.
+func hostNames(cfg config.Agent) []string {
+	name, err := os.Hostname()
+	if err != nil || !cfg.HTTPAllowRemote {
+		return nil
+	}
+	return []string{name}
+}
+
+// Run polls, records and drains until ctx ends, then stops in order: polling,
+// what waits as far as it goes in time, "offline", the store.
+func (a *Agent) Run(ctx context.Context, ready func()) error {
+	base := context.WithoutCancel(ctx)
+	polling, stopPolling := context.WithCancel(base)
+	recording, stopRecording := context.WithCancel(base)
+	draining, stopDraining := context.WithCancel(base)
+	serving, stopServing := context.WithCancel(base)
+	leaving, leave := context.WithCancel(base)
+	defer func() { stopPolling(); stopRecording(); stopDraining(); stopServing(); leave() }()
+
+	var polls, recorder, drainer, server sync.WaitGroup
+	recorder.Go(func() { a.recorder.Run(recording) })
+	drainer.Go(func() { a.drainer.Run(draining, leaving) })
+	drainer.Go(func() { a.replayer().Run(draining) })
+	for _, p := range a.pollers {
+		polls.Go(func() { p.Run(polling) })
+	}
+	if a.web != nil {
+		server.Go(func() { a.serve(serving) })
+	}
+	a.recorder.Announce(record.Event{At: a.started, AgentEvent: report.AgentEvent{
+		Type: "agent.started", Text: "version " + a.version, Reason: a.reason,
+	}})
+	a.log.Info("agent runs", "version", a.version, "client_id", a.cfg.Agent.ClientID,
+		"endpoints", len(a.pollers), "data_dir", a.cfg.Agent.DataDir, "http", a.httpAddr())
+	ready()
+	<-ctx.Done()
+
+	a.log.Info("agent stops")
+	stopPolling()
+	polls.Wait()
+	a.logout(base)
+	stopRecording()
+	recorder.Wait()
+	a.awaitDelivery(base)
+	time.AfterFunc(leaveGrace, leave)
+	stopDraining()
+	drainer.Wait()
+	stopServing()
+	server.Wait()
+	return nil
+}
+
+func (a *Agent) replayer() *drain.Replayer {
+	return &drain.Replayer{
+		Queue: a.queue, Topic: a.client.Topic, Conn: a.drainer.Conn,
+		Dir: a.cfg.Agent.DataDir, Log: a.log,
+	}
+}
+
+// logout leaves every endpoint's session, all at once and bounded.
+func (a *Agent) logout(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, logoutGrace)
+	defer cancel()
+	var wg sync.WaitGroup
+	for _, p := range a.pollers {
+		wg.Go(func() {
+			if err := p.Endpoint.Close(ctx); err != nil {
+				a.log.Debug("leave the endpoint's session", "device", p.Device, "err", err)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// awaitDelivery gives the drain a moment to deliver what waits. What is left
+// stays in the store.
+func (a *Agent) awaitDelivery(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, drainGrace)
+	defer cancel()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for a.drainer.Connected() && a.queue.Info().Waiting > 0 {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+func (a *Agent) serve(ctx context.Context) {
+	if err := a.web.Serve(ctx); err != nil {
+		a.log.Error("local HTTP stopped", "err", err)
+	}
+}
+
+func (a *Agent) httpAddr() string {
+	if a.web == nil {
+		return "off"
+	}
+	return a.web.Addr()
+}
+
+// Close releases what New took.
+func (a *Agent) Close() {
+	if a.web != nil {
+		_ = a.web.Close()
+	}
+	if a.queue == nil {
+		return
+	}
+	if err := a.queue.Close(); err != nil {
+		a.log.Error("close store", "err", err)
+	}
+}
+
+func (a *Agent) openStore() error {
+	opts := StoreOptions(a.cfg)
+	opts.Logger = a.log
+	q, err := buffer.Open(opts)
+	if err != nil {
+		return OpenError(opts.Dir, err)
+	}
+	a.queue = q
+	a.findReason()
+	return nil
+}

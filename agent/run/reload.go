@@ -1,0 +1,132 @@
+package run
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"roomcall/agent/config"
+	"roomcall/agent/host"
+)
+
+// Supervisor runs one agent after the other, one for each config.
+type Supervisor struct {
+	Version   string
+	Load      func() (*config.Config, []config.Warning, error) // reads the config again
+	NewLogger func(config.Agent) *slog.Logger
+
+	reload  chan os.Signal
+	current atomic.Pointer[Agent]
+}
+
+// NewSupervisor makes a supervisor that has nothing to run yet.
+func NewSupervisor(version string, load func() (*config.Config, []config.Warning, error), newLogger func(config.Agent) *slog.Logger) *Supervisor {
+	return &Supervisor{Version: version, Load: load, NewLogger: newLogger, reload: make(chan os.Signal, 1)}
+}
+
+// Alive tells the service manager's watchdog whether the loops move.
+func (s *Supervisor) Alive() error {
+	if ag := s.current.Load(); ag != nil {
+		return ag.Alive()
+	}
+	return nil
+}
+
+// StatusLine is one line for the service manager, "" = nothing runs.
+func (s *Supervisor) StatusLine() string {
+	if ag := s.current.Load(); ag != nil {
+		return ag.StatusLine()
+	}
+	return ""
+}
+
+// AskReload is a reload that comes from the service manager.
+func (s *Supervisor) AskReload() {
+	select {
+	case s.reload <- os.Interrupt:
+	default:
+	}
+}
+
+// loaded is a config as read.
+type loaded struct {
+	cfg      *config.Config
+	warnings []config.Warning
+}
+
+// Run runs the agent and, on a reload signal, runs it again with the new config.
+// A new config that does not load, or with which the agent cannot start, is
+// reported and the old one goes on.
+func (s *Supervisor) Run(ctx context.Context, cfg *config.Config, warnings []config.Warning, ready func()) error {
+	now := loaded{cfg, warnings}
+	defer host.NotifyReload(s.reload)()
+	ag, err := s.prepare(now)
+	if err != nil {
+		return err
+	}
+	for {
+		s.current.Store(ag)
+		next, err := s.runUntilReload(ctx, ag, ready)
+		s.current.Store(nil)
+		if err != nil || next == nil {
+			return err
+		}
+		fresh, err := s.prepare(*next)
+		if err == nil {
+			ag, now = fresh, *next
+			continue
+		}
+		var refused error
+		if ag, refused = s.prepare(now); refused != nil {
+			return refused
+		}
+		ag.refuseReload(err)
+	}
+}
+
+// refuseReload says in log and status that a new config was not taken.
+func (a *Agent) refuseReload(err error) {
+	a.log.Error("reload refused, the old config goes on", "err", err)
+	first, _, more := strings.Cut(err.Error(), "\n")
+	if more {
+		first += " (and more, see the log)"
+	}
+	a.notices.set("a reload was refused at " + time.Now().UTC().Format(time.RFC3339) + ", the old config goes on: " + first)
+}
+
+// prepare makes an agent that is ready to run.
+func (s *Supervisor) prepare(l loaded) (*Agent, error) {
+	log := s.NewLogger(l.cfg.Agent)
+	for _, w := range l.warnings {
+		log.Warn(w.String())
+	}
+	return New(s.Version, l.cfg, l.warnings, log)
+}
+
+// runUntilReload runs one agent to its end. It returns nil at the end of ctx and
+// the new config after a reload.
+func (s *Supervisor) runUntilReload(ctx context.Context, ag *Agent, ready func()) (*loaded, error) {
+	defer ag.Close()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- ag.Run(ctx, ready) }()
+	for {
+		select {
+		case err := <-done:
+			return nil, err
+		case <-s.reload:
+		}
+		next, warnings, err := s.Load()
+		if err != nil {
+			ag.refuseReload(err)
+			continue
+		}
+		ag.log.Info("reload: the new config is good")
+		cancel()
+		return &loaded{next, warnings}, <-done
+	}
+}

@@ -1,0 +1,60 @@
+package run
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+
+	"roomcall/agent/host"
+)
+
+// runKey is the key of the last run among the store's states; no device can
+// have this name.
+const runKey = ".run"
+
+// lastRun is what a start remembers for the next one.
+type lastRun struct {
+	Version string `json:"version"`
+	Boot    string `json:"boot,omitempty"` // the system's id of this boot, "" = not known
+}
+
+// watchdogFile marks a process that stood still, so that the next start knows
+// why the service manager ended it.
+const watchdogFile = "watchdog-trip"
+
+// startReason says why this process was started: "first", "boot", "upgrade",
+// "watchdog", "crash" or "start".
+func startReason(was *lastRun, now lastRun, clean, tripped bool) string {
+	switch {
+	case was == nil:
+		return "first"
+	case was.Version != now.Version:
+		return "upgrade"
+	case was.Boot != now.Boot:
+		return "boot"
+	case tripped:
+		return "watchdog"
+	case !clean:
+		return "crash"
+	default:
+		return "start"
+	}
+}
+
+// findReason compares this start with what the store remembers.
+func (a *Agent) findReason() {
+	now := lastRun{Version: a.version, Boot: host.BootID()}
+	var was *lastRun
+	if blob := a.queue.State()[runKey]; blob != nil {
+		was = &lastRun{}
+		if json.Unmarshal(blob, was) != nil {
+			was = nil
+		}
+	}
+	mark := filepath.Join(a.cfg.Agent.DataDir, watchdogFile)
+	err := os.Remove(mark)
+	a.reason = startReason(was, now, a.queue.Clean(), err == nil)
+	if was == nil || *was != now {
+		a.remember = &now
+	}
+}

@@ -1,0 +1,150 @@
+package run
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"time"
+
+	"roomcall/agent/config"
+	"roomcall/agent/health"
+	"roomcall/agent/host"
+	"roomcall/agent/poll"
+	"roomcall/agent/web"
+	"roomcall/buffer"
+	"roomcall/publish"
+)
+
+var _ web.Source = (*Agent)(nil)
+
+// Status is a snapshot of the whole agent, for the local HTTP.
+func (a *Agent) Status() health.Status {
+	now := time.Now()
+	s := health.Status{
+		Version: a.version, ClientID: a.cfg.Agent.ClientID, Site: a.cfg.Agent.Site,
+		Started: a.started, StartReason: a.reason, UptimeS: int64(now.Sub(a.started).Seconds()),
+		ConfigPath: a.cfg.Path, ConfigHash: a.cfg.Hash(), Warnings: append(a.notices.all(), a.warnings...),
+		Broker: brokerStatus(a.client.Status(), a.cfg.MQTT.Brokers[0]),
+	}
+	for _, p := range a.pollers {
+		s.Endpoints = append(s.Endpoints, endpointStatus(a.cfg.Endpoint(p.Device), p.Stats(), a.newest.Of(p.Device)))
+	}
+	s.Buffer = a.bufferStatus()
+	did := a.recorder.Stats()
+	s.Buffer.Appended, s.Buffer.AppendedByKind = did.Appended, did.AppendedByKind
+	s.Buffer.Evicted, s.Buffer.MemoryHeld = did.Evicted, did.Held
+	s.Clock = health.Clock{Synchronized: synchronized(), Steps: did.ClockSteps, LastStep: did.LastStep, LastStepS: did.StepBy.Seconds()}
+	if did.Err != nil {
+		s.Buffer.State, s.Buffer.Error = "failed", did.Err.Error()
+	}
+	if errors.Is(did.Err, buffer.ErrFull) {
+		s.Buffer.State, s.Buffer.Hint = "full", "free space on the disk that holds data_dir"
+	}
+	got := a.drainer.Stats()
+	s.Buffer.Acked, s.Broker.Acked, s.Buffer.AckedByKind = got.Acked, got.Acked, got.AckedByKind
+	if s.Broker.Proof == string(publish.ProofFailed) {
+		s.Broker.Class, s.Broker.Error = "acl", a.client.Status().Proof.Detail
+	}
+	return s
+}
+
+// brokerWords are the words of the status for the classes of trouble.
+var brokerWords = map[publish.Class]string{
+	publish.ClassBadCertificate: "certificate", publish.ClassRefusedLogin: "login",
+}
+
+func brokerStatus(p publish.Status, first string) health.Broker {
+	b := health.Broker{
+		URL: p.Broker, State: string(p.State), Since: p.Since,
+		Proof: string(p.Proof.State), ProofDetail: p.Proof.Detail, Hint: p.Proof.Hint,
+		Connects: p.Connects, Losses: p.Losses, Published: p.Published, Acked: p.Acked,
+		InFlight: p.InFlight, LastAck: p.LastAck,
+	}
+	if b.URL == "" {
+		b.URL = first
+	}
+	if p.State == publish.Connected {
+		return b
+	}
+	if p.State == publish.Disconnected {
+		b.State = "waiting"
+	}
+	if e := p.LastError; e != nil {
+		b.Error, b.Hint, b.Class = e.Error(), e.Hint, string(e.Class)
+		if word := brokerWords[e.Class]; word != "" {
+			b.Class = word
+		}
+		if e.Class == publish.ClassRefusedLogin {
+			b.State = "refused"
+		}
+	}
+	return b
+}
+
+func (a *Agent) bufferStatus() health.Buffer {
+	in := a.queue.Info()
+	b := health.Buffer{
+		State: "open", Waiting: in.Waiting, Oldest: in.Oldest, DeliveredKept: in.DeliveredKept,
+		BytesOnDisk: in.DiskBytes, MaxBytes: in.MaxBytes, Segments: in.Segments,
+		Quarantined: uint64(in.Quarantined), DamagedFiles: len(DamagedFiles(in.Dir)),
+	}
+	if free, err := host.DiskFree(a.cfg.Agent.DataDir); err == nil {
+		b.DiskFree = &free
+	}
+	return b
+}
+
+// endpointStatus is an endpoint's part of the status; newest is its newest accepted
+// sample, which brings the call and its grade.
+func endpointStatus(e *config.Endpoint, p poll.Stats, newest json.RawMessage) health.Endpoint {
+	v := health.Endpoint{
+		Device: e.Device, Room: e.Room, URL: e.URL, Model: p.Model, State: p.State, InCall: p.InCall,
+		SourceAPI: p.SourceAPI, Err: p.Err, Hint: p.Hint,
+		LastPoll: p.LastPoll, LastOK: p.LastOK, NextPoll: p.NextPoll, IntervalS: p.Interval.Seconds(),
+		PollMs: float64(p.Took.Microseconds()) / 1000, Polls: p.Polls, Failures: p.Failures, Skipped: p.Skipped,
+		NotUnderstood: p.NotUnderstood, Sample: newest,
+	}
+	var meaning struct {
+		CallID       string `json:"call_id"`
+		Grade        string `json:"grade"`
+		GradeReasons string `json:"grade_reasons"`
+	}
+	if v.Err == "" && newest != nil && json.Unmarshal(newest, &meaning) == nil {
+		v.CallID, v.Grade, v.GradeReasons = meaning.CallID, meaning.Grade, meaning.GradeReasons
+	}
+	return v
+}
+
+// synchronized tells what the system says of its clock; nil = nothing.
+func synchronized() *bool {
+	ok, known := host.ClockSynchronized()
+	if !known {
+		return nil
+	}
+	return &ok
+}
+
+// Samples are the newest accepted samples.
+func (a *Agent) Samples(device string, since time.Time, max int) []json.RawMessage {
+	list := a.newest.Samples(device, since)
+	if over := len(list) - max; over > 0 {
+		list = list[over:]
+	}
+	return list
+}
+
+// Buffer is what `buffer info --json` prints.
+func (a *Agent) Buffer(context.Context) (json.RawMessage, error) {
+	return json.Marshal(StoreInfoOf(a.queue.Info()))
+}
+
+// Export writes the records' payloads, one a line.
+func (a *Agent) Export(ctx context.Context, w io.Writer, f web.Filter) error {
+	return a.queue.Scan(Exporter(ctx, w, f))
+}
+
+// Verify checks the store's sealed files, as `buffer verify --json` prints it.
+func (a *Agent) Verify(context.Context) (json.RawMessage, error) {
+	return json.Marshal(VerificationOf(a.queue.Verify()))
+}

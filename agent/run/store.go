@@ -1,0 +1,114 @@
+package run
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"roomcall/agent/web"
+	"roomcall/buffer"
+)
+
+// StoreInfo is the JSON of `buffer info --json`.
+type StoreInfo struct {
+	Dir           string    `json:"dir"`
+	Epoch         int64     `json:"epoch"`
+	Waiting       uint64    `json:"waiting"`
+	WaitingBytes  uint64    `json:"waiting_bytes"`
+	Oldest        time.Time `json:"oldest,omitzero"`
+	DeliveredKept uint64    `json:"delivered_kept"`
+	Quarantined   int       `json:"quarantined"`
+	DamagedFiles  int       `json:"damaged_files"` // kept aside for examination, whenever it was
+	Segments      int       `json:"segments"`
+	DiskBytes     int64     `json:"bytes_on_disk"`
+	MaxBytes      int64     `json:"max_bytes,omitempty"`
+	Damaged       []Damaged `json:"damaged"`
+}
+
+// Damaged is a broken file of the store and what became of its records.
+type Damaged struct {
+	File     string `json:"file"` // inside dir
+	Reason   string `json:"reason"`
+	Salvaged uint64 `json:"salvaged"`
+	Lost     uint64 `json:"lost"`            // with reset the least: nothing tells how many there were
+	Reset    bool   `json:"reset,omitempty"` // numbers start again under a new epoch
+}
+
+// StoreInfoOf is what the store says of itself, as JSON.
+func StoreInfoOf(in buffer.Info) StoreInfo {
+	out := StoreInfo{
+		Dir: in.Dir, Epoch: in.Epoch, Waiting: in.Waiting, WaitingBytes: in.WaitingBytes,
+		Oldest: in.Oldest, DeliveredKept: in.DeliveredKept, Quarantined: in.Quarantined, DamagedFiles: len(DamagedFiles(in.Dir)),
+		Segments: in.Segments, DiskBytes: in.DiskBytes, MaxBytes: in.MaxBytes, Damaged: []Damaged{},
+	}
+	for _, d := range in.Damage {
+		out.Damaged = append(out.Damaged, Damaged{File: d.Aside, Reason: d.Reason, Salvaged: d.Salvaged, Lost: d.Lost, Reset: d.Reset})
+	}
+	return out
+}
+
+// Exporter writes the payloads of the records that a filter chooses.
+func Exporter(ctx context.Context, w io.Writer, f web.Filter) func(buffer.Item, bool) error {
+	return func(it buffer.Item, delivered bool) error {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		device, _, _ := strings.Cut(it.Lane, "/")
+		if delivered && !f.Delivered || !f.Match(device, it.Time) {
+			return nil
+		}
+		_, err := w.Write(append(it.Payload, '\n'))
+		return err
+	}
+}
+
+// ExportDir exports a store that no agent has open.
+func ExportDir(ctx context.Context, dir string, w io.Writer, f web.Filter) error {
+	out := bufio.NewWriter(w)
+	if err := buffer.ScanDir(dir, Exporter(ctx, out, f)); err != nil {
+		return err
+	}
+	return out.Flush()
+}
+
+// Verdict is one checked file of the store.
+type Verdict struct {
+	File    string `json:"file"`
+	Records uint64 `json:"records"`
+	OK      bool   `json:"ok"`
+	Problem string `json:"problem,omitempty"`
+}
+
+// Verification is the JSON of `buffer verify --json`.
+type Verification struct {
+	OK    bool      `json:"ok"`
+	Files []Verdict `json:"files"`
+}
+
+// VerificationOf is the result of a check of the store's files, as JSON.
+func VerificationOf(list []buffer.Verdict) Verification {
+	out := Verification{OK: true, Files: []Verdict{}}
+	for _, v := range list {
+		one := Verdict{File: v.Segment, Records: v.Records, OK: v.Err == nil}
+		if v.Err != nil {
+			one.Problem, out.OK = v.Err.Error(), false
+		}
+		out.Files = append(out.Files, one)
+	}
+	return out
+}
+
+// DamagedFiles are the files of the store in dir that were moved aside.
+func DamagedFiles(dir string) []string {
+	entries, _ := os.ReadDir(dir)
+	var names []string
+	for _, e := range entries {
+		if strings.Contains(e.Name(), ".corrupt-") {
+			names = append(names, e.Name())
+		}
+	}
+	return names
+}

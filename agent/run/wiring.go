@@ -1,0 +1,149 @@
+package run
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+
+	"roomcall/agent/config"
+	"roomcall/agent/drain"
+	"roomcall/agent/poll"
+	"roomcall/agent/record"
+	"roomcall/agent/report"
+	"roomcall/buffer"
+	"roomcall/publish"
+)
+
+// NewReporter makes the reporter of a config. epoch is the store's; peerKey
+// keys hashed names.
+func NewReporter(version string, cfg *config.Config, epoch int64, peerKey []byte) (*report.Reporter, error) {
+	s := report.Settings{
+		ClientID: cfg.Agent.ClientID, Site: cfg.Agent.Site, Version: version, Epoch: epoch,
+		Kinds: cfg.Publish.Kinds, Views: cfg.Publish.Views, PeerKey: peerKey,
+	}
+	for _, e := range cfg.Endpoints {
+		limits, err := profileOf(cfg, e.Limits)
+		if err != nil {
+			return nil, ConfigError{err}
+		}
+		s.Devices = append(s.Devices, report.Device{
+			Name: e.Device, Room: e.Room, PollInterval: e.PollInterval, IdleInterval: e.IdleInterval,
+			PeerNames: e.PeerNames, Limits: limits,
+		})
+	}
+	return report.New(s)
+}
+
+// profileOf gives the limits that an endpoint names: built in or configured.
+func profileOf(cfg *config.Config, name string) (report.Profile, error) {
+	table, ok := cfg.Limits[name]
+	if !ok {
+		p, ok := report.ProfileByName(name)
+		if !ok {
+			return p, fmt.Errorf("limits: unknown profile %q", name)
+		}
+		return p, nil
+	}
+	return report.NewProfile(name, table.Base, table.Values)
+}
+
+func (a *Agent) makeReporter() (err error) {
+	key, err := PeerKey(a.cfg.Agent)
+	if err != nil {
+		return err
+	}
+	a.reporter, err = NewReporter(a.version, a.cfg, a.queue.Epoch(), key)
+	return err
+}
+
+// makeDrainer prepares the way to the broker; it connects to nothing yet.
+func (a *Agent) makeDrainer() (err error) {
+	a.drainer = drain.New(drain.Options{
+		Queue: a.queue, Newest: a.newest, Window: a.cfg.MQTT.MaxInflight, ReplayRate: a.cfg.MQTT.ReplayRate,
+		Announce: a.recorder.Announce, Log: a.log, Endpoints: len(a.cfg.Endpoints),
+	})
+	cfg := PublishConfig(a.cfg)
+	birth := a.reporter.Birth(report.BirthInfo{Started: a.started, ConfigHash: a.cfg.Hash(), StartReason: a.reason})
+	cfg.Birth = func() []byte { return birth }
+	cfg.Logger = a.log
+	cfg.OnProof = a.drainer.Proof
+	if a.client, err = publish.New(cfg); err != nil {
+		return ConfigError{err}
+	}
+	a.drainer.Client = a.client
+	return nil
+}
+
+// makeRecorder makes the recorder, which goes on from the store's states. The
+// first commit keeps this run for the next start.
+func (a *Agent) makeRecorder() (err error) {
+	extra := map[string][]byte{}
+	if a.remember != nil {
+		if extra[runKey], err = json.Marshal(a.remember); err != nil {
+			return err
+		}
+	}
+	a.recorder, err = record.New(record.Options{
+		Reporter: a.reporter, Store: a.queue, Saved: a.queue.State(), Extra: extra,
+		Newest: a.newest, Devices: len(a.cfg.Endpoints), Log: a.log,
+	})
+	return err
+}
+
+func (a *Agent) makePollers() error {
+	locks := readLockouts(a.cfg, a.log)
+	var list []poll.Config
+	for _, e := range a.cfg.Endpoints {
+		client, err := newEndpoint(e, locks, a.log)
+		if err != nil {
+			return err
+		}
+		list = append(list, poll.Config{
+			Device: e.Device, Endpoint: client, InCall: e.PollInterval, Idle: e.IdleInterval, Timeout: e.Timeout,
+		})
+	}
+	a.pollers = poll.New(list, a.recorder, a.log)
+	return nil
+}
+
+// PublishConfig is the way to the broker as configured.
+func PublishConfig(c *config.Config) publish.Config {
+	m := c.MQTT
+	return publish.Config{
+		Brokers: m.Brokers, ClientID: c.Agent.ClientID,
+		Username: m.Username, Password: m.Password.Reveal(),
+		CAFile: m.CAFile, CertFile: m.CertFile, KeyFile: m.KeyFile, ServerName: m.ServerName,
+		InsecureSkipVerify: m.InsecureSkipVerify, Prefix: m.TopicPrefix, Confirm: m.Confirm,
+		KeepAlive: m.KeepAlive, MaxInflight: m.MaxInflight,
+		ReconnectMin: m.ReconnectMin, ReconnectMax: m.ReconnectMax,
+	}
+}
+
+// StoreOptions are the store's settings of a config.
+func StoreOptions(cfg *config.Config) buffer.Options {
+	return buffer.Options{
+		Dir:           cfg.Agent.DataDir,
+		MaxBytes:      cfg.Buffer.MaxBytes,
+		MaxAge:        cfg.Buffer.MaxAge,
+		KeepDelivered: cfg.Buffer.KeepDelivered,
+		VerifyCommand: VerifyCommand(),
+	}
+}
+
+// VerifyCommand is the command line of the child process that checks a file of
+// the store: a damaged file can end the process that reads it.
+func VerifyCommand() []string {
+	self, err := os.Executable()
+	if err != nil {
+		return nil
+	}
+	return []string{self, "buffer", "verify-segment"}
+}
+
+// ConfigError is a config that loads but cannot work.
+type ConfigError struct{ Err error }
+
+func (e ConfigError) Error() string { return e.Err.Error() }
+
+// Unwrap is the cause.
+func (e ConfigError) Unwrap() error { return e.Err }
