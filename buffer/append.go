@@ -168,11 +168,11 @@ func (q *Queue) rotate() error {
 		h.wall = q.o.Now().UnixMilli()
 	}
 	q.forgetReader(h.next)
-	if err := createSegment(q.o.Dir, h.next, h, state); err != nil {
+	if err := createSegment(q.o, h.next, h, state); err != nil {
 		return fmt.Errorf("start segment: %w", err)
 	}
 	path := filepath.Join(q.o.Dir, segName(h.next))
-	w, err := openWriter(path, q.o.SegmentBytes, h.next)
+	w, err := openWriter(q.o, path, h.next)
 	if err != nil {
 		return fmt.Errorf("start segment: %w", err)
 	}

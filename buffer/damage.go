@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"roomcall/durable"
 )
 
 // ReasonDamaged marks the gaps of a Damage.
@@ -147,23 +149,23 @@ func (q *Queue) report(d Damage) {
 func (q *Queue) swap(path string, found *finding, h head, state map[string][]byte, d *Damage) error {
 	h.count, h.bytes = uint64(len(found.records)), found.bytes
 	tmp := path + ".tmp"
-	if err := buildSegment(tmp, h, state, found.records); err != nil {
+	if err := buildSegment(q.o, tmp, h, state, found.records); err != nil {
 		return fmt.Errorf("write salvaged segment: %w", err)
 	}
 	aside := asideName(path, d.At)
-	err := linkOrCopy(path, aside)
+	err := linkOrCopy(q.o.fs, path, aside)
 	switch {
 	case err == nil:
 		d.Aside = filepath.Base(aside)
 	case !errors.Is(err, os.ErrNotExist): // else nothing is left to keep
-		os.Remove(tmp)
+		q.o.fs.Remove(tmp)
 		return fmt.Errorf("keep damaged segment: %w", err)
 	}
 	if err = q.keepReport(*d); err == nil {
-		err = publishFile(tmp, path)
+		err = durable.Publish(q.o.fs, tmp, path)
 	}
 	if err != nil && sameFile(path, aside) { // it is tried again, and each try would leave a name
-		os.Remove(aside)
+		q.o.fs.Remove(aside)
 	}
 	return err
 }
@@ -187,17 +189,13 @@ func asideName(path string, now time.Time) string {
 }
 
 // linkOrCopy gives a file a second name, or copies it where links are unknown.
-func linkOrCopy(from, to string) error {
-	if os.Link(from, to) == nil {
+func linkOrCopy(fsys durable.FS, from, to string) error {
+	if fsys.Link(from, to) == nil {
 		return nil
 	}
 	b, err := os.ReadFile(from)
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(to, b, 0o600); err != nil {
-		os.Remove(to)
-		return err
-	}
-	return syncFile(to)
+	return durable.Write(fsys, to, b, 0o600)
 }

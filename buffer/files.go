@@ -70,7 +70,7 @@ func (q *Queue) removeOldest() error {
 	q.mu.Lock()
 	known := s.last <= max(q.saved, q.head.evicted)
 	q.mu.Unlock()
-	remove := os.Remove
+	remove := q.o.fs.Remove
 	if !known {
 		remove = q.turnIntoMark
 	}
@@ -91,12 +91,12 @@ const markPrefix = "delivered-"
 
 func (q *Queue) turnIntoMark(path string) error {
 	mark := filepath.Join(q.o.Dir, fmt.Sprintf("%s%016x", markPrefix, q.segs[0].last))
-	if err := os.Rename(path, mark); err != nil {
+	if err := q.o.fs.Rename(path, mark); err != nil {
 		return err
 	}
-	err := syncDir(q.o.Dir)
+	err := q.o.fs.SyncDir(q.o.Dir)
 	if err == nil { // or the old name might come back with an empty file
-		err = os.Truncate(mark, 0)
+		err = q.o.fs.Truncate(mark, 0)
 	}
 	if err != nil {
 		q.warn("empty a delivered segment", err)
@@ -125,7 +125,7 @@ func (q *Queue) removeMarks() {
 	}
 	names, _ := filepath.Glob(filepath.Join(q.o.Dir, markPrefix+"*"))
 	for _, name := range names {
-		if err := os.Remove(name); err != nil {
+		if err := q.o.fs.Remove(name); err != nil {
 			q.warn("remove the mark of a delivered segment", err)
 			return // tried again after the next commit
 		}

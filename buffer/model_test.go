@@ -8,7 +8,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-	"unsafe"
 
 	"go.etcd.io/bbolt"
 )
@@ -125,8 +124,7 @@ func (m *model) evict(ev *Eviction) {
 
 // failWrites makes the n-th next write of bbolt fail as on a full disk.
 func failWrites(t testing.TB, db *bbolt.DB, n int) {
-	ops := reflect.ValueOf(db).Elem().FieldByName("ops")
-	hook := (*func([]byte, int64) (int, error))(unsafe.Pointer(ops.FieldByName("writeAt").UnsafeAddr()))
+	hook := writeHook(t, db)
 	real := *hook
 	*hook = func(b []byte, off int64) (int, error) {
 		if n--; n < 0 {

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"math"
 	"path/filepath"
+
+	"roomcall/durable"
 )
 
 // loadNewest takes head and state from the newest segment, after reading all of
@@ -16,6 +18,13 @@ func (q *Queue) loadNewest(mark cleanMark) (clean bool, err error) {
 	}
 	if err == nil && mark == q.mark() {
 		return true, nil
+	}
+	if err == nil {
+		// What a killed process had written is seen here whether it was flushed or
+		// not; the numbers go on from it, so a power cut must not take it back.
+		if err = errors.Join(durable.SyncFile(q.o.fs, s.path), q.o.fs.SyncDir(q.o.Dir)); err != nil {
+			return false, err
+		}
 	}
 	var found *finding
 	if err == nil {

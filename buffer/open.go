@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"roomcall/durable"
 )
 
 const (
@@ -24,7 +26,7 @@ func Open(o Options) (*Queue, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
+	if err := durable.MkdirAll(o.fs, o.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("create store folder: %w", asFull(err))
 	}
 	lock, err := takeLock(o.Dir)
@@ -136,7 +138,7 @@ func (q *Queue) load() error {
 	if err := q.openNewest(clean); err != nil {
 		return err
 	}
-	removeLeftovers(q.o.Dir)
+	q.removeLeftovers()
 	q.trimSegments()
 	return q.removeDone(now)
 }
@@ -148,7 +150,7 @@ func (q *Queue) trimSegments() {
 		if s.used == 0 || s.used >= s.file || i == len(q.segs)-1 && q.w != nil {
 			continue
 		}
-		if err := os.Truncate(s.path, s.used); err != nil {
+		if err := q.o.fs.Truncate(s.path, s.used); err != nil {
 			q.warn("give back the rest of a segment", err)
 			continue
 		}
@@ -192,9 +194,9 @@ func (q *Queue) missingFirst() {
 // openNewest goes on with the newest segment after a clean stop. After any other
 // stop it stays as it is and the next append starts a new one.
 func (q *Queue) openNewest(clean bool) error {
-	err := os.Remove(filepath.Join(q.o.Dir, cleanName))
+	err := q.o.fs.Remove(filepath.Join(q.o.Dir, cleanName))
 	if err == nil {
-		err = syncDir(q.o.Dir)
+		err = q.o.fs.SyncDir(q.o.Dir)
 	}
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
@@ -202,7 +204,7 @@ func (q *Queue) openNewest(clean bool) error {
 	if !clean {
 		return nil
 	}
-	w, err := openWriter(q.segs[len(q.segs)-1].path, q.o.SegmentBytes, q.head.next)
+	w, err := openWriter(q.o, q.segs[len(q.segs)-1].path, q.head.next)
 	if err == nil {
 		q.setWriter(w)
 	}
@@ -232,15 +234,10 @@ func readClean(dir string) (m cleanMark, err error) {
 	return m, nil
 }
 
-// writeClean marks a clean stop.
-func writeClean(dir string, mark cleanMark) error {
-	return writeDurably(filepath.Join(dir, cleanName), []byte(mark.String()))
-}
-
 // removeLeftovers removes files that were not finished when a process ended.
-func removeLeftovers(dir string) {
-	names, _ := filepath.Glob(filepath.Join(dir, "*.tmp"))
+func (q *Queue) removeLeftovers() {
+	names, _ := filepath.Glob(filepath.Join(q.o.Dir, "*.tmp"))
 	for _, n := range names {
-		os.Remove(n)
+		q.o.fs.Remove(n)
 	}
 }

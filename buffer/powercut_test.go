@@ -19,15 +19,21 @@ type write struct {
 	data []byte
 }
 
-// record makes bbolt report its writes. The field is not exported; should it ever
-// be renamed, the test says so.
-func record(t testing.TB, db *bbolt.DB, log *[]write) {
+// writeHook is the function through which bbolt writes. The field is not exported;
+// should it ever be renamed, the test says so.
+func writeHook(t testing.TB, db *bbolt.DB) *func([]byte, int64) (int, error) {
 	t.Helper()
 	ops := reflect.ValueOf(db).Elem().FieldByName("ops")
 	if !ops.IsValid() || !ops.FieldByName("writeAt").IsValid() {
 		t.Fatal("bbolt has no ops.writeAt any more")
 	}
-	hook := (*func([]byte, int64) (int, error))(unsafe.Pointer(ops.FieldByName("writeAt").UnsafeAddr()))
+	return (*func([]byte, int64) (int, error))(unsafe.Pointer(ops.FieldByName("writeAt").UnsafeAddr()))
+}
+
+// record makes bbolt report its writes.
+func record(t testing.TB, db *bbolt.DB, log *[]write) {
+	t.Helper()
+	hook := writeHook(t, db)
 	real := *hook
 	*hook = func(b []byte, off int64) (int, error) {
 		*log = append(*log, write{off, append([]byte{}, b...)})

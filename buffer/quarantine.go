@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"roomcall/durable"
 )
 
 // The quarantine is one small file a record, poison-<position, 16 hex>.rec. The
@@ -40,7 +42,7 @@ func (q *Queue) Quarantine(pos uint64, reason string) error {
 	}
 	b := encodeQuarantined(Quarantined{Item: it, Reason: reason[:min(len(reason), maxReason)], Since: q.o.Now()})
 	path := q.poisonPath(pos)
-	if err := writeDurably(path, b); err != nil {
+	if err := durable.Write(q.o.fs, path, b, 0o600); err != nil {
 		return fmt.Errorf("quarantine position %d: %w", pos, asFull(err))
 	}
 	q.mu.Lock()
@@ -52,15 +54,6 @@ func (q *Queue) Quarantine(pos uint64, reason string) error {
 
 func (q *Queue) poisonPath(pos uint64) string {
 	return filepath.Join(q.o.Dir, fmt.Sprintf("poison-%016x.rec", pos))
-}
-
-func writeDurably(path string, b []byte) error {
-	tmp := path + ".tmp"
-	if err := os.WriteFile(tmp, b, 0o600); err != nil {
-		os.Remove(tmp)
-		return err
-	}
-	return publishFile(tmp, path)
 }
 
 func (q *Queue) waitingItem(pos uint64) (found Item, err error) {
@@ -134,7 +127,7 @@ func (q *Queue) Requeue(pos uint64) error {
 }
 
 func (q *Queue) removeQuarantined(pos uint64) error {
-	if err := os.Remove(q.poisonPath(pos)); err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err := q.o.fs.Remove(q.poisonPath(pos)); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
 	q.mu.Lock()

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+
+	"roomcall/durable"
 )
 
 // Options say where the store is and how much it may hold.
@@ -26,6 +28,9 @@ type Options struct {
 	VerifyCommand []string
 	Now           func() time.Time // nil = time.Now
 	Logger        *slog.Logger     // nil = silent
+
+	fs     durable.FS      // nil = the file system of this machine; tests have their own
+	opened func(*bbolt.DB) // tests watch here what bbolt writes past fs
 }
 
 const (
@@ -57,6 +62,12 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.fs == nil {
+		o.fs = durable.OS
+	}
+	if o.opened == nil {
+		o.opened = func(*bbolt.DB) {}
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
@@ -157,7 +168,7 @@ func (q *Queue) Close() error {
 		err = errors.Join(err, w.seal(true))
 	}
 	if clean {
-		if err := writeClean(q.o.Dir, q.mark()); err != nil {
+		if err := durable.Write(q.o.fs, filepath.Join(q.o.Dir, cleanName), []byte(q.mark().String()), 0o600); err != nil {
 			q.warn("mark the clean stop: the next start checks the store", err)
 		}
 	}

@@ -18,6 +18,8 @@ func TestMain(m *testing.M) {
 		switch os.Args[1] {
 		case "-child-verify":
 			os.Exit(VerifyMain(os.Args[2:]))
+		case "-child-append":
+			os.Exit(childAppend(os.Args[2]))
 		case "-child-write":
 			os.Exit(writeForever(os.Args[2]))
 		case "-child-hang":
@@ -27,6 +29,9 @@ func TestMain(m *testing.M) {
 	}
 	goleak.VerifyTestMain(m)
 }
+
+// childAppend is the child that TestOrderSeenFromOutside observes; Linux only.
+var childAppend func(dir string) int
 
 // child is the command line of this test binary in a child's role.
 func child(t testing.TB, role string) []string {

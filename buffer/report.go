@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"sort"
 	"strings"
+
+	"roomcall/durable"
 )
 
 // A report of damage is on disk, as damage-<segment>.json, before the broken
@@ -27,7 +29,7 @@ func (q *Queue) keepReport(d Damage) error {
 	if err != nil {
 		return err
 	}
-	if err := writeDurably(q.reportPath(d.Segment), b); err != nil {
+	if err := durable.Write(q.o.fs, q.reportPath(d.Segment), b, 0o600); err != nil {
 		return err
 	}
 	q.reports[d.Segment] = d.At
@@ -72,7 +74,7 @@ func (q *Queue) announced(list []Damage) {
 		if at, kept := q.reports[d.Segment]; !kept || !at.Equal(d.At) {
 			continue
 		}
-		if err := os.Remove(q.reportPath(d.Segment)); err != nil && !os.IsNotExist(err) {
+		if err := q.o.fs.Remove(q.reportPath(d.Segment)); err != nil && !os.IsNotExist(err) {
 			q.warn("remove the report of a damage", err) // it is announced again after the next start
 			continue
 		}

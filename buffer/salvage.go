@@ -128,8 +128,8 @@ func readAround(f io.ReaderAt, buf []byte, base int64) (int, error) {
 }
 
 // buildSegment writes a finished segment with the given records under a name.
-func buildSegment(tmp string, h head, state map[string][]byte, records []rawRecord) (err error) {
-	if err := os.Remove(tmp); err != nil && !errors.Is(err, os.ErrNotExist) {
+func buildSegment(o Options, tmp string, h head, state map[string][]byte, records []rawRecord) (err error) {
+	if err := o.fs.Remove(tmp); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
 	db, err := bbolt.Open(tmp, 0o600, boltOptions(0))
@@ -138,9 +138,10 @@ func buildSegment(tmp string, h head, state map[string][]byte, records []rawReco
 	}
 	defer func() {
 		if err = errors.Join(err, db.Close()); err != nil {
-			os.Remove(tmp)
+			o.fs.Remove(tmp)
 		}
 	}()
+	o.opened(db)
 	db.AllocSize = pageSize
 	for len(records) > 0 {
 		n, size := 0, 0

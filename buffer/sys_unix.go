@@ -28,15 +28,6 @@ func lockFile(f *os.File, exclusive bool) error {
 	}
 }
 
-// syncDir makes renames and new names in the folder durable.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
-}
-
 // isIOError says whether the device failed to read or write.
 func isIOError(err error) bool { return errors.Is(err, syscall.EIO) }
 

@@ -23,9 +23,6 @@ func lockFile(f *os.File, exclusive bool) error {
 	return err
 }
 
-// syncDir does nothing: NTFS journals names, and folders cannot be flushed.
-func syncDir(string) error { return nil }
-
 // isIOError says whether the device failed to read or write.
 func isIOError(err error) bool {
 	return errors.Is(err, windows.ERROR_CRC) || errors.Is(err, windows.ERROR_IO_DEVICE)

@@ -9,10 +9,13 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+
+	"roomcall/durable"
 )
 
 // writer is the newest segment, open in bbolt. Its owner holds Queue.wmu.
 type writer struct {
+	fs    durable.FS
 	db    *bbolt.DB
 	path  string
 	size  int64  // bytes in use (high-water mark)
@@ -48,57 +51,39 @@ func growStep(segment int64) int64 { return min(256<<10, segment/4) }
 
 // createSegment makes a new segment that holds head and state and no records. At
 // a kill or a power cut there is either no file of that name or a whole one.
-func createSegment(dir string, first uint64, h head, state map[string][]byte) (err error) {
-	tmp := filepath.Join(dir, segName(first)+".tmp")
+func createSegment(o Options, first uint64, h head, state map[string][]byte) (err error) {
+	tmp := filepath.Join(o.Dir, segName(first)+".tmp")
 	defer func() {
 		if err != nil {
-			os.Remove(tmp)
+			o.fs.Remove(tmp)
 		}
 	}()
-	if err := buildSegment(tmp, h, state, nil); err != nil {
+	if err := buildSegment(o, tmp, h, state, nil); err != nil {
 		return err
 	}
-	if err := rewriteByPage(tmp); err != nil {
+	if err := rewriteByPage(o.fs, tmp); err != nil {
 		return err
 	}
-	return publishFile(tmp, filepath.Join(dir, segName(first)))
+	return durable.Publish(o.fs, tmp, filepath.Join(o.Dir, segName(first)))
 }
 
 // rewriteByPage writes a file again in writes of one page. The page cache keeps
 // what one write brought as one unit, so after bbolt's first write of four pages
 // each later commit would count, and may write, four pages for its meta page.
-func rewriteByPage(path string) error {
+func rewriteByPage(fsys durable.FS, path string) error {
 	b, err := os.ReadFile(path)
 	if err != nil {
 		return err
 	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_TRUNC, 0)
+	f, err := fsys.OpenWrite(path)
 	if err != nil {
 		return err
 	}
+	err = f.Truncate(0)
 	for at := 0; at < len(b) && err == nil; at += pageSize {
 		_, err = f.Write(b[at:min(at+pageSize, len(b))])
 	}
 	return errors.Join(err, f.Close())
-}
-
-// publishFile gives a finished, synced file its name, durably.
-func publishFile(tmp, path string) error {
-	if err := syncFile(tmp); err != nil {
-		return err
-	}
-	if err := os.Rename(tmp, path); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(path))
-}
-
-func syncFile(path string) error {
-	f, err := os.OpenFile(path, os.O_RDWR, 0)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
 }
 
 func putMeta(m *bbolt.Bucket, h head, state map[string][]byte) error {
@@ -120,13 +105,14 @@ func putMeta(m *bbolt.Bucket, h head, state map[string][]byte) error {
 
 // openWriter opens a segment for appending. The caller has made sure that the
 // file is sound.
-func openWriter(path string, segment int64, next uint64) (*writer, error) {
-	db, err := bbolt.Open(path, 0o600, boltOptions(segment))
+func openWriter(o Options, path string, next uint64) (*writer, error) {
+	db, err := bbolt.Open(path, 0o600, boltOptions(o.SegmentBytes))
 	if err != nil {
 		return nil, err
 	}
-	db.AllocSize = int(growStep(segment))
-	w := &writer{db: db, path: path}
+	o.opened(db)
+	db.AllocSize = int(growStep(o.SegmentBytes))
+	w := &writer{fs: o.fs, db: db, path: path}
 	w.newBlock(next)
 	if err := w.measure(); err != nil {
 		return nil, errors.Join(err, db.Close())
@@ -197,7 +183,7 @@ func (w *writer) reserve(need, step int64) (err error) {
 		return nil
 	}
 	size := (w.size + need + step - 1) / step * step
-	f, err := os.OpenFile(w.path, os.O_RDWR, 0)
+	f, err := w.fs.OpenWrite(w.path)
 	if err != nil {
 		return err
 	}
@@ -228,7 +214,7 @@ func (w *writer) seal(failed bool) error {
 		return err
 	}
 	if !failed && w.size < w.file {
-		return os.Truncate(w.path, w.size)
+		return w.fs.Truncate(w.path, w.size)
 	}
 	return nil
 }

@@ -3,6 +3,7 @@
 package durabletest
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -42,6 +43,7 @@ type Disk struct {
 	bytes map[int][]byte     // and their files
 	files int                // files so far
 	quiet bool               // see Unchecked
+	left  int                // steps until the kill; negative = none is coming
 	Fail  func(string) error // when set, is asked before each step; its error is returned instead
 }
 
@@ -57,7 +59,7 @@ type step struct {
 
 // NewDisk records what happens below dir. What is there already counts as flushed.
 func NewDisk(t testing.TB, dir string) *Disk {
-	d := &Disk{t: t, dir: dir, names: map[string]int{}, dirty: map[int]bool{}, fresh: map[string]string{}, bytes: map[int][]byte{}}
+	d := &Disk{t: t, dir: dir, names: map[string]int{}, dirty: map[int]bool{}, fresh: map[string]string{}, left: -1, bytes: map[int][]byte{}}
 	filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
 		if err == nil && !e.IsDir() {
 			b, _ := os.ReadFile(path)
@@ -93,6 +95,9 @@ func (d *Disk) broken(format string, args ...any) {
 func (d *Disk) do(s step, real func() error) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.left == 0 {
+		return ErrKilled
+	}
 	if d.Fail != nil {
 		if err := d.Fail(s.String()); err != nil {
 			return err
@@ -103,6 +108,23 @@ func (d *Disk) do(s step, real func() error) error {
 	}
 	d.note(s)
 	return nil
+}
+
+// ErrKilled is what every step returns after the one that KillAfter names.
+var ErrKilled = errors.New("the process was killed")
+
+// KillAfter lets so many more steps happen and none after that, as a kill does;
+// Revive is the start of the next process. What the killed one had written without
+// flushing it is there for the next one, and is lost at a power cut.
+func (d *Disk) KillAfter(steps int) { d.setLeft(steps) }
+
+// Revive ends what KillAfter began.
+func (d *Disk) Revive() { d.setLeft(-1) }
+
+func (d *Disk) setLeft(n int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.left = n
 }
 
 func temporary(name string) bool { return strings.HasSuffix(name, ".tmp") }
@@ -149,6 +171,9 @@ func (d *Disk) note(s step) {
 		maps.DeleteFunc(d.fresh, func(_, dir string) bool { return dir == s.name })
 	}
 	d.steps = append(d.steps, s)
+	if d.left > 0 {
+		d.left--
+	}
 }
 
 // Accepted is called where the program has promised that what it wrote is on
@@ -167,27 +192,26 @@ func (d *Disk) Accepted(what string) {
 	}
 }
 
-// Wrote tells of a write that somebody else has made.
-func (d *Disk) Wrote(path string, off int64, data []byte) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.note(step{what: "write", name: d.rel(path), off: off, data: slices.Clone(data)})
+// Wrote records a write that somebody else is about to make and says whether the
+// process is still alive to make it.
+func (d *Disk) Wrote(path string, off int64, data []byte) error {
+	return d.do(step{what: "write", name: d.rel(path), off: off, data: slices.Clone(data)}, func() error { return nil })
 }
 
-// Flushed tells of a flush that somebody else has made.
+// Flushed records a flush that somebody else makes.
 func (d *Disk) Flushed(path string) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.note(step{what: "sync", name: d.rel(path)})
+	d.do(step{what: "sync", name: d.rel(path)}, func() error { return nil })
 }
 
-// Appeared tells of a file that somebody else has made.
-func (d *Disk) Appeared(path string) {
+// Appeared records a file that somebody else has made, if it is new.
+func (d *Disk) Appeared(path string) (isNew bool) {
 	d.mu.Lock()
-	defer d.mu.Unlock()
-	if name := d.rel(path); d.names[name] == 0 {
-		d.note(step{what: "create", name: name})
+	isNew = d.names[d.rel(path)] == 0
+	d.mu.Unlock()
+	if isNew {
+		d.do(step{what: "create", name: d.rel(path)}, func() error { return nil })
 	}
+	return isNew
 }
 
 // Steps is how many steps there were so far: places for a power cut.

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs what the tests need beside Go: mosquitto with its clients, and a C
-# compiler for the race detector. As root it uses apt; otherwise it says what to
+# Installs what the tests need beside Go: mosquitto with its clients, strace, which
+# shows what is flushed when, and a C compiler for the race detector. As root it uses apt; otherwise it says what to
 # install and fails.
 set -eu
 
@@ -8,6 +8,7 @@ missing=""
 need() { command -v "$1" >/dev/null 2>&1 || PATH="$PATH:/usr/sbin" command -v "$1" >/dev/null 2>&1 || missing="$missing $2"; }
 need mosquitto mosquitto
 need mosquitto_sub mosquitto-clients
+[ "$(uname -s)" != Linux ] || need strace strace
 need gcc gcc
 [ -e /usr/include/stdlib.h ] || missing="$missing libc6-dev"
 [ -n "$missing" ] || exit 0

@@ -18,7 +18,7 @@ run() {
 
 # store: power cuts, damaged files, random operations beside a plain slice.
 store() {
-	BUFFER_POWERCUTS=$CUTS run buffer 'Honest|Flushes'
+	BUFFER_POWERCUTS=$CUTS run buffer 'PowerCut|Flushes'
 	BUFFER_DAMAGES=$DAMAGES run buffer 'DamageNever'
 	BUFFER_STEPS=$STEPS run buffer 'Random'
 }
