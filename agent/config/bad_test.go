@@ -84,7 +84,7 @@ func TestUnreadableKindsOfFileAreErrors(t *testing.T) {
 	cases := map[string]struct{ text, want string }{
 		"too large":     {strings.Repeat("# filling\n", 110000), "larger than 1MiB"},
 		"UTF-16":        {"\xff\xfe[\x00a\x00", "save it as UTF-8"},
-		"UTF-16, bare":  {"[\x00a\x00g\x00", "agent.toml:1: a NUL byte: the file is no text, or it is UTF-16; save it as UTF-8"},
+		"UTF-16, bare":  {"[\x00a\x00g\x00", "agent.toml:1: a NUL byte: the file is not text, or it is UTF-16; save it as UTF-8"},
 		"invalid UTF-8": {"[agent]\nsite = \"\xff\"\n", "agent.toml:2: invalid UTF-8"},
 		"empty":         {"", "no [[endpoint]] table"},
 	}
@@ -130,7 +130,7 @@ func TestHugeConfigsAreAnsweredInBounds(t *testing.T) {
 	}
 	for name, text := range cases {
 		t.Run(name, func(t *testing.T) {
-			_, _, err := loadText("agent.toml", []byte(text), testOptions(nil))
+			_, _, err := LoadText("agent.toml", []byte(text), testOptions(nil))
 			var all Errors
 			if !errors.As(err, &all) || len(all) > maxErrors+1 || len(err.Error()) > 1<<20 {
 				t.Errorf("%d errors, %d bytes", len(all), len(err.Error()))
@@ -152,7 +152,7 @@ func TestCountsAreBounded(t *testing.T) {
 	for i := range maxProfiles + 1 {
 		text += fmt.Sprintf("[limits.p%d]\nleave = 1\n", i)
 	}
-	_, _, err = loadText("agent.toml", []byte(text), testOptions(nil))
+	_, _, err = LoadText("agent.toml", []byte(text), testOptions(nil))
 	if err == nil || !strings.Contains(err.Error(), "limits: found 101 tables; allowed: at most 100") {
 		t.Errorf("profiles: got %v", err)
 	}
@@ -160,7 +160,7 @@ func TestCountsAreBounded(t *testing.T) {
 
 func TestErrorsCannotForgeLines(t *testing.T) {
 	text := minimal + "\"a\\nagent.toml:1: \\u001b[31m\" = 1\n"
-	_, _, err := loadText("agent.toml", []byte(text), testOptions(nil))
+	_, _, err := LoadText("agent.toml", []byte(text), testOptions(nil))
 	if err == nil || strings.ContainsAny(err.Error(), "\n\x1b") {
 		t.Errorf("got %q", err)
 	}

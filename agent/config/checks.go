@@ -1,137 +1,251 @@
 package config
 
 import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
 	"fmt"
+	"net"
+	"net/netip"
 	"net/url"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
-func (l *loader) checkAgent(s *section, a Agent) {
-	if isRemoteListen(a.HTTPListen) && !a.HTTPAllowRemote && !s.unresolved(a.HTTPListen) {
-		f := s.table.get("http_listen")
-		s.fail(f, "http_listen", f.val, &complaint{allowed: "a loopback address such as 127.0.0.1:9478",
-			hint: "or set http_allow_remote = true"})
+// reservedDevice is the topic level of the agent's own events.
+const reservedDevice = "agent"
+
+const idForm = `a-z, 0-9 and "-", 1 to 63 characters`
+
+var idPattern = regexp.MustCompile(`^[a-z0-9-]{1,63}$`)
+
+func checkID(v string) (string, *complaint) {
+	if idPattern.MatchString(v) {
+		return v, nil
 	}
+	c := &complaint{}
+	if id := toID(v); id != "" && id != v {
+		c.hint = fmt.Sprintf("did you mean %q?", id)
+	}
+	return v, c
 }
 
-func (l *loader) checkEndpoint(s *section, e Endpoint) {
-	if (e.Login == "api" || e.Login == "web") && e.Username == "" {
-		s.fail(s.table.get("login"), "login", nil, &complaint{problem: fmt.Sprintf("login %q needs a username", e.Login),
-			allowed: `a username, or login = "none"`})
-	}
-	if e.Username == "" && e.Password.IsSet() {
-		s.warn(passwordKey(s), "a password without a username is not used")
-	}
-	if e.Username != "" && e.Login != "none" && !hasPassword(s) {
-		s.warn("username", "a username without a password: the login is tried with an empty one, and endpoints lock accounts; set password_file")
-	}
-	if e.Login == "none" && e.Username != "" {
-		s.warn("login", `login = "none": username and password are not used`)
-	}
-	switch {
-	case e.InsecureSkipVerify && len(e.Fingerprints) > 0:
-		s.warn("insecure_skip_verify", "fingerprint is checked all the same; this key has no effect")
-	case e.InsecureSkipVerify:
-		s.warn("insecure_skip_verify", "the certificate is not checked: anyone on the way can read the password; fingerprint is the safe way")
-	}
-	if strings.HasPrefix(e.URL, "http://") {
-		l.warnPlainHTTP(s, e)
-	} else if len(e.Fingerprints) > 0 && (e.CAFile != "" || e.ServerName != "") {
-		s.warn("fingerprint", "fingerprint replaces the checks of ca_file and server_name")
-	}
+// toID makes an id of any name: lower case, every other character "-", no "-"
+// at the ends, at most 63 characters; "" when nothing is left.
+func toID(name string) string {
+	id := strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
+			return r
+		}
+		return '-'
+	}, strings.ToLower(name))
+	id = strings.Trim(id, "-")
+	return strings.TrimRight(id[:min(len(id), 63)], "-")
 }
 
-// hasPassword tells whether the section names a password, wherever it may be: on
-// another machine the secret itself cannot be read.
-func hasPassword(s *section) bool {
-	for _, key := range []string{"password", "password_file"} {
-		if f := s.table.get(key); f != nil && f.val.text != "" {
-			return true
+func checkDevice(v string) (string, *complaint) {
+	if v == reservedDevice {
+		return v, &complaint{problem: `"agent" is reserved for the agent's own events`, allowed: "any other name of " + idForm}
+	}
+	_, c := checkID(v)
+	if c != nil && toID(v) == reservedDevice {
+		c.hint = ""
+	}
+	return v, c
+}
+
+// isLabel bounds a text that people read.
+func isLabel(v string) bool {
+	return utf8.RuneCountInString(v) <= 200 && !strings.ContainsFunc(v, unicode.IsControl)
+}
+
+func isUser(v string) bool { return len(v) <= 1024 && !strings.ContainsFunc(v, unicode.IsControl) }
+
+func isServerName(v string) bool { return v == "" || isHost(v) && !strings.ContainsAny(v, "/@ ") }
+
+// isPrefix wants one or more topic levels without MQTT's wildcards.
+func isPrefix(v string) bool {
+	return len(v) <= 128 && !strings.HasPrefix(v, "$") && !strings.ContainsAny(v, "+#") &&
+		!slices.Contains(strings.Split(v, "/"), "") && !strings.ContainsFunc(v, unicode.IsControl)
+}
+
+var hex64 = regexp.MustCompile(`^[0-9a-f]{64}$`)
+
+// cleanFingerprint returns 64 lower-case hex digits.
+func cleanFingerprint(v string) (string, *complaint) {
+	hex := strings.ToLower(strings.ReplaceAll(v, ":", ""))
+	if !hex64.MatchString(hex) {
+		return "", &complaint{}
+	}
+	return hex, nil
+}
+
+const (
+	endpointURLs = "https://ADDR[:PORT][/PATH] or http://ADDR[:PORT][/PATH]"
+	brokerURLs   = "tcp://HOST[:PORT], tls://HOST[:PORT], ws://HOST[:PORT]/PATH or wss://HOST[:PORT]/PATH"
+)
+
+// brokerPorts are the schemes of a broker with the port that each stands for
+// (IANA: mqtt 1883, secure-mqtt 8883).
+var brokerPorts = map[string]string{"tcp": "1883", "tls": "8883", "ws": "80", "wss": "443"}
+
+// parseURL checks what endpoint and broker URLs have in common.
+func parseURL(text string, schemes []string) (*url.URL, *complaint) {
+	bad := &complaint{hide: strings.Contains(text, "@")}
+	if _, rest, ok := strings.Cut(text, "://"); ok {
+		authority, _, _ := strings.Cut(rest, "/")
+		if strings.Contains(authority, "@") {
+			bad.problem = "a user name or password in the URL is a secret in plain sight"
+			bad.hint = "use username and password_file"
+			return nil, bad
 		}
 	}
-	return false
+	u, err := url.Parse(text)
+	if err != nil || strings.ContainsAny(text, " \t\r\n") {
+		return nil, bad
+	}
+	if !slices.Contains(schemes, u.Scheme) {
+		bad.hint = schemeHint(u.Scheme, text, schemes)
+		return nil, bad
+	}
+	if !isHost(u.Hostname()) {
+		bad.problem = "no host name or address in the URL"
+		return nil, bad
+	}
+	if p := u.Port(); p != "" || strings.HasSuffix(u.Host, ":") {
+		if n, err := strconv.Atoi(p); err != nil || n < 1 || n > 65535 {
+			bad.problem = "the port is not from 1 to 65535"
+			return nil, bad
+		}
+	}
+	if u.RawQuery != "" || u.Fragment != "" || u.ForceQuery {
+		bad.problem, bad.hide = "a URL with ? or #", true
+		return nil, bad
+	}
+	return u, nil
 }
 
-// passwordKey is the key that the section's password was read from.
-func passwordKey(s *section) string {
-	if f := s.table.get("password"); f != nil && f.val.text != "" {
-		return "password"
+func isHost(h string) bool {
+	if h == "" || len(h) > 253 {
+		return false
 	}
-	return "password_file"
+	if strings.Contains(h, ":") {
+		_, err := netip.ParseAddr(h)
+		return err == nil
+	}
+	for _, r := range h {
+		if r <= ' ' || strings.ContainsRune(`"<>\^{|}`+"`", r) {
+			return false
+		}
+	}
+	return true
 }
 
-func (l *loader) warnPlainHTTP(s *section, e Endpoint) {
-	if e.Username != "" && e.Login != "none" && !isLoopback(hostOf(e.URL)) {
-		s.warn("url", "http:// sends the password readable over the network; use https:// with fingerprint")
-	}
-	if e.CAFile != "" || e.ServerName != "" || len(e.Fingerprints) > 0 {
-		s.warn("url", "http:// has no certificate: ca_file, server_name and fingerprint are not used")
-	}
+var schemeAliases = map[string]string{
+	"mqtt": "tcp", "mqtts": "tls", "ssl": "tls", "tcps": "tls", "http": "ws", "https": "wss",
 }
 
-func hostOf(raw string) string {
-	u, err := url.Parse(raw)
+func schemeHint(scheme, text string, schemes []string) string {
+	if !strings.Contains(text, "://") {
+		return fmt.Sprintf("begin it with %s://", schemes[0])
+	}
+	if other := schemeAliases[scheme]; slices.Contains(schemes, other) {
+		return fmt.Sprintf("did you mean \"%s://\"?", other)
+	}
+	if best := closest(scheme, schemes); best != "" {
+		return fmt.Sprintf("did you mean \"%s://\"?", best)
+	}
+	return ""
+}
+
+func checkEndpointURL(text string) (string, *complaint) {
+	_, c := parseURL(text, []string{"https", "http"})
+	return text, c
+}
+
+// cleanBroker returns the URL with its port.
+func cleanBroker(text string) (string, *complaint) {
+	u, c := parseURL(text, []string{"tls", "tcp", "wss", "ws"})
+	if c != nil {
+		return "", c
+	}
+	if (u.Scheme == "tcp" || u.Scheme == "tls") && strings.Trim(u.Path, "/") != "" {
+		return "", &complaint{problem: "a path needs ws:// or wss://"}
+	}
+	if u.Port() == "" {
+		u.Host = net.JoinHostPort(u.Hostname(), brokerPorts[u.Scheme])
+	}
+	return u.String(), nil
+}
+
+func isLoopback(host string) bool {
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	a, err := netip.ParseAddr(host)
+	return err == nil && a.Unmap().IsLoopback()
+}
+
+// isListen wants ADDR:PORT, or "" for off.
+func isListen(text string) bool {
+	host, port, err := net.SplitHostPort(text)
+	n, perr := strconv.Atoi(port)
+	return text == "" || err == nil && perr == nil && n >= 0 && n <= 65535 && (host == "" || isHost(host))
+}
+
+// isRemoteListen tells whether others on the network can reach the address.
+func isRemoteListen(text string) bool {
+	host, _, err := net.SplitHostPort(text)
+	return err == nil && !isLoopback(host)
+}
+
+const maxCertBytes = 1 << 20
+
+func fileComplaint(what string, err error) *complaint {
+	hint := ""
+	if errors.Is(err, os.ErrPermission) {
+		hint = "give the user that runs roomcall the right to read it"
+	}
+	return &complaint{problem: what + ": " + reason(err), hint: hint}
+}
+
+// checkCA wants a readable PEM file with at least one certificate.
+func checkCA(path string) *complaint {
+	data, _, err := readBounded(path, maxCertBytes)
 	if err != nil {
-		return ""
+		return fileComplaint("read certificates", err)
 	}
-	return u.Hostname()
+	if !x509.NewCertPool().AppendCertsFromPEM(data) {
+		return &complaint{problem: "no certificate in the file"}
+	}
+	return nil
 }
 
-func (l *loader) checkMQTT(s *section, m MQTT) {
-	if m.ReconnectMax < m.ReconnectMin {
-		f := s.table.get("reconnect_max")
-		if f == nil {
-			f = s.table.get("reconnect_min")
-		}
-		s.fail(f, f.name, f.val, &complaint{allowed: fmt.Sprintf("reconnect_max (%s) not below reconnect_min (%s)",
-			durationText(m.ReconnectMax), durationText(m.ReconnectMin))})
+func checkReadable(path string) *complaint {
+	if _, _, err := readBounded(path, maxCertBytes); err != nil {
+		return fileComplaint("read file", err)
 	}
-	if m.Password.IsSet() && m.Username == "" {
-		key := passwordKey(s)
-		s.fail(s.table.get(key), key, nil, &complaint{problem: "a password without a username",
-			allowed: "username with password; MQTT 3.1.1 sends no password alone"})
-	}
-	if m.Username != "" && m.CertFile == "" && !hasPassword(s) {
-		s.warn("username", "a username without a password: most brokers refuse that; set password_file")
-	}
-	l.checkClientCert(s, m)
-	if m.InsecureSkipVerify {
-		s.warn("insecure_skip_verify", "the broker's certificate is not checked: anyone on the way can read and change the data")
-	}
-	l.warnBrokers(s, m)
+	return nil
 }
 
-func (l *loader) checkClientCert(s *section, m MQTT) {
-	if (m.CertFile == "") != (m.KeyFile == "") {
-		have, want := "cert_file", "key_file"
-		if m.CertFile == "" {
-			have, want = want, have
-		}
-		s.fail(s.table.get(have), have, nil, &complaint{problem: have + " without " + want, allowed: "both or none"})
-		return
+// checkKeyPair wants a certificate and a key that belong together. The error
+// of crypto/tls holds no part of the key.
+func checkKeyPair(cert, key string) *complaint {
+	certPEM, _, err := readBounded(cert, maxCertBytes)
+	if err != nil {
+		return nil // reported with its own key
 	}
-	if m.CertFile == "" || l.opts.Elsewhere {
-		return
+	keyPEM, _, err := readBounded(key, maxCertBytes)
+	if err != nil {
+		return nil
 	}
-	if c := checkKeyPair(m.CertFile, m.KeyFile); c != nil {
-		s.fail(s.table.get("cert_file"), "cert_file", nil, c)
+	if _, err := tls.X509KeyPair(certPEM, keyPEM); err != nil {
+		return &complaint{problem: fmt.Sprintf("load certificate and key: %v", err), allowed: "cert_file and key_file that belong together, PEM"}
 	}
-}
-
-func (l *loader) warnBrokers(s *section, m MQTT) {
-	encrypted, seen := false, map[string]bool{}
-	for _, b := range m.Brokers {
-		if seen[b] {
-			s.warn("broker", "%s stands in the list twice", b)
-		}
-		seen[b] = true
-		if strings.HasPrefix(b, "tls:") || strings.HasPrefix(b, "wss:") {
-			encrypted = true
-		} else if m.Password.IsSet() && !isLoopback(hostOf(b)) {
-			s.warn("broker", "%s sends the password readable over the network; use tls:// or wss://", b)
-		}
-	}
-	if len(m.Brokers) > 0 && !encrypted && (m.CAFile != "" || m.CertFile != "" || m.ServerName != "") {
-		s.warn("broker", "no broker is tls:// or wss://: ca_file, cert_file, key_file and server_name are not used")
-	}
+	return nil
 }

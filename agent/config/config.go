@@ -28,78 +28,92 @@ type Config struct {
 	Limits map[string]Limits
 
 	settings []Setting
-	sources  []source
+	written  [][]byte // the files, secrets redacted
 }
 
 // Agent is the table [agent].
 type Agent struct {
-	ClientID        string // MQTT client id and topic level, [a-z0-9-], 1 to 63
-	Site            string // copied into every payload, "" = none
-	DataDir         string // absolute
-	HTTPListen      string // host:port, "" = off
-	HTTPAllowRemote bool
-	LogLevel        string // "debug", "info", "warn", "error"
-	LogFormat       string // "text", "json"
+	ClientID        string `toml:"client_id"`   // MQTT client id and topic level, [a-z0-9-], 1 to 63
+	Site            string `toml:"site"`        // copied into every payload, "" = none
+	DataDir         string `toml:"data_dir"`    // absolute
+	HTTPListen      string `toml:"http_listen"` // host:port, "" = off
+	HTTPAllowRemote bool   `toml:"http_allow_remote"`
+	LogLevel        string `toml:"log_level"`  // "debug", "info", "warn", "error"
+	LogFormat       string `toml:"log_format"` // "text", "json"
 }
 
 // Endpoint is one table [[endpoint]].
 type Endpoint struct {
-	Device   string // unique, [a-z0-9-], 1 to 63, never "agent"
-	Room     string // human name, any language, "" = none
-	URL      string // http or https, no credentials in it
-	Username string // "" = no login
-	Password Secret
-	Login    string // "auto", "api", "web", "none"
+	Device       string `toml:"device"`   // unique, [a-z0-9-], 1 to 63, never "agent"
+	Room         string `toml:"room"`     // human name, any language, "" = none
+	URL          string `toml:"url"`      // http or https, no credentials in it
+	Username     string `toml:"username"` // "" = no login
+	Password     Secret `toml:"password"`
+	PasswordFile string `toml:"password_file"` // absolute, "" = none; Password is its first line
+	Login        string `toml:"login"`         // "auto", "api", "web", "none"
 
-	PollInterval time.Duration // in a call
-	IdleInterval time.Duration // outside a call
-	Timeout      time.Duration // one request
+	PollInterval time.Duration `toml:"poll_interval"` // in a call
+	IdleInterval time.Duration `toml:"idle_interval"` // outside a call
+	Timeout      time.Duration `toml:"timeout"`       // one request
 
-	CAFile             string   // absolute, "" = the system's roots
-	ServerName         string   // "" = the URL's host
-	Fingerprints       []string // SHA-256 of the leaf certificate, 64 lower-case hex digits, at most two
-	InsecureSkipVerify bool
-	TLSMin             string // "1.0" to "1.3"
-	LegacyCiphers      bool
+	CAFile             string   `toml:"ca_file"`     // absolute, "" = the system's roots
+	ServerName         string   `toml:"server_name"` // "" = the URL's host
+	Fingerprints       []string `toml:"fingerprint"` // SHA-256 of the leaf certificate, 64 lower-case hex digits, at most two
+	InsecureSkipVerify bool     `toml:"insecure_skip_verify"`
+	TLSMin             string   `toml:"tls_min"` // "1.0" to "1.3"
+	LegacyCiphers      bool     `toml:"legacy_ciphers"`
 
-	PeerNames string // "off", "hash", "plain"
-	Limits    string // a built-in profile or a key of Config.Limits
+	PeerNames string `toml:"peer_names"` // "off", "hash", "plain"
+	Limits    string `toml:"limits"`     // a built-in profile or a key of Config.Limits
 }
 
 // MQTT is the table [mqtt].
 type MQTT struct {
-	Brokers  []string // tried in turn; tcp, tls, ws or wss, always with a port
-	Username string
-	Password Secret
+	Brokers      []string `toml:"broker"` // tried in turn; tcp, tls, ws or wss, always with a port
+	Username     string   `toml:"username"`
+	Password     Secret   `toml:"password"`
+	PasswordFile string   `toml:"password_file"` // absolute, "" = none; Password is its first line
 
-	CAFile             string // absolute, "" = the system's roots
-	CertFile, KeyFile  string // absolute, both or none
-	ServerName         string // "" = the broker's host
-	InsecureSkipVerify bool
+	CAFile             string `toml:"ca_file"`     // absolute, "" = the system's roots
+	CertFile           string `toml:"cert_file"`   // absolute, with KeyFile
+	KeyFile            string `toml:"key_file"`    // absolute, with CertFile
+	ServerName         string `toml:"server_name"` // "" = the broker's host
+	InsecureSkipVerify bool   `toml:"insecure_skip_verify"`
 
-	TopicPrefix  string
-	Confirm      string // "puback", "echo"
-	KeepAlive    time.Duration
-	MaxInflight  int
-	ReconnectMin time.Duration
-	ReconnectMax time.Duration // never below ReconnectMin
-	ReplayRate   int           // records a second while catching up, 0 = no limit
+	TopicPrefix  string        `toml:"topic_prefix"`
+	Confirm      string        `toml:"confirm"` // "puback", "echo"
+	KeepAlive    time.Duration `toml:"keepalive"`
+	MaxInflight  int           `toml:"max_inflight"`
+	ReconnectMin time.Duration `toml:"reconnect_min"`
+	ReconnectMax time.Duration `toml:"reconnect_max"` // never below ReconnectMin
+	ReplayRate   int           `toml:"replay_rate"`   // records a second while catching up, 0 = no limit
 }
 
 // Buffer is the table [buffer].
 type Buffer struct {
-	MaxBytes      int64         // bound of the whole store on disk
-	MaxAge        time.Duration // 0 = no age limit
-	KeepDelivered time.Duration // 0 = delivered records go at once
+	MaxBytes      int64         `toml:"max_bytes"`      // bound of the whole store on disk
+	MaxAge        time.Duration `toml:"max_age"`        // 0 = no age limit
+	KeepDelivered time.Duration `toml:"keep_delivered"` // 0 = delivered records go at once
 }
 
 // Publish is the table [publish].
 type Publish struct {
-	Kinds []string // any of sample, stream, event, call, minute
-	Views []string // any of zoom, agora, volc, trtc
+	Kinds []string `toml:"kinds"` // any of sample, stream, event, call, minute
+	Views []string `toml:"views"` // any of zoom, agora, volc, trtc
 }
 
-// Endpoint gives the endpoint of that device name, nil when there is none.
+// Limits is a table [limits.NAME].
+type Limits struct {
+	// Base is the built-in profile whose limits hold where the table has none;
+	// "" = what the table does not name is not graded.
+	Base string `toml:"base"`
+	// Values are the table's numbers by key: "video_loss_pct_poor" and the
+	// like in percent, milliseconds or frames a second, and "enter", "of",
+	// "leave" in samples.
+	Values map[string]float64
+}
+
+// Endpoint returns the endpoint of that device name, nil when there is none.
 func (c *Config) Endpoint(device string) *Endpoint {
 	for i := range c.Endpoints {
 		if c.Endpoints[i].Device == device {

@@ -1,7 +1,9 @@
 package config
 
 import (
+	"fmt"
 	"os"
+	"reflect"
 	"regexp"
 	"strings"
 	"testing"
@@ -19,17 +21,46 @@ var contractKeys = map[string]string{
 }
 
 func TestKeysAreThosePromised(t *testing.T) {
-	got := map[string][]string{}
-	for _, s := range schema() {
-		got[s.Table] = append(got[s.Table], s.Name)
-	}
-	for table, want := range contractKeys {
-		if strings.Join(got[table], " ") != want {
-			t.Errorf("%s has %v, want %s", table, got[table], want)
+	for _, s := range sections {
+		if want, ok := contractKeys[s.header]; ok && strings.Join(s.names(), " ") != want {
+			t.Errorf("%s has %v, want %s", s.header, s.names(), want)
 		}
 	}
-	if len(got) != len(contractKeys) {
-		t.Errorf("tables: %v", got)
+	if len(sections) != len(contractKeys)+1 { // and [limits.NAME]
+		t.Errorf("%d tables", len(sections))
+	}
+}
+
+// Every key has a field of its type, and every field a key: else a value would
+// be checked and then be lost.
+func TestEveryKeyHasItsFieldAndEveryFieldItsKey(t *testing.T) {
+	tables := map[string]any{"agent": Agent{}, "endpoint": Endpoint{}, "mqtt": MQTT{}, "buffer": Buffer{}, "publish": Publish{}}
+	l := newLoader("agent.toml", testOptions(nil))
+	for _, s := range sections {
+		if s.name == "limits" {
+			continue
+		}
+		fields := map[string]reflect.Type{}
+		typ := reflect.TypeOf(tables[s.name])
+		for i := range typ.NumField() {
+			fields[typ.Field(i).Tag.Get("toml")] = typ.Field(i).Type
+		}
+		for _, k := range s.keys {
+			def := k.def
+			if f, ok := def.(func(*loader) any); ok {
+				def = f(l)
+			}
+			if _, ok := def.(presence); !ok && fields[k.name] != reflect.TypeOf(def) {
+				t.Errorf("%s %s: the field is %v, the default %T", s.header, k.name, fields[k.name], def)
+			}
+			if fields[k.name] == nil {
+				t.Errorf("%s %s has no field", s.header, k.name)
+			}
+			delete(fields, k.name)
+		}
+		if len(fields) > 0 {
+			t.Errorf("%s: fields without a key: %v", s.header, fields)
+		}
 	}
 }
 
@@ -46,47 +77,6 @@ var (
 	tableLine = regexp.MustCompile(`^(?:# )?(\[\[?[a-z.-]+\]?\])$`)
 	keyLine   = regexp.MustCompile(`^(# )?([a-z_]+) = (.+)$`)
 )
-
-func TestExampleShowsEveryKeyWithItsDefault(t *testing.T) {
-	defaults := map[string]string{}
-	for _, s := range schema() {
-		defaults[s.Table+s.Name] = s.Value
-	}
-	required := map[string]bool{"[[endpoint]]device": true, "[[endpoint]]url": true, "[mqtt]broker": true}
-	table, shown := "", map[string]bool{}
-	for i, line := range strings.Split(readFile(t, "../../agent.toml"), "\n") {
-		if m := tableLine.FindStringSubmatch(line); m != nil {
-			table = m[1]
-			continue
-		}
-		m := keyLine.FindStringSubmatch(line)
-		if m == nil || strings.HasPrefix(table, "[limits.") {
-			continue
-		}
-		key := table + m[2]
-		want, known := defaults[key]
-		switch {
-		case !known:
-			t.Errorf("line %d: %s is no key", i+1, key)
-		case required[key] != (m[1] == ""):
-			t.Errorf("line %d: %s: only required keys are not commented out", i+1, key)
-		case key == "[agent]client_id" || required[key]:
-		case key == "[agent]data_dir":
-			want = `"/var/lib/roomcall"`
-			fallthrough
-		default:
-			if m[3] != want {
-				t.Errorf("line %d: %s shows %s, the default is %s", i+1, key, m[3], want)
-			}
-		}
-		shown[key] = true
-	}
-	for key := range defaults {
-		if !shown[key] {
-			t.Errorf("%s is not shown", key)
-		}
-	}
-}
 
 func TestExampleLoadsAsItIsAndWithEveryLineUncommented(t *testing.T) {
 	text := readFile(t, "../../agent.toml")
@@ -112,49 +102,115 @@ func TestExampleLoadsAsItIsAndWithEveryLineUncommented(t *testing.T) {
 	}
 }
 
-func TestGuideShowsEveryKeyWithItsDefault(t *testing.T) {
+// The commented example and the guide's tables come from the table of keys.
+func TestGeneratedFilesAreFresh(t *testing.T) {
+	checkGolden(t, "../../agent.toml", exampleTOML())
 	guide := readFile(t, "../../docs/configure.md")
-	_, keys, _ := strings.Cut(guide, "## All keys")
-	table, rows := "", map[string]string{}
-	heading := regexp.MustCompile("^### `(.+)`$")
-	row := regexp.MustCompile("^\\| `([a-z_]+)` \\| (.*?) \\|")
-	for _, line := range strings.Split(keys, "\n") {
-		if m := heading.FindStringSubmatch(line); m != nil {
-			table = m[1]
-		} else if m := row.FindStringSubmatch(line); m != nil {
-			rows[table+m[1]] = m[2]
-		}
+	const heading = "## All keys\n"
+	before, _, ok := strings.Cut(guide, heading)
+	if !ok {
+		t.Fatal("the guide has no heading for the keys")
 	}
-	for _, s := range schema() {
-		want := "`" + s.Value + "`"
-		switch s.Table + s.Name {
-		case "[[endpoint]]device", "[[endpoint]]url", "[mqtt]broker":
-			want = "required"
-		case "[agent]client_id":
-			want = "host name"
-		case "[agent]data_dir":
-			want = "`\"/var/lib/roomcall\"`"
-		}
-		got, ok := rows[s.Table+s.Name]
-		if !ok || !strings.HasPrefix(got, want) {
-			t.Errorf("%s %s: the guide has %q, want %s", s.Table, s.Name, got, want)
-		}
-		delete(rows, s.Table+s.Name)
-	}
-	for key := range rows {
-		t.Errorf("the guide has %s, which is no key", key)
-	}
-	for _, key := range limitKeys() {
-		if !strings.Contains(guide, key) && !strings.Contains(guide, strings.Replace(strings.Replace(key, "aux_", "audio_", 1), "video_", "audio_", 1)) {
-			t.Errorf("the guide does not name %s", key)
-		}
-	}
+	checkGolden(t, "../../docs/configure.md", before+heading+keyTables())
 }
 
-func limitKeys() []string {
-	s := &section{l: newLoader("", testOptions(nil))}
-	s.limitsValues()
-	return s.known
+const exampleHead = `# roomcall: the agent's configuration.
+# roomcall config format 1
+#
+# A line "# key = value" shows the default; remove the "# " to change it.
+# Anything wrong in this file is reported with its line and nothing is started:
+# try ` + "`roomcall check --offline`" + `. docs/configure.md explains how to do what.
+#
+# Durations: "300ms", "5s", "2m", "720h".  Sizes: "256MiB", "1GiB".
+# ${NAME} in a text is an environment variable; $${ is ${ itself.
+# Relative file names count from the folder of this file.
+`
+
+const exampleLimits = `
+# A profile of your own: name it in an endpoint's ` + "`limits`" + `. It begins with the
+# limits of base; without base only what is named here is graded. An incident
+# opens when "enter" of the last "of" samples are poor, and closes after "leave"
+# good ones in a row. docs/configure.md lists every key.
+# [limits.my-limits]
+# base = "huawei"
+# audio_loss_pct_fair = 2
+# audio_loss_pct_poor = 5
+# video_delay_ms_poor = 200
+# video_fps_poor = 10
+# enter = 3
+# of = 4
+# leave = 3
+`
+
+// exampleTOML is agent.toml.
+func exampleTOML() string {
+	var b strings.Builder
+	b.WriteString(exampleHead)
+	comment := func(text string) {
+		line := "#"
+		for _, word := range strings.Fields(text) {
+			if len(line)+1+len(word) > 79 {
+				fmt.Fprintln(&b, line)
+				line = "#"
+			}
+			line += " " + word
+		}
+		fmt.Fprintln(&b, line)
+	}
+	for _, s := range sections {
+		if s.name == "limits" {
+			break
+		}
+		b.WriteByte('\n')
+		if s.doc != "" {
+			comment(s.doc)
+		}
+		fmt.Fprintln(&b, s.header)
+		for i, k := range s.keys {
+			if i > 0 {
+				b.WriteByte('\n')
+			}
+			comment(k.doc)
+			if form := k.kind.allowed(); form != "text in quotes" {
+				comment("Allowed: " + form + ".")
+			}
+			value := k.example
+			if value == "" {
+				value = tomlValue(k.def)
+			}
+			if k.def != required {
+				b.WriteString("# ")
+			}
+			fmt.Fprintf(&b, "%s = %s\n", k.name, value)
+		}
+	}
+	return b.String() + exampleLimits
+}
+
+var urlForm = regexp.MustCompile(`[a-z]+://[^ ,]+`)
+
+// keyTables is the end of docs/configure.md.
+func keyTables() string {
+	var b strings.Builder
+	b.WriteString("\n<!-- `go generate ./agent/config` writes what follows from the table in agent/config/keys.go. -->\n")
+	for _, s := range sections {
+		fmt.Fprintf(&b, "\n### `%s`\n\n", s.header)
+		if s.doc != "" {
+			fmt.Fprintf(&b, "%s\n\n", s.doc)
+		}
+		b.WriteString("| key | default | allowed | meaning |\n| --- | --- | --- | --- |\n")
+		for _, k := range s.keys {
+			def := k.shown
+			if p, ok := k.def.(presence); ok && p == required {
+				def = "required"
+			} else if !ok && def == "" {
+				def = "`" + tomlValue(k.def) + "`"
+			}
+			form := urlForm.ReplaceAllString(k.kind.allowed(), "`$0`")
+			fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", k.name, def, form, k.doc)
+		}
+	}
+	return b.String()
 }
 
 func TestGuideExamplesLoad(t *testing.T) {
@@ -191,7 +247,7 @@ func TestGuideRoomsRender(t *testing.T) {
 // The two lines that the guide shows as an example of errors.
 func TestGuideErrorsAreReal(t *testing.T) {
 	text := strings.Repeat("\n", 5) + "[[endpoint]]\ndevice = \"room-1\"\nurl = \"https://h\"\npoll_interval = 5\n[mqtt]\nbroker = \"tls://b\"\nbrokr = 1\n"
-	_, _, err := loadText("agent.toml", []byte(text), testOptions(nil))
+	_, _, err := LoadText("agent.toml", []byte(text), testOptions(nil))
 	if err == nil || !strings.Contains(readFile(t, "../../docs/configure.md"), "```\n"+err.Error()+"\n```") {
 		t.Errorf("the guide does not show:\n%v", err)
 	}

@@ -26,7 +26,7 @@ func FuzzLoad(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		o := testOptions(map[string]string{"A": "b"})
 		o.Elsewhere = len(data)%2 == 0
-		c, _, err := loadText("agent.toml", data, o)
+		c, _, err := LoadText("agent.toml", data, o)
 		if err != nil {
 			if c != nil || err.Error() == "" {
 				t.Errorf("config %v with error %q", c, err)
@@ -37,8 +37,7 @@ func FuzzLoad(f *testing.F) {
 			}
 			return
 		}
-		redactTOML(data)
-		again, _, err := loadText("agent.toml", []byte(c.Effective()), o)
+		again, _, err := LoadText("agent.toml", []byte(c.Effective()), o)
 		if err != nil {
 			t.Fatalf("the effective config does not load: %v\n%s", err, c.Effective())
 		}

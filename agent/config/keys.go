@@ -2,233 +2,245 @@ package config
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
-	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 )
 
-// reservedDevice is the topic level of the agent's own events.
-const reservedDevice = "agent"
+//go:generate go test -run TestGeneratedFilesAreFresh -update .
+
+// section is a table of agent.toml with its keys.
+type section struct {
+	name   string // "mqtt"
+	header string // "[mqtt]"
+	doc    string
+	keys   []key
+}
+
+// key is a row of the table of keys. Checks, defaults, the order of `config show
+// --effective`, what it redacts, agent.toml and the key tables of
+// docs/configure.md come from these rows (`go generate ./agent/config` writes
+// both files). A new key is a row here and a field with its name in the struct
+// of its table.
+type key struct {
+	name string
+	kind kind
+	// def is the default in the type of the field: a value, required, optional,
+	// or a func(*loader) any where it depends on the machine.
+	def any
+	doc string
+	// example stands in agent.toml in place of the default; where the default
+	// depends on the machine, shown says it in words.
+	example, shown string
+}
+
+type presence string
+
+const (
+	required presence = "required"
+	optional presence = "optional" // no value is a meaning of its own
+)
+
+const (
+	ms100  = 100 * time.Millisecond
+	day    = 24 * time.Hour
+	decade = 87600 * time.Hour
+)
 
 // builtinLimits are the profiles that need no table.
-var builtinLimits = []string{"huawei", "teams", "polycom", "vidyo"}
+var builtinLimits = oneOf{"huawei", "teams", "polycom", "vidyo"}
 
 var (
-	kinds = []string{"sample", "stream", "event", "call", "minute"}
-	views = []string{"zoom", "agora", "volc", "trtc"}
+	kinds = oneOf{"sample", "stream", "event", "call", "minute"}
+	views = oneOf{"zoom", "agora", "volc", "trtc"}
 )
 
-const idForm = `a-z, 0-9 and "-", 1 to 63 characters`
+var (
+	label  = text{"text of at most 200 characters on one line", matching(isLabel)}
+	user   = text{"text of at most 1024 bytes on one line", matching(isUser)}
+	server = text{"a host name or an address, without scheme and port", matching(isServerName)}
+	caFile = file{"a PEM file with CA certificates", checkCA, true}
+)
 
-var idPattern = regexp.MustCompile(`^[a-z0-9-]{1,63}$`)
-
-func checkID(v string) *complaint {
-	if idPattern.MatchString(v) {
-		return nil
-	}
-	c := allowed(idForm)
-	if id := toID(v); id != "" && id != v {
-		c.hint = fmt.Sprintf("did you mean %q?", id)
-	}
-	return c
+// sections are all tables and keys, in the order in which they are shown.
+var sections = []section{
+	{"agent", "[agent]", "", []key{
+		{name: "client_id", kind: text{idForm, checkID}, def: hostID,
+			doc:     "The name of this agent at the broker, MQTT client id and topic level. The default is the host name.",
+			example: `"pc-berlin-3"`, shown: "host name, lower case, others to `-`"},
+		{name: "site", kind: label, def: "",
+			doc: "Copied into every payload, to tell sites apart."},
+		{name: "data_dir", kind: file{form: "a folder name"}, def: dataDir,
+			doc:     `The store lives here. On Windows the default is %ProgramData%\roomcall\data.`,
+			example: `"/var/lib/roomcall"`, shown: "`\"/var/lib/roomcall\"` (Windows `%ProgramData%\\roomcall\\data`)"},
+		{name: "http_listen", kind: text{`ADDR:PORT such as "127.0.0.1:9478", or "" for off`, matching(isListen)}, def: "127.0.0.1:9478",
+			doc: "Status page, health, metrics and the local API."},
+		{name: "http_allow_remote", kind: boolean{}, def: false,
+			doc: "An http_listen that others on the network can reach needs true here."},
+		{name: "log_level", kind: oneOf{"debug", "info", "warn", "error"}, def: "info",
+			doc: "The least important lines that are logged."},
+		{name: "log_format", kind: oneOf{"text", "json"}, def: "text",
+			doc: "The form of a log line."},
+	}},
+	{"endpoint", "[[endpoint]]", "One table for each device, 1000 at most.", []key{
+		{name: "device", kind: text{idForm, checkDevice}, def: required, example: `"room-1"`,
+			doc: "Topic level of the device: unique, and not agent."},
+		{name: "room", kind: label, def: "",
+			doc: "The room's name for people, in any language."},
+		{name: "url", kind: text{endpointURLs, checkEndpointURL}, def: required, example: `"https://192.0.2.10"`,
+			doc: "The device's address, with a path if it needs one."},
+		{name: "username", kind: user, def: "",
+			doc: "Without a username there is no login."},
+		{name: "password", kind: secret{}, def: Secret{},
+			doc: "Works, and warns when others can read this file: password_file is better."},
+		{name: "password_file", kind: file{form: "a file name", empty: true}, def: "",
+			doc: "A file with the password on its first line, which roomcall alone should be able to read."},
+		{name: "login", kind: oneOf{"auto", "api", "web", "none"}, def: "auto",
+			doc: "Which of its two logins the device wants; auto finds out."},
+		{name: "poll_interval", kind: duration{low: ms100, high: time.Hour}, def: 5 * time.Second,
+			doc: "How often the device is asked in a call."},
+		{name: "idle_interval", kind: duration{low: ms100, high: time.Hour}, def: 15 * time.Second,
+			doc: "How often it is asked outside a call."},
+		{name: "timeout", kind: duration{low: ms100, high: 5 * time.Minute}, def: 8 * time.Second,
+			doc: "How long one request may last."},
+		{name: "ca_file", kind: caFile, def: "",
+			doc: "The CAs to trust instead of the system's."},
+		{name: "server_name", kind: server, def: "",
+			doc: "The name in the certificate, if it is not the URL's."},
+		{name: "fingerprint", kind: list{item: text{"a SHA-256 as 64 hex digits, colons optional", cleanFingerprint},
+			form: "one fingerprint or a list of two, in quotes", most: 2}, def: []string(nil),
+			doc: "The SHA-256 of the device's certificate (a list of two while it changes); replaces the checks of chain and name. `roomcall check` shows it."},
+		{name: "insecure_skip_verify", kind: boolean{}, def: false,
+			doc: "Do not check the certificate: anyone on the way can then read the password."},
+		{name: "tls_min", kind: oneOf{"1.0", "1.1", "1.2", "1.3"}, def: "1.2",
+			doc: "The lowest TLS version, for old terminals."},
+		{name: "legacy_ciphers", kind: boolean{}, def: false,
+			doc: "Allow cipher suites with plain RSA, for old terminals."},
+		{name: "peer_names", kind: oneOf{"off", "hash", "plain"}, def: "off",
+			doc: "Whether the names of remote sites, which are personal data, are published."},
+		{name: "limits", kind: text{form: builtinLimits.allowed() + ", or the NAME of a table [limits.NAME]"}, def: "huawei",
+			doc: "The profile that grades: what is fair and what is poor."},
+	}},
+	{"mqtt", "[mqtt]", "TLS to the broker is 1.2 at least.", []key{
+		{name: "broker", kind: list{item: text{brokerURLs, cleanBroker},
+			form: "one URL or a list of them, in quotes: " + brokerURLs, most: 16, some: true}, def: required, example: `"tcp://127.0.0.1:1883"`,
+			doc: "One URL, or a list of up to 16 that are tried in turn."},
+		{name: "username", kind: user, def: "",
+			doc: "The user at the broker."},
+		{name: "password", kind: secret{}, def: Secret{},
+			doc: "Works, and warns when others can read this file: password_file is better."},
+		{name: "password_file", kind: file{form: "a file name", empty: true}, def: "",
+			doc: "A file with the password on its first line."},
+		{name: "ca_file", kind: caFile, def: "",
+			doc: "The CAs to trust instead of the system's."},
+		{name: "cert_file", kind: file{"a PEM file", checkReadable, true}, def: "",
+			doc: "The client certificate, for brokers that want one; goes with key_file."},
+		{name: "key_file", kind: file{"a PEM file", checkReadable, true}, def: "",
+			doc: "The key of cert_file."},
+		{name: "server_name", kind: server, def: "",
+			doc: "The name in the broker's certificate, if it is not the URL's."},
+		{name: "insecure_skip_verify", kind: boolean{}, def: false,
+			doc: "Do not check the broker's certificate: anyone on the way can then read and change the data."},
+		{name: "topic_prefix", kind: text{`topic levels such as "roomcall/v1": none empty, no "+" or "#", no "$" at the start, at most 128 bytes`, matching(isPrefix)}, def: "roomcall/v1",
+			doc: "Topics begin with topic_prefix/client_id/."},
+		{name: "confirm", kind: oneOf{"puback", "echo"}, def: "puback",
+			doc: "When a record counts as delivered: when the broker has acknowledged it, or when it has handed it back to the agent."},
+		{name: "keepalive", kind: duration{low: time.Second, high: time.Hour}, def: 30 * time.Second,
+			doc: "How long the connection may be silent before the agent asks whether it is still there."},
+		{name: "max_inflight", kind: whole{1, 10000}, def: 100,
+			doc: "Unacknowledged records in flight."},
+		{name: "reconnect_min", kind: duration{low: ms100, high: time.Hour}, def: time.Second,
+			doc: "The wait before the next connect is random between this and reconnect_max."},
+		{name: "reconnect_max", kind: duration{low: ms100, high: day}, def: 2 * time.Minute,
+			doc: "The longest wait; not below reconnect_min."},
+		{name: "replay_rate", kind: whole{0, 1000000}, def: 0,
+			doc: "Records a second at most while catching up; 0 = no limit."},
+	}},
+	{"buffer", "[buffer]", "", []key{
+		{name: "max_bytes", kind: size{1 << 20, 1 << 40}, def: int64(256 << 20),
+			doc: "The bound of the whole store on disk; beyond it the oldest record goes first, and every such loss is announced."},
+		{name: "max_age", kind: duration{time.Second, decade, true}, def: 720 * time.Hour,
+			doc: `The bound of a record's age; "0s" = no limit.`},
+		{name: "keep_delivered", kind: duration{time.Second, decade, true}, def: day,
+			doc: "Delivered records stay this long for `roomcall buffer replay`, inside max_bytes."},
+	}},
+	{"publish", "[publish]", "", []key{
+		{name: "kinds", kind: list{item: kinds, form: "at least one of " + kinds.allowed(), most: 100, brackets: true, some: true, once: true}, def: []string(kinds),
+			doc: "What is recorded."},
+		{name: "views", kind: list{item: views, form: "any of " + views.allowed(), most: 100, brackets: true, once: true}, def: []string(nil),
+			doc: "The same facts in another system's shape, beside the records."},
+	}},
+	{"limits", "[limits.NAME]", "A profile of your own: name it in an endpoint's `limits`.", limitKeys()},
 }
 
-// toID makes an id of any name: lower case, every other character "-", no "-"
-// at the ends, at most 63 characters; "" when nothing is left.
-func toID(name string) string {
-	id := strings.Map(func(r rune) rune {
-		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
-			return r
+// metrics are what a profile grades. Audio has no fps.
+var metrics = []struct {
+	name string
+	high float64
+	low  bool // a low value is a bad one
+	doc  string
+}{
+	{"loss_pct", 100, false, "percent"},
+	{"delay_ms", 60000, false, "milliseconds"},
+	{"jitter_ms", 60000, false, "milliseconds"},
+	{"fps", 1000, true, "frames a second"},
+}
+
+// maxSamples bounds the window of samples that opens or closes an incident.
+const maxSamples = 16
+
+func limitKeys() []key {
+	keys := []key{{name: "base", kind: builtinLimits, def: optional,
+		doc: "The built-in profile to start from; without it only what the table names is graded."}}
+	for _, medium := range []string{"audio", "video", "aux"} {
+		for _, m := range metrics {
+			if medium == "audio" && m.name == "fps" {
+				continue
+			}
+			for _, grade := range []string{"fair", "poor"} {
+				where := "from here on"
+				if m.low {
+					where = "below this"
+				}
+				keys = append(keys, key{name: medium + "_" + m.name + "_" + grade, kind: number{m.high}, def: optional,
+					doc: fmt.Sprintf("%s, %s %s", m.doc, grade, where)})
+			}
 		}
-		return '-'
-	}, strings.ToLower(name))
-	id = strings.Trim(id, "-")
-	return strings.TrimRight(id[:min(len(id), 63)], "-")
+	}
+	return append(keys,
+		key{name: "enter", kind: whole{1, maxSamples}, def: optional, doc: "An incident opens when this many of the last `of` samples are poor."},
+		key{name: "of", kind: whole{1, maxSamples}, def: optional, doc: "The samples that `enter` looks at."},
+		key{name: "leave", kind: whole{1, maxSamples}, def: optional, doc: "An incident closes after this many good samples in a row."})
 }
 
-func checkDevice(v string) *complaint {
-	if v == reservedDevice {
-		return &complaint{problem: `"agent" is reserved for the agent's own events`, allowed: "any other name of " + idForm}
-	}
-	c := checkID(v)
-	if c != nil && toID(v) == reservedDevice {
-		c.hint = ""
-	}
-	return c
+func sectionOf(name string) section {
+	return sections[slices.IndexFunc(sections, func(s section) bool { return s.name == name })]
 }
 
-// checkLabel bounds a text that people read.
-func checkLabel(v string) *complaint {
-	if utf8.RuneCountInString(v) > 200 || strings.ContainsFunc(v, unicode.IsControl) {
-		return allowed("text of at most 200 characters on one line")
-	}
-	return nil
-}
-
-// checkUser bounds a user name.
-func checkUser(v string) *complaint {
-	if len(v) > 1024 || strings.ContainsFunc(v, unicode.IsControl) {
-		return allowed("text of at most 1024 bytes on one line")
-	}
-	return nil
-}
-
-// checkServerName wants a host name or an address, without scheme and port.
-func checkServerName(v string) *complaint {
-	if v == "" || goodHost(v) && !strings.ContainsAny(v, "/@ ") {
-		return nil
-	}
-	return allowed("a host name or an address, without scheme and port")
-}
-
-// checkPrefix wants one or more topic levels without MQTT's wildcards.
-func checkPrefix(v string) *complaint {
-	bad := len(v) > 128 || strings.HasPrefix(v, "$") || strings.ContainsAny(v, "+#") ||
-		slices.Contains(strings.Split(v, "/"), "") || strings.ContainsFunc(v, unicode.IsControl)
-	if bad {
-		return allowed(`topic levels such as "roomcall/v1": none empty, no "+" or "#", no "$" at the start, at most 128 bytes`)
-	}
-	return nil
-}
-
-var hex64 = regexp.MustCompile(`^[0-9a-f]{64}$`)
-
-// cleanFingerprint gives 64 lower-case hex digits.
-func cleanFingerprint(v string) (string, *complaint) {
-	hex := strings.ToLower(strings.ReplaceAll(v, ":", ""))
-	if !hex64.MatchString(hex) {
-		return "", allowed("a SHA-256 as 64 hex digits, colons optional")
-	}
-	return hex, nil
-}
-
-func (l *loader) agent(s *section) Agent {
-	a := Agent{
-		ClientID:        s.clientID(),
-		Site:            s.text("site", "", checkLabel),
-		DataDir:         s.folder("data_dir", defaultDataDir(l.opts.GOOS, l.opts.LookupEnv)),
-		HTTPListen:      s.text("http_listen", "127.0.0.1:9478", checkListen),
-		HTTPAllowRemote: s.boolean("http_allow_remote", false),
-		LogLevel:        s.oneOf("log_level", "info", "debug", "info", "warn", "error"),
-		LogFormat:       s.oneOf("log_format", "text", "text", "json"),
-	}
-	l.checkAgent(s, a)
-	return a
-}
-
-func (s *section) clientID() string {
-	host, err := s.l.opts.Hostname()
-	id := ""
-	if err == nil {
-		id = toID(host)
-	}
-	v := s.text("client_id", id, checkID)
-	if v == "" && s.table.get("client_id") == nil {
-		c := &complaint{problem: "missing, and the host name gives none", allowed: idForm}
-		if s.l.opts.Elsewhere {
-			c = &complaint{problem: "missing; it names the room's folder", hint: `write client_id = "{{column}}" below [agent]`}
-		}
-		s.fail(nil, "client_id", nil, c)
-	}
-	return v
-}
-
-// folder reads a key that names a folder; it need not be there.
-func (s *section) folder(key, def string) string {
-	f := s.get(key)
-	v, ok := s.value(f, key, "a folder name in quotes")
-	switch {
-	case !ok:
-		v = def
-	case v == "":
-		s.fail(f, key, f.val, allowed("a folder name"))
-	case !s.unresolved(v):
-		v = joinPath(s.l.opts.GOOS, s.l.dir, v)
-	}
-	s.record(key, tomlText(v), f)
-	return v
-}
-
-func (l *loader) endpoint(s *section) Endpoint {
-	const ms100 = 100 * time.Millisecond
-	e := Endpoint{
-		Device:       s.required("device", idForm, checkDevice),
-		Room:         s.text("room", "", checkLabel),
-		URL:          s.required("url", endpointURLs, checkEndpointURL),
-		Username:     s.text("username", "", checkUser),
-		Password:     s.secret("password"),
-		Login:        s.oneOf("login", "auto", "auto", "api", "web", "none"),
-		PollInterval: s.duration("poll_interval", 5*time.Second, span{min: ms100, max: time.Hour}),
-		IdleInterval: s.duration("idle_interval", 15*time.Second, span{min: ms100, max: time.Hour}),
-		Timeout:      s.duration("timeout", 8*time.Second, span{min: ms100, max: 5 * time.Minute}),
-
-		CAFile:             s.filename("ca_file", checkCA),
-		ServerName:         s.text("server_name", "", checkServerName),
-		Fingerprints:       s.list("fingerprint", "one fingerprint or a list of two, in quotes", 2, cleanFingerprint),
-		InsecureSkipVerify: s.boolean("insecure_skip_verify", false),
-		TLSMin:             s.oneOf("tls_min", "1.2", "1.0", "1.1", "1.2", "1.3"),
-		LegacyCiphers:      s.boolean("legacy_ciphers", false),
-		PeerNames:          s.oneOf("peer_names", "off", "off", "hash", "plain"),
-		Limits:             s.text("limits", "huawei", nil),
-	}
-	l.checkEndpoint(s, e)
-	return e
-}
-
-func (l *loader) mqtt(s *section) MQTT {
-	const day = 24 * time.Hour
-	m := MQTT{
-		Brokers:            s.brokers(),
-		Username:           s.text("username", "", checkUser),
-		Password:           s.secret("password"),
-		CAFile:             s.filename("ca_file", checkCA),
-		CertFile:           s.filename("cert_file", checkReadable),
-		KeyFile:            s.filename("key_file", checkReadable),
-		ServerName:         s.text("server_name", "", checkServerName),
-		InsecureSkipVerify: s.boolean("insecure_skip_verify", false),
-		TopicPrefix:        s.text("topic_prefix", "roomcall/v1", checkPrefix),
-		Confirm:            s.oneOf("confirm", "puback", "puback", "echo"),
-		KeepAlive:          s.duration("keepalive", 30*time.Second, span{min: time.Second, max: time.Hour}),
-		MaxInflight:        s.integer("max_inflight", 100, 1, 10000),
-		ReconnectMin:       s.duration("reconnect_min", time.Second, span{min: 100 * time.Millisecond, max: time.Hour}),
-		ReconnectMax:       s.duration("reconnect_max", 2*time.Minute, span{min: 100 * time.Millisecond, max: day}),
-		ReplayRate:         s.integer("replay_rate", 0, 0, 1000000),
-	}
-	l.checkMQTT(s, m)
-	return m
-}
-
-func (s *section) brokers() []string {
-	const wanted = "one URL or a list of them, in quotes: " + brokerURLs
-	out := s.list("broker", wanted, 16, cleanBroker)
-	f := s.table.get("broker")
-	if f == nil {
-		s.missing("broker", brokerURLs)
-	} else if f.val.kind == kindArray && len(f.val.items) == 0 {
-		s.fail(f, "broker", nil, &complaint{problem: "an empty list", allowed: wanted})
+// names lists the keys.
+func (s section) names() []string {
+	out := make([]string, len(s.keys))
+	for i, k := range s.keys {
+		out[i] = k.name
 	}
 	return out
 }
 
-func (l *loader) buffer(s *section) Buffer {
-	const decade = 87600 * time.Hour
-	return Buffer{
-		MaxBytes:      s.size("max_bytes", 256<<20, 1<<20, 1<<40),
-		MaxAge:        s.duration("max_age", 720*time.Hour, span{min: time.Second, max: decade, zero: true}),
-		KeepDelivered: s.duration("keep_delivered", 24*time.Hour, span{min: time.Second, max: decade, zero: true}),
+// homesOf lists the tables that know a key. A limit has no place but its own.
+func homesOf(name string) (homes []string) {
+	for _, s := range sections {
+		if s.name != "limits" && slices.Contains(s.names(), name) {
+			homes = append(homes, s.header)
+		}
 	}
+	return homes
 }
 
-func (l *loader) publish(s *section) Publish {
-	p := Publish{
-		Kinds: s.words("kinds", kinds, kinds...),
-		Views: s.words("views", nil, views...),
+func hostID(l *loader) any {
+	host, err := l.opts.Hostname()
+	if err != nil {
+		return ""
 	}
-	if f := s.table.get("kinds"); f != nil && f.val.kind == kindArray && len(f.val.items) == 0 {
-		s.fail(f, "kinds", nil, &complaint{problem: "an empty list", allowed: "at least one of " + strings.Join(kinds, ", ")})
-	}
-	return p
+	return toID(host)
 }
+
+func dataDir(l *loader) any { return defaultDataDir(l.opts.GOOS, l.opts.LookupEnv) }

@@ -5,26 +5,28 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 )
 
 const (
 	maxFileBytes = 1 << 20
 	maxConfFiles = 256
 	maxEndpoints = 1000
+	maxProfiles  = 100 // [limits.NAME] tables
 )
 
-// Options are what Load takes from its surroundings. The zero value takes the
-// real ones.
+// Options are what Load needs to know of the machine. The zero value is this one.
 type Options struct {
 	// GOOS decides default paths and what an absolute path is; "" = this system.
 	GOOS string
 	// LookupEnv answers ${NAME}; nil = os.LookupEnv.
 	LookupEnv func(string) (string, bool)
-	// Hostname gives the default client_id; nil = os.Hostname.
+	// Hostname returns the default client_id; nil = os.Hostname.
 	Hostname func() (string, error)
 	// Elsewhere judges a config that is meant for another machine: a variable
 	// that is not set and a file that is not here are no errors. Secrets are
@@ -32,53 +34,54 @@ type Options struct {
 	Elsewhere bool
 }
 
-// source is a file as read.
-type source struct {
-	path string
-	data []byte
-	mode fs.FileMode
-}
-
-// loader holds one Load.
+// loader holds one Load: first every file is laid over what is there (add), then
+// every table is read by its keys (config).
 type loader struct {
-	opts     Options
-	dir      string // absolute folder of the config file
-	sources  []source
+	opts Options
+	dir  string // absolute folder of the config file
+	docs []*document
+
+	tables    map[string]map[string]any // what the files say, by path: "mqtt", "endpoint[2]", "limits.strict"
+	places    map[string]Place          // of tables, keys and elements of lists, by path
+	endpoints int
+	broken    bool // something cannot be read: "missing" would be a guess
+
 	errs     Errors
 	warnings []Warning
 	settings []Setting
-	profiles map[string]Place
-	broken   bool // a file could not be parsed whole: "missing" would be a guess
 }
 
 // Load reads the file at path and the files conf.d/*.toml beside it, checks
-// everything and gives the configuration with its warnings. The error is
-// either nil or an Errors with every problem; the warnings are given in both
+// everything and returns the configuration with its warnings. The error is
+// either nil or an Errors with every problem; the warnings are returned in both
 // cases.
 func Load(path string, opts Options) (*Config, []Warning, error) {
 	l := newLoader(path, opts)
-	root := l.readAll(path)
-	if root == nil {
-		return nil, nil, l.errs
+	data, mode, err := readBounded(path, maxFileBytes)
+	if err != nil {
+		e := fileError(path, err)
+		if errors.Is(err, fs.ErrNotExist) {
+			e.Hint = "name the file with --config or " + EnvConfig
+		}
+		return nil, nil, Errors{e}
 	}
-	return l.finish(path, root)
+	l.add(path, data, mode)
+	for _, p := range l.confFiles(path) {
+		if data, mode, err = readBounded(p, maxFileBytes); err != nil {
+			l.errs = append(l.errs, fileError(p, err))
+			l.broken = true
+			continue
+		}
+		l.add(p, data, mode)
+	}
+	return l.finish(path)
 }
 
-// loadText checks one text as if it stood in the file at path, without conf.d.
-func loadText(path string, text []byte, opts Options) (*Config, []Warning, error) {
+// LoadText checks one text as if it were in the file at path, without conf.d.
+func LoadText(path string, text []byte, opts Options) (*Config, []Warning, error) {
 	l := newLoader(path, opts)
-	return l.finish(path, l.parse(source{path: path, data: text}))
-}
-
-func (l *loader) finish(path string, root *node) (*Config, []Warning, error) {
-	c := l.config(root)
-	c.Path, c.Files = path, l.files()
-	if len(l.errs) > 0 {
-		l.errs.sortBy(c.Files)
-		return nil, l.warnings, l.errs.bound(maxErrors)
-	}
-	c.settings, c.sources = l.settings, redactSources(l.sources)
-	return c, l.warnings, nil
+	l.add(path, text, 0)
+	return l.finish(path)
 }
 
 func newLoader(path string, opts Options) *loader {
@@ -95,38 +98,24 @@ func newLoader(path string, opts Options) *loader {
 	if err != nil { // the working folder is gone: paths stay relative
 		dir = filepath.Dir(path)
 	}
-	return &loader{opts: opts, dir: dir, profiles: map[string]Place{}}
+	return &loader{opts: opts, dir: dir, tables: map[string]map[string]any{}, places: map[string]Place{}}
 }
 
-func (l *loader) files() []string {
-	out := make([]string, len(l.sources))
-	for i, s := range l.sources {
-		out[i] = s.path
+func (l *loader) finish(path string) (*Config, []Warning, error) {
+	c := l.config()
+	c.Path = path
+	for _, d := range l.docs {
+		c.Files = append(c.Files, d.file)
 	}
-	return out
-}
-
-// readAll reads and merges all files; nil when the main file cannot be read.
-func (l *loader) readAll(path string) *node {
-	root, err := l.readOne(path)
-	if err != nil {
-		e := fileError(path, err)
-		if errors.Is(err, fs.ErrNotExist) {
-			e.Hint = "name the file with --config or " + EnvConfig
-		}
-		l.errs = append(l.errs, e)
-		return nil
+	if len(l.errs) > 0 {
+		l.errs.sortBy(c.Files)
+		return nil, l.warnings, l.errs.bound(maxErrors)
 	}
-	for _, p := range l.confFiles(path) {
-		more, err := l.readOne(p)
-		if err != nil {
-			l.errs = append(l.errs, fileError(p, err))
-			l.broken = true
-			continue
-		}
-		l.merge(root, more)
+	for _, d := range l.docs {
+		c.written = append(c.written, d.redacted())
 	}
-	return root
+	c.settings = l.settings
+	return c, l.warnings, nil
 }
 
 func fileError(path string, err error) *Error {
@@ -144,22 +133,6 @@ func reason(err error) string {
 		return pe.Err.Error()
 	}
 	return err.Error()
-}
-
-func (l *loader) readOne(path string) (*node, error) {
-	data, mode, err := readBounded(path, maxFileBytes)
-	if err != nil {
-		return nil, err
-	}
-	return l.parse(source{path, data, mode}), nil
-}
-
-func (l *loader) parse(src source) *node {
-	l.sources = append(l.sources, src)
-	root, errs := parseTOML(src.path, src.data)
-	l.errs = append(l.errs, errs...)
-	l.broken = l.broken || len(errs) > 0
-	return root
 }
 
 // readBounded reads a regular file of at most limit bytes.
@@ -192,7 +165,7 @@ func readBounded(path string, limit int64) ([]byte, fs.FileMode, error) {
 // confFiles lists conf.d/*.toml beside the main file in the order of names.
 func (l *loader) confFiles(path string) []string {
 	folder := filepath.Join(filepath.Dir(path), "conf.d")
-	entries, err := os.ReadDir(folder)
+	entries, err := os.ReadDir(folder) // sorted
 	if err != nil {
 		if !errors.Is(err, fs.ErrNotExist) {
 			l.errs = append(l.errs, fileError(folder, err))
@@ -206,12 +179,190 @@ func (l *loader) confFiles(path string) []string {
 		}
 	}
 	if len(out) > maxConfFiles {
-		l.errs = append(l.errs, &Error{
-			Place: Place{File: folder}, Problem: fmt.Sprintf("%d files", len(out)),
-			Allowed: fmt.Sprintf("at most %d", maxConfFiles),
-		})
+		l.failAt(Place{File: folder}, &complaint{problem: fmt.Sprintf("%d files", len(out)), allowed: fmt.Sprintf("at most %d", maxConfFiles)})
 		out = out[:maxConfFiles]
 	}
-	slices.Sort(out)
+	return out
+}
+
+func (l *loader) failAt(p Place, c *complaint) {
+	l.errs = append(l.errs, &Error{Place: p, Problem: c.problem, Allowed: c.allowed, Hint: c.hint})
+}
+
+// add lays a file over what is there: a key replaces the earlier value, a list
+// as a whole, and [[endpoint]] tables are appended.
+func (l *loader) add(file string, data []byte, mode fs.FileMode) {
+	d, e := parse(file, data, mode, l.endpoints)
+	l.docs = append(l.docs, d)
+	if e != nil {
+		l.errs = append(l.errs, e)
+		l.broken = true
+		return
+	}
+	for path, line := range d.line {
+		if _, isTable := l.tables[path]; !isTable { // a table stays where it was first
+			l.places[path] = Place{File: file, Line: line}
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(d.tree)) {
+		v, at := d.tree[name], Place{File: file, Line: d.line[join("", name)]}
+		tables, many := tablesIn(v)
+		switch {
+		case !slices.ContainsFunc(sections, func(s section) bool { return s.name == name }):
+			l.unknownTable(at, name, tables != nil)
+		case name == "limits":
+			l.addLimits(at, v)
+		case tables == nil:
+			at.Key = name
+			wanted := "a table " + sectionOf(name).header
+			if name == "endpoint" {
+				wanted = "tables [[endpoint]], one for each device"
+			}
+			l.errs = append(l.errs, &Error{Place: at, Found: describe(v), Allowed: wanted})
+		case name == "endpoint":
+			if !many {
+				l.failAt(at, &complaint{problem: "found [endpoint]", allowed: "[[endpoint]] in double brackets, one for each device"})
+			}
+			for _, t := range tables {
+				l.endpoints++
+				l.merge(fmt.Sprintf("endpoint[%d]", l.endpoints), t)
+			}
+		default:
+			if many {
+				l.failAt(at, &complaint{problem: "found [[" + name + "]]", allowed: "one table [" + name + "]"})
+			}
+			l.merge(name, tables[0])
+		}
+	}
+}
+
+// tablesIn returns the table or the tables that a value is, nil when it is
+// anything else.
+func tablesIn(v any) (tables []map[string]any, many bool) {
+	if t, ok := v.(map[string]any); ok {
+		return []map[string]any{t}, false
+	}
+	items, _ := v.([]any)
+	for _, it := range items {
+		t, ok := it.(map[string]any)
+		if !ok {
+			return nil, true
+		}
+		tables = append(tables, t)
+	}
+	return tables, true
+}
+
+func (l *loader) addLimits(at Place, v any) {
+	at.Key = "limits"
+	profiles, ok := v.(map[string]any)
+	if !ok {
+		l.errs = append(l.errs, &Error{Place: at, Found: describe(v), Allowed: "tables [limits.NAME]"})
+		return
+	}
+	for _, name := range slices.Sorted(maps.Keys(profiles)) {
+		path := join("limits", name)
+		if t, ok := profiles[name].(map[string]any); ok {
+			l.merge(path, t)
+			continue
+		}
+		at := l.places[path]
+		at.Key = "limits." + shorten(name)
+		l.failAt(at, &complaint{problem: "limits need a name: [limits.NAME]", allowed: "tables [limits.NAME]"})
+	}
+}
+
+func (l *loader) merge(path string, over map[string]any) {
+	base := l.tables[path]
+	if base == nil {
+		l.tables[path] = over
+		return
+	}
+	// A later password_file replaces an earlier password, and the other way round.
+	for name, rival := range map[string]string{"password": "password_file", "password_file": "password"} {
+		if _, both := over[rival]; over[name] != nil && !both {
+			delete(base, rival)
+		}
+	}
+	maps.Copy(base, over)
+}
+
+// unknownTable reports a table or a key at the top level that does not belong there.
+func (l *loader) unknownTable(at Place, name string, isTable bool) {
+	var known, forms []string
+	for _, s := range sections {
+		known, forms = append(known, s.name), append(forms, s.header)
+	}
+	short := shorten(name)
+	c := &complaint{hint: "known tables are " + strings.Join(known, ", ")}
+	if isTable {
+		c.problem = "unknown table [" + short + "]"
+		if i := slices.Index(known, closest(name, known)); i >= 0 {
+			c.hint = "did you mean " + forms[i] + "?"
+		}
+	} else {
+		at.Key, c.problem = short, "unknown key outside any table"
+		if homes := homesOf(name); len(homes) > 0 {
+			c.hint = "it belongs below " + strings.Join(homes, " or ")
+		}
+	}
+	l.failAt(at, c)
+}
+
+// config reads and checks every table.
+func (l *loader) config() *Config {
+	c := &Config{}
+	checkAgent(l.table("agent", "agent", &c.Agent), c.Agent)
+	var endpoints []*table
+	if n := min(l.endpoints, maxEndpoints); n < l.endpoints {
+		at := l.places[fmt.Sprintf("endpoint[%d]", n+1)]
+		l.failAt(at, &complaint{problem: fmt.Sprintf("found %d endpoints", l.endpoints), allowed: fmt.Sprintf("at most %d", n)})
+	}
+	c.Endpoints = make([]Endpoint, min(l.endpoints, maxEndpoints))
+	for i := range c.Endpoints {
+		e := &c.Endpoints[i]
+		t := l.table("endpoint", fmt.Sprintf("endpoint[%d]", i+1), e)
+		e.Password = t.password(e.Password, e.PasswordFile)
+		checkEndpoint(t, *e)
+		endpoints = append(endpoints, t)
+	}
+	if _, named := l.places["endpoint"]; !named && !l.broken {
+		l.failAt(Place{File: l.docs[0].file}, &complaint{problem: "no [[endpoint]] table: there is nothing to poll",
+			allowed: "one [[endpoint]] table for each device"})
+	}
+	t := l.table("mqtt", "mqtt", &c.MQTT)
+	c.MQTT.Password = t.password(c.MQTT.Password, c.MQTT.PasswordFile)
+	checkMQTT(t, c.MQTT)
+	l.table("buffer", "buffer", &c.Buffer)
+	l.table("publish", "publish", &c.Publish)
+	c.Limits = l.limits()
+	checkProfiles(l, c, endpoints)
+	checkDevices(c, endpoints)
+	return c
+}
+
+func (l *loader) limits() map[string]Limits {
+	var paths []string
+	for _, path := range slices.Sorted(maps.Keys(l.tables)) {
+		if strings.HasPrefix(path, "limits.") {
+			paths = append(paths, path)
+		}
+	}
+	if n := len(paths); n > maxProfiles {
+		at := l.places[paths[maxProfiles]]
+		at.Key = "limits"
+		l.errs = append(l.errs, &Error{Place: at, Found: fmt.Sprintf("%d tables", n), Allowed: fmt.Sprintf("at most %d", maxProfiles)})
+		paths = paths[:maxProfiles]
+	}
+	var out map[string]Limits
+	for _, path := range paths {
+		v := Limits{Values: map[string]float64{}}
+		name := strings.TrimPrefix(path, "limits.")
+		checkLimits(l.table("limits", path, &v), name, v)
+		if out == nil {
+			out = map[string]Limits{}
+		}
+		out[name] = v
+	}
 	return out
 }

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -61,16 +62,16 @@ func TestEveryKeyIsRead(t *testing.T) {
 	effective := strings.ReplaceAll(c.Effective(), dir+string(filepath.Separator), "")
 	effective = regexp.MustCompile(` +# `).ReplaceAllString(effective, " # ") // the padding counts the folder's name
 	checkGolden(t, "testdata/full.effective.toml", filepath.ToSlash(effective))
-	for _, s := range schema() {
-		if s.Name == "password" || s.Name == "password_file" {
-			continue
-		}
-		found := false
-		for _, got := range c.Settings() {
-			found = found || got.Key == s.Key && got.Origin != "default" && got.Value != s.Value
-		}
-		if !found {
-			t.Errorf("testdata/full.toml does not change %s", s.Key)
+	for _, s := range sections {
+		for _, k := range s.keys {
+			if k.name == "password" || k.name == "password_file" || s.name == "limits" {
+				continue
+			}
+			if !slices.ContainsFunc(c.Settings(), func(got Setting) bool {
+				return got.Table == s.header && got.Name == k.name && !strings.HasPrefix(got.Origin, "default") && got.Value != tomlValue(k.def)
+			}) {
+				t.Errorf("testdata/full.toml does not change %s %s", s.header, k.name)
+			}
 		}
 	}
 }

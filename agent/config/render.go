@@ -75,8 +75,8 @@ func checkTemplate(t template, r rooms, opts RenderOptions) ([]Warning, Errors) 
 	if opts.AllowSecrets {
 		return warnings, errs
 	}
-	for _, line := range t.inlined {
-		errs = append(errs, &Error{Place: Place{File: t.path, Line: line}, Problem: "a password would stand in every file", Hint: secretHint})
+	for _, line := range t.inlined() {
+		errs = append(errs, &Error{Place: Place{File: t.file, Line: line}, Problem: "a password would stand in every file", Hint: secretHint})
 	}
 	return warnings, errs
 }
@@ -89,7 +89,7 @@ func renderAll(t template, r rooms, out string, done *Rendered) (list []rendered
 	told := map[string]bool{}
 	for _, row := range r.rows {
 		text := t.fill(row.cells)
-		c, warnings, err := loadText(t.path, text, elsewhere())
+		c, warnings, err := LoadText(t.file, text, elsewhere())
 		if err != nil {
 			errs = append(errs, ofRow(err, r.path, row.line)...)
 			continue

@@ -105,7 +105,7 @@ func TestRenderErrorsNameTheRowAndWriteNothing(t *testing.T) {
 		"required cell":      {head + ",n,h,berlin,2s\n", strings.Replace(roomTemplate, "pc-{{id}}", "pc", 1), "endpoint[1].device: missing; it is required"},
 		"no client_id":       {head + good, strings.Replace(roomTemplate, "client_id = \"pc-{{id}}\"", "", 1), "missing; it names the room's folder"},
 		"client_id from env": {head + good, strings.Replace(roomTemplate, "pc-{{id}}", "${X}", 1), "the folder needs a name that is known now"},
-		"unknown column":     {strings.ReplaceAll(head, "name", "label") + good, roomTemplate, "agent.toml:8: {{name}} is no column"},
+		"unknown column":     {strings.ReplaceAll(head, "name", "label") + good, roomTemplate, "agent.toml:8: {{name}} is not a column"},
 		"column typo":        {strings.ReplaceAll(head, "name", "nmae") + good, roomTemplate, `did you mean "nmae"?`},
 		"broken placeholder": {head + good, strings.Replace(roomTemplate, "{{name}}", "{{name", 1), "agent.toml:8: {{ begins a placeholder"},
 		"broken template":    {head + good, roomTemplate + "x = {{name}}\n", "agent.toml:16: syntax error"},

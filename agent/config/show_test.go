@@ -32,7 +32,7 @@ func TestEffectiveConfigLoadsAgainAsTheSame(t *testing.T) {
 	if first.Hash() != second.Hash() {
 		t.Error("the hash differs")
 	}
-	if !strings.Contains(fmt.Sprint(warnings), "stands in place of the secret") {
+	if !strings.Contains(fmt.Sprint(warnings), "is in place of the secret") {
 		t.Errorf("no warning of the redacted secret: %v", warnings)
 	}
 }
@@ -97,7 +97,7 @@ func TestWarnings(t *testing.T) {
 		{minimal + "insecure_skip_verify = true", "[mqtt] insecure_skip_verify: the broker's certificate is not checked"},
 		{strings.Replace(minimal, "tls:", "tcp:", 1) + "username = \"u\"\npassword = \"x\"", "[mqtt] broker: tcp://broker.example:1883 sends the password readable"},
 		{strings.Replace(minimal, "tls:", "ws:", 1) + "server_name = \"x\"", "no broker is tls:// or wss://"},
-		{strings.Replace(minimal, `"tls://broker.example"`, `["tls://b", "tls://b:8883"]`, 1), "stands in the list twice"},
+		{strings.Replace(minimal, `"tls://broker.example"`, `["tls://b", "tls://b:8883"]`, 1), "is listed twice"},
 		{minimal + "[limits.mine]\nleave = 2\n", "no endpoint uses this profile"},
 	}
 	for _, c := range cases {
