@@ -37,7 +37,7 @@ func TestNothingIsRemovedWithoutAnAcknowledgement(t *testing.T) {
 	d := drain(t, deny, window, nil)
 	d.put(100, 0)
 	// the broker stays silent over many connections: more than any that would set a record aside
-	d.broker.Wait(func([]brokertest.Message) bool { return len(d.broker.Connects()) > 2*poisonAfter })
+	d.broker.Wait(func([]brokertest.Message) bool { return len(d.broker.Connects()) > 2*culpritAfter })
 	if n := d.q.Info().Waiting; n != 100 {
 		t.Errorf("%d of 100 records wait though none was acknowledged", n)
 	}
@@ -62,7 +62,7 @@ func TestWindowStaysFullButNotFuller(t *testing.T) {
 		func(c *publish.Config) { c.AckTimeout = hosttest.Patience })
 	d.put(50, 0)
 	d.broker.Wait(func(got []brokertest.Message) bool { return len(payloads(got)) == window })
-	if n := d.Client.Status().InFlight; n != window {
+	if n := d.client.Status().InFlight; n != window {
 		t.Errorf("%d records in flight, want %d", n, window)
 	}
 	d.put(50, 0)
@@ -136,7 +136,7 @@ func TestFailedProofKeepsTheRecordsUntilItHolds(t *testing.T) {
 	proof := func(want publish.ProofState) {
 		t.Helper()
 		hosttest.WaitFor(t, "the proof is "+string(want), func() (bool, string) {
-			p := d.Client.Status().Proof
+			p := d.client.Status().Proof
 			return p.State == want, fmt.Sprintf("%+v", p)
 		})
 	}
@@ -146,7 +146,7 @@ func TestFailedProofKeepsTheRecordsUntilItHolds(t *testing.T) {
 	connects := len(d.broker.Connects())
 	d.broker.Cut()
 	d.broker.Wait(func([]brokertest.Message) bool {
-		return len(d.broker.Connects()) > connects+1 || d.Client.Status().Connects > 2
+		return len(d.broker.Connects()) > connects+1 || d.client.Status().Connects > 2
 	})
 	if n := d.q.Info().Waiting; n != 20 || len(d.got()) != taken {
 		t.Errorf("%d of 20 records wait and %d were sent while the proof is failed", n, len(d.got())-taken)
@@ -209,7 +209,7 @@ func TestStatesGoBesideTheQueueAndAreRetained(t *testing.T) {
 func TestReplayRateHoldsBackOldRecordsOnly(t *testing.T) {
 	d := drain(t, brokertest.Faults{}, 10, nil)
 	d.end()
-	d.pace = newPace(1) // one a second
+	d.flow.rate = newRateLimit(1) // one a second
 	d.put(2, time.Minute)
 	d.put(20, 0)
 	d.start()
@@ -223,15 +223,15 @@ func TestReplayRateHoldsBackOldRecordsOnly(t *testing.T) {
 	}
 }
 
-func TestPaceSpreadsReplayedRecords(t *testing.T) {
+func TestRateLimitSpreadsReplayedRecords(t *testing.T) {
 	now := time.Now()
-	free := newPace(0)
+	free := newRateLimit(0)
 	for range 1000 {
 		if wait := free.take(now); wait != 0 {
 			t.Fatalf("replay_rate 0 waits %v", wait)
 		}
 	}
-	p, sent := newPace(50), 0
+	p, sent := newRateLimit(50), 0
 	for at := now; at.Before(now.Add(10 * time.Second)); {
 		wait := p.take(at)
 		if wait == 0 {

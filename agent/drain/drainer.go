@@ -3,6 +3,11 @@
 // Promise: oldest first, in order on each topic, and a record leaves the store only
 // on the broker's positive acknowledgement; a timeout, a stop and a lost connection
 // all mean "keep".
+//
+//	buffer   ...│ acknowledged │ in flight, oldest first │ read ahead │ not read yet ...
+//	            └─ cursor      └─ at most flow.limit ─▶ next                 ──▶ newer
+//
+// The newest sample of each device goes beside the queue to its retained state topic.
 package drain
 
 import (
@@ -26,21 +31,36 @@ import (
 const (
 	// peekBytes bounds the payload bytes read from the store at one time.
 	peekBytes = 1 << 20
-	// signEvery is the longest time between two signs of life.
-	signEvery = 10 * time.Second
-	// steadyAfter is how long a connection lives before it counts as recovered.
-	steadyAfter = time.Minute
-	// sendRetry is the pause after the connection took no more.
+	// beatEvery is the longest time between two heartbeats.
+	beatEvery = 10 * time.Second
+	// recoveredAfter is how long a connection lives before it counts as recovered.
+	recoveredAfter = time.Minute
+	// sendRetry is the pause after the connection accepted no more.
 	sendRetry = 100 * time.Millisecond
 	// readRetry is the pause after the store could not be read.
 	readRetry = 5 * time.Second
 )
 
+// Queue is what the drain needs of the store. Positions rise from record to record.
+type Queue interface {
+	Peek(after uint64, maxItems, maxBytes int) ([]buffer.Item, error)
+	Ack(upto uint64) error
+	Quarantine(pos uint64, reason string) error
+	Changed() <-chan struct{} // signals that Peek has more
+}
+
+// Broker makes connections.
+type Broker interface {
+	Connect(ctx context.Context) (*publish.Conn, error)
+	Backoff() time.Duration // the pause before the next connection
+	Topic(suffix string) string
+	Status() publish.Status
+}
+
 // Options are what a drainer works with.
 type Options struct {
-	Queue      *buffer.Queue
+	Queue      Queue
 	Newest     *record.Newest
-	Client     *publish.Client
 	Window     int // records in flight at most
 	ReplayRate int // records a second at most while catching up, 0 = no limit
 	Announce   func(record.Event) bool
@@ -48,71 +68,89 @@ type Options struct {
 	Endpoints  int
 }
 
-// Drainer brings the store's records to the broker, oldest first, and removes
-// a record only on the broker's positive acknowledgement. The newest sample of
-// each device goes beside the queue to its state topic.
+// Drainer is the loop from the store to the broker. Proof, Connected, Conn and Stats
+// are safe for concurrent use; the rest belongs to Run alone.
 type Drainer struct {
 	Options
+	Broker    Broker         // set before Run
 	Heartbeat host.Heartbeat // of Run
 
-	pace       pace
-	proof      chan struct{} // signals a change of the delivery proof
-	proofState publish.ProofState
-	repeats    *host.Repeats
-	stats      stats
-	memory     *memory
-	steady     time.Duration // suspectSteady
+	flow        flow
+	quarantined uint64        // the position that was announced as quarantined last
+	proofChange chan struct{} // signals a change of the delivery proof
+	memory      *memory
+	repeats     *host.Repeats
+	current     atomic.Pointer[publish.Conn] // the connection of the moment, nil = none
 
-	suspect poison
-	asked   uint64                       // the position that was announced as set aside last
-	current atomic.Pointer[publish.Conn] // the connection of the moment, nil = none
+	mu    sync.Mutex
+	stats Stats
+	proof publish.ProofState // the last that was decided
 }
 
-// New makes a drainer; nothing runs yet. The client's OnProof must call Proof, and
-// Client must be set before Run.
+// New makes a drainer; nothing runs yet. The broker's OnProof must call Proof.
 func New(o Options) *Drainer {
 	return &Drainer{
-		Options: o, pace: newPace(o.ReplayRate), proof: make(chan struct{}, 1), repeats: host.NewRepeats(o.Log),
-		stats: stats{acked: map[string]uint64{}}, memory: newMemory(o.Endpoints), steady: suspectSteady,
+		Options:     o,
+		flow:        flow{window: o.Window, rate: newRateLimit(o.ReplayRate), steady: steadyFor},
+		proofChange: make(chan struct{}, 1),
+		memory:      newMemory(o.Endpoints),
+		repeats:     host.NewRepeats(o.Log),
+		stats:       Stats{AckedByKind: map[string]uint64{}},
 	}
 }
 
 // Connected tells whether a broker accepts records now.
-func (d *Drainer) Connected() bool { return d.Client.Status().State == publish.Connected }
+func (d *Drainer) Connected() bool { return d.Broker.Status().State == publish.Connected }
+
+// Conn is the connection of the moment, nil = none.
+func (d *Drainer) Conn() *publish.Conn { return d.current.Load() }
+
+// Stats is what the broker confirmed since the start of this process.
+type Stats struct {
+	Acked       uint64
+	AckedByKind map[string]uint64
+}
+
+// Stats is a snapshot.
+func (d *Drainer) Stats() Stats {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return Stats{Acked: d.stats.Acked, AckedByKind: maps.Clone(d.stats.AckedByKind)}
+}
 
 // Run connects, drains and connects again until ctx ends. grace bounds what is
-// done after that: settle what is in flight, say "offline", disconnect.
+// done after that: wait for what is in flight, publish "offline", disconnect.
 func (d *Drainer) Run(ctx context.Context, grace context.Context) {
 	for ctx.Err() == nil {
 		d.Heartbeat.Beat()
-		conn, err := d.Client.Connect(ctx)
+		conn, err := d.Broker.Connect(ctx)
 		if err != nil {
 			if ctx.Err() == nil {
 				d.repeats.Failed("connect to broker", err, "hint", health.Hint(err))
 			}
-			d.wait(ctx)
+			d.pause(ctx)
 			continue
 		}
 		d.repeats.Worked("connect to broker")
-		s := &session{Drainer: d, conn: conn}
+		s := &session{Drainer: d, conn: conn, began: time.Now()}
 		d.current.Store(conn)
-		s.run(ctx, grace)
+		s.drain(ctx, grace)
 		d.current.Store(nil)
 		if ctx.Err() != nil {
 			if err := conn.Close(grace); err != nil {
 				d.Log.Warn("leave the broker", "err", err)
 			}
-			s.settle() // what was confirmed while leaving
+			s.confirm() // what was acknowledged while leaving
 			return
 		}
-		d.lost(s)
-		d.wait(ctx)
+		s.lost()
+		d.pause(ctx)
 	}
 }
 
-// wait pauses before the next connection.
-func (d *Drainer) wait(ctx context.Context) {
-	t := time.NewTimer(d.Client.Backoff())
+// pause waits before the next connection.
+func (d *Drainer) pause(ctx context.Context) {
+	t := time.NewTimer(d.Broker.Backoff())
 	defer t.Stop()
 	select {
 	case <-t.C:
@@ -120,53 +158,260 @@ func (d *Drainer) wait(ctx context.Context) {
 	}
 }
 
-// lost looks at why a connection ended. A record that stood first in line when
-// poisonAfter connections in a row were lost is set aside.
-func (d *Drainer) lost(s *session) {
+// session is the draining over one connection.
+type session struct {
+	*Drainer
+	conn   *publish.Conn
+	began  time.Time
+	flight []inflight    // oldest first
+	ahead  []buffer.Item // read and not sent yet
+	next   uint64        // the position sent last
+	empty  bool          // the queue had nothing after next
+	wake   *time.Timer   // try again to send
+}
+
+// inflight is a record that was sent and is not confirmed yet.
+type inflight struct {
+	pos     uint64
+	topic   string // "<device>/<kind>"
+	seq     uint64
+	receipt *publish.Receipt
+}
+
+// drain sends and confirms until the connection is lost or ctx ends; then it waits
+// for what is in flight within grace.
+func (s *session) drain(ctx, grace context.Context) {
+	beat := time.NewTicker(beatEvery)
+	defer beat.Stop()
+	s.wake = time.NewTimer(0)
+	defer s.wake.Stop()
+	s.Heartbeat.Beat()
+	s.sendStates()
+	for {
+		s.fill()
+		select {
+		case <-ctx.Done():
+			s.finish(grace)
+			return
+		case <-s.conn.Lost():
+			s.confirm()
+			return
+		case <-s.oldest():
+			if !s.confirm() {
+				return
+			}
+		case <-s.Queue.Changed():
+			s.empty = false
+		case <-s.Newest.Changed():
+			s.sendStates()
+		case <-s.proofChange:
+			s.sendStates()
+		case <-s.wake.C:
+		case <-beat.C:
+			s.Heartbeat.Beat()
+			if time.Since(s.began) > recoveredAfter {
+				s.repeats.Worked("connection to broker")
+			}
+		}
+	}
+}
+
+// fill sends as many records as may be in flight, reading on from the store.
+func (s *session) fill() {
+	for s.conn.Deliverable() {
+		limit, wait := s.flow.limit(s.next, time.Since(s.began))
+		if wait > 0 {
+			s.wake.Reset(wait)
+			return
+		}
+		if len(s.flight) >= limit {
+			return
+		}
+		if len(s.ahead) == 0 {
+			if s.empty || !s.read(limit) {
+				return
+			}
+		}
+		if !s.send(s.ahead[0]) {
+			s.ahead = nil
+			return
+		}
+		s.ahead = s.ahead[1:]
+	}
+}
+
+// read gets the next records from the store, a window at a time. It returns false
+// when there are none.
+func (s *session) read(limit int) bool {
+	items, err := s.Queue.Peek(s.next, limit, peekBytes)
+	if err != nil {
+		s.repeats.Failed("read from store", err)
+		s.wake.Reset(readRetry)
+		return false
+	}
+	s.repeats.Worked("read from store")
+	s.ahead, s.empty = items, len(items) == 0
+	s.memory.read(len(items) == s.Window, s.empty)
+	return !s.empty
+}
+
+// send publishes one record. It returns false when no more may follow now.
+func (s *session) send(it buffer.Item) bool {
+	now := time.Now()
+	payload := it.Payload
+	if now.Sub(it.Time) > it.Fresh {
+		if wait := s.flow.rate.take(now); wait > 0 {
+			s.wake.Reset(wait)
+			return false
+		}
+		payload = report.MarkReplayed(payload)
+	}
+	receipt, err := s.conn.Publish(publish.Message{Topic: s.Broker.Topic(it.Lane), Payload: payload})
+	var failure *publish.Error
+	if errors.As(err, &failure) && failure.Class == publish.ClassMessage {
+		// It can never be sent. It goes when it is first in line, so that nothing
+		// before it is passed over.
+		if len(s.flight) == 0 {
+			s.quarantine(inflight{pos: it.Pos, topic: it.Lane, seq: it.Num}, failure.Error())
+		}
+		return false
+	}
+	if err != nil {
+		s.wake.Reset(sendRetry) // a full window, or the connection is gone and Lost fires
+		return false
+	}
+	s.flight = append(s.flight, inflight{it.Pos, it.Lane, it.Num, receipt})
+	s.next = it.Pos
+	return true
+}
+
+// oldest is closed when the oldest record in flight is confirmed or lost.
+func (s *session) oldest() <-chan struct{} {
+	if len(s.flight) == 0 {
+		return nil
+	}
+	return s.flight[0].receipt.Done()
+}
+
+// confirm removes from the store, in order, what the broker has confirmed. It
+// returns false when the oldest was not confirmed: all that follows is kept.
+//
+// This is the only place where a record becomes removable.
+func (s *session) confirm() bool {
+	var upto uint64
+	good := true
+	for len(s.flight) > 0 && good {
+		first := s.flight[0]
+		select {
+		case <-first.receipt.Done():
+			good = first.receipt.Err() == nil
+		default:
+			return s.ack(upto)
+		}
+		if good {
+			upto = first.pos
+			s.flow.confirmed()
+			s.count(first.topic)
+			s.flight = s.flight[1:]
+		}
+	}
+	return s.ack(upto) && good
+}
+
+// ack tells the store that everything up to a position is delivered; 0 = nothing
+// was. After a failure these records are sent again after a restart; none is lost.
+func (s *session) ack(upto uint64) bool {
+	if upto == 0 {
+		return true
+	}
+	if err := s.Queue.Ack(upto); err != nil {
+		s.repeats.Failed("acknowledge in store", err)
+	} else {
+		s.repeats.Worked("acknowledge in store")
+	}
+	return true
+}
+
+func (d *Drainer) count(topic string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.stats.Acked++
+	d.stats.AckedByKind[record.Kind(topic)]++
+}
+
+// finish waits for what is in flight until grace ends.
+func (s *session) finish(grace context.Context) {
+	for len(s.flight) > 0 {
+		select {
+		case <-s.oldest():
+			if !s.confirm() {
+				return
+			}
+		case <-s.conn.Lost():
+			s.confirm()
+			return
+		case <-grace.Done():
+			return
+		}
+	}
+}
+
+// lost logs why the connection ended, and quarantines the record that is to blame
+// for it, if one is.
+func (s *session) lost() {
 	var why *publish.Error
 	if !errors.As(s.conn.Err(), &why) || why.Class == publish.ClassProbe {
 		return
 	}
-	d.repeats.Failed("connection to broker", why, "hint", why.Hint)
+	s.repeats.Failed("connection to broker", why, "hint", health.Hint(why))
 	if why.Class != publish.ClassLost && why.Class != publish.ClassDropped || len(s.flight) == 0 {
-		return // also given up for silence: that is the network's or the broker's fault, not a record's
+		return // silence is the network's or the broker's fault, not a record's
 	}
-	head := s.flight[0]
-	if d.suspect.waits(head.pos) && time.Since(s.began) < d.steady {
-		return // the connection died by itself: the record was not even sent
-	}
-	if d.suspect.lost(head.pos, s.flight[len(s.flight)-1].pos) {
-		d.quarantine(head, "connection lost 3 times in a row while this record was first in line")
+	first, last := s.flight[0], s.flight[len(s.flight)-1]
+	if s.flow.lost(first.pos, last.pos, time.Since(s.began)) {
+		s.quarantine(first, "connection lost 3 times in a row while this record was first in line")
 	}
 }
 
-// quarantine sets a record aside so that the queue goes on. It is announced
-// first: the record leaves the queue when the announcement is on disk, so that no
-// kill can take one without the other.
+// quarantine takes a record out of the queue so that the queue goes on. It is
+// announced first: the record leaves the queue when the announcement is on disk, so
+// that no kill can take one without the other.
 func (d *Drainer) quarantine(r inflight, reason string) {
-	if d.asked == r.pos {
+	if d.quarantined == r.pos {
 		return
 	}
-	aside := func() {
-		if err := d.Queue.Quarantine(r.pos, reason); err != nil && !errors.Is(err, buffer.ErrNotFound) {
-			d.repeats.Failed("set record aside", err)
-		}
-	}
-	if !d.Announce(quarantinedEvent(time.Now(), r, reason, aside)) {
+	device, kind, _ := strings.Cut(r.topic, "/")
+	if !d.Announce(record.Event{
+		At: time.Now(),
+		AgentEvent: report.AgentEvent{
+			Type: "agent.quarantined", Device: device, Kind: kind,
+			FirstSeq: r.seq, LastSeq: r.seq, Count: 1, Reason: reason,
+		},
+		OnDisk: func() {
+			if err := d.Queue.Quarantine(r.pos, reason); err != nil && !errors.Is(err, buffer.ErrNotFound) {
+				d.repeats.Failed("quarantine record", err)
+			}
+		},
+	}) {
 		return
 	}
-	d.asked = r.pos
-	d.Log.Error("record set aside", "lane", r.lane, "seq", r.num, "reason", reason,
+	d.quarantined = r.pos
+	d.Log.Error("record quarantined", "topic", r.topic, "seq", r.seq, "reason", reason,
 		"hint", "the broker may limit the packet size; see 'roomcall buffer info'")
 }
 
-// quarantinedEvent announces a record that the broker does not accept.
-func quarantinedEvent(at time.Time, r inflight, reason string, then func()) record.Event {
-	device, kind, _ := strings.Cut(r.lane, "/")
-	return record.Event{AgentEvent: report.AgentEvent{
-		Type: "agent.quarantined", Device: device, Kind: kind,
-		FirstSeq: r.num, LastSeq: r.num, Count: 1, Reason: reason,
-	}, At: at, Then: then}
+// sendStates publishes the newest sample of each device to its retained topic.
+// A state is never kept for later: the next sample replaces it.
+func (s *session) sendStates() {
+	if !s.conn.Deliverable() {
+		return // with confirm echo it would be waited for in vain, before all records
+	}
+	for _, sample := range s.Newest.Take(time.Now()) {
+		topic := s.Broker.Topic(sample.Device + "/state")
+		if _, err := s.conn.Publish(publish.Message{Topic: topic, Payload: sample.Payload, Retain: true}); err != nil {
+			return
+		}
+	}
 }
 
 // Proof logs the result of a delivery proof, a lasting doubt as a warning only at
@@ -175,17 +420,17 @@ func quarantinedEvent(at time.Time, r inflight, reason string, then func()) reco
 func (d *Drainer) Proof(p publish.Proof) {
 	defer func() {
 		select {
-		case d.proof <- struct{}{}:
+		case d.proofChange <- struct{}{}:
 		default:
 		}
 	}()
 	if p.State == publish.ProofPending {
 		return
 	}
-	d.stats.mu.Lock()
-	changed := d.proofState != p.State
-	d.proofState = p.State
-	d.stats.mu.Unlock()
+	d.mu.Lock()
+	changed := d.proof != p.State
+	d.proof = p.State
+	d.mu.Unlock()
 	switch {
 	case p.State == publish.ProofFailed:
 		d.Log.Error("delivery proof failed, records are kept", "detail", p.Detail, "hint", p.Hint)
@@ -199,33 +444,4 @@ func (d *Drainer) Proof(p publish.Proof) {
 	default:
 		d.Log.Info("delivery "+string(p.State), "detail", p.Detail)
 	}
-}
-
-// Conn is the connection of the moment, nil = none.
-func (d *Drainer) Conn() *publish.Conn { return d.current.Load() }
-
-// Stats is what the broker confirmed since the start of this process.
-type Stats struct {
-	Acked       uint64
-	AckedByKind map[string]uint64
-}
-
-// Stats is a snapshot.
-func (d *Drainer) Stats() Stats {
-	d.stats.mu.Lock()
-	defer d.stats.mu.Unlock()
-	return Stats{Acked: d.stats.total, AckedByKind: maps.Clone(d.stats.acked)}
-}
-
-type stats struct {
-	mu    sync.Mutex
-	acked map[string]uint64 // records by kind
-	total uint64
-}
-
-func (s *stats) delivered(lane string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.acked[record.Kind(lane)]++
-	s.total++
 }

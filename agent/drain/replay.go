@@ -143,7 +143,7 @@ func (r *Replayer) Replay(ctx context.Context, req ReplayRequest) (out ReplayRes
 		return run.send(ctx, it)
 	})
 	if err == nil {
-		err = run.settle(ctx, 0)
+		err = run.confirmed(ctx, 0)
 	}
 	out.Sent = run.sent
 	return out, err
@@ -181,7 +181,7 @@ type replayRun struct {
 }
 
 func (r *replayRun) send(ctx context.Context, it buffer.Item) error {
-	if err := r.settle(ctx, replayWindow-1); err != nil {
+	if err := r.confirmed(ctx, replayWindow-1); err != nil {
 		return err
 	}
 	receipt, err := r.conn.Publish(publish.Message{Topic: r.Topic(it.Lane), Payload: report.MarkReplayed(it.Payload)})
@@ -192,8 +192,8 @@ func (r *replayRun) send(ctx context.Context, it buffer.Item) error {
 	return nil
 }
 
-// settle waits until at most left records are unconfirmed.
-func (r *replayRun) settle(ctx context.Context, left int) error {
+// confirmed waits until at most left records are unconfirmed.
+func (r *replayRun) confirmed(ctx context.Context, left int) error {
 	for len(r.waiting) > left {
 		select {
 		case <-r.waiting[0].Done():

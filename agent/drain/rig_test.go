@@ -19,6 +19,7 @@ import (
 type draining struct {
 	*Drainer
 	t      *testing.T
+	client *publish.Client
 	q      *buffer.Queue
 	broker *brokertest.Fake
 	next   uint64
@@ -40,7 +41,7 @@ func drain(t *testing.T, faults brokertest.Faults, window int, change func(*publ
 	log := &hosttest.Log{}
 	d.Drainer = New(Options{Queue: q, Newest: record.NewNewest(1), Window: window, Announce: d.take, Log: log.Logger()})
 	d.memory = &memory{fixed: true}
-	d.steady = 0
+	d.flow.steady = 0
 	cfg := publish.Config{
 		Brokers: []string{d.broker.URL()}, ClientID: "pc", MaxInflight: window,
 		ReconnectMin: time.Millisecond, ReconnectMax: 10 * time.Millisecond,
@@ -55,15 +56,15 @@ func drain(t *testing.T, faults brokertest.Faults, window int, change func(*publ
 	if err != nil {
 		t.Fatal(err)
 	}
-	d.Client = client
+	d.client, d.Broker = client, client
 	d.start()
 	return d
 }
 
 // take stands for the recorder: the event is on disk at once.
 func (d *draining) take(ev record.Event) bool {
-	if ev.Then != nil {
-		ev.Then()
+	if ev.OnDisk != nil {
+		ev.OnDisk()
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -139,7 +140,7 @@ func (d *draining) waiting(n uint64) {
 	d.t.Helper()
 	hosttest.WaitFor(d.t, fmt.Sprintf("%d records wait", n), func() (bool, string) {
 		in := d.q.Info()
-		return in.Waiting == n, fmt.Sprintf("%d wait; broker: %+v", in.Waiting, d.Client.Status())
+		return in.Waiting == n, fmt.Sprintf("%d wait; broker: %+v", in.Waiting, d.client.Status())
 	})
 }
 

@@ -1,6 +1,7 @@
 package record
 
 import (
+	"encoding/json"
 	"errors"
 	"maps"
 	"slices"
@@ -10,135 +11,107 @@ import (
 	"roomcall/buffer"
 )
 
-// draft is a batch in the making: records and the states that they lead to.
-// Nothing of it counts before the store has it.
-type draft struct {
-	recorder *Recorder
+// committed is what the store holds: from here the next reports go on.
+type committed struct {
+	states map[string]report.State // by device
+	gaps   []announcedGap
+	minute int64 // Unix minute up to which minutes were closed without a poll
+}
+
+// batch is the next commit being made: records and the states that they lead to.
+// Nothing of it counts before the store has it, and it changes nothing of what is
+// committed or pending; so after a failure it is made again, with the same numbers.
+type batch struct {
+	reporter *report.Reporter
+	last     committed // what it starts from
 	batch    buffer.Batch
-	states   map[string]report.State
+	states   map[string]report.State // the next states, of the devices whose state changes
+	gaps     []announcedGap          // the next announced gaps
+	minute   int64                   // the next committed.minute
 	samples  []Sample
-	bytes    int64
-	polls    int // how many of the held polls and events it takes
+	bytes    int64 // of the payloads
+	polls    int   // how many of the pending polls and events it holds
 	events   int
-	minute   int64
-	gaps     []announcedGap
 }
 
-// draft reports what is held, from the last committed states.
-func (r *Recorder) draft(now time.Time) (*draft, error) {
-	d := &draft{recorder: r, states: map[string]report.State{}, gaps: slices.Clone(r.gaps)}
-	d.batch.State = map[string][]byte{}
-	maps.Copy(d.batch.State, r.extra)
-	for d.events < len(r.heldEvents) && d.bytes < commitBytes {
-		d.event(r.heldEvents[d.events])
-		d.events++
+// batch reports at most limit of the pending events and polls, the damage, what a
+// limit evicts and the minutes that are over.
+func (r *Recorder) batch(now time.Time, limit int) (*batch, error) {
+	b := &batch{
+		reporter: r.reporter, last: r.committed,
+		batch:  buffer.Batch{State: map[string][]byte{}},
+		states: map[string]report.State{}, gaps: slices.Clone(r.committed.gaps), minute: r.committed.minute,
 	}
-	for _, broken := range r.damaged {
-		for _, ev := range damageEvents(broken) {
-			d.event(ev)
-		}
-		d.batch.Damage = append(d.batch.Damage, broken)
+	maps.Copy(b.batch.State, r.pending.extra)
+	full := func() bool { return b.events+b.polls >= limit || b.bytes >= commitBytes }
+	for ; b.events < len(r.pending.events) && !full(); b.events++ {
+		b.event(r.pending.events[b.events])
 	}
-	limit := commitMax
-	if r.alone {
-		limit = 1
+	if limit > 1 || r.pending.count() == 0 { // else what the store rejected is being looked for
+		b.batch.Damage = slices.Clone(r.pending.damage)
 	}
-	for d.polls < min(len(r.held), limit) && d.bytes < commitBytes {
-		d.poll(r.held[d.polls])
-		d.polls++
-	}
-	if ev := r.store.Due(now, d.bytes+d.reserve()); ev != nil {
-		d.evict(now, ev)
-	}
-	d.tick(now)
-	return d, errors.Join(d.marshal(), d.keepGaps())
-}
-
-// Bytes that a commit writes beside its records: a page for the state of each
-// device in it, and, if something has to be evicted, an event of some 500 bytes
-// for each topic, of which a device has five.
-const (
-	stateBytes = 4096
-	gapBytes   = 5 * 512
-)
-
-func (d *draft) reserve() int64 {
-	return int64(len(d.states)*stateBytes + len(d.recorder.states)*gapBytes)
-}
-
-// tickGrace is how long after a minute's end it is closed without a poll: a poll
-// that ended in it may still be on its way here.
-const tickGrace = 2 * time.Second
-
-// tick closes minutes that are over, once a minute, when no poll is left out.
-func (d *draft) tick(now time.Time) {
-	now = now.Add(-tickGrace)
-	minute := now.Unix() / 60
-	if d.polls < len(d.recorder.held) || minute == d.recorder.lastTick {
-		d.minute = d.recorder.lastTick
-		return
-	}
-	d.minute = minute
-	for device := range d.recorder.states {
-		if device == report.AgentDevice {
-			continue
-		}
-		st, records := d.recorder.reporter.Tick(d.state(device), device, now)
-		if len(records) > 0 {
-			d.states[device] = st
-			d.add(records)
+	for _, d := range b.batch.Damage {
+		for _, ev := range damageEvents(d) {
+			b.event(ev)
 		}
 	}
-}
-
-func (d *draft) marshal() error {
-	for key, st := range d.states {
-		blob, err := st.Marshal()
-		if err != nil {
-			return err
-		}
-		d.batch.State[key] = blob
+	for ; b.polls < len(r.pending.polls) && !full(); b.polls++ {
+		b.poll(r.pending.polls[b.polls])
 	}
-	return nil
+	if ev := r.store.Due(now, b.bytes+b.stateBytes()); ev != nil {
+		b.evict(now, ev)
+	}
+	if b.polls == len(r.pending.polls) {
+		b.closeMinutes(now)
+	}
+	var err error
+	for device, st := range b.states {
+		var failed error
+		b.batch.State[device], failed = st.Marshal()
+		err = errors.Join(err, failed)
+	}
+	return b, errors.Join(err, b.keepGaps(r.store.Waits()))
 }
 
 // empty: there is nothing to commit. A poll or an event without a record is
-// something: its state counts (a call goes on), and it must not stay held.
-func (d *draft) empty() bool {
-	return len(d.batch.Records) == 0 && d.batch.Evict == nil && d.polls == 0 && d.events == 0
+// something: its state counts (a call goes on), and it must not stay pending.
+func (b *batch) empty() bool {
+	return len(b.batch.Records) == 0 && b.batch.Evict == nil && b.polls == 0 && b.events == 0
 }
 
-func (d *draft) state(key string) report.State {
-	if st, ok := d.states[key]; ok {
+// state is the newest state of a device, in this batch or committed.
+func (b *batch) state(device string) report.State {
+	if st, ok := b.states[device]; ok {
 		return st
 	}
-	return d.recorder.states[key]
+	return b.last.states[device]
 }
 
-func (d *draft) poll(p report.Poll) {
-	st, out := d.recorder.reporter.Poll(d.state(p.Device), p)
-	d.states[p.Device] = st
-	d.add(out.Records)
-	d.samples = append(d.samples, Sample{
+func (b *batch) poll(p report.Poll) {
+	st, out := b.reporter.Poll(b.state(p.Device), p)
+	b.set(p.Device, st, out.Records)
+	b.samples = append(b.samples, Sample{
 		Device: p.Device, Payload: slices.Clone(out.Sample), At: p.At, Fresh: 2 * out.Interval,
 	})
 }
 
-// event adds an event of the agent and gives its number, 0 when it was held back.
-func (d *draft) event(ev Event) (seq uint64) {
-	st, records := d.recorder.reporter.AgentEvent(d.state(report.AgentDevice), ev.At, ev.AgentEvent)
-	d.states[report.AgentDevice] = st
-	d.add(records)
+// event adds an event of the agent and returns its number, 0 when the reporter held
+// it back.
+func (b *batch) event(ev Event) (seq uint64) {
+	st, records := b.reporter.AgentEvent(b.state(report.AgentDevice), ev.At, ev.AgentEvent)
+	b.set(report.AgentDevice, st, records)
 	for _, rec := range records {
 		seq = rec.Seq
 	}
 	return seq
 }
 
-func (d *draft) add(records []report.Record) {
+// set takes a device's next state and the records that led to it.
+func (b *batch) set(device string, st report.State, records []report.Record) {
+	b.states[device] = st
 	for _, rec := range records {
-		d.bytes += int64(len(rec.Payload))
-		d.batch.Records = append(d.batch.Records, buffer.Record{
+		b.bytes += int64(len(rec.Payload))
+		b.batch.Records = append(b.batch.Records, buffer.Record{
 			Lane:    rec.Device + "/" + rec.Kind,
 			Num:     rec.Seq,
 			Time:    time.UnixMilli(rec.TimeMs),
@@ -146,4 +119,113 @@ func (d *draft) add(records []report.Record) {
 			Payload: rec.Payload,
 		})
 	}
+}
+
+// stateBytes is what a commit writes beside its records: a page for the state of
+// each device in it, and, if something has to be evicted, an event of some 500
+// bytes for each topic, of which a device has five.
+func (b *batch) stateBytes() int64 {
+	const state, gaps = 4096, 5 * 512
+	return int64(len(b.states)*state + len(b.last.states)*gaps)
+}
+
+// minuteGrace is how long after a minute's end it is closed without a poll: a poll
+// that ended in it may still be on its way here.
+const minuteGrace = 2 * time.Second
+
+// closeMinutes reports minutes that are over, once a minute.
+func (b *batch) closeMinutes(now time.Time) {
+	now = now.Add(-minuteGrace)
+	b.minute = now.Unix() / 60
+	if b.minute == b.last.minute {
+		return
+	}
+	for device := range b.last.states {
+		if device == report.AgentDevice {
+			continue
+		}
+		st, records := b.reporter.Tick(b.state(device), device, now)
+		if len(records) > 0 {
+			b.set(device, st, records)
+		}
+	}
+}
+
+// gapsKey is the key of the announced gaps among the store's states; no device
+// can have this name.
+const gapsKey = ".gaps"
+
+// gapsMax bounds the announced gaps that are remembered. Only where delivery
+// goes on and never catches up are there more, and then the oldest are long
+// delivered.
+const gapsMax = 4096
+
+// eventTopic is where the agent's own events wait.
+const eventTopic = report.AgentDevice + "/event"
+
+// announcedGap is a gap whose announcement may still wait for delivery. When a
+// limit evicts the announcement too, the gap is announced again.
+type announcedGap struct {
+	Topic  string `json:"lane"`
+	First  uint64 `json:"first"`
+	Last   uint64 `json:"last"`
+	Count  uint64 `json:"count"`
+	Reason string `json:"reason"`
+	Seq    uint64 `json:"seq"` // of the announcing event
+}
+
+// evict puts an eviction and its announcements into the batch: its own gaps, widened
+// by the gaps whose announcement it evicts.
+func (b *batch) evict(now time.Time, ev *buffer.Eviction) {
+	b.batch.Evict = ev
+	var upto uint64 // the last event that goes
+	for _, g := range ev.Gaps {
+		if g.Lane == eventTopic {
+			upto = max(upto, g.Last)
+		}
+	}
+	gaps := slices.Clone(ev.Gaps)
+	var left []announcedGap
+	for _, a := range b.gaps {
+		if a.Seq > upto {
+			left = append(left, a)
+		} else {
+			gaps = widen(gaps, a)
+		}
+	}
+	for _, g := range gaps {
+		seq := b.event(gapEvent(now, g))
+		left = append(left, announcedGap{g.Lane, g.First, g.Last, g.Count, g.Reason, seq})
+	}
+	b.gaps = left[max(0, len(left)-gapsMax):]
+}
+
+// widen adds an announced gap to one of its topic that it touches, so that one
+// range tells both; else it stays a gap of its own.
+func widen(gaps []buffer.Gap, a announcedGap) []buffer.Gap {
+	i := slices.IndexFunc(gaps, func(g buffer.Gap) bool {
+		return g.Lane == a.Topic && (a.Last+1 == g.First || g.Last+1 == a.First)
+	})
+	if i < 0 {
+		return append(gaps, buffer.Gap{Lane: a.Topic, First: a.First, Last: a.Last, Count: a.Count, Reason: a.Reason})
+	}
+	g := &gaps[i]
+	g.First, g.Last, g.Count = min(g.First, a.First), max(g.Last, a.Last), g.Count+a.Count
+	return gaps
+}
+
+// keepGaps puts the announced gaps among the states when they changed. With
+// nothing waiting every announcement is delivered.
+func (b *batch) keepGaps(waits bool) (err error) {
+	if !waits && b.batch.Evict == nil {
+		b.gaps = nil
+	}
+	if slices.Equal(b.gaps, b.last.gaps) {
+		return nil
+	}
+	b.batch.State[gapsKey] = nil // removes it
+	if len(b.gaps) > 0 {
+		b.batch.State[gapsKey], err = json.Marshal(b.gaps)
+	}
+	return err
 }

@@ -13,8 +13,8 @@ import (
 // Event is an event of the agent itself and when it happened.
 type Event struct {
 	report.AgentEvent
-	At   time.Time
-	Then func() // run when the event is on disk; nil = nothing
+	At     time.Time
+	OnDisk func() // called when the event is on disk; nil = nothing
 }
 
 // gapEvent announces records of a lane that a limit evicted undelivered.

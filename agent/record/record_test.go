@@ -70,8 +70,8 @@ func TestPollsAndEventsWithoutARecordAreCommittedToo(t *testing.T) {
 			synctest.Wait()
 		}
 		stop()
-		if len(r.held)+len(r.heldEvents) != 0 || r.stats.lost != 0 {
-			t.Errorf("%d polls and %d events are left, %d lost", len(r.held), len(r.heldEvents), r.stats.lost)
+		if r.pending.count() != 0 || r.stats.Lost != 0 {
+			t.Errorf("%d polls and %d events are left, %d lost", len(r.pending.polls), len(r.pending.events), r.stats.Lost)
 		}
 	})
 }
@@ -195,31 +195,31 @@ func TestPollsHeldInMemoryAreBounded(t *testing.T) {
 			return nil
 		}}
 		r := recorderOver(t, s, nil)
-		for range heldMax + 50 {
-			r.hold(report.Poll{Device: "room-1", At: time.Now(), Status: idleStatus})
+		for range pollsMax + 50 {
+			r.lose(r.pending.hold(report.Poll{Device: "room-1", At: time.Now(), Status: idleStatus}))
 			time.Sleep(time.Second)
 		}
 		for range eventsMax + 50 {
-			r.holdEvents(started())
+			r.lose(r.pending.holdEvent(started()))
 		}
 		if r.commit(time.Now()) {
 			t.Fatal("a full disk took the records")
 		}
-		if len(r.held) != heldMax || len(r.heldEvents) != eventsMax {
-			t.Errorf("%d polls and %d events are held, want %d and %d", len(r.held), len(r.heldEvents), heldMax, eventsMax)
+		if len(r.pending.polls) != pollsMax || len(r.pending.events) != eventsMax {
+			t.Errorf("%d polls and %d events are held, want %d and %d", len(r.pending.polls), len(r.pending.events), pollsMax, eventsMax)
 		}
-		newest := r.held[len(r.held)-1].At
+		newest := time.Now().Add(-time.Second) // of the last poll
 		full = false
 		if !r.commit(time.Now()) {
 			t.Fatal("the store took nothing")
 		}
 		list := s.lane("room-1/sample")
 		numbered(t, list)
-		if len(list) != heldMax || !list[len(list)-1].Time.Equal(newest) {
-			t.Errorf("%d samples, the newest of %v; want the newest %d", len(list), list[len(list)-1].Time, heldMax)
+		if len(list) != pollsMax || !list[len(list)-1].Time.Equal(newest) {
+			t.Errorf("%d samples, the newest of %v; want the newest %d", len(list), list[len(list)-1].Time, pollsMax)
 		}
-		if r.stats.lost != 100 {
-			t.Errorf("%d polls and events are counted as never accepted, want 100", r.stats.lost)
+		if r.stats.Lost != 100 {
+			t.Errorf("%d polls and events are counted as never accepted, want 100", r.stats.Lost)
 		}
 	})
 }
@@ -239,7 +239,7 @@ func TestEvictionIsAnnouncedInTheBatchThatCommitsIt(t *testing.T) {
 			return nil
 		}
 		r := recorderOver(t, s, nil)
-		r.hold(report.Poll{Device: "room-1", At: time.Now(), Status: idleStatus})
+		r.pending.hold(report.Poll{Device: "room-1", At: time.Now(), Status: idleStatus})
 		if r.commit(time.Now()) {
 			t.Fatal("the store failed")
 		}
@@ -264,8 +264,8 @@ func TestEvictionIsAnnouncedInTheBatchThatCommitsIt(t *testing.T) {
 				t.Errorf("%s is %v, want %v: %s", key, got[key], v, events[0].Payload)
 			}
 		}
-		if r.stats.evicted != 3 {
-			t.Errorf("%d records are counted as evicted, want 3", r.stats.evicted)
+		if r.stats.Evicted != 3 {
+			t.Errorf("%d records are counted as evicted, want 3", r.stats.Evicted)
 		}
 	})
 }
@@ -339,7 +339,7 @@ func TestStepOfTheWallClockIsAnnounced(t *testing.T) {
 		s := &fakeStore{}
 		log := &hosttest.Log{}
 		r := recorderOver(t, s, log.Logger())
-		r.lastClock = mono(time.Now(), step) // less time went by than the wall clock says
+		r.clock = mono(time.Now(), step) // less time went by than the wall clock says
 		r.checkClock()
 		r.checkClock()
 		r.commit(time.Now())
@@ -352,8 +352,8 @@ func TestStepOfTheWallClockIsAnnounced(t *testing.T) {
 		if got["type"] != "agent.clock_step" || v < step.Seconds()-2 || v > step.Seconds()+2 {
 			t.Errorf("step of %v: %s", step, events[0].Payload)
 		}
-		if log.Count("wall clock stepped") != 1 || r.stats.steps != 1 {
-			t.Errorf("step of %v: %d log lines, %d counted", step, log.Count("wall clock stepped"), r.stats.steps)
+		if log.Count("wall clock stepped") != 1 || r.stats.ClockSteps != 1 {
+			t.Errorf("step of %v: %d log lines, %d counted", step, log.Count("wall clock stepped"), r.stats.ClockSteps)
 		}
 	}
 }
@@ -361,7 +361,7 @@ func TestStepOfTheWallClockIsAnnounced(t *testing.T) {
 func TestUsualPassingOfTimeIsNoStep(t *testing.T) {
 	s := &fakeStore{}
 	r := recorderOver(t, s, nil)
-	r.lastClock = mono(time.Now(), 1500*time.Millisecond)
+	r.clock = mono(time.Now(), 1500*time.Millisecond)
 	r.checkClock()
 	r.commit(time.Now())
 	if n := len(s.lane("agent/event")); n != 0 {
@@ -379,5 +379,61 @@ func TestALossThatNobodyCanCountIsNotCalledNone(t *testing.T) {
 		if text := damageEvents(damage)[0].Text; !strings.Contains(text, want) {
 			t.Errorf("event says %q, want %q", text, want)
 		}
+	}
+}
+
+func TestOnlyWhatTheStoreRejectsIsLeftOut(t *testing.T) {
+	for name, c := range map[string]struct{ rejected, what string }{
+		"a poll":   {`"device":"room-2"`, "poll of room-2"},
+		"an event": {`"agent.started"`, "event agent.started"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := &fakeStore{appendHook: func(b buffer.Batch) error {
+				for _, rec := range b.Records {
+					if strings.Contains(string(rec.Payload), c.rejected) {
+						return fmt.Errorf("append: %w", buffer.ErrRefused)
+					}
+				}
+				return nil
+			}}
+			log := &hosttest.Log{}
+			r := recorderOver(t, s, log.Logger())
+			r.pending.holdEvent(started())
+			r.pending.holdEvent(clockEvent(time.Now(), time.Hour))
+			for _, room := range []string{"room-1", "room-2", "room-3", "room-1"} {
+				r.pending.hold(report.Poll{Device: room, At: time.Now(), Status: idleStatus})
+			}
+			if !r.commit(time.Now()) || r.pending.count() != 0 {
+				t.Fatalf("%d polls and events are left", r.pending.count())
+			}
+			rooms, events := 4, 2
+			if c.rejected == `"agent.started"` {
+				events--
+			} else {
+				rooms--
+			}
+			samples := len(s.lane("room-1/sample")) + len(s.lane("room-2/sample")) + len(s.lane("room-3/sample"))
+			if samples != rooms || len(s.lane("agent/event")) != events || r.Stats().Lost != 1 {
+				t.Errorf("%d samples, %d events, %d lost; want %d, %d and 1", samples, len(s.lane("agent/event")), r.Stats().Lost, rooms, events)
+			}
+			numbered(t, s.lane("room-1/sample"))
+			numbered(t, s.lane("agent/event"))
+			if log.Count("what=\""+c.what) != 1 {
+				t.Errorf("the log does not name what was left out:\n%s", log)
+			}
+		})
+	}
+}
+
+func TestAStoreThatAlwaysWantsToEvictDoesNotHoldTheRecorder(t *testing.T) {
+	s := &fakeStore{due: func() *buffer.Eviction {
+		return &buffer.Eviction{Gaps: []buffer.Gap{{Lane: "room-1/sample", First: 1, Last: 1, Count: 1, Reason: "max_bytes"}}}
+	}}
+	r := recorderOver(t, s, nil)
+	for range 3 {
+		r.pending.hold(report.Poll{Device: "room-1", At: time.Now(), Status: idleStatus})
+	}
+	if !r.commit(time.Now()) || s.commits() > 4 {
+		t.Errorf("%d commits for three polls", s.commits())
 	}
 }

@@ -1,9 +1,17 @@
 // Package record turns polls and the agent's own events into records and commits
 // them together with the state that made them.
 //
-// Promise: it alone gives numbers to records; a poll is accepted, with all its
-// records, when its commit has returned; while the disk takes nothing the newest
+// Promise: it alone gives numbers to records. A poll is accepted, with all its
+// records, when its commit has returned. While the disk accepts nothing the newest
 // polls wait in memory, bounded, and what had to go is counted.
+//
+//	polls ──Submit──▶ ┌─────────┐  next batch: reports from the   ┌────────┐
+//	                  │ pending │ ─ committed state, evictions, ─▶ │ buffer │
+//	events ─Announce▶ └─────────┘   minutes that are over         └────────┘
+//	                       ▲                                           │ fsync returned
+//	                       └── what the batch held is dropped,  ◀──────┘
+//	                           its states are the committed ones,
+//	                           its samples are the newest
 package record
 
 import (
@@ -12,7 +20,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
+	"maps"
 	"strings"
 	"sync"
 	"time"
@@ -25,17 +33,10 @@ import (
 const (
 	// linger is how long a commit waits for the other polls of its round.
 	linger = 100 * time.Millisecond
-	// heldMax bounds the polls held in memory while the disk takes nothing.
-	heldMax = 2000
-	// commitMax and commitBytes bound the polls and events of one commit; one
-	// poll more may come on top of the bytes.
-	commitMax   = 500
-	commitBytes = 4 << 20
-	// eventsMax bounds the events held in the same case.
-	eventsMax = 1000
 	// retryEvery is the pause before a failed commit is tried again.
 	retryEvery = 2 * time.Second
-	// tidyEvery is the pace of what time alone brings: ages, minutes, clock.
+	// tidyEvery is how often what time alone brings is looked at: ages, minutes,
+	// clock.
 	tidyEvery = 5 * time.Second
 )
 
@@ -47,35 +48,28 @@ type Store interface {
 	Waits() bool
 }
 
-// Recorder alone gives numbers to records: it turns polls and the agent's own
-// events into records and commits them together with the state that made them.
-// A poll is accepted when its commit has returned. While the disk takes nothing
-// the newest polls wait in memory, bounded; the reports are made again from the
-// last committed state, so no number is used twice.
+// Recorder is the loop from polls and events to committed records. Submit,
+// Announce, Begin, Cancel and Stats are safe for concurrent use; what the loop
+// works with belongs to Run alone.
 type Recorder struct {
 	Heartbeat host.Heartbeat // of Run
 
 	reporter *report.Reporter
 	store    Store
-	states   map[string]report.State
-	round    round
-	polls    chan report.Poll
-	events   chan Event
 	newest   *Newest
-	stats    stats
 	log      *slog.Logger
 	repeats  *host.Repeats
 
-	held       []report.Poll
-	alone      bool // one poll a commit: the store has refused a batch
-	failing    bool // the last commit failed
-	heldEvents []Event
-	lastClock  time.Time // with its monotonic reading
-	gaps       []announcedGap
-	extra      map[string][]byte // states for the next commit
-	damages    int               // how many damages were seen
-	damaged    []buffer.Damage   // of those, what no commit has announced yet
-	lastTick   int64             // the minute in which time alone was last reported
+	round  round
+	polls  chan report.Poll
+	events chan Event
+	mu     sync.Mutex
+	stats  Stats // guarded by mu
+
+	committed committed // what the store holds
+	pending   pending   // what it does not hold yet
+	clock     time.Time // when the clock was looked at last, with its monotonic reading
+	damages   int       // how many damages of the store were seen
 }
 
 // Options are what a recorder is made of.
@@ -93,20 +87,15 @@ type Options struct {
 // of them cannot be read.
 func New(o Options) (*Recorder, error) {
 	r := &Recorder{
-		reporter: o.Reporter,
-		store:    o.Store,
-		states:   map[string]report.State{},
-		polls:    make(chan report.Poll, max(64, 2*o.Devices)),
-		events:   make(chan Event, 64),
-		newest:   o.Newest,
-		stats:    stats{appended: map[string]uint64{}},
-		log:      o.Log,
-		repeats:  host.NewRepeats(o.Log),
-		extra:    o.Extra,
+		reporter: o.Reporter, store: o.Store, newest: o.Newest, log: o.Log, repeats: host.NewRepeats(o.Log),
+		stats: Stats{AppendedByKind: map[string]uint64{}},
+		polls: make(chan report.Poll, max(64, 2*o.Devices)), events: make(chan Event, 64),
+		committed: committed{states: map[string]report.State{}},
+		pending:   pending{extra: o.Extra},
 	}
 	for key, blob := range o.Saved {
 		if key == gapsKey {
-			if err := json.Unmarshal(blob, &r.gaps); err != nil {
+			if err := json.Unmarshal(blob, &r.committed.gaps); err != nil {
 				return nil, fmt.Errorf("read announced gaps from store: %w", err)
 			}
 		}
@@ -117,7 +106,7 @@ func New(o Options) (*Recorder, error) {
 		if err != nil {
 			return nil, fmt.Errorf("read state of %s from store: %w", key, err)
 		}
-		r.states[key] = st
+		r.committed.states[key] = st
 	}
 	return r, nil
 }
@@ -152,23 +141,23 @@ func (r *Recorder) Cancel() { r.round.add(-1) }
 // Submit hands a poll to the recorder; it never blocks the poll loop. When the
 // channel is full the poll is not accepted, and that is counted.
 func (r *Recorder) Submit(p report.Poll) {
-	p.Status.Raw = nil
+	p.Status.Raw = nil // nobody reads it any more, and held polls stay small
 	defer r.round.add(-1)
 	select {
 	case r.polls <- p:
 	default:
-		r.stats.refused(1)
+		r.lose(1)
 	}
 }
 
-// Announce hands an event of the agent itself to the recorder; false = there are
-// too many, and it is not taken.
+// Announce hands an event of the agent itself to the recorder; false = too many
+// wait, and this one is lost.
 func (r *Recorder) Announce(ev Event) bool {
 	select {
 	case r.events <- ev:
 		return true
 	default:
-		r.stats.refused(1)
+		r.lose(1)
 		r.repeats.Failed("announce "+ev.Type, errors.New("too many events wait for the store"))
 		return false
 	}
@@ -176,46 +165,43 @@ func (r *Recorder) Announce(ev Event) bool {
 
 // Run commits until ctx ends, then commits what is left.
 func (r *Recorder) Run(ctx context.Context) {
-	r.lastClock = time.Now()
+	r.clock = time.Now()
 	r.Heartbeat.Beat()
 	tidy := time.NewTicker(tidyEvery)
 	defer tidy.Stop()
 	retry := time.NewTimer(retryEvery)
 	defer retry.Stop()
+	failing := false // the last commit failed: the disk is asked again when it is time to
 	for {
 		select {
 		case <-ctx.Done():
-			r.drainChannels()
+			r.collect()
 			r.commit(time.Now())
-			r.leave()
+			if n := r.pending.count(); n > 0 {
+				r.lose(n)
+				r.log.Error("stopped while the store accepted nothing; polls and events in memory are lost", "count", n)
+			}
 			return
 		case p := <-r.polls:
-			r.hold(p)
+			r.lose(r.pending.hold(p))
 			r.gather(ctx)
 		case ev := <-r.events:
-			r.holdEvents(ev)
+			r.lose(r.pending.holdEvent(ev))
 		case <-tidy.C:
 		case <-retry.C:
-			r.failing = false
+			failing = false
 		}
 		r.Heartbeat.Beat()
 		r.checkClock()
 		r.checkDamage()
-		if r.failing {
-			continue // the disk is asked again when it is time to
+		if failing {
+			r.count(func(s *Stats) { s.Held = len(r.pending.polls) })
+			continue
 		}
 		if !r.commit(time.Now()) {
-			r.failing = true
+			failing = true
 			retry.Reset(retryEvery)
 		}
-	}
-}
-
-// leave says what the store took to the last not.
-func (r *Recorder) leave() {
-	if n := len(r.held) + len(r.heldEvents); n > 0 {
-		r.stats.refused(n)
-		r.log.Error("stopped with polls that the store did not take; they are gone", "polls", len(r.held), "events", len(r.heldEvents))
 	}
 }
 
@@ -224,13 +210,13 @@ func (r *Recorder) gather(ctx context.Context) {
 	limit := time.NewTimer(linger)
 	defer limit.Stop()
 	for {
-		r.drainChannels()
+		r.collect()
 		if r.round.idle() && len(r.polls) == 0 {
 			return
 		}
 		select {
 		case p := <-r.polls:
-			r.hold(p)
+			r.lose(r.pending.hold(p))
 		case <-limit.C:
 			return
 		case <-ctx.Done():
@@ -239,128 +225,102 @@ func (r *Recorder) gather(ctx context.Context) {
 	}
 }
 
-func (r *Recorder) drainChannels() {
+// collect takes what waits in the channels.
+func (r *Recorder) collect() {
 	for {
 		select {
 		case p := <-r.polls:
-			r.hold(p)
+			r.lose(r.pending.hold(p))
 		case ev := <-r.events:
-			r.holdEvents(ev)
+			r.lose(r.pending.holdEvent(ev))
 		default:
 			return
 		}
 	}
 }
 
-// hold keeps a poll until it is committed; beyond heldMax the oldest goes.
-func (r *Recorder) hold(p report.Poll) {
-	r.held = append(r.held, p)
-	if over := len(r.held) - heldMax; over > 0 {
-		r.held = append(r.held[:0], r.held[over:]...)
-		r.stats.refused(over)
-	}
-	r.stats.holding(len(r.held))
-}
-
-// holdEvents keeps events until they are committed; beyond eventsMax the oldest
-// go.
-func (r *Recorder) holdEvents(list ...Event) {
-	r.heldEvents = append(r.heldEvents, list...)
-	if over := len(r.heldEvents) - eventsMax; over > 0 {
-		r.heldEvents = append(r.heldEvents[:0], r.heldEvents[over:]...)
-		r.stats.refused(over)
-	}
-}
-
-// commit writes all that is held, in as many transactions as that takes.
+// commit writes all that is pending, in as many transactions as that takes: each
+// but the last holds a poll or an event, whatever the store wants to evict. It
+// returns false when the store accepted nothing more; what is left stays pending.
+//
+// A batch that the store rejects (a record or the states are too large for it) can
+// never be accepted. Then the polls and events go one by one until the one is
+// found; that one is lost, and the others are kept.
 func (r *Recorder) commit(now time.Time) bool {
+	limit := commitMax
 	for {
-		draft, err := r.draft(now)
-		if err == nil && draft.empty() {
-			break
+		b, err := r.batch(now, limit)
+		if err == nil && b.empty() {
+			r.count(func(s *Stats) { s.Err, s.Held = nil, 0 })
+			r.repeats.Worked("write to store")
+			return true
 		}
 		if err == nil {
-			err = r.store.Append(draft.batch)
+			err = r.store.Append(b.batch)
 		}
-		if errors.Is(err, buffer.ErrRefused) && r.drop(draft, err) {
-			continue
-		}
-		if err != nil {
-			r.failed(err)
+		switch {
+		case err == nil:
+			r.accept(b)
+			if b.polls+b.events == 0 { // what time alone brings is looked at again soon
+				return true
+			}
+		case errors.Is(err, buffer.ErrRefused) && limit > 1 && b.polls+b.events > 0:
+			limit = 1
+		case errors.Is(err, buffer.ErrRefused) && b.polls+b.events > 0:
+			what := r.pending.dropFirst(b)
+			r.lose(1)
+			limit = commitMax
+			r.log.Error("left out, because the store cannot accept it", "what", what, "err", err)
+		default:
+			r.count(func(s *Stats) { s.Err, s.Held = err, len(r.pending.polls) })
+			hint := "polling goes on; samples wait in memory until the store accepts them"
+			if errors.Is(err, buffer.ErrFull) {
+				hint = "free space on the disk that holds data_dir; " + hint
+			}
+			r.repeats.Failed("write to store", err, "held", len(r.pending.polls), "hint", hint)
 			return false
 		}
-		r.accept(draft)
 	}
-	r.alone = false
-	r.recovered()
-	return true
 }
 
-// drop finds the poll whose records the store refuses, and leaves it out: it can
-// never be accepted, and must not stand before the others. False = it is no poll.
-func (r *Recorder) drop(d *draft, err error) bool {
-	if !r.alone && len(r.held) > 0 {
-		r.alone = true
-		return true
-	}
-	if d.polls == 0 {
-		return false
-	}
-	r.log.Error("poll left out: the store cannot take its records", "device", r.held[0].Device, "err", err)
-	r.held = append(r.held[:0], r.held[1:]...)
-	r.stats.refused(1)
-	return true
-}
-
-// accept makes the draft's states the current ones and shows its samples.
-func (r *Recorder) accept(d *draft) {
-	for key, st := range d.states {
-		r.states[key] = st
-	}
-	r.lastTick = d.minute
-	r.gaps, r.extra = d.gaps, nil
-	r.damaged = r.damaged[len(d.batch.Damage):]
-	r.held = append(r.held[:0], r.held[d.polls:]...)
-	done := slices.Clone(r.heldEvents[:d.events])
-	r.heldEvents = append(r.heldEvents[:0], r.heldEvents[d.events:]...)
-	r.stats.accepted(d.batch.Records)
-	r.stats.gone(d.batch.Evict)
-	r.stats.holding(len(r.held))
-	for _, s := range d.samples {
+// accept makes a committed batch's states the current ones, drops from pending what
+// it held, and shows its samples.
+func (r *Recorder) accept(b *batch) {
+	maps.Copy(r.committed.states, b.states)
+	r.committed.gaps, r.committed.minute = b.gaps, b.minute
+	done := r.pending.accepted(b)
+	r.count(func(s *Stats) {
+		for _, rec := range b.batch.Records {
+			s.AppendedByKind[Kind(rec.Lane)]++
+		}
+		s.Appended += uint64(len(b.batch.Records))
+		if ev := b.batch.Evict; ev != nil {
+			for _, g := range ev.Gaps {
+				s.Evicted += g.Count
+			}
+		}
+	})
+	for _, s := range b.samples {
 		r.newest.Set(s)
 	}
 	for _, ev := range done {
-		if ev.Then != nil {
-			ev.Then()
+		if ev.OnDisk != nil {
+			ev.OnDisk()
 		}
 	}
-}
-
-func (r *Recorder) failed(err error) {
-	r.stats.failed(err)
-	hint := "polling goes on; samples wait in memory until the store takes them"
-	if errors.Is(err, buffer.ErrFull) {
-		hint = "free space on the disk that holds data_dir; " + hint
-	}
-	r.repeats.Failed("write to store", err, "held", len(r.held), "hint", hint)
-}
-
-func (r *Recorder) recovered() {
-	r.stats.failed(nil)
-	r.repeats.Worked("write to store")
 }
 
 // checkClock announces a wall clock that parted from the monotonic one.
 func (r *Recorder) checkClock() {
 	now := time.Now()
-	step := report.ClockStep(r.lastClock, now)
-	r.lastClock = now
+	step := report.ClockStep(r.clock, now)
+	r.clock = now
 	if step == 0 {
 		return
 	}
-	r.stats.stepped(now, step)
+	r.count(func(s *Stats) { s.ClockSteps++; s.LastStep, s.StepBy = now, step })
 	r.log.Warn("wall clock stepped", "by", step)
-	r.holdEvents(clockEvent(now, step))
+	r.lose(r.pending.holdEvent(clockEvent(now, step)))
 }
 
 // checkDamage takes note of what was found broken in the store. The next commit
@@ -370,7 +330,7 @@ func (r *Recorder) checkDamage() {
 	for _, d := range all[r.damages:] {
 		r.log.Error("store damaged", "segment", d.Segment, "reason", d.Reason,
 			"salvaged", d.Salvaged, "lost", d.Lost, "lost_known", !d.Reset, "kept_as", d.Aside)
-		r.damaged = append(r.damaged, d)
+		r.pending.damage = append(r.pending.damage, d)
 	}
 	r.damages = len(all)
 }

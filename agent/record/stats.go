@@ -3,10 +3,7 @@ package record
 import (
 	"maps"
 	"strings"
-	"sync"
 	"time"
-
-	"roomcall/buffer"
 )
 
 // Stats is what the recorder did since the start of this process.
@@ -15,85 +12,30 @@ type Stats struct {
 	AppendedByKind map[string]uint64
 	Lost           uint64 // polls and events that were never accepted
 	Evicted        uint64 // records that a limit removed undelivered
-	Held           int    // polls in memory until the store takes them
-	Err            error  // why the store took nothing at the last try, nil = it took all
+	Held           int    // polls in memory until the store accepts them
+	Err            error  // why the store accepted nothing at the last try, nil = it did
 	ClockSteps     uint64
-	LastStep       time.Time
-	StepBy         time.Duration
+	LastStep       time.Time     // of the wall clock
+	StepBy         time.Duration // positive = forward
 }
 
 // Stats is a snapshot.
 func (r *Recorder) Stats() Stats {
-	s := &r.stats
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return Stats{
-		Appended: s.total, AppendedByKind: maps.Clone(s.appended), Lost: s.lost, Evicted: s.evicted,
-		Held: s.held, Err: s.err, ClockSteps: s.steps, LastStep: s.lastStep, StepBy: s.stepBy,
-	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := r.stats
+	s.AppendedByKind = maps.Clone(s.AppendedByKind)
+	return s
 }
 
-// stats counts what the recorder did.
-type stats struct {
-	mu       sync.Mutex
-	appended map[string]uint64 // records by kind
-	total    uint64
-	lost     uint64 // polls and events that were never accepted
-	evicted  uint64 // records that a limit removed undelivered
-	held     int
-	err      error
-	steps    uint64
-	lastStep time.Time
-	stepBy   time.Duration
+func (r *Recorder) count(change func(*Stats)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	change(&r.stats)
 }
 
-func (s *stats) accepted(records []buffer.Record) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, rec := range records {
-		s.appended[Kind(rec.Lane)]++
-	}
-	s.total += uint64(len(records))
-}
-
-// refused counts polls or events that could not be held until the disk takes
-// them; they were never accepted.
-func (s *stats) refused(n int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.lost += uint64(n)
-}
-
-// gone counts the records of a committed eviction.
-func (s *stats) gone(ev *buffer.Eviction) {
-	if ev == nil {
-		return
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, g := range ev.Gaps {
-		s.evicted += g.Count
-	}
-}
-
-func (s *stats) holding(n int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.held = n
-}
-
-func (s *stats) failed(err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.err = err
-}
-
-func (s *stats) stepped(at time.Time, by time.Duration) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.steps++
-	s.lastStep, s.stepBy = at, by
-}
+// lose counts polls or events that were never accepted.
+func (r *Recorder) lose(n int) { r.count(func(s *Stats) { s.Lost += uint64(n) }) }
 
 // Kind is the kind in "<device>/<kind>".
 func Kind(lane string) string {

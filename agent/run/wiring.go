@@ -70,7 +70,7 @@ func (a *Agent) makeDrainer() (err error) {
 	if a.client, err = publish.New(cfg); err != nil {
 		return ConfigError{err}
 	}
-	a.drainer.Client = a.client
+	a.drainer.Broker = a.client
 	return nil
 }
 

@@ -3,6 +3,7 @@ package drain
 import (
 	"math/rand/v2"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -16,13 +17,13 @@ import (
 // overtakes, given how many records were in flight. It returns how often the
 // connection was lost and which records were set aside.
 func cuts(n, culprit uint64, window int, overtaken func(flight int) int) (losses int, aside []uint64) {
-	var p poison
+	p := flow{window: window}
 	gone := map[uint64]bool{}
 	for head := uint64(1); head <= n; {
 		var flight []uint64
 		next := head - 1
 		for {
-			for next < n && len(flight) < p.limit(next, window) {
+			for next < n && len(flight) < allowed(&p, next) {
 				if next++; !gone[next] {
 					flight = append(flight, next)
 				}
@@ -37,18 +38,18 @@ func cuts(n, culprit uint64, window int, overtaken func(flight int) int) (losses
 				}
 			}
 			if at < 0 {
-				p.settled()
+				p.confirmed()
 				flight = flight[1:]
 				continue
 			}
 			for range max(0, at-overtaken(len(flight))) {
-				p.settled()
+				p.confirmed()
 				flight = flight[1:]
 			}
 			break
 		}
 		losses++
-		if head = flight[0]; p.lost(head, flight[len(flight)-1]) {
+		if head = flight[0]; p.lost(head, flight[len(flight)-1], time.Hour) {
 			gone[head] = true
 			aside = append(aside, head)
 		}
@@ -57,6 +58,12 @@ func cuts(n, culprit uint64, window int, overtaken func(flight int) int) (losses
 		}
 	}
 	return losses, aside
+}
+
+// allowed is the window behind a position on an old connection.
+func allowed(f *flow, next uint64) int {
+	n, _ := f.limit(next, time.Hour)
+	return n
 }
 
 // TestPoisonIsFoundWithinThreeLosses: also when each reset overtakes whatever it
@@ -86,28 +93,28 @@ func TestPoisonIsFoundWithinThreeLosses(t *testing.T) {
 // TestWindowDoublesAfterASuspicion: a backlog is back at its speed after a few
 // records, and goes one at a time after the next loss.
 func TestWindowDoublesAfterASuspicion(t *testing.T) {
-	var p poison
-	p.lost(1, 100)
-	if got := p.limit(0, 100); got != 100 {
+	p := flow{window: 100}
+	p.lost(1, 100, time.Hour)
+	if got := allowed(&p, 0); got != 100 {
 		t.Errorf("one loss makes the window %d", got)
 	}
-	p.lost(1, 100)
+	p.lost(1, 100, time.Hour)
 	var got []int
 	for range 9 {
-		got = append(got, p.limit(0, 100))
-		p.settled()
+		got = append(got, allowed(&p, 0))
+		p.confirmed()
 	}
 	if diff := cmp.Diff([]int{1, 2, 4, 8, 16, 32, 64, 100, 100}, got); diff != "" {
 		t.Errorf("the window, record by record: %s", diff)
 	}
-	p.lost(10, 60)
+	p.lost(10, 60, time.Hour)
 	for next := uint64(9); next < 60; next++ {
-		if got := p.limit(next, 100); got != 1 {
+		if got := allowed(&p, next); got != 1 {
 			t.Fatalf("after the next loss the window behind record %d is %d", next, got)
 		}
-		p.settled()
+		p.confirmed()
 	}
-	if got := p.limit(60, 100); got != 100 {
+	if got := allowed(&p, 60); got != 100 {
 		t.Errorf("the window is %d when all suspects are through", got)
 	}
 }
@@ -115,14 +122,14 @@ func TestWindowDoublesAfterASuspicion(t *testing.T) {
 // TestSuspectGoesAlone: also when it was the only one in flight at the losses and
 // others came since.
 func TestSuspectGoesAlone(t *testing.T) {
-	var p poison
-	p.lost(7, 7)
-	p.lost(7, 7)
-	if got := p.limit(7, 100); got != 1 {
+	p := flow{window: 100}
+	p.lost(7, 7, time.Hour)
+	p.lost(7, 7, time.Hour)
+	if got := allowed(&p, 7); got != 1 {
 		t.Errorf("the window with the suspect in flight is %d", got)
 	}
-	p.settled()
-	if got := p.limit(7, 100); got != 100 {
+	p.confirmed()
+	if got := allowed(&p, 7); got != 100 {
 		t.Errorf("the window behind the cleared suspect is %d", got)
 	}
 }
@@ -143,7 +150,7 @@ func TestDrainRampsUpAfterASuspicion(t *testing.T) {
 	d := drain(t, brokertest.Faults{Poison: poison, Ack: ack}, 20, func(c *publish.Config) { c.AckTimeout = hosttest.Patience })
 	d.put(60, 0)
 	d.broker.Wait(func(got []brokertest.Message) bool { return len(payloads(got)) == 3+8 })
-	if n := d.Client.Status().InFlight; n != 8 {
+	if n := d.client.Status().InFlight; n != 8 {
 		t.Errorf("%d records in flight after 3 were settled, want 8", n)
 	}
 	d.broker.Set(brokertest.Faults{})

@@ -1,0 +1,107 @@
+package drain
+
+import "time"
+
+const (
+	// culpritAfter connections lost in a row with the same record first in line,
+	// that record is quarantined.
+	culpritAfter = 3
+	// aloneAfter such connections the record goes alone, and only over a
+	// connection that has lived for steadyFor: so a network that resets often
+	// quarantines no innocent record.
+	aloneAfter = 2
+	steadyFor  = 5 * time.Second
+)
+
+// flow answers whether the next record may go now, and how many may be in flight
+// with it.
+//
+// Three things narrow the window (max_inflight): nothing in the usual case; the
+// replay rate, for old records; and the search for a record at which the broker cuts
+// the connection. A broker's reset may overtake the acknowledgements of good
+// records, so what stood first in a wide window need not be the culprit:
+//
+//	1st loss   nothing yet: networks reset
+//	2nd loss   the same record first in line: it goes alone, over a connection that
+//	           is steady; those that were in flight behind it follow in a window of
+//	           1, 2, 4 and so on; if that connection is lost too, one at a time
+//	3rd loss   the record first in line is the culprit
+//
+// So three losses find it, three more when each reset overtakes all acknowledgements.
+type flow struct {
+	window int
+	rate   rateLimit
+
+	first  uint64 // the record that was first in line at the last loss
+	losses int    // in a row with it
+
+	until  uint64 // up to this position the records are suspected
+	single bool   // they go one at a time
+	width  int    // else that many, doubled with each confirmed record
+	steady time.Duration
+}
+
+// limit is how many records may be in flight when the one behind position next goes
+// over a connection that has lived for age. 0 = none for the next wait.
+func (f *flow) limit(next uint64, age time.Duration) (n int, wait time.Duration) {
+	switch {
+	case f.losses >= aloneAfter && age < f.steady:
+		return 0, f.steady - age
+	case f.losses >= aloneAfter:
+		return 1, 0
+	case next >= f.until:
+		return f.window, 0
+	case f.single:
+		return 1, 0
+	}
+	return min(f.width, f.window), 0
+}
+
+// confirmed notes that the broker has confirmed a record.
+func (f *flow) confirmed() {
+	f.losses = 0
+	f.width = min(2*f.width, 1<<16)
+}
+
+// lost notes that a connection of this age was lost with the records from first to
+// last in flight. It returns true when first is the culprit.
+func (f *flow) lost(first, last uint64, age time.Duration) bool {
+	if first == f.first && f.losses >= aloneAfter && age < f.steady {
+		return false // the connection died by itself: the record was not even sent
+	}
+	if first != f.first {
+		f.first, f.losses = first, 0
+	}
+	f.losses++
+	switch {
+	case first <= f.until && f.single:
+	case first <= f.until:
+		f.until, f.single = last, true
+	case f.losses >= aloneAfter:
+		f.until, f.single, f.width = last, false, 1
+	}
+	return f.losses >= culpritAfter
+}
+
+// rateLimit spreads replayed records over time.
+type rateLimit struct {
+	every time.Duration // between two records, 0 = no limit
+	next  time.Time
+}
+
+// newRateLimit allows perSecond records a second, 0 = no limit.
+func newRateLimit(perSecond int) rateLimit {
+	if perSecond <= 0 {
+		return rateLimit{}
+	}
+	return rateLimit{every: time.Second / time.Duration(perSecond)}
+}
+
+// take allows one record and returns 0, or tells how long to wait.
+func (r *rateLimit) take(now time.Time) time.Duration {
+	if wait := r.next.Sub(now); r.every > 0 && wait > 0 {
+		return wait
+	}
+	r.next = now.Add(r.every)
+	return 0
+}
