@@ -1,6 +1,7 @@
 package report
 
 import (
+	"math"
 	"time"
 
 	"roomcall/agent/report/payload"
@@ -15,8 +16,7 @@ type AgentEvent struct {
 	Type string
 	// Severity is "info", "warning" or "critical"; "" takes the type's own.
 	Severity string
-	// Device and Kind name the records the event speaks of (the two halves of a
-	// lane such as "room-1/sample").
+	// Device and Kind name the topic of the records that the event speaks of.
 	Device, Kind             string
 	FirstSeq, LastSeq, Count uint64
 	Reason, Text, IncidentID string
@@ -45,7 +45,7 @@ func (r *Reporter) AgentEvent(st State, at time.Time, ev AgentEvent) (State, []R
 		if !ok {
 			return next, nil
 		}
-		p.Suppressed = cgi.Reading{Value: float64(held), Known: held > 0}
+		p.Suppressed = held
 	}
 	p.Head = t.head("event", t.at)
 	rec := t.record("event", &p.Head, payload.Encode(&p))
@@ -54,10 +54,10 @@ func (r *Reporter) AgentEvent(st State, at time.Time, ev AgentEvent) (State, []R
 
 func (ev *AgentEvent) payload() payload.Event {
 	p := payload.Event{
-		Type: ev.Type, Severity: ev.Severity, IncidentID: clip(ev.IncidentID), Value: ev.Value,
-		OfDevice: clip(ev.Device), Kind: clip(ev.Kind),
-		FirstSeq: count(ev.FirstSeq), LastSeq: count(ev.LastSeq), Count: count(ev.Count),
-		Reason: clip(ev.Reason), Text: clip(ev.Text),
+		Type: ev.Type, Severity: ev.Severity, IncidentID: payload.Clip(ev.IncidentID), Value: number(ev.Value),
+		OfDevice: payload.Clip(ev.Device), Kind: payload.Clip(ev.Kind),
+		FirstSeq: ev.FirstSeq, LastSeq: ev.LastSeq, Count: ev.Count,
+		Reason: payload.Clip(ev.Reason), Text: payload.Clip(ev.Text),
 	}
 	if p.Severity == "" {
 		p.Severity = severities[ev.Type]
@@ -66,9 +66,15 @@ func (ev *AgentEvent) payload() payload.Event {
 		p.Severity = "info"
 	}
 	if !ev.Since.IsZero() {
-		p.SinceMs = cgi.Known(float64(ev.Since.UnixMilli()))
+		p.SinceMs = ev.Since.UnixMilli()
 	}
 	return p
 }
 
-func count(n uint64) cgi.Reading { return cgi.Reading{Value: float64(n), Known: n > 0} }
+// number is a reading as an optional key; one that is not there is nil.
+func number(x cgi.Reading) *float64 {
+	if !x.Known || math.IsNaN(x.Value) || math.IsInf(x.Value, 0) {
+		return nil
+	}
+	return &x.Value
+}

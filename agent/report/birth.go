@@ -64,7 +64,7 @@ func (r *Reporter) Birth(info BirthInfo) []byte {
 		StartedMs: info.Started.UnixMilli(), ConfigHash: info.ConfigHash, Reason: info.StartReason,
 		Devices: []BirthDevice{}, Kinds: []string{}, Views: append([]string{}, r.views...),
 		Schemas: map[string]string{}, Limits: []BirthLimits{},
-		MOSMethod: MOSMethod, P95ErrPct: sketchError * 100,
+		MOSMethod: MOSMethod, P95ErrPct: payload.PercentileError * 100,
 	}
 	for _, k := range payload.Kinds() {
 		if r.kinds[k] {

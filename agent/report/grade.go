@@ -32,7 +32,7 @@ func gaugeWord(i int) string {
 
 // gaugeKey is a gauge's key in the sample, for example "video_recv_loss_pct".
 func gaugeKey(i int) string {
-	return payload.GroupNames[i/metrics].Name + "_" + metricKeys[i%metrics]
+	return payload.GroupNames[i/metrics].Name + "_" + metricKey(i%metrics)
 }
 
 // verdict is the grade of a sample with what it rests on.
@@ -44,7 +44,7 @@ type verdict struct {
 // judge grades the active groups. A group is good only when its loss is known
 // (if loss has a limit); a group that cannot be judged makes the whole unknown,
 // unless another one is fair or poor. Groups that the profile has no limits for do not count.
-func (p *Profile) judge(media *[payload.Groups]payload.Media) verdict {
+func (p *Profile) judge(media *payload.GroupMedia) verdict {
 	var v verdict
 	missing := false
 	for g := range media {
@@ -58,7 +58,7 @@ func (p *Profile) judge(media *[payload.Groups]payload.Media) verdict {
 			v.gauges[g*metrics+k] = x
 			worst = max(worst, x)
 		}
-		noLoss := p.limits[g/2][metricLoss] != limit{} && !m.LossPct.Known
+		noLoss := p.limits[g/2][metricLoss] != limit{} && !m.Values[payload.Loss].Known
 		if worst == gradeUnknown || worst == gradeGood && noLoss {
 			missing = true
 		}
@@ -70,18 +70,7 @@ func (p *Profile) judge(media *[payload.Groups]payload.Media) verdict {
 	return v
 }
 
-func readingOf(m *payload.Media, metric int) cgi.Reading {
-	switch metric {
-	case metricLoss:
-		return m.LossPct
-	case metricDelay:
-		return m.DelayMs
-	case metricJitter:
-		return m.JitterMs
-	default:
-		return m.FPS
-	}
-}
+func readingOf(m *payload.Media, metric int) cgi.Reading { return m.Values[metricOf[metric]] }
 
 // level grades one reading; without a reading or a limit it is unknown.
 func (p *Profile) level(medium, metric int, x cgi.Reading) grade {

@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"maps"
+	"math/bits"
 	"strings"
 	"time"
 
@@ -12,9 +13,8 @@ import (
 
 // incident is an opening event that waits for its closing one.
 type incident struct {
-	ID      string  `json:"id"`
-	SinceMs int64   `json:"since_ms"`
-	Value   float64 `json:"value,omitzero"`
+	ID      string `json:"id"`
+	SinceMs int64  `json:"since_ms"`
 	// Muted: the opening event was held back, so the closing one is too.
 	Muted bool `json:"muted,omitzero"`
 }
@@ -33,7 +33,7 @@ const (
 type rate struct {
 	FromMs int64 `json:"from_ms"`
 	N      int   `json:"n"`
-	Held   int   `json:"held,omitzero"`
+	Held   int64 `json:"held,omitzero"`
 }
 
 // over: the hour of the rate is not the one of a time.
@@ -43,7 +43,7 @@ func (r rate) over(at int64) bool {
 
 // allow tells whether one more event of a type may go out; held is the number
 // held back since the last one that went.
-func (d *stateData) allow(kind string, limit int, at int64) (ok bool, held int) {
+func (d *stateData) allow(kind string, limit int, at int64) (ok bool, held int64) {
 	if d.Rates == nil {
 		d.Rates = map[string]rate{}
 	}
@@ -69,17 +69,14 @@ func (t *turn) open(ev payload.Event, limit int, since int64) *incident {
 	t.d.Incidents++
 	in := &incident{
 		ID:      fmt.Sprintf("%s.%d.%s.i%d", t.r.set.ClientID, t.r.set.Epoch, t.dev.Name, t.d.Incidents),
-		SinceMs: since, Value: ev.Value.Value,
+		SinceMs: since,
 	}
 	ok, held := t.d.allow(strings.TrimSpace(ev.Type+" "+ev.Metric), limit, t.at)
 	if !ok {
 		in.Muted = true
 		return in
 	}
-	if held > 0 {
-		ev.Suppressed = cgi.Known(float64(held))
-	}
-	ev.IncidentID, ev.SinceMs = in.ID, cgi.Known(float64(since))
+	ev.Suppressed, ev.IncidentID, ev.SinceMs = held, in.ID, since
 	t.event(ev)
 	return in
 }
@@ -89,7 +86,7 @@ func (t *turn) close(in *incident, ev payload.Event) {
 	if in.Muted {
 		return
 	}
-	ev.Severity, ev.IncidentID, ev.SinceMs = "info", in.ID, cgi.Known(float64(in.SinceMs))
+	ev.Severity, ev.IncidentID, ev.SinceMs = "info", in.ID, in.SinceMs
 	t.event(ev)
 }
 
@@ -133,4 +130,93 @@ func (t *turn) trouble(kind string) payload.Event {
 		ev.Severity, ev.CallID = "critical", t.d.Call.ID
 	}
 	return ev
+}
+
+// maxWindow is the longest window of a quality incident, in samples.
+const maxWindow = 16
+
+// metricState follows one gauge that is, or lately was, poor.
+type metricState struct {
+	Poor    uint32    `json:"poor,omitzero"` // the last samples, newest in bit 0
+	Good    int       `json:"good,omitzero"` // good samples in a row
+	SinceMs int64     `json:"since_ms,omitzero"`
+	Open    *incident `json:"open,omitempty"`
+}
+
+// quality opens an incident when Enter of the last Of samples of a gauge are
+// poor, and closes it after Leave good ones in a row. A sample without the
+// reading counts neither way.
+func (t *turn) quality(v *verdict, media *payload.GroupMedia) {
+	for i, g := range v.gauges {
+		m, known := t.d.Quality[i]
+		if g == gradeUnknown || !known && g != gradePoor {
+			continue
+		}
+		x := readingOf(&media[i/metrics], i%metrics)
+		t.follow(i, g, x, &m)
+		if m == (metricState{}) {
+			delete(t.d.Quality, i)
+			continue
+		}
+		if t.d.Quality == nil {
+			t.d.Quality = map[int]metricState{}
+		}
+		t.d.Quality[i] = m
+	}
+}
+
+// follow moves one gauge on by one sample; m becomes empty when there is
+// nothing more to remember.
+func (t *turn) follow(i int, g grade, x cgi.Reading, m *metricState) {
+	p := &t.dev.Limits
+	m.Poor = m.Poor << 1 & (1<<p.Of - 1)
+	if g == gradePoor {
+		if m.Poor == 0 && m.Open == nil {
+			m.SinceMs = t.at
+		}
+		m.Poor |= 1
+	}
+	m.Good++
+	if g != gradeGood {
+		m.Good = 0
+	}
+	switch {
+	case m.Open == nil && bits.OnesCount32(m.Poor) >= p.Enter:
+		m.Open = t.open(payload.Event{
+			Type: "quality.degraded", Severity: "warning", Metric: gaugeKey(i), Value: number(x),
+			Limit: &p.limits[i/metrics/2][i%metrics].Poor.Value, CallID: t.d.Call.ID,
+		}, maxQualityHour, m.SinceMs)
+	case m.Open != nil && m.Good >= p.Leave:
+		t.recovered(i, m.Open, x, "")
+		*m = metricState{}
+	case m.Open == nil && m.Poor == 0:
+		*m = metricState{}
+	}
+}
+
+func (t *turn) recovered(i int, in *incident, x cgi.Reading, reason string) {
+	t.close(in, payload.Event{
+		Type: "quality.recovered", Metric: gaugeKey(i), Value: number(x), Reason: reason,
+		Limit: t.limitOf(i), CallID: t.d.Call.ID,
+	})
+}
+
+// limitOf is the limit whose undershooting is good: the fair one, or the poor
+// one when the profile has no other.
+func (t *turn) limitOf(i int) *float64 {
+	l := t.dev.Limits.limits[i/metrics/2][i%metrics]
+	if l.Fair.Known {
+		return &l.Fair.Value
+	}
+	return number(cgi.Reading(l.Poor))
+}
+
+// closeQuality closes all open incidents, for the call ends.
+func (t *turn) closeQuality(reason string) {
+	for i := range gauges {
+		if m, ok := t.d.Quality[i]; ok && m.Open != nil {
+			t.recovered(i, m.Open, cgi.Reading{}, reason)
+		}
+	}
+	t.d.Quality = nil
 }

@@ -5,7 +5,6 @@ import (
 
 	"roomcall/agent/report/payload"
 	"roomcall/agent/report/view"
-	"roomcall/cgi"
 )
 
 const minuteMs = 60_000
@@ -15,48 +14,15 @@ func minuteOf(ms int64) int64 { return ms - ((ms%minuteMs)+minuteMs)%minuteMs }
 
 // minuteState is the open minute.
 type minuteState struct {
-	StartMs   int64                       `json:"start_ms"`
-	Samples   int64                       `json:"samples"`
-	OK        int64                       `json:"ok,omitzero"`
-	CoveredMs int64                       `json:"covered_ms,omitzero"`
-	CallID    string                      `json:"call_id,omitempty"`
-	Media     [payload.Groups]minuteMedia `json:"media,omitzero"`
+	StartMs   int64              `json:"start_ms"`
+	Samples   int64              `json:"samples"`
+	OK        int64              `json:"ok,omitzero"`
+	CoveredMs int64              `json:"covered_ms,omitzero"`
+	CallID    string             `json:"call_id,omitempty"`
+	Media     payload.MinuteSums `json:"media"`
 	// Calls and Points are kept for views only.
 	Calls  []view.Call  `json:"calls,omitempty"`
 	Points []view.Point `json:"points,omitempty"`
-}
-
-// minuteMedia is one group of the open minute.
-type minuteMedia struct {
-	Bitrate stat       `json:"b,omitzero"`
-	Loss    stat       `json:"l,omitzero"`
-	Jitter  stat       `json:"j,omitzero"`
-	Delay   stat       `json:"d,omitzero"`
-	MOS     stat       `json:"m,omitzero"`
-	Last    *lastMedia `json:"last,omitempty"`
-}
-
-func (m *minuteMedia) add(x *payload.Media) {
-	m.Bitrate.add(x.BitrateKbps)
-	m.Loss.add(x.LossPct)
-	m.Jitter.add(x.JitterMs)
-	m.Delay.add(x.DelayMs)
-	m.MOS.add(x.MOSEst)
-	m.Last = &lastMedia{x.BitrateKbps, x.JitterMs, x.DelayMs, x.FPS, x.Width, x.Height}
-}
-
-func (m *minuteMedia) payload() payload.MinuteMedia {
-	if m.Last == nil {
-		return payload.MinuteMedia{}
-	}
-	return payload.MinuteMedia{
-		Active:     true,
-		BitrateAvg: m.Bitrate.avg(), BitrateLast: m.Last.Bitrate,
-		LossAvg: m.Loss.avg(), LossMax: m.Loss.max(),
-		JitterAvg: m.Jitter.avg(), JitterMax: m.Jitter.max(), JitterLast: m.Last.Jitter,
-		DelayAvg: m.Delay.avg(), DelayMax: m.Delay.max(), DelayLast: m.Last.Delay,
-		MOSEstAvg: m.MOS.avg(), FPSLast: m.Last.FPS, WidthLast: m.Last.Width, HeightLast: m.Last.Height,
-	}
 }
 
 // addToMinute counts the sample into its minute. An answered poll covers one
@@ -77,11 +43,7 @@ func (t *turn) addToMinute() {
 	if t.sample.CallID != "" {
 		m.CallID = t.sample.CallID
 	}
-	for g := range m.Media {
-		if t.sample.Media[g].Active {
-			m.Media[g].add(&t.sample.Media[g])
-		}
-	}
+	m.Media = m.Media.Add(&t.sample.Media)
 }
 
 // closeMinute writes the open minute's record. Its time is the minute's end.
@@ -97,14 +59,11 @@ func (t *turn) closeMinute() {
 }
 
 func (m *minuteState) payload() payload.Minute {
-	p := payload.Minute{
+	return payload.Minute{
 		MinuteMs: m.StartMs, Samples: m.Samples, SamplesOK: m.OK, CallID: m.CallID,
-		CoveragePct: cgi.Known(round(min(100*float64(m.CoveredMs)/minuteMs, 100), 2)),
+		CoveragePct: payload.Round(min(100*float64(m.CoveredMs)/minuteMs, 100), 2),
+		Media:       m.Media.Summaries(),
 	}
-	for g := range m.Media {
-		p.Media[g] = m.Media[g].payload()
-	}
-	return p
 }
 
 // Tick closes what is over at a time without a poll: the device's open minute

@@ -1,8 +1,6 @@
 package report
 
 import (
-	"math"
-
 	"roomcall/agent/report/payload"
 	"roomcall/cgi"
 )
@@ -25,14 +23,11 @@ const (
 // estimateMOS gives the network MOS of an audio group, from 1 to 4.5. Without
 // loss or delay there is none.
 func estimateMOS(m *payload.Media) cgi.Reading {
-	if !m.LossPct.Known || !m.DelayMs.Known {
+	loss, delay, jitter := m.Values[payload.Loss], m.Values[payload.Delay], m.Values[payload.Jitter]
+	if !loss.Known || !delay.Known {
 		return cgi.Reading{}
 	}
-	delay := m.DelayMs.Value
-	if m.JitterMs.Known {
-		delay += deJitter * m.JitterMs.Value
-	}
-	return cgi.Known(round(mos(delay, m.LossPct.Value), 2))
+	return cgi.Known(payload.Round(mos(delay.Value+deJitter*jitter.Value, loss.Value), 2))
 }
 
 // mos is G.107: R = 93.2 - Id - Ie,eff and its conversion to MOS. delay in
@@ -51,13 +46,4 @@ func mos(delay, loss float64) float64 {
 	default:
 		return min(max(1+0.035*r+r*(r-60)*(100-r)*7e-6, 1), 4.5)
 	}
-}
-
-// round keeps n decimals.
-func round(x float64, n int) float64 {
-	p := math.Pow10(n)
-	if r := math.Round(x*p) / p; !math.IsInf(r, 0) {
-		return r
-	}
-	return x
 }

@@ -1,6 +1,9 @@
 package report
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"time"
 
@@ -18,7 +21,7 @@ type turn struct {
 	d   *stateData
 	out Output
 
-	streams [payload.Groups][]cgi.Stream
+	streams [payload.Groups][]payload.Media // single streams in the endpoint's order
 	sample  payload.Sample
 	events  []payload.Event
 	calls   []payload.Call
@@ -26,7 +29,7 @@ type turn struct {
 }
 
 // Poll turns the outcome of a poll into records. st is not changed. A poll of a
-// device that is not in the settings gives nothing.
+// device that is not in the settings has no records.
 func (r *Reporter) Poll(st State, p Poll) (State, Output) {
 	dev := r.devices[p.Device]
 	if dev == nil || p.Device == AgentDevice {
@@ -34,10 +37,10 @@ func (r *Reporter) Poll(st State, p Poll) (State, Output) {
 	}
 	next := st.clone()
 	t := &turn{r: r, dev: dev, p: &p, at: p.At.UnixMilli(), d: &next.d}
-	p.Status.JoinMinutes = sane(p.Status.JoinMinutes)
-	if p.Err == nil {
-		t.streams = readStreams(&p.Status)
+	if j := &p.Status.JoinMinutes; !(j.Value >= 0 && j.Value <= maxJoinMinutes) {
+		*j = cgi.Reading{}
 	}
+	t.readStreams()
 	t.clock(st.at)
 	if t.d.Minute != nil && t.d.Minute.StartMs != minuteOf(t.at) {
 		t.closeMinute()
@@ -50,6 +53,26 @@ func (r *Reporter) Poll(st State, p Poll) (State, Output) {
 	t.d.LastMs, next.at = t.at, p.At
 	t.emit()
 	return next, t.out
+}
+
+// maxJoinMinutes is the largest join timer that is believed: 1,900 years.
+const maxJoinMinutes = 1e9
+
+// readStreams takes over what the endpoint said of its streams.
+func (t *turn) readStreams() {
+	if t.p.Err != nil {
+		return
+	}
+	st := &t.p.Status
+	for g, list := range [payload.Groups][]cgi.Stream{
+		payload.AudioSend: {st.AudioSend}, payload.AudioRecv: {st.AudioRecv},
+		payload.VideoSend: st.VideoSend, payload.VideoRecv: st.VideoRecv,
+		payload.AuxSend: {st.AuxSend}, payload.AuxRecv: {st.AuxRecv},
+	} {
+		for i := range list[:min(len(list), payload.MaxStreams)] {
+			t.streams[g] = append(t.streams[g], payload.StreamMedia(&list[i]))
+		}
+	}
 }
 
 // interval is the time between polls that holds now.
@@ -70,13 +93,13 @@ func (t *turn) fillSample() {
 		return
 	}
 	st := &t.p.Status
-	s.PollOK, s.Model, s.SourceAPI = 1, clip(st.Model), clip(st.SourceAPI)
+	s.PollOK, s.Model, s.SourceAPI = 1, payload.Clip(st.Model), payload.Clip(st.SourceAPI)
 	t.fillCall(st)
 	for g := range s.Media {
-		s.Media[g] = combine(t.streams[g])
+		s.Media[g] = payload.Combine(t.streams[g])
 	}
 	for _, g := range []int{payload.AudioSend, payload.AudioRecv} {
-		s.Media[g].MOSEst = estimateMOS(&s.Media[g])
+		s.Media[g].Values[payload.MOS] = estimateMOS(&s.Media[g])
 	}
 	v := t.dev.Limits.judge(&s.Media)
 	s.Grade, s.GradeCode, s.GradeReasons = v.grade.String(), int64(v.grade), v.reasons()
@@ -91,19 +114,19 @@ func (t *turn) fillSample() {
 func (t *turn) fillCall(st *cgi.Status) {
 	s := &t.sample
 	if st.JoinMinutes.Known && st.Call != cgi.CallIdle {
-		s.CallMinutes = st.JoinMinutes
+		s.CallMinutes = new(int64(st.JoinMinutes.Value))
 	}
 	switch st.Call {
 	case cgi.CallIdle:
-		s.EndpointState, s.EndpointStateCode, s.InCall = "idle", cgi.Known(0), cgi.Known(0)
+		s.EndpointState, s.EndpointStateCode, s.InCall = "idle", new(int64(0)), new(int64(0))
 	case cgi.CallActive:
-		s.EndpointState, s.EndpointStateCode, s.InCall = "in_call", cgi.Known(1), cgi.Known(1)
+		s.EndpointState, s.EndpointStateCode, s.InCall = "in_call", new(int64(1)), new(int64(1))
 		s.CallID = t.d.Call.ID
 	}
 }
 
 // stateCodes are the values of endpoint_state_code for failed polls.
-var stateCodes = map[cgi.Kind]float64{
+var stateCodes = map[cgi.Kind]int64{
 	cgi.KindUnreachable: 2, cgi.KindRefused: 3, cgi.KindBusy: 4, cgi.KindUpgrading: 5, cgi.KindError: 6,
 }
 
@@ -114,12 +137,11 @@ func (t *turn) fillError() {
 	if !ok {
 		kind, code = cgi.KindError, stateCodes[cgi.KindError]
 	}
-	s.EndpointState, s.EndpointStateCode = kind.String(), cgi.Known(code)
+	s.EndpointState, s.EndpointStateCode = kind.String(), &code
 	s.Err = errWord(t.p.Err)
 	var e *cgi.Error
 	if errors.As(t.p.Err, &e) {
-		s.ErrID = cgi.Reading{Value: float64(e.ID), Known: e.ID != 0}
-		s.ErrCode = cgi.Reading{Value: float64(e.Code), Known: e.Code != 0}
+		s.ErrID, s.ErrCode = int64(e.ID), int64(e.Code)
 	}
 }
 
@@ -143,8 +165,90 @@ func errWord(err error) string {
 	case err == nil:
 		return ""
 	case errors.As(err, &e) && e.Reason != "":
-		return clip(e.Reason)
+		return payload.Clip(e.Reason)
 	default:
 		return "error"
+	}
+}
+
+// emit writes the turn's records: sample, streams, events, calls.
+func (t *turn) emit() {
+	t.out.Interval = t.interval()
+	if t.r.kinds["sample"] {
+		t.sample.Head = t.head("sample", t.at)
+	} else { // the numbers of the sample topic must not go on unseen
+		t.sample.Head = t.head("state", t.at)
+		t.sample.Schema = payload.SchemaName("sample")
+	}
+	t.out.Sample = payload.Encode(&t.sample)
+	if t.r.kinds["sample"] {
+		t.out.Records = append(t.out.Records, t.record("sample", &t.sample.Head, t.out.Sample))
+	}
+	if t.r.kinds["stream"] && t.p.Err == nil {
+		t.emitStreams()
+	}
+	if t.r.kinds["event"] {
+		for i := range t.events {
+			e := &t.events[i]
+			e.Head = t.head("event", t.at)
+			t.out.Records = append(t.out.Records, t.record("event", &e.Head, payload.Encode(e)))
+		}
+	}
+	if t.r.kinds["call"] {
+		for i := range t.calls {
+			c := &t.calls[i]
+			c.Head = t.head("call", t.at)
+			t.out.Records = append(t.out.Records, t.record("call", &c.Head, payload.Encode(c)))
+		}
+	}
+}
+
+func (t *turn) head(kind string, tsMs int64) payload.Head {
+	return t.dev.place.Head(kind, t.d.next(kind), tsMs)
+}
+
+func (t *turn) record(kind string, h *payload.Head, b []byte) Record {
+	return Record{
+		Device: t.dev.Name, Kind: kind, Seq: h.Seq, TimeMs: h.TsMs,
+		Fresh: fresh(t.interval()), Payload: b,
+	}
+}
+
+// event keeps an event until the sample is written.
+func (t *turn) event(ev payload.Event) { t.events = append(t.events, ev) }
+
+// emitStreams writes one row for each active stream.
+func (t *turn) emitStreams() {
+	for g := range payload.Groups {
+		for i := range t.streams[g] {
+			m := &t.streams[g][i]
+			if !m.Active {
+				continue
+			}
+			row := payload.Stream{
+				Head: t.head("stream", t.at), CallID: t.sample.CallID,
+				Media: payload.GroupNames[g].Media, Direction: payload.GroupNames[g].Direction, Stream: int64(i),
+				Peer: t.peer(m.Name), Measured: *m,
+			}
+			t.out.Records = append(t.out.Records, t.record("stream", &row.Head, payload.Encode(&row)))
+		}
+	}
+}
+
+// peer is the remote site's name as the device's setting allows. The hash is the
+// first 16 hex digits of HMAC-SHA-256 under the site's key: the same name gives
+// the same hash wherever the key is the same.
+func (t *turn) peer(name string) string {
+	switch {
+	case name == "":
+		return ""
+	case t.dev.PeerNames == "plain":
+		return payload.Clip(name)
+	case t.dev.PeerNames == "hash":
+		m := hmac.New(sha256.New, t.r.set.PeerKey)
+		m.Write([]byte(name))
+		return hex.EncodeToString(m.Sum(nil)[:8])
+	default:
+		return ""
 	}
 }

@@ -21,8 +21,11 @@ const (
 
 var (
 	metricWords = [metrics]string{"loss", "delay", "jitter", "fps"}
-	metricKeys  = [metrics]string{"loss_pct", "delay_ms", "jitter_ms", "fps"}
+	metricOf    = [metrics]int{payload.Loss, payload.Delay, payload.Jitter, payload.FPS}
 )
+
+// metricKey is a metric's key in a stream record, for example "loss_pct".
+func metricKey(metric int) string { return payload.MeasureKey(metricOf[metric]) }
 
 // bound is one limit; the zero value is none.
 type bound struct {
@@ -172,7 +175,7 @@ func (p *Profile) bounds() map[string]*bound {
 			if m == 0 && k == metricFPS {
 				continue
 			}
-			key := payload.GroupNames[2*m].Media + "_" + metricKeys[k]
+			key := payload.GroupNames[2*m].Media + "_" + metricKey(k)
 			out[key+"_fair"] = &p.limits[m][k].Fair
 			out[key+"_poor"] = &p.limits[m][k].Poor
 		}
@@ -205,7 +208,7 @@ func (p Profile) check() error {
 		for k, l := range p.limits[m] {
 			if l.Fair.Known && l.Poor.Known && beyond(k, l.Fair.Value, l.Poor.Value, true) {
 				return fmt.Errorf("limits %s: %s_%s_fair = %v is beyond _poor = %v",
-					p.Name, payload.GroupNames[2*m].Media, metricKeys[k], l.Fair.Value, l.Poor.Value)
+					p.Name, payload.GroupNames[2*m].Media, metricKey(k), l.Fair.Value, l.Poor.Value)
 			}
 		}
 	}

@@ -237,7 +237,7 @@ func TestGarbageReadingsNeverBreakAPayload(t *testing.T) {
 		for _, rec := range records {
 			object(t, rec.Payload)
 		}
-		if n := len(of(t, records, "stream")); n > 2*(maxStreams+3) {
+		if n := len(of(t, records, "stream")); n > 2*(payload.MaxStreams+3) {
 			t.Errorf("%d stream rows", n)
 		}
 		if _, err := st.Marshal(); err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 
 	"roomcall/agent/report/payload"
 	"roomcall/agent/report/view"
@@ -37,21 +38,15 @@ func Schema(kind string) ([]byte, error) {
 func schemaOf(kind string) payload.Object {
 	if kind == "birth" {
 		return append(payload.SchemaHead(kind, "What an agent says when it has connected."),
-			payload.StructSchema(reflect.TypeFor[Birth]())...)
+			payload.TypeSchema(reflect.TypeFor[Birth]())...)
 	}
 	doc, ok := viewDocs[kind]
 	if !ok {
 		return payload.FlatSchema(kind)
 	}
-	props, required := payload.HeadSchema(kind)
-	for _, p := range payload.StructSchema(reflect.TypeOf(doc)) {
-		switch v := p.Value.(type) {
-		case payload.Object:
-			props = append(props, v...)
-		case []string:
-			required = append(required, v...)
-		}
-	}
+	props, required := payload.Properties(reflect.TypeFor[payload.Head](), kind)
+	p, r := payload.Properties(reflect.TypeOf(doc), kind)
+	props, required = append(props, p...), append(required, r...)
 	return append(payload.SchemaHead(kind, "The same facts in another system's reply."),
 		payload.Pair{Key: "type", Value: "object"}, payload.Pair{Key: "properties", Value: props},
 		payload.Pair{Key: "required", Value: required})
@@ -141,11 +136,11 @@ func ref(where, name string) obj { return obj{{Key: "$ref", Value: "#/" + where 
 
 // word makes a kind a name: view/zoom is view_zoom.
 func word(kind string) string {
-	return string(bytes.ReplaceAll([]byte(kind), []byte("/"), []byte("_")))
+	return strings.ReplaceAll(kind, "/", "_")
 }
 
 func indent(o obj) ([]byte, error) {
-	flat, err := view.Encode(o)
+	flat, err := payload.JSON(o)
 	if err != nil {
 		return nil, err
 	}

@@ -9,7 +9,7 @@ import (
 )
 
 // stateVersion is the version of the marshalled state.
-const stateVersion = 1
+const stateVersion = 2
 
 // maxState bounds the bytes that UnmarshalState reads.
 const maxState = 4 << 20
@@ -62,8 +62,8 @@ func (s State) Marshal() ([]byte, error) {
 	return b, nil
 }
 
-// UnmarshalState reads what Marshal wrote; no bytes are a device never seen. The
-// error is ErrStateVersion for a newer state.
+// UnmarshalState reads what Marshal wrote, now or in version 1; no bytes are a
+// device never seen. The error is ErrStateVersion for a newer state.
 func UnmarshalState(b []byte) (State, error) {
 	var s State
 	if len(b) == 0 {
@@ -72,11 +72,19 @@ func UnmarshalState(b []byte) (State, error) {
 	if len(b) > maxState {
 		return s, fmt.Errorf("unmarshal state: %d bytes are too many", len(b))
 	}
-	if err := json.Unmarshal(b, &s.d); err != nil {
-		return State{}, fmt.Errorf("unmarshal state: %w", err)
+	var head struct{ V int }
+	err := json.Unmarshal(b, &head)
+	switch {
+	case err != nil:
+	case head.V == 1:
+		s.d, err = unmarshalV1(b)
+	case head.V == stateVersion:
+		err = json.Unmarshal(b, &s.d)
+	default:
+		err = fmt.Errorf("version %d, this program knows %d: %w", head.V, stateVersion, ErrStateVersion)
 	}
-	if s.d.V != stateVersion {
-		return State{}, fmt.Errorf("unmarshal state: version %d, this program knows %d: %w", s.d.V, stateVersion, ErrStateVersion)
+	if err != nil {
+		return State{}, fmt.Errorf("unmarshal state: %w", err)
 	}
 	if err := s.d.check(); err != nil {
 		return State{}, fmt.Errorf("unmarshal state: %w", err)
@@ -102,8 +110,8 @@ func (d *stateData) check() error {
 	return nil
 }
 
-// clone gives a copy that can be changed without changing s. Sketches are
-// copied when they are written.
+// clone returns a copy that can be changed without changing s. The sums of
+// readings are never changed, but replaced.
 func (s State) clone() State {
 	c := s
 	c.d.Seq = maps.Clone(s.d.Seq)

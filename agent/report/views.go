@@ -69,7 +69,7 @@ func (t *turn) addToViews(m *minuteState) {
 func (t *turn) viewCall(c *callState) view.Call {
 	return view.Call{
 		ID: c.ID, ClientID: t.r.set.ClientID, Device: t.dev.Name, Room: t.dev.Room,
-		Model: clip(t.p.Status.Model), StartMs: c.StartMs, EndMs: c.MarkMs,
+		Model: payload.Clip(t.p.Status.Model), StartMs: c.StartMs, EndMs: c.MarkMs,
 	}
 }
 
@@ -136,13 +136,16 @@ func (t *turn) rollVolc(at int64) {
 // emitView writes one view: the keys of every payload, then those of the other
 // system's reply.
 func (t *turn) emitView(name string, doc any, tsMs int64) {
-	body, err := view.Encode(doc)
+	kind := "view/" + name
+	head := t.head(kind, tsMs)
+	b, err := payload.JSON(head)
 	if err != nil { // plain structs always encode
 		return
 	}
-	kind := "view/" + name
-	h := payload.ViewHead{Head: t.head(kind, tsMs)}
-	b := payload.Encode(&h)
+	body, err := payload.JSON(doc)
+	if err != nil {
+		return
+	}
 	b = append(append(b[:len(b)-1], ','), body[1:]...)
-	t.out.Records = append(t.out.Records, t.record(kind, &h.Head, b))
+	t.out.Records = append(t.out.Records, t.record(kind, &head, b))
 }

@@ -3,115 +3,89 @@ package payload
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"math"
-	"reflect"
-	"strconv"
-	"unicode/utf8"
+	"strings"
 )
 
-// Encode writes a payload as one flat JSON object. p is a pointer to a payload
-// struct of this package. Equal payloads give equal bytes.
-func Encode(p any) []byte {
-	v := reflect.ValueOf(p).Elem()
-	plan := planOf(v.Type())
-	dst := make([]byte, 0, plan.size)
-	dst = append(dst, '{')
-	dst = appendFields(dst, plan.fields, v)
-	return append(dst, '}')
-}
-
-func appendFields(dst []byte, fields []field, v reflect.Value) []byte {
-	for i := range fields {
-		f := &fields[i]
-		fv := v.Field(f.index)
-		switch f.kind {
-		case embedded:
-			dst = appendFields(dst, f.sub[0], fv)
-		case groups:
-			dst = appendGroups(dst, f.sub, fv)
-		default:
-			dst = appendField(dst, f, fv)
+// Encode writes a record as one flat JSON object: the struct's keys, then those
+// of its measures. Equal records give equal bytes.
+func Encode(r Record) []byte {
+	b := bytes.NewBuffer(make([]byte, 0, 2048))
+	e := json.NewEncoder(b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(r); err != nil { // no field can fail
+		return []byte("{}")
+	}
+	b.Truncate(b.Len() - len("}\n"))
+	values, columns := r.media()
+	for i := range columns {
+		x := values.get(&columns[i])
+		if n, ok := x.(float64); x == nil || ok && (math.IsNaN(n) || math.IsInf(n, 0)) {
+			continue
 		}
-	}
-	return dst
-}
-
-// appendGroups writes the active media groups; their structs begin with Active.
-func appendGroups(dst []byte, sub [][]field, v reflect.Value) []byte {
-	for i := range sub {
-		if g := v.Index(i); g.Field(0).Bool() {
-			dst = appendFields(dst, sub[i], g)
+		b.WriteString(`,"` + columns[i].key + `":`)
+		if err := e.Encode(x); err != nil {
+			return []byte("{}")
 		}
+		b.Truncate(b.Len() - len("\n"))
 	}
-	return dst
+	b.WriteByte('}')
+	return b.Bytes()
 }
 
-func appendField(dst []byte, f *field, v reflect.Value) []byte {
-	switch f.kind {
-	case integer:
-		return strconv.AppendInt(appendKey(dst, f.key), v.Int(), 10)
-	case unsigned:
-		return strconv.AppendUint(appendKey(dst, f.key), v.Uint(), 10)
-	case reading:
-		x := v.Field(0).Float()
-		if !v.Field(1).Bool() || math.IsNaN(x) || math.IsInf(x, 0) {
-			return dst
+// Decode reads one flat payload into r. Unknown keys are ignored, for a newer
+// minor version may add some; a known key of the wrong JSON type is an error.
+func Decode(line []byte, r Record) error {
+	var m map[string]any
+	if err := json.Unmarshal(line, &m); err != nil {
+		return fmt.Errorf("decode payload: %w", err)
+	}
+	values, columns := r.media()
+	for i := range columns {
+		c := &columns[i]
+		x, ok := m[c.key]
+		if !ok {
+			continue
 		}
-		return AppendNumber(appendKey(dst, f.key), x)
-	default:
-		s := v.String()
-		if s == "" && f.optional {
-			return dst
+		if err := values.set(c, x); err != nil {
+			return fmt.Errorf("decode payload: key %s: %w", c.key, err)
 		}
-		return AppendString(appendKey(dst, f.key), s)
+		delete(m, c.key)
 	}
-}
-
-func appendKey(dst []byte, key string) []byte {
-	if dst[len(dst)-1] != '{' {
-		dst = append(dst, ',')
+	b, err := json.Marshal(m) // whole numbers in one form, for others write 3.0 or 3e0
+	if err == nil {
+		err = json.Unmarshal(b, r)
 	}
-	dst = append(dst, '"')
-	dst = append(dst, key...)
-	return append(dst, '"', ':')
-}
-
-// AppendNumber writes a finite number in its shortest form: 109.54 stays 109.54.
-func AppendNumber(dst []byte, x float64) []byte {
-	if a := math.Abs(x); a >= 1e15 || (a > 0 && a < 1e-6) {
-		return strconv.AppendFloat(dst, x, 'e', -1, 64)
-	}
-	if x == 0 {
-		x = 0 // no "-0"
-	}
-	return strconv.AppendFloat(dst, x, 'f', -1, 64)
-}
-
-// AppendString writes a JSON string. Bytes that are no UTF-8 become U+FFFD.
-func AppendString(dst []byte, s string) []byte {
-	for i := range len(s) {
-		if c := s[i]; c < ' ' || c == '"' || c == '\\' || c >= utf8.RuneSelf {
-			return appendEscaped(dst, s)
+	if wrong := new(json.UnmarshalTypeError); errors.As(err, &wrong) {
+		key := wrong.Field[strings.LastIndexByte(wrong.Field, '.')+1:]
+		what := "of the wrong type"
+		if strings.HasPrefix(wrong.Value, "number ") {
+			what = "out of range"
 		}
+		return fmt.Errorf("decode payload: key %s: a %s is %s", key, wrong.Value, what)
 	}
-	dst = append(dst, '"')
-	dst = append(dst, s...)
-	return append(dst, '"')
+	if err != nil {
+		return fmt.Errorf("decode payload: %w", err)
+	}
+	return nil
 }
 
-func appendEscaped(dst []byte, s string) []byte {
+// JSON writes any value as JSON on one line, with < and > as they are.
+func JSON(v any) ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
-	if err := e.Encode(s); err != nil { // a string always encodes
-		return append(dst, '"', '"')
+	if err := e.Encode(v); err != nil {
+		return nil, err
 	}
-	return append(dst, bytes.TrimRight(b.Bytes(), "\n")...)
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
 }
 
 var replayedMark = []byte(`,"replayed":1}`)
 
-// MarkReplayed gives a payload with "replayed":1 as its last key. A payload that
+// MarkReplayed adds "replayed":1 to a payload as its last key. A payload that
 // has the mark already, or is no JSON object with keys, comes back unchanged. p is
 // used up: where it has room for the mark behind its end, the mark is written
 // there.

@@ -1,85 +1,128 @@
 package payload
 
-import "roomcall/cgi"
+import "fmt"
 
 // Sample is what one poll told: one record a poll, failed polls too.
 type Sample struct {
 	Head
-	Vendor            string        `key:"vendor" enum:"huawei" doc:"Maker of the endpoint."`
-	Model             string        `key:"model" opt:"1" doc:"The endpoint's own name of its type."`
-	SourceAPI         string        `key:"source_api" opt:"1" doc:"The action that gave the media values."`
-	PollOK            int64         `key:"poll_ok" type:"flag" doc:"1 when the endpoint gave a status."`
-	PollMs            int64         `key:"poll_ms" min:"0" doc:"How long the poll took, milliseconds."`
-	EndpointState     string        `key:"endpoint_state" opt:"1" enum:"idle|in_call|unreachable|refused|busy|upgrading|error" doc:"State of the endpoint; absent when its statements contradict each other."`
-	EndpointStateCode cgi.Reading   `key:"endpoint_state_code" type:"int" min:"0" max:"6" doc:"endpoint_state as a number: idle 0, in_call 1, unreachable 2, refused 3, busy 4, upgrading 5, error 6."`
-	Err               string        `key:"err" opt:"1" doc:"Why the poll failed, one short word."`
-	ErrID             cgi.Reading   `key:"err_id" type:"int" doc:"The endpoint's own error id."`
-	ErrCode           cgi.Reading   `key:"err_code" type:"int" doc:"The endpoint's own error code."`
-	InCall            cgi.Reading   `key:"in_call" type:"flag" doc:"1 in a call, 0 idle; absent when not known."`
-	CallID            string        `key:"call_id" opt:"1" doc:"The call, only in a call."`
-	CallMinutes       cgi.Reading   `key:"call_minutes" type:"int" min:"0" doc:"The endpoint's join timer, whole minutes."`
-	Grade             string        `key:"grade" enum:"unknown|good|fair|poor" doc:"Grade by the device's limits; unknown when there is nothing to grade."`
-	GradeCode         int64         `key:"grade_code" min:"0" max:"3" doc:"grade as a number: unknown 0, good 1, fair 2, poor 3."`
-	GradeReasons      string        `key:"grade_reasons" opt:"1" doc:"What is beyond a limit, comma list, the worst first."`
-	Media             [Groups]Media `group:"media"`
-}
-
-// Media is one group of a sample: all active streams of a medium in one
-// direction taken together.
-type Media struct {
-	Active       bool        // the group has an active stream; else it has no keys
-	BitrateKbps  cgi.Reading `key:"bitrate_kbps" min:"0" doc:"Bit rate, kbit/s; the sum of the streams."`
-	LossPct      cgi.Reading `key:"loss_pct" min:"0" max:"100" doc:"Packet loss, percent, a window of about 6 s; the worst stream."`
-	LossPackets  cgi.Reading `key:"loss_packets" type:"int" min:"0" doc:"Lost packets as the endpoint counts them (window or total is not documented); the worst stream."`
-	JitterMs     cgi.Reading `key:"jitter_ms" min:"0" doc:"Jitter, milliseconds; the worst stream."`
-	DelayMs      cgi.Reading `key:"delay_ms" min:"0" doc:"Network delay, milliseconds (one way or round trip is not documented); the worst stream."`
-	Codec        string      `key:"codec" opt:"1" doc:"Codec, the vendor's text; of stream 0."`
-	MOSEst       cgi.Reading `key:"mos_est" for:"audio" min:"1" max:"4.5" doc:"Estimated network MOS (G.107, narrow band)."`
-	FPS          cgi.Reading `key:"fps" for:"video aux" min:"0" doc:"Frames a second of stream 0."`
-	Width        cgi.Reading `key:"width" for:"video aux" type:"int" min:"1" doc:"Picture width of stream 0, pixels."`
-	Height       cgi.Reading `key:"height" for:"video aux" type:"int" min:"1" doc:"Picture height of stream 0, pixels."`
-	WidthAssumed cgi.Reading `key:"width_assumed" for:"video aux" type:"flag" doc:"1 when the endpoint gave the height alone and 16:9 is assumed; else absent."`
-	Streams      cgi.Reading `key:"streams" for:"video" type:"int" min:"1" doc:"Number of active streams."`
-	FPSMin       cgi.Reading `key:"fps_min" for:"video" min:"0" doc:"Lowest frame rate over the active streams."`
+	Vendor            string     `json:"vendor" enum:"huawei" doc:"Maker of the endpoint."`
+	Model             string     `json:"model,omitempty" doc:"The endpoint's own name of its type."`
+	SourceAPI         string     `json:"source_api,omitempty" doc:"The action that gave the media values."`
+	PollOK            int64      `json:"poll_ok" enum:"0|1" doc:"1 when the endpoint gave a status."`
+	PollMs            int64      `json:"poll_ms" min:"0" doc:"How long the poll took, milliseconds."`
+	EndpointState     string     `json:"endpoint_state,omitempty" enum:"idle|in_call|unreachable|refused|busy|upgrading|error" doc:"State of the endpoint; absent when its statements contradict each other."`
+	EndpointStateCode *int64     `json:"endpoint_state_code,omitempty" min:"0" max:"6" doc:"endpoint_state as a number: idle 0, in_call 1, unreachable 2, refused 3, busy 4, upgrading 5, error 6."`
+	Err               string     `json:"err,omitempty" doc:"Why the poll failed, one short word."`
+	ErrID             int64      `json:"err_id,omitzero" doc:"The endpoint's own error id."`
+	ErrCode           int64      `json:"err_code,omitzero" doc:"The endpoint's own error code."`
+	InCall            *int64     `json:"in_call,omitempty" enum:"0|1" doc:"1 in a call, 0 idle; absent when not known."`
+	CallID            string     `json:"call_id,omitempty" doc:"The call, only in a call."`
+	CallMinutes       *int64     `json:"call_minutes,omitempty" min:"0" doc:"The endpoint's join timer, whole minutes."`
+	Grade             string     `json:"grade" enum:"unknown|good|fair|poor" doc:"Grade by the device's limits; unknown when there is nothing to grade."`
+	GradeCode         int64      `json:"grade_code" min:"0" max:"3" doc:"grade as a number: unknown 0, good 1, fair 2, poor 3."`
+	GradeReasons      string     `json:"grade_reasons,omitempty" doc:"What is beyond a limit, comma list, the worst first."`
+	Media             GroupMedia `json:"-"`
 }
 
 // Stream is one active media stream in one poll.
 type Stream struct {
 	Head
-	CallID       string      `key:"call_id" opt:"1" doc:"The call, only in a call."`
-	Media        string      `key:"media" enum:"audio|video|aux" doc:"Medium; aux is the content share."`
-	Direction    string      `key:"direction" enum:"send|recv" doc:"send is from the room to the server."`
-	Stream       int64       `key:"stream" min:"0" doc:"Index in the endpoint's list; 0 for audio and aux."`
-	Peer         string      `key:"peer" opt:"1" doc:"The remote site, as peer_names allows: absent, hashed or plain."`
-	BitrateKbps  cgi.Reading `key:"bitrate_kbps" min:"0" doc:"Bit rate, kbit/s."`
-	LossPct      cgi.Reading `key:"loss_pct" min:"0" max:"100" doc:"Packet loss, percent, a window of about 6 s."`
-	LossPackets  cgi.Reading `key:"loss_packets" type:"int" min:"0" doc:"Lost packets as the endpoint counts them."`
-	JitterMs     cgi.Reading `key:"jitter_ms" min:"0" doc:"Jitter, milliseconds."`
-	DelayMs      cgi.Reading `key:"delay_ms" min:"0" doc:"Network delay, milliseconds."`
-	Codec        string      `key:"codec" opt:"1" doc:"Codec, the vendor's text."`
-	FPS          cgi.Reading `key:"fps" min:"0" doc:"Frames a second."`
-	Width        cgi.Reading `key:"width" type:"int" min:"1" doc:"Picture width, pixels."`
-	Height       cgi.Reading `key:"height" type:"int" min:"1" doc:"Picture height, pixels."`
-	WidthAssumed cgi.Reading `key:"width_assumed" type:"flag" doc:"1 when 16:9 is assumed; else absent."`
+	CallID    string `json:"call_id,omitempty" doc:"The call, only in a call."`
+	Media     string `json:"media" enum:"audio|video|aux" doc:"Medium; aux is the content share."`
+	Direction string `json:"direction" enum:"send|recv" doc:"send is from the room to the server."`
+	Stream    int64  `json:"stream" min:"0" doc:"Index in the endpoint's list; 0 for audio and aux."`
+	Peer      string `json:"peer,omitempty" doc:"The remote site, as peer_names allows: absent, hashed or plain."`
+	Measured  Media  `json:"-"`
 }
 
 // Event is something that happened.
 type Event struct {
 	Head
-	Type       string      `key:"type" doc:"What happened." enum:"call.started|call.ended|quality.degraded|quality.recovered|endpoint.offline|endpoint.online|endpoint.refused|agent.started|agent.gap|agent.quarantined|agent.store_damaged|agent.store_reset|agent.undelivered|agent.clock_step"`
-	Severity   string      `key:"severity" enum:"info|warning|critical" doc:"How much it matters."`
-	IncidentID string      `key:"incident_id" opt:"1" doc:"The same on the opening and the closing event."`
-	Metric     string      `key:"metric" opt:"1" doc:"The sample's key that crossed its limit."`
-	Value      cgi.Reading `key:"value" doc:"Value of the metric, or seconds for agent.clock_step."`
-	Limit      cgi.Reading `key:"limit" doc:"The limit that was crossed."`
-	SinceMs    cgi.Reading `key:"since_ms" type:"int" doc:"When it began, Unix milliseconds."`
-	CallID     string      `key:"call_id" opt:"1" doc:"The call it belongs to."`
-	OfDevice   string      `key:"of_device" opt:"1" doc:"The device whose records an agent event speaks of."`
-	Kind       string      `key:"kind" opt:"1" doc:"The kind of the records an agent event speaks of."`
-	FirstSeq   cgi.Reading `key:"first_seq" type:"int" min:"1" doc:"First record."`
-	LastSeq    cgi.Reading `key:"last_seq" type:"int" min:"1" doc:"Last record."`
-	Count      cgi.Reading `key:"count" type:"int" min:"0" doc:"Number of records."`
-	Reason     string      `key:"reason" opt:"1" doc:"Why, one short word."`
-	Suppressed cgi.Reading `key:"suppressed" type:"int" min:"1" doc:"Incidents of this type and metric that were held back since the last one sent."`
-	Text       string      `key:"text" opt:"1" doc:"For people."`
+	Type       string   `json:"type" doc:"What happened." enum:"call.started|call.ended|quality.degraded|quality.recovered|endpoint.offline|endpoint.online|endpoint.refused|agent.started|agent.gap|agent.quarantined|agent.store_damaged|agent.store_reset|agent.undelivered|agent.clock_step"`
+	Severity   string   `json:"severity" enum:"info|warning|critical" doc:"How much it matters."`
+	IncidentID string   `json:"incident_id,omitempty" doc:"The same on the opening and the closing event."`
+	Metric     string   `json:"metric,omitempty" doc:"The sample's key that crossed its limit."`
+	Value      *float64 `json:"value,omitempty" doc:"Value of the metric, or seconds for agent.clock_step."`
+	Limit      *float64 `json:"limit,omitempty" doc:"The limit that was crossed."`
+	SinceMs    int64    `json:"since_ms,omitzero" doc:"When it began, Unix milliseconds."`
+	CallID     string   `json:"call_id,omitempty" doc:"The call it belongs to."`
+	OfDevice   string   `json:"of_device,omitempty" doc:"The device whose records an agent event speaks of."`
+	Kind       string   `json:"kind,omitempty" doc:"The kind of the records an agent event speaks of."`
+	FirstSeq   uint64   `json:"first_seq,omitzero" min:"1" doc:"First record."`
+	LastSeq    uint64   `json:"last_seq,omitzero" min:"1" doc:"Last record."`
+	Count      uint64   `json:"count,omitzero" min:"0" doc:"Number of records."`
+	Reason     string   `json:"reason,omitempty" doc:"Why, one short word."`
+	Suppressed int64    `json:"suppressed,omitzero" min:"1" doc:"Incidents of this type and metric that were held back since the last one sent."`
+	Text       string   `json:"text,omitempty" doc:"For people."`
+}
+
+// Call is the summary of a finished call.
+type Call struct {
+	Head
+	CallID         string         `json:"call_id" doc:"The call: client_id.device.start in Unix seconds."`
+	StartMs        int64          `json:"start_ms" doc:"Start, Unix milliseconds."`
+	StartSource    string         `json:"start_source" enum:"observed|join_timer" doc:"How the start is known; join_timer is up to 60 s late."`
+	EndMs          int64          `json:"end_ms" doc:"End, Unix milliseconds."`
+	DurationS      float64        `json:"duration_s" min:"0" doc:"end_ms - start_ms in seconds; the four seconds_ keys add up to it."`
+	Samples        int64          `json:"samples" min:"0" doc:"Polls that saw the call."`
+	CoveragePct    float64        `json:"coverage_pct" min:"0" max:"100" doc:"Share of the duration that samples cover, percent."`
+	SecondsGood    float64        `json:"seconds_good" min:"0" doc:"Seconds graded good."`
+	SecondsFair    float64        `json:"seconds_fair" min:"0" doc:"Seconds graded fair."`
+	SecondsPoor    float64        `json:"seconds_poor" min:"0" doc:"Seconds graded poor."`
+	SecondsUnknown float64        `json:"seconds_unknown" min:"0" doc:"Seconds without a grade."`
+	Grade          string         `json:"grade" enum:"unknown|good|fair|poor" doc:"Grade of the whole call."`
+	GradeCode      int64          `json:"grade_code" min:"0" max:"3" doc:"grade as a number: unknown 0, good 1, fair 2, poor 3."`
+	Cause          string         `json:"cause,omitempty" doc:"The metric that was beyond its limit in most samples."`
+	CauseIDs       string         `json:"cause_ids,omitempty" doc:"Agora factor ids, comma list, the most frequent first, 3 at most."`
+	CauseScope     string         `json:"cause_scope,omitempty" enum:"far_end|own_access" doc:"What several received streams say: some bad = far end, all bad = own access."`
+	Media          GroupSummaries `json:"-"`
+}
+
+// Minute is one UTC minute that has a poll.
+type Minute struct {
+	Head
+	MinuteMs    int64          `json:"minute_ms" doc:"Start of the minute, Unix milliseconds."`
+	Samples     int64          `json:"samples" min:"1" doc:"Samples of the minute, failed polls too."`
+	SamplesOK   int64          `json:"samples_ok" min:"0" doc:"Samples with poll_ok 1."`
+	CoveragePct float64        `json:"coverage_pct" min:"0" max:"100" doc:"Share of the minute that answered polls cover, percent."`
+	CallID      string         `json:"call_id,omitempty" doc:"The last call of the minute."`
+	Media       GroupSummaries `json:"-"`
+}
+
+// GroupMedia has a sample's measures by group, GroupSummaries the statistics of
+// a call or minute.
+type (
+	GroupMedia     [Groups]Media
+	GroupSummaries [Groups]Summary
+)
+
+func (s *Sample) media() (measured, []column) { return &s.Media, sampleColumns }
+func (s *Stream) media() (measured, []column) { return &s.Measured, streamColumns }
+func (*Event) media() (measured, []column)    { return nil, nil }
+func (c *Call) media() (measured, []column)   { return &c.Media, callColumns }
+func (m *Minute) media() (measured, []column) { return &m.Media, minuteColumns }
+
+func (m *Media) get(c *column) any          { return m.value(c.measure) }
+func (m *Media) set(c *column, x any) error { return m.setValue(c.measure, x) }
+
+func (m *GroupMedia) get(c *column) any          { return m[c.group].value(c.measure) }
+func (m *GroupMedia) set(c *column, x any) error { return m[c.group].setValue(c.measure, x) }
+
+func (s *GroupSummaries) get(c *column) any {
+	if x, ok := s[c.group][c.inGroup]; ok {
+		return x
+	}
+	return nil
+}
+
+func (s *GroupSummaries) set(c *column, x any) error {
+	n, ok := x.(float64)
+	if !ok {
+		return fmt.Errorf("%v is not a number", x)
+	}
+	if s[c.group] == nil {
+		s[c.group] = Summary{}
+	}
+	s[c.group][c.inGroup] = n
+	return nil
 }

@@ -1,23 +1,22 @@
-// Package payload holds the Go structs of the published records and turns them
-// into flat JSON, back, and into JSON Schema.
+// Package payload holds the published records: their structs, their one table
+// of media measures, and the way to flat JSON, back, and to JSON Schema.
 //
-// Promise: the struct is the only description. The bytes that are sent, the
-// schema that is published and the reader that converts exported records are
-// made from the same fields, in the same order. A measurement that is not there
-// is an absent key, never 0 and never null.
+// Promise: each key is described once, by a struct field or by a row of the
+// table of measures. The bytes that are sent, the schema that is published and
+// the reader that converts exported records all work from that description, in
+// the same order. A measurement that is not there is an absent key, never 0 and
+// never null.
 //
-// A field is described by its tags: key is the JSON key (in a media group: its
-// ending), opt:"1" leaves an empty text out, type is "int" or "flag" for numbers
-// that are no fractions, enum lists the allowed words, min and max bound a
-// number, for names the media that have the key, doc is the description.
+// Beside the json tag, a struct field has doc, its description; enum, the
+// allowed words or numbers; min and max, the range of a number. A key is
+// required unless it is omitempty or omitzero.
 package payload
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
-
-	"roomcall/cgi"
 )
 
 // Version is the major version of the payloads; SchemaVersion the version of
@@ -29,22 +28,19 @@ const (
 
 // Head is what every payload begins with.
 type Head struct {
-	V        int64       `key:"v" min:"1" doc:"Major version of the payload."`
-	Schema   string      `key:"schema" doc:"Name and version of this payload's schema."`
-	ID       string      `key:"id" doc:"Unique name of the record: client_id.epoch.device.kind.seq. A record that is sent again keeps it."`
-	Epoch    int64       `key:"epoch" doc:"Unix second at which the agent's store was created; seq starts again with a new epoch."`
-	Seq      uint64      `key:"seq" min:"1" doc:"Number of the record within device and kind, rising by exactly one."`
-	TsMs     int64       `key:"ts_ms" doc:"Time of the record, Unix milliseconds, UTC."`
-	Ts       string      `key:"ts" doc:"The same time, RFC 3339 with milliseconds, UTC."`
-	ClientID string      `key:"client_id" doc:"The agent."`
-	Site     string      `key:"site" doc:"The site, as configured; may be empty."`
-	Room     string      `key:"room" doc:"The room's human name, as configured; may be empty."`
-	Device   string      `key:"device" doc:"The device, as configured, or \"agent\" for the agent's own events."`
-	Replayed cgi.Reading `key:"replayed" type:"flag" doc:"1 when the record is sent late (more than 2 poll intervals and 2 s after ts_ms); else absent."`
+	V        int64  `json:"v" min:"1" doc:"Major version of the payload."`
+	Schema   string `json:"schema" doc:"Name and version of this payload's schema."`
+	ID       string `json:"id" doc:"Unique name of the record: client_id.epoch.device.kind.seq. A record that is sent again keeps it."`
+	Epoch    int64  `json:"epoch" doc:"Unix second at which the agent's store was created; seq starts again with a new epoch."`
+	Seq      uint64 `json:"seq" min:"1" doc:"Number of the record within device and kind, rising by exactly one."`
+	TsMs     int64  `json:"ts_ms" doc:"Time of the record, Unix milliseconds, UTC."`
+	Ts       string `json:"ts" doc:"The same time, RFC 3339 with milliseconds, UTC."`
+	ClientID string `json:"client_id" doc:"The agent."`
+	Site     string `json:"site" doc:"The site, as configured; may be empty."`
+	Room     string `json:"room" doc:"The room's human name, as configured; may be empty."`
+	Device   string `json:"device" doc:"The device, as configured, or \"agent\" for the agent's own events."`
+	Replayed int64  `json:"replayed,omitzero" enum:"0|1" doc:"1 when the record is sent late (more than 2 poll intervals and 2 s after ts_ms); else absent."`
 }
-
-// ViewHead is the head of a view; the keys of the other system's reply follow it.
-type ViewHead struct{ Head }
 
 // Place is the part of a head that stays the same for all records of a device.
 type Place struct {
@@ -97,8 +93,22 @@ var GroupNames = [Groups]Group{
 	{"aux", "send", "aux_send"}, {"aux", "recv", "aux_recv"},
 }
 
-// New gives an empty payload of a flat kind, nil for any other word.
-func New(kind string) any {
+// Record is a pointer to a Sample, Stream, Event, Call or Minute.
+type Record interface {
+	// media is where the measures are, and which keys they have; nil for an
+	// event.
+	media() (measured, []column)
+}
+
+// measured holds the measures of a record. A value is a float64, a string, or
+// nil when absent.
+type measured interface {
+	get(c *column) any
+	set(c *column, x any) error
+}
+
+// New returns an empty record of a flat kind, nil for any other word.
+func New(kind string) Record {
 	switch kind {
 	case "sample":
 		return new(Sample)
@@ -116,3 +126,46 @@ func New(kind string) any {
 
 // Kinds lists the flat kinds in the order of the documents.
 func Kinds() []string { return []string{"sample", "stream", "event", "call", "minute"} }
+
+// column is one key that a measure has in a kind of record.
+type column struct {
+	key     string // whole
+	inGroup string // without the group's name
+	group   int
+	measure int
+	doc     string // the description of a statistic, "" = the measure's own
+}
+
+// The columns of the kinds, in the order of their keys.
+var (
+	streamColumns = makeColumns(false, nil)
+	sampleColumns = makeColumns(true, nil)
+	callColumns   = makeColumns(true, (*measure).ofCall)
+	minuteColumns = makeColumns(true, (*measure).ofMinute)
+)
+
+// makeColumns goes through the table of measures: for all groups, or once for a
+// single stream; for the measures themselves, or for statistics of them.
+func makeColumns(groups bool, wanted func(*measure) statistic) []column {
+	var out []column
+	for g, group := range GroupNames {
+		for k := range measureTable {
+			row := &measureTable[k]
+			switch {
+			case !groups && g == 0 && row.rule != derived && row.rule != lowest:
+				out = append(out, column{key: row.key, measure: k})
+			case !groups || row.media != "" && !strings.Contains(row.media, group.Media):
+			case wanted == nil:
+				out = append(out, column{group.Name + "_" + row.key, row.key, g, k, ""})
+			default:
+				for _, st := range statisticTable {
+					if wanted(row)&st.is != 0 {
+						key := row.key + "_" + st.word
+						out = append(out, column{group.Name + "_" + key, key, g, k, fmt.Sprintf(st.doc, row.name)})
+					}
+				}
+			}
+		}
+	}
+	return out
+}

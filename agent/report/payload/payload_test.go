@@ -15,28 +15,33 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestNumbersKeepTheirShortestForm(t *testing.T) {
 	for x, want := range map[float64]string{
-		109.54: "109.54", 0: "0", math.Copysign(0, -1): "0", 1772452800000: "1772452800000",
-		0.1: "0.1", -3600.5: "-3600.5", 1e15: "1e+15", 1e-7: "1e-07", 5: "5",
+		109.54: "109.54", 0: "0", 1772452800000: "1772452800000", 0.1: "0.1", -3600.5: "-3600.5", 5: "5", 1e12: "1000000000000",
 	} {
-		if got := string(AppendNumber(nil, x)); got != want {
+		if got := string(Encode(&Event{Value: &x})); !strings.Contains(got, `"value":`+want+"}") {
 			t.Errorf("%v: %s, want %s", x, got, want)
 		}
+	}
+	if m := StreamMedia(&cgi.Stream{LossPct: cgi.Known(math.Copysign(0, -1))}); math.Signbit(m.Values[Loss].Value) {
+		t.Error("-0 stays -0")
 	}
 }
 
 func TestStringsAreValidJSONWhateverTheyHold(t *testing.T) {
-	for _, s := range []string{"", "plain", "会议室", `quote " and \`, "line\n\x00\x7f", "<b>&", "cut \xe4\xbc", "\u2028"} {
-		var back string
-		b := AppendString(nil, s)
-		if err := json.Unmarshal(b, &back); err != nil || back != string([]rune(s)) {
+	for _, s := range []string{"plain", "会议室", `quote " and \`, "line\n\x00\x7f", "<b>&", "cut \xe4\xbc", "\u2028", `"},"x":{"`, "}\n"} {
+		var back struct{ Room, Codec string }
+		b := Encode(&Stream{Head: Head{Room: s}, Measured: Media{Codec: s}})
+		if err := json.Unmarshal(b, &back); err != nil || back.Room != string([]rune(s)) || back.Codec != string([]rune(s)) {
 			t.Errorf("%q gives %s (%v)", s, b, err)
+		}
+		if strings.Contains(s, "<b>&") && !strings.Contains(string(b), "<b>&") {
+			t.Errorf("%q is escaped in %s", s, b)
 		}
 	}
 }
 
 func TestAbsentReadingsAndOptionalTextsHaveNoKey(t *testing.T) {
 	s := Stream{Head: Place{Device: "d"}.Head("stream", 1, 0), Media: "audio", Direction: "send",
-		BitrateKbps: cgi.Known(0), LossPct: cgi.Known(math.NaN()), JitterMs: cgi.Known(math.Inf(1))}
+		Measured: Media{Values: [Measures]cgi.Reading{Bitrate: cgi.Known(0), Loss: cgi.Known(math.NaN()), Jitter: cgi.Known(math.Inf(1))}}}
 	want := `{"v":1,"schema":"roomcall.stream/1.0","id":".0.d.stream.1","epoch":0,"seq":1,"ts_ms":0,"ts":"1970-01-01T00:00:00.000Z",` +
 		`"client_id":"","site":"","room":"","device":"d","media":"audio","direction":"send","stream":0,"bitrate_kbps":0}`
 	if got := string(Encode(&s)); got != want {
@@ -78,7 +83,7 @@ func TestDecodeRefusesTheWrongTypeAndIgnoresUnknownKeys(t *testing.T) {
 	if err := Decode([]byte(`{"v":1,"audio_send_loss_pct":0,"later":{"x":[]}}`), &s); err != nil {
 		t.Fatal(err)
 	}
-	if !s.Media[AudioSend].Active || s.Media[AudioSend].LossPct != cgi.Known(0) || s.Media[VideoSend].Active {
+	if !s.Media[AudioSend].Active || s.Media[AudioSend].Values[Loss] != cgi.Known(0) || s.Media[VideoSend].Active {
 		t.Errorf("%+v", s.Media)
 	}
 	for _, b := range []string{`{"v":"1"}`, `{"grade":1}`, `{"audio_send_loss_pct":null}`, `[]`, `{`} {

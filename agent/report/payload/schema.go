@@ -2,7 +2,6 @@ package payload
 
 import (
 	"bytes"
-	"encoding/json"
 	"reflect"
 	"strconv"
 	"strings"
@@ -28,19 +27,17 @@ func (o Object) MarshalJSON() ([]byte, error) {
 		if i > 0 {
 			b.WriteByte(',')
 		}
-		k, err := json.Marshal(p.Key)
+		k, err := JSON(p.Key)
 		if err != nil {
 			return nil, err
 		}
-		var v bytes.Buffer
-		e := json.NewEncoder(&v)
-		e.SetEscapeHTML(false)
-		if err := e.Encode(p.Value); err != nil {
+		v, err := JSON(p.Value)
+		if err != nil {
 			return nil, err
 		}
 		b.Write(k)
 		b.WriteByte(':')
-		b.Write(bytes.TrimRight(v.Bytes(), "\n"))
+		b.Write(v)
 	}
 	b.WriteByte('}')
 	return b.Bytes(), nil
@@ -59,17 +56,33 @@ var titles = map[string]string{
 // and range. Keys may be added within the major version, so unknown ones are
 // allowed; they are texts and numbers too, for the object stays flat.
 func FlatSchema(kind string) Object {
-	var props Object
-	var required []string
-	walk(planOf(reflect.TypeOf(New(kind)).Elem()).fields, func(f *field) {
-		props = append(props, Pair{f.key, f.schema(kind)})
-		if !f.optional {
-			required = append(required, f.key)
-		}
-	})
+	props, required := flatProperties(kind)
 	return append(SchemaHead(kind, titles[kind]),
 		Pair{"type", "object"}, Pair{"properties", props}, Pair{"required", required},
 		Pair{"additionalProperties", Object{{"anyOf", []Object{{{"type", "string"}}, {{"type", "number"}}}}}})
+}
+
+func flatProperties(kind string) (props Object, required []string) {
+	r := New(kind)
+	props, required = Properties(reflect.TypeOf(r).Elem(), kind)
+	_, columns := r.media()
+	for i := range columns {
+		props = append(props, Pair{columns[i].key, columns[i].schema(kind)})
+	}
+	return props, required
+}
+
+// Keys lists the keys of a flat kind in their order, nil for any other word.
+func Keys(kind string) []string {
+	if New(kind) == nil {
+		return nil
+	}
+	var keys []string
+	props, _ := flatProperties(kind)
+	for _, p := range props {
+		keys = append(keys, p.Key)
+	}
+	return keys
 }
 
 // SchemaHead begins a schema document.
@@ -82,53 +95,105 @@ func SchemaHead(kind, title string) Object {
 	}
 }
 
-// schema describes one key.
-func (f *field) schema(kind string) Object {
-	if f.key == "schema" {
-		return Object{{"const", SchemaName(kind)}, {"description", f.tag.Get("doc")}}
-	}
-	var o Object
-	switch {
-	case f.tag.Get("type") == "flag":
+// schema describes the key of a measure or of one of its statistics.
+func (c *column) schema(kind string) Object {
+	row := &measureTable[c.measure]
+	o := Object{{"type", row.typ}}
+	switch row.typ {
+	case "string":
+	case "flag":
 		o = Object{{"type", "integer"}, {"enum", []int{0, 1}}}
-	case f.kind == text:
-		o = Object{{"type", "string"}}
-	case f.kind == reading && f.tag.Get("type") == "":
-		o = Object{{"type", "number"}}
 	default:
-		o = Object{{"type", "integer"}}
+		o = append(o, Pair{"minimum", row.min})
+		if row.max != 0 {
+			o = append(o, Pair{"maximum", row.max})
+		}
 	}
-	if words := f.tag.Get("enum"); words != "" {
-		o = append(o, Pair{"enum", strings.Split(words, "|")})
-	}
-	o = o.number(f.tag.Get("min"), "minimum").number(f.tag.Get("max"), "maximum")
-	return append(o, Pair{"description", f.tag.Get("doc")})
+	return append(o, Pair{"description", c.describe(kind)})
 }
 
-func (o Object) number(text, key string) Object {
-	if x, err := strconv.ParseFloat(text, 64); err == nil {
-		return append(o, Pair{key, x})
+// describe says what the key means; of a sample also how several streams make
+// one value.
+func (c *column) describe(kind string) string {
+	row := &measureTable[c.measure]
+	text := row.doc
+	switch {
+	case c.doc != "":
+		text = c.doc
+	case kind == "sample" && row.rule == sum:
+		text += "; the sum of the streams"
+	case kind == "sample" && row.rule == highest:
+		text += "; the worst stream"
+	case kind == "sample" && row.rule == first:
+		text += "; of stream 0"
+	}
+	return text + "."
+}
+
+// Properties describes the fields of a struct by their tags; kind is the value
+// of the key schema, "" = any. Embedded structs are part of the object.
+func Properties(t reflect.Type, kind string) (props Object, required []string) {
+	required = []string{}
+	for i := range t.NumField() {
+		sf := t.Field(i)
+		name, opts, _ := strings.Cut(sf.Tag.Get("json"), ",")
+		switch {
+		case name == "-":
+			continue
+		case sf.Anonymous && name == "":
+			p, r := Properties(sf.Type, kind)
+			props, required = append(props, p...), append(required, r...)
+			continue
+		case name == "schema" && kind != "":
+			props = append(props, Pair{name, Object{{"const", SchemaName(kind)}, {"description", sf.Tag.Get("doc")}}})
+		default:
+			props = append(props, Pair{name, fieldSchema(sf)})
+		}
+		if opts == "" {
+			required = append(required, name)
+		}
+	}
+	return props, required
+}
+
+func fieldSchema(sf reflect.StructField) Object {
+	o := TypeSchema(sf.Type)
+	if words := sf.Tag.Get("enum"); words != "" {
+		list := []any{}
+		for _, w := range strings.Split(words, "|") {
+			if n, err := strconv.Atoi(w); err == nil {
+				list = append(list, n)
+			} else {
+				list = append(list, w)
+			}
+		}
+		o = append(o, Pair{"enum", list})
+	}
+	for _, bound := range []Pair{{"min", "minimum"}, {"max", "maximum"}} {
+		if x, err := strconv.ParseFloat(sf.Tag.Get(bound.Key), 64); err == nil {
+			o = append(o, Pair{bound.Value.(string), x})
+		}
+	}
+	if doc := sf.Tag.Get("doc"); doc != "" {
+		o = append(o, Pair{"description", doc})
 	}
 	return o
 }
 
-// StructSchema describes a struct with json and doc tags, for the payloads that
-// are not flat (birth and views).
-func StructSchema(t reflect.Type) Object {
+// TypeSchema describes a Go type as encoding/json writes it.
+func TypeSchema(t reflect.Type) Object {
 	switch t.Kind() {
 	case reflect.Pointer:
-		return StructSchema(t.Elem())
+		return TypeSchema(t.Elem())
 	case reflect.Struct:
-		var props Object
-		required := []string{}
-		addFields(t, &props, &required)
+		props, required := Properties(t, "")
 		return Object{{"type", "object"}, {"properties", props}, {"required", required}}
 	case reflect.Map:
-		return Object{{"type", "object"}, {"additionalProperties", StructSchema(t.Elem())}}
+		return Object{{"type", "object"}, {"additionalProperties", TypeSchema(t.Elem())}}
 	case reflect.Slice:
-		return Object{{"type", "array"}, {"items", StructSchema(t.Elem())}}
+		return Object{{"type", "array"}, {"items", TypeSchema(t.Elem())}}
 	case reflect.Array:
-		return Object{{"type", "array"}, {"items", StructSchema(t.Elem())}, {"minItems", t.Len()}, {"maxItems", t.Len()}}
+		return Object{{"type", "array"}, {"items", TypeSchema(t.Elem())}, {"minItems", t.Len()}, {"maxItems", t.Len()}}
 	case reflect.String:
 		return Object{{"type", "string"}}
 	case reflect.Bool:
@@ -138,34 +203,4 @@ func StructSchema(t reflect.Type) Object {
 	default:
 		return Object{{"type", "integer"}}
 	}
-}
-
-func addFields(t reflect.Type, props *Object, required *[]string) {
-	for i := range t.NumField() {
-		sf := t.Field(i)
-		name, opts, _ := strings.Cut(sf.Tag.Get("json"), ",")
-		if sf.Anonymous && name == "" {
-			addFields(sf.Type, props, required)
-			continue
-		}
-		s := StructSchema(sf.Type)
-		if doc := sf.Tag.Get("doc"); doc != "" {
-			s = append(s, Pair{"description", doc})
-		}
-		*props = append(*props, Pair{name, s})
-		if opts == "" {
-			*required = append(*required, name)
-		}
-	}
-}
-
-// HeadSchema gives the properties and the required keys of every head.
-func HeadSchema(kind string) (props Object, required []string) {
-	walk(planOf(reflect.TypeFor[ViewHead]()).fields, func(f *field) {
-		props = append(props, Pair{f.key, f.schema(kind)})
-		if !f.optional {
-			required = append(required, f.key)
-		}
-	})
-	return props, required
 }

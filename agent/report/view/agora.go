@@ -182,14 +182,10 @@ func peerRows(peers []*Peer, m agoraMID) []AgoraSeries {
 	}
 	rows := map[int64]*AgoraSeries{}
 	for _, p := range peers {
-		x := p.Bitrate
-		if m.reading == fps {
-			x = p.FPS
-		}
 		if rows[p.Index] == nil {
 			rows[p.Index] = &AgoraSeries{MID: m.mid, PeerUID: p.Index + 1}
 		}
-		rows[p.Index].add(p.TsMs, x)
+		rows[p.Index].add(p.TsMs, p.Readings[m.reading])
 	}
 	var out []AgoraSeries
 	for _, s := range rows {

@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"roomcall/agent/report/payload"
-	"roomcall/cgi"
 )
 
 // minuteKey is a minute of a place: client_id/device.
@@ -36,7 +35,7 @@ type rawPoint struct {
 	call  string
 	place string
 	Point
-	media *[payload.Groups]payload.Media
+	media *payload.GroupMedia
 }
 
 type rawPeer struct {
@@ -131,8 +130,8 @@ func (c *collector) event(p *payload.Event) {
 	k := c.book.get(p.CallID, &p.Head)
 	switch p.Type {
 	case "call.started":
-		if p.SinceMs.Known && !k.Finished {
-			k.StartMs = int64(p.SinceMs.Value)
+		if p.SinceMs != 0 && !k.Finished {
+			k.StartMs = p.SinceMs
 		}
 	case "call.ended":
 		if !k.Finished {
@@ -147,8 +146,7 @@ func (c *collector) sample(p *payload.Sample) {
 	}
 	k := c.book.get(p.CallID, &p.Head)
 	k.See(p)
-	media := p.Media
-	c.samples = append(c.samples, rawPoint{call: p.CallID, place: p.ClientID + "/" + p.Device, Point: NewPoint(p, 0), media: &media})
+	c.samples = append(c.samples, rawPoint{call: p.CallID, place: p.ClientID + "/" + p.Device, Point: NewPoint(p, 0), media: &p.Media})
 }
 
 // See takes what a sample says about its call.
@@ -172,8 +170,7 @@ func (c *collector) stream(p *payload.Stream) {
 	for g, name := range payload.GroupNames {
 		if name.Media == p.Media && name.Direction == p.Direction {
 			c.peers = append(c.peers, rawPeer{p.CallID, Peer{
-				TsMs: p.TsMs, Group: g, Index: p.Stream, Name: p.Peer, Bitrate: p.BitrateKbps,
-				FPS: p.FPS, Loss: p.LossPct, Width: p.Width, Height: p.Height,
+				TsMs: p.TsMs, Group: g, Index: p.Stream, Name: p.Peer, Readings: readingsOf(&p.Measured),
 			}})
 		}
 	}
@@ -185,11 +182,6 @@ func (p *Peer) name() string {
 		return p.Name
 	}
 	return fmt.Sprintf("stream-%d", p.Index)
-}
-
-// get is a reading by its number.
-func (p *Peer) get(reading int) cgi.Reading {
-	return [readings]cgi.Reading{p.Bitrate, p.Loss, p.FPS, p.Width, p.Height}[reading]
 }
 
 // facts puts what was gathered in order.

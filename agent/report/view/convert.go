@@ -1,9 +1,7 @@
 package view
 
 import (
-	"bytes"
 	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -87,7 +85,7 @@ func Convert(to string, in io.Reader, o Options) ([]byte, error) {
 	}
 	doc, meta := Document(to, f, o)
 	meta.Skipped = c.skipped
-	b, err := Encode(doc)
+	b, err := payload.JSON(doc)
 	if err == nil && bad != nil {
 		err = fmt.Errorf("convert: %w", bad)
 	}
@@ -114,14 +112,3 @@ func Document(to string, f *Facts, o Options) (doc any, meta *Meta) {
 
 // VolcDocument makes the volc document of one finished bucket.
 func VolcDocument(b Bucket, granularity string) *Volc { return volc([]Bucket{b}, granularity) }
-
-// Encode writes a document as JSON on one line, with < and > as they are.
-func Encode(doc any) ([]byte, error) {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(doc); err != nil {
-		return nil, fmt.Errorf("encode view: %w", err)
-	}
-	return bytes.TrimRight(b.Bytes(), "\n"), nil
-}

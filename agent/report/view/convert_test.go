@@ -14,6 +14,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
+
+	"roomcall/agent/report/payload"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
@@ -128,7 +130,7 @@ func TestTheSystemsOwnExamplesReadIntoOurStructs(t *testing.T) {
 			t.Errorf("%s: %v", c.seed, err)
 			continue
 		}
-		b, err := Encode(doc)
+		b, err := payload.JSON(doc)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -30,6 +30,11 @@ const (
 	readings
 )
 
+func readingsOf(m *payload.Media) [readings]cgi.Reading {
+	v := &m.Values
+	return [readings]cgi.Reading{v[payload.Bitrate], v[payload.Loss], v[payload.FPS], v[payload.Width], v[payload.Height]}
+}
+
 // A Point is what the shapes need of one sample in a call. It is plain data and
 // small: readings holds pairs of group*5+reading and value.
 type Point struct {
@@ -44,8 +49,7 @@ type Point struct {
 func NewPoint(s *payload.Sample, call int) Point {
 	p := Point{TsMs: s.TsMs, Call: call, Grade: s.GradeCode, Factors: Factors(s.GradeReasons)}
 	for g := range s.Media {
-		m := &s.Media[g]
-		for k, x := range [readings]cgi.Reading{m.BitrateKbps, m.LossPct, m.FPS, m.Width, m.Height} {
+		for k, x := range readingsOf(&s.Media[g]) {
 			if x.Known {
 				p.Readings = append(p.Readings, float64(g*readings+k), x.Value)
 			}
@@ -97,15 +101,12 @@ func (c *Call) uid() int64 {
 
 // Peer is one received or sent stream that has a row of its own.
 type Peer struct {
-	Call      int
-	TsMs      int64
-	Group     int
-	Index     int64
-	Name      string
-	Bitrate   cgi.Reading
-	FPS, Loss cgi.Reading
-	Width     cgi.Reading
-	Height    cgi.Reading
+	Call     int
+	TsMs     int64
+	Group    int
+	Index    int64
+	Name     string
+	Readings [readings]cgi.Reading
 }
 
 // Facts are the records a document is made from.

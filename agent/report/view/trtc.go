@@ -109,7 +109,7 @@ func (s *trtcSeries) call(points []*Point, peers []*Peer) {
 	found := false
 	if s.of.group == payload.VideoRecv {
 		for _, p := range peers {
-			x := p.get(s.of.reading)
+			x := p.Readings[s.of.reading]
 			s.add(p.name(), p.TsMs, x)
 			found = found || x.Known
 		}

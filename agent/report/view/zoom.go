@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"roomcall/agent/report/payload"
-	"roomcall/cgi"
 )
 
 // Zoom is the reply of umeeting's participant QoS.
@@ -71,42 +70,46 @@ func zoom(f *Facts, swap bool) *Zoom {
 		}
 		z.Data = append(z.Data, ZoomMinute{
 			DateTime:    time.UnixMilli(m.MinuteMs).UTC().Format(time.RFC3339),
-			AudioInput:  zoomAudio(&media[payload.AudioRecv]),
-			AudioOutput: zoomAudio(&media[payload.AudioSend]),
-			VideoInput:  zoomVideo(&media[payload.VideoRecv]),
-			VideoOutput: zoomVideo(&media[payload.VideoSend]),
-			AsInput:     zoomVideo(&media[payload.AuxRecv]),
-			AsOutput:    zoomVideo(&media[payload.AuxSend]),
+			AudioInput:  zoomAudio(media[payload.AudioRecv]),
+			AudioOutput: zoomAudio(media[payload.AudioSend]),
+			VideoInput:  zoomVideo(media[payload.VideoRecv]),
+			VideoOutput: zoomVideo(media[payload.VideoSend]),
+			AsInput:     zoomVideo(media[payload.AuxRecv]),
+			AsOutput:    zoomVideo(media[payload.AuxSend]),
 		})
 	}
 	return z
 }
 
-func zoomAudio(m *payload.MinuteMedia) ZoomAudio {
+func zoomAudio(m payload.Summary) ZoomAudio {
 	return ZoomAudio{
-		Bitrate: whole(m.BitrateLast, " kbps"), Latency: whole(m.DelayLast, " ms"), Jitter: whole(m.JitterLast, " ms"),
-		AvgLoss: percent(m.LossAvg), MaxLoss: percent(m.LossMax),
+		Bitrate: whole(m, "bitrate_kbps_last", " kbps"), Latency: whole(m, "delay_ms_last", " ms"), Jitter: whole(m, "jitter_ms_last", " ms"),
+		AvgLoss: percent(m, "loss_pct_avg"), MaxLoss: percent(m, "loss_pct_max"),
 	}
 }
 
-func zoomVideo(m *payload.MinuteMedia) ZoomVideo {
-	v := ZoomVideo{ZoomAudio: zoomAudio(m), FrameRate: whole(m.FPSLast, " fps")}
-	if m.WidthLast.Known && m.HeightLast.Known {
-		v.Resolution = fmt.Sprintf("%.0f*%.0f", m.WidthLast.Value, m.HeightLast.Value)
+func zoomVideo(m payload.Summary) ZoomVideo {
+	v := ZoomVideo{ZoomAudio: zoomAudio(m), FrameRate: whole(m, "fps_last", " fps")}
+	width, w := m["width_last"]
+	if height, h := m["height_last"]; w && h {
+		v.Resolution = fmt.Sprintf("%.0f*%.0f", width, height)
 	}
 	return v
 }
 
-func whole(x cgi.Reading, unit string) string {
-	if !x.Known {
+// whole is a statistic as a whole number with its unit, "" = absent.
+func whole(m payload.Summary, key, unit string) string {
+	x, ok := m[key]
+	if !ok {
 		return ""
 	}
-	return strconv.FormatFloat(math.Round(x.Value), 'f', 0, 64) + unit
+	return strconv.FormatFloat(math.Round(x), 'f', 0, 64) + unit
 }
 
-func percent(x cgi.Reading) string {
-	if !x.Known {
+func percent(m payload.Summary, key string) string {
+	x, ok := m[key]
+	if !ok {
 		return ""
 	}
-	return strconv.FormatFloat(x.Value, 'f', 1, 64) + "%"
+	return strconv.FormatFloat(x, 'f', 1, 64) + "%"
 }

@@ -3,9 +3,13 @@ package report
 import (
 	"fmt"
 	"math"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"roomcall/agent/report/payload"
+	"roomcall/agent/report/view"
 	"roomcall/cgi"
 )
 
@@ -41,11 +45,11 @@ type callState struct {
 	CoveredMs int64         `json:"covered_ms,omitzero"`
 	GradeMs   [grades]int64 `json:"grade_ms"`
 
-	Media   [payload.Groups]callMedia `json:"media,omitzero"`
-	Poor    [gauges]uint32            `json:"poor,omitzero"` // samples by gauge
-	Fair    [gauges]uint32            `json:"fair,omitzero"`
-	FarEnd  int64                     `json:"far_end,omitzero"`
-	OwnSide int64                     `json:"own_side,omitzero"`
+	Media   payload.CallSums `json:"media,omitzero"`
+	Poor    [gauges]uint32   `json:"poor,omitzero"` // samples by gauge
+	Fair    [gauges]uint32   `json:"fair,omitzero"`
+	FarEnd  int64            `json:"far_end,omitzero"`
+	OwnSide int64            `json:"own_side,omitzero"`
 }
 
 // track follows the call: an active poll starts or goes on, an idle one ends,
@@ -132,21 +136,17 @@ func (t *turn) startCall() {
 	}
 	t.event(payload.Event{
 		Type: "call.started", Severity: "info", CallID: t.d.Call.ID,
-		SinceMs: cgi.Known(float64(start)), Reason: source,
+		SinceMs: start, Reason: source,
 	})
 }
 
 // account adds the sample of this poll to the open call.
-func (t *turn) account(v *verdict, media *[payload.Groups]payload.Media) {
+func (t *turn) account(v *verdict, media *payload.GroupMedia) {
 	c := t.d.Call
 	c.Samples++
 	c.spend(t.at, v.grade, t.dev.PollInterval)
 	c.Last, c.Missed = v.grade, false
-	for i := range media {
-		if media[i].Active {
-			c.Media[i].add(&media[i])
-		}
-	}
+	c.Media = c.Media.Add(media)
 	for i, g := range v.gauges {
 		switch g {
 		case gradePoor:
@@ -191,7 +191,7 @@ func (t *turn) endCall() {
 	t.closeQuality("call_ended")
 	t.event(payload.Event{
 		Type: "call.ended", Severity: "info", CallID: c.ID,
-		SinceMs: cgi.Known(float64(c.StartMs)),
+		SinceMs: c.StartMs,
 	})
 	t.calls = append(t.calls, c.summary())
 	if len(t.r.views) > 0 {
@@ -210,14 +210,14 @@ func (t *turn) sees(s cgi.CallState) bool { return t.p.Err == nil && t.p.Status.
 // = the far end, all bad = the own access, "" = no trouble or fewer than two.
 func (t *turn) scope() string {
 	active, bad := 0, 0
-	for _, s := range t.streams[payload.VideoRecv] {
-		if !s.Active {
+	for i := range t.streams[payload.VideoRecv] {
+		m := &t.streams[payload.VideoRecv][i]
+		if !m.Active {
 			continue
 		}
 		active++
-		m := payload.Media{LossPct: s.LossPct, DelayMs: s.DelayMs, JitterMs: s.JitterMs}
 		for k := range metricFPS {
-			if t.dev.Limits.level(1, k, readingOf(&m, k)) >= gradeFair {
+			if t.dev.Limits.level(1, k, readingOf(m, k)) >= gradeFair {
 				bad++
 				break
 			}
@@ -231,4 +231,95 @@ func (t *turn) scope() string {
 	default:
 		return "far_end"
 	}
+}
+
+// Shares that decide over a whole call.
+const (
+	gradeShare   = 0.05 // a grade that holds this share of the graded time is the call's
+	coveredShare = 0.5  // good needs this share of the duration graded
+)
+
+// seconds turns milliseconds into seconds without rounding.
+func seconds(ms int64) float64 { return float64(ms) / 1000 }
+
+// summary makes the payload of the finished call, without its head.
+func (c *callState) summary() payload.Call {
+	g := c.grade()
+	p := payload.Call{
+		CallID: c.ID, StartMs: c.StartMs, StartSource: c.Source, EndMs: c.MarkMs,
+		DurationS: seconds(c.MarkMs - c.StartMs), Samples: c.Samples,
+		CoveragePct: c.coverage(),
+		SecondsGood: seconds(c.GradeMs[gradeGood]), SecondsFair: seconds(c.GradeMs[gradeFair]),
+		SecondsPoor: seconds(c.GradeMs[gradePoor]), SecondsUnknown: seconds(c.GradeMs[gradeUnknown]),
+		Grade: g.String(), GradeCode: int64(g),
+		Media: c.Media.Summaries(),
+	}
+	if g >= gradeFair {
+		p.Cause, p.CauseIDs = c.cause(g)
+		if c.FarEnd+c.OwnSide > 0 {
+			p.CauseScope = "own_access"
+			if c.FarEnd > c.OwnSide {
+				p.CauseScope = "far_end"
+			}
+		}
+	}
+	return p
+}
+
+// coverage is the share of the duration that samples stand for.
+func (c *callState) coverage() float64 {
+	d := c.MarkMs - c.StartMs
+	if d <= 0 {
+		return 100
+	}
+	return payload.Round(100*float64(c.CoveredMs)/float64(d), 2)
+}
+
+// grade is the worst grade that holds at least 5 % of the graded time; good
+// needs half of the duration graded.
+func (c *callState) grade() grade {
+	known := c.GradeMs[gradeGood] + c.GradeMs[gradeFair] + c.GradeMs[gradePoor]
+	switch {
+	case known == 0:
+		return gradeUnknown
+	case float64(c.GradeMs[gradePoor]) >= gradeShare*float64(known):
+		return gradePoor
+	case float64(c.GradeMs[gradePoor]+c.GradeMs[gradeFair]) >= gradeShare*float64(known):
+		return gradeFair
+	case float64(known) < coveredShare*float64(known+c.GradeMs[gradeUnknown]):
+		return gradeUnknown
+	default:
+		return gradeGood
+	}
+}
+
+// maxCauses is the number of cause ids, as in Agora's cause_tags.
+const maxCauses = 3
+
+// cause ranks the gauges by the samples in which they were at the call's grade
+// or worse.
+func (c *callState) cause(g grade) (word, ids string) {
+	count := c.Poor
+	if g == gradeFair {
+		for i := range count {
+			count[i] += c.Fair[i]
+		}
+	}
+	var order []int
+	for i := range count {
+		if count[i] > 0 {
+			order = append(order, i)
+		}
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return int(count[b]) - int(count[a]) })
+	if len(order) == 0 {
+		return "", ""
+	}
+	var list []string
+	for _, i := range order {
+		if id := view.FactorID(gaugeWord(i)); id != 0 && len(list) < maxCauses {
+			list = append(list, strconv.Itoa(id))
+		}
+	}
+	return gaugeWord(order[0]), strings.Join(list, ",")
 }
