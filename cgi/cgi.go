@@ -51,7 +51,7 @@ type Status struct {
 	// NotUnderstood lists what was there but could not be read, and keys that are
 	// not known. At most 32 entries; the last then has the key "(more)" and the
 	// number of those left out. The text of a name is "(hidden)".
-	NotUnderstood []Oddity
+	NotUnderstood []Quirk
 	// Raw is the reply that gave the media values, as it came.
 	Raw []byte
 }
@@ -83,8 +83,13 @@ type Stream struct {
 	WidthAssumed  bool
 }
 
-// Oddity is a value that was there but could not be read.
-type Oddity struct {
+// readings are all measurements of the stream.
+func (s *Stream) readings() []*Reading {
+	return []*Reading{&s.BitrateKbps, &s.LossPct, &s.LossPackets, &s.JitterMs, &s.DelayMs, &s.FPS}
+}
+
+// Quirk is a value that was there but could not be read, or has an unknown key.
+type Quirk struct {
 	Key  string // the vendor's key, with a path for nested ones
 	Text string // the value as it came, shortened to 64 bytes
 }

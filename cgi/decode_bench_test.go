@@ -9,7 +9,7 @@ import (
 
 // The plain way to read the reply: one pass of encoding/json for the envelope
 // and one for the JSON in its string. It only makes strings; units,
-// placeholders and oddities would come on top.
+// placeholders and quirks would come on top.
 type plainEnvelope struct {
 	Success int    `json:"success"`
 	Data    string `json:"data"`

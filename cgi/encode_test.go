@@ -47,7 +47,7 @@ func encodeVideo(s Stream) map[string]any {
 	m := encodeStream(s, "videoProtocolPrefix", "videoRate", "Video", "videoLoss")
 	m["szName"] = s.Name
 	if s.FPS.Known {
-		m["videoFrame"] = json.RawMessage(number(s.FPS))
+		m["videoFrame"] = json.RawMessage(plainNumber(s.FPS))
 	}
 	switch {
 	case s.Height == 0:
@@ -64,16 +64,16 @@ func encodeVideo(s Stream) map[string]any {
 func encodeStream(s Stream, codec, rate, kind, loss string) map[string]any {
 	m := map[string]any{codec: s.Codec, rate: "?"}
 	if s.BitrateKbps.Known {
-		m[rate] = number(s.BitrateKbps) + "k"
+		m[rate] = plainNumber(s.BitrateKbps) + "k"
 	}
 	if s.JitterMs.Known {
-		m["value"+kind+"Jitter"] = number(s.JitterMs) + "ms"
+		m["value"+kind+"Jitter"] = plainNumber(s.JitterMs) + "ms"
 	}
 	if s.DelayMs.Known {
-		m["valueNetDelay"+kind] = number(s.DelayMs) + "ms"
+		m["valueNetDelay"+kind] = plainNumber(s.DelayMs) + "ms"
 	}
 	if s.LossPct.Known {
-		m[loss+"Per"] = number(s.LossPct) + "%"
+		m[loss+"Per"] = plainNumber(s.LossPct) + "%"
 	}
 	if s.LossPackets.Known {
 		m[loss+"Num"] = int64(s.LossPackets.Value)
@@ -81,7 +81,7 @@ func encodeStream(s Stream, codec, rate, kind, loss string) map[string]any {
 	return m
 }
 
-func number(r Reading) string { return strconv.FormatFloat(r.Value, 'f', -1, 64) }
+func plainNumber(r Reading) string { return strconv.FormatFloat(r.Value, 'f', -1, 64) }
 
 // allStreams gives every stream of a status.
 func allStreams(st Status) []Stream {

@@ -38,45 +38,34 @@ const (
 	seenCode
 )
 
-// open reads the outer object and gives the object in data with its level.
-// It is nil when the endpoint reports success and says nothing: data is "",
+// open reads the outer object and returns the object in data. There is none
+// (json is nil) when the endpoint reports success and says nothing: data is "",
 // null, missing, {} or []. Everything else is an error.
-func (d *decoder) open(raw []byte) (*fastjson.Object, int, *Error) {
+func (d *decoder) open(raw []byte) (value, *Error) {
 	if len(raw) > maxReply {
-		return nil, 0, &Error{Kind: KindError, Reason: "too_large", Err: errLarge}
+		return value{}, &Error{Kind: KindError, Reason: "too_large", Err: errLarge}
 	}
-	var lifted bool
-	if d.rest, d.inner, lifted = lift(raw, d.rest, d.inner); lifted {
-		raw = d.rest
+	outer, failed := d.outer(raw)
+	if failed != nil {
+		return value{}, failed
 	}
-	outer, err := d.outer(raw)
-	if err != nil {
-		return nil, 0, err
+	var e envelope
+	outer.Visit(func(key []byte, v *fastjson.Value) { e.field(d, key, v) })
+	if failed := e.verdict(); failed != nil {
+		return value{}, failed
 	}
-	e := envelope{}
-	outer.Visit(func(key []byte, v *fastjson.Value) { e.field(d, bare(key), v) })
-	if err := e.verdict(); err != nil {
-		return nil, 0, err
-	}
-	if lifted {
-		return dataObject(d.unwrapText(d.inner, 1))
-	}
-	return dataObject(d.unwrap(e.data, 0))
-}
-
-// dataObject gives the object in data, nil when there is nothing.
-func dataObject(v *fastjson.Value, level int, err error) (*fastjson.Object, int, *Error) {
+	v, level, err := d.unwrap(e.data, 0)
 	switch {
 	case err != nil:
-		return nil, 0, badJSON("data: "+err.Error(), "")
+		return value{}, badJSON("data: "+err.Error(), "")
 	case v == nil, v.Type() == fastjson.TypeArray && len(v.GetArray()) == 0:
-		return nil, level, nil
+		v = nil
 	case v.Type() != fastjson.TypeObject:
-		return nil, 0, badJSON("data is no JSON object", "")
+		return value{}, badJSON("data is no JSON object", "")
 	case v.GetObject().Len() == 0:
-		return nil, level, nil
+		v = nil
 	}
-	return v.GetObject(), level, nil
+	return value{decoder: d, json: v, level: level, index: -1}, nil
 }
 
 // outer parses the reply itself.
@@ -128,25 +117,25 @@ func htmlHint(raw []byte) string {
 // field takes one key of the outer object.
 func (e *envelope) field(d *decoder, key []byte, v *fastjson.Value) {
 	switch {
-	case equalFold(key, "success"):
+	case sameWord(key, "success"):
 		e.once(seenSuccess, "success")
-		e.success = successText(d, v)
-	case equalFold(key, "data"):
+		e.success = d.flag(v)
+	case sameWord(key, "data"):
 		e.once(seenData, "data")
 		e.data = v
-	case equalFold(key, "error"), equalFold(key, "exception"):
+	case sameWord(key, "error"), sameWord(key, "exception"):
 		e.once(seenError, "error")
 		e.exception = e.exception || len(key) == len("exception")
 		e.readFailure(d, v)
-	case equalFold(key, "code"):
+	case sameWord(key, "code"):
 		e.once(seenCode, "code")
 		e.hasTopLevelCode = true
 		if n := d.integer(v); e.code == 0 {
 			e.code = n
 		}
-	case equalFold(key, "msg"):
+	case sameWord(key, "msg"):
 		if text, ok := d.scalar(v); ok {
-			e.msg = shorten(string(text[:min(len(text), 4*maxOddityText)]), maxOddityText)
+			e.msg = shorten(string(text[:min(len(text), 4*maxQuirkText)]), maxQuirkText)
 		}
 	}
 }
@@ -158,8 +147,8 @@ func (e *envelope) once(bit uint8, name string) {
 	e.seen |= bit
 }
 
-// successText folds 1, "1" and true together.
-func successText(d *decoder, v *fastjson.Value) string {
+// flag is the text of a flag, in which 1, "1" and true are the same.
+func (d *decoder) flag(v *fastjson.Value) string {
 	switch v.Type() {
 	case fastjson.TypeTrue:
 		return "1"
@@ -183,11 +172,10 @@ func (e *envelope) readFailure(d *decoder, v *fastjson.Value) {
 		return
 	}
 	v.GetObject().Visit(func(key []byte, v *fastjson.Value) {
-		key = bare(key)
 		switch {
-		case equalFold(key, "id"):
+		case sameWord(key, "id"):
 			e.id = d.integer(v)
-		case equalFold(key, "code"):
+		case sameWord(key, "code"):
 			e.code = d.integer(v)
 		}
 	})

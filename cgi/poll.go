@@ -6,8 +6,6 @@ import (
 	"time"
 )
 
-const mailboxAction = "WEB_GetMailboxDataAPI"
-
 // siteSystem is the siteHandle that asks for the state of the whole system, as
 // opposed to one site of the built-in MCU.
 const siteSystem = 255
@@ -83,7 +81,7 @@ func (c *Client) judge(ctx context.Context, st Status, media *Error) (Status, *E
 		return Status{}, c.pauseForUpgrade()
 	case st.hasMedia():
 		if err != nil {
-			st.NotUnderstood = append(st.NotUnderstood, Oddity{Key: mailboxAction, Text: err.Reason})
+			st.NotUnderstood = append(st.NotUnderstood, Quirk{Key: mailboxAction, Text: err.Reason})
 		}
 		st.Call = CallActive
 		return st, nil
@@ -114,6 +112,15 @@ func (c *Client) withoutMailbox(ctx context.Context, st Status, err *Error) (Sta
 	}
 	return c.singleCall(ctx, st, CallIdle)
 }
+
+// noMedia tells that a reply to one of the call-status actions means "no media
+// to speak of" and not a broken endpoint. The vendor documents the action's
+// values inside a multi-stream conference only and not what comes outside one;
+// it may be a refusal ("api_error", with the endpoint's id and code), success
+// with nothing in it ("no_data"), or a status whose streams are all inactive
+// (no error at all, see Status.hasMedia). Whether the room is in a call is then
+// for the mailbox to say.
+func (e *Error) noMedia() bool { return e.Reason == "no_data" || e.Reason == "api_error" }
 
 // saysNothing: the CGI answered in due form and has no values. A reply without
 // any envelope is a failure, not a statement.

@@ -124,7 +124,7 @@ func (p *prober) poll(ctx context.Context, _ *url.URL) Stage {
 	s := Stage{Name: "poll", OK: true, Detail: st.summary()}
 	if n := len(st.NotUnderstood); n > 0 {
 		s.Warn = true
-		s.Hint = fmt.Sprintf("%d values were not understood: %s; send them to support together with the output of poll --raw", n, listOddities(st.NotUnderstood))
+		s.Hint = fmt.Sprintf("%d values were not understood: %s; send them to support together with the output of poll --raw", n, listQuirks(st.NotUnderstood))
 	}
 	return s
 }
@@ -171,7 +171,7 @@ func rateOf(list []Stream) string {
 // maxShown bounds the values that are named in a hint.
 const maxShown = 5
 
-func listOddities(list []Oddity) string {
+func listQuirks(list []Quirk) string {
 	var out []string
 	for _, o := range list[:min(len(list), maxShown)] {
 		out = append(out, fmt.Sprintf("%s = %q", o.Key, o.Text))

@@ -1,173 +1,191 @@
 package cgi
 
-import "bytes"
-
-// verdict says what a text of the endpoint is.
-type verdict int
-
-const (
-	absent verdict = iota // a placeholder, or nothing
-	known                 // read
-	odd                   // something that cannot be read, or is out of range
+import (
+	"bytes"
+	"strconv"
+	"strings"
+	"unicode/utf8"
 )
 
-// Ranges beyond which a value is taken as not understood.
+// verdict says what a value of the endpoint is.
+type verdict uint8
+
+const (
+	unseen     verdict = iota // its key did not come
+	absent                    // a placeholder, or nothing
+	known                     // read
+	unreadable                // something that cannot be read, or is out of range
+)
+
+// Ranges beyond which a value is not believed.
 const (
 	maxKbps     = 1e6   // 1 Gbit/s for one stream
 	maxBareKbps = 20000 // without a unit a larger number is more likely bit/s
 	maxMillis   = 60000
 	maxFPS      = 1000
 	maxCount    = 1<<32 - 1
+	maxPixels   = 16384 // width and height
+	maxDigits   = 15    // of a number, so that it is exact
 )
 
-// isPlaceholder tells the vendor's words for "nothing": "", "-", "--" and
+// isPlaceholder knows the vendor's words for "nothing": "", "-", "--" and
 // "Unknown". "--" and "Unknown" are in the vendor's examples, the single "-" on
 // the screen of a TE30.
-func isPlaceholder(b []byte) bool {
-	for i, c := range b {
-		if c != '-' {
-			return i == 0 && equalFold(b, "unknown")
-		}
-	}
-	return true
+func isPlaceholder(text []byte) bool {
+	return len(bytes.Trim(text, "-")) == 0 || sameWord(text, "unknown")
 }
 
-// equalFold compares without regard to ASCII case.
-func equalFold(b []byte, s string) bool {
-	if len(b) != len(s) {
-		return false
-	}
-	for i := range b {
-		if lower(b[i]) != lower(s[i]) {
-			return false
-		}
-	}
-	return true
-}
+// sameWord compares without regard to case.
+func sameWord(text []byte, word string) bool { return strings.EqualFold(string(text), word) }
 
-func lower(c byte) byte {
-	if 'A' <= c && c <= 'Z' {
-		c += 'a' - 'A'
-	}
-	return c
-}
-
-// decimal is an unsigned decimal number: digits / 10^frac.
-type decimal struct {
-	digits uint64
-	frac   int
-}
-
-// scanDecimal reads the number at the start of b and gives the rest. Sign,
-// exponent and more than 15 digits are refused, so that the number is exact.
-// The decimal mark is a point or a comma. A comma before exactly three digits
-// might group thousands: it is refused, unless the number starts with "0,".
-func scanDecimal(b []byte) (n decimal, rest []byte, ok bool) {
-	i, mark := 0, -1
-	for ; i < len(b) && i <= 16; i++ {
-		if c := b[i]; isDigit(c) {
-			n.digits = n.digits*10 + uint64(c-'0')
-		} else if (c == '.' || c == ',') && mark < 0 && i > 0 {
-			mark = i
-		} else {
-			break
-		}
-	}
-	if mark >= 0 {
-		n.frac = i - mark - 1
-	}
-	switch {
-	case i == 0 || i > 16 || mark < 0 && i > 15 || mark == i-1:
-		return decimal{}, nil, false
-	case mark > 0 && b[mark] == ',' && n.frac == 3 && !(mark == 1 && b[0] == '0'):
-		return decimal{}, nil, false
-	}
-	return n, b[i:], true
-}
-
-var pow10 = [...]float64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10,
-	1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22}
-
-// shifted gives n * 10^exp with one correctly rounded operation.
-func (n decimal) shifted(exp int) float64 {
-	if exp -= n.frac; exp < 0 {
-		return float64(n.digits) / pow10[-exp]
-	}
-	return float64(n.digits) * pow10[exp]
-}
-
-// unit is a unit's lower-case name and the power of ten from it to ours.
-type unit struct {
-	name     string
-	exponent int
-}
+// unit is a unit's name and the exponent from it to ours, as strconv wants it.
+type unit struct{ name, exponent string }
 
 // The units of each quantity. Only "k", "ms" and "%" are in the vendor's
-// examples; the others are taken because they can mean one thing only. A number
-// without a unit is in the unit that the vendor uses.
+// examples; the others are accepted because they can mean one thing only. A
+// number without a unit is in the unit that the vendor uses.
 var (
-	rateUnits = []unit{{"k", 0}, {"", 0}, {"m", 3}, {"kbps", 0}, {"mbps", 3},
-		{"bps", -3}, {"kbit/s", 0}, {"mbit/s", 3}, {"bit/s", -3}}
-	timeUnits    = []unit{{"ms", 0}, {"", 0}, {"s", 3}}
-	percentUnits = []unit{{"%", 0}, {"", 0}}
-	fpsUnits     = []unit{{"", 0}, {"fps", 0}}
-	noUnit       = []unit{{"", 0}}
+	rateUnits = []unit{{"k", ""}, {"", ""}, {"m", "e3"}, {"kbps", ""}, {"mbps", "e3"},
+		{"bps", "e-3"}, {"kbit/s", ""}, {"mbit/s", "e3"}, {"bit/s", "e-3"}}
+	timeUnits    = []unit{{"ms", ""}, {"", ""}, {"s", "e3"}}
+	percentUnits = []unit{{"%", ""}, {"", ""}}
+	fpsUnits     = []unit{{"", ""}, {"fps", ""}}
+	noUnit       = []unit{{"", ""}}
 )
 
-// quantity reads a number with one of the units, from 0 to limit.
-func quantity(b []byte, units []unit, limit float64) (float64, verdict) {
-	if isPlaceholder(b) {
+// quantity reads a number with one of the units, from 0 to limit. The decimal
+// mark is a point or a comma; a comma before exactly three digits might group
+// thousands and is refused, unless the number starts with "0,". Signs and
+// exponents are refused.
+func quantity(text []byte, units []unit, limit float64) (float64, verdict) {
+	if isPlaceholder(text) {
 		return 0, absent
 	}
-	n, rest, ok := scanDecimal(b)
-	if !ok {
-		return 0, odd
+	whole, rest := digits(text)
+	var frac []byte
+	var mark byte
+	if len(rest) > 0 && (rest[0] == '.' || rest[0] == ',') {
+		mark = rest[0]
+		frac, rest = digits(rest[1:])
 	}
-	if len(rest) > 0 && rest[0] <= ' ' {
-		rest = bytes.TrimLeft(rest, " \t")
+	switch {
+	case len(whole) == 0, len(whole)+len(frac) > maxDigits, mark != 0 && len(frac) == 0,
+		mark == ',' && len(frac) == 3 && string(whole) != "0":
+		return 0, unreadable
 	}
-	for i := range units {
-		if !equalFold(rest, units[i].name) {
+	rest = bytes.TrimSpace(rest)
+	for _, u := range units {
+		if !sameWord(rest, u.name) {
 			continue
 		}
-		if v := n.shifted(units[i].exponent); v <= limit {
+		v, err := strconv.ParseFloat(string(whole)+"."+string(frac)+u.exponent, 64)
+		if err == nil && v <= limit {
 			return v, known
 		}
-		break
 	}
-	return 0, odd
+	return 0, unreadable
+}
+
+// digits splits a text behind its leading digits.
+func digits(b []byte) (number, rest []byte) {
+	n := 0
+	for n < len(b) && '0' <= b[n] && b[n] <= '9' {
+		n++
+	}
+	return b[:n], b[n:]
 }
 
 // readRate reads a bit rate in kbit/s. The vendor writes "109.54k", k being
 // 1000 bit/s. "kBps" with a capital B would be bytes and is refused.
-func readRate(b []byte) (float64, verdict) {
-	v, what := quantity(b, rateUnits, maxKbps)
-	if what != known {
-		return v, what
+func readRate(text []byte) (float64, verdict) {
+	v, got := quantity(text, rateUnits, maxKbps)
+	if got != known {
+		return 0, got
 	}
-	bare := isDigit(b[len(b)-1])
-	if bare && v > maxBareKbps || bytes.HasSuffix(b, []byte("Bps")) {
-		return 0, odd
+	_, unit := digits(text[len(text)-1:])
+	if len(unit) == 0 && v > maxBareKbps || bytes.HasSuffix(text, []byte("Bps")) {
+		return 0, unreadable
 	}
 	return v, known
 }
 
-func isDigit(c byte) bool { return '0' <= c && c <= '9' }
-
 // readMillis reads a time in milliseconds, 0 to 60000: "5ms", "0.005s", 5.
-func readMillis(b []byte) (float64, verdict) { return quantity(b, timeUnits, maxMillis) }
+func readMillis(text []byte) (float64, verdict) { return quantity(text, timeUnits, maxMillis) }
 
 // readPercent reads a share in percent, 0 to 100: "0.00%", 0.5.
-func readPercent(b []byte) (float64, verdict) { return quantity(b, percentUnits, 100) }
+func readPercent(text []byte) (float64, verdict) { return quantity(text, percentUnits, 100) }
 
 // readFPS reads frames a second, 0 to 1000.
-func readFPS(b []byte) (float64, verdict) { return quantity(b, fpsUnits, maxFPS) }
+func readFPS(text []byte) (float64, verdict) { return quantity(text, fpsUnits, maxFPS) }
 
 // readCount reads a whole number from 0 to limit, without a unit.
-func readCount(b []byte, limit float64) (float64, verdict) {
-	v, what := quantity(b, noUnit, limit)
-	if what == known && v != float64(uint64(v)) {
-		return 0, odd
+func readCount(text []byte, limit float64) (float64, verdict) {
+	v, got := quantity(text, noUnit, limit)
+	if got == known && v != float64(uint64(v)) {
+		return 0, unreadable
 	}
-	return v, what
+	return v, got
+}
+
+// size is a picture size in pixels; 0 = not said.
+type size struct {
+	width, height int
+	assumed       bool // the width follows from 16:9
+}
+
+// namedSizes are the formats that are known by name: the CIF family of ITU-T
+// H.261 and H.263 and the VGA family.
+var namedSizes = map[string]size{
+	"sqcif": {width: 128, height: 96},
+	"qcif":  {width: 176, height: 144},
+	"cif":   {width: 352, height: 288},
+	"4cif":  {width: 704, height: 576},
+	"16cif": {width: 1408, height: 1152},
+	"vga":   {width: 640, height: 480},
+	"svga":  {width: 800, height: 600},
+	"xga":   {width: 1024, height: 768},
+}
+
+// readSize reads a resolution: "320x180", "320*180", "720p", "1080p60",
+// "4CIF". The 60 of "1080p60" names a format, not what is sent now, so it
+// is not a frame rate. A height alone implies the 16:9 width, marked as assumed;
+// where 16:9 is not a whole number (480) the width stays unknown.
+func readSize(text []byte) (size, verdict) {
+	if isPlaceholder(text) {
+		return size{}, absent
+	}
+	s := strings.ToLower(string(text))
+	if z, ok := namedSizes[s]; ok {
+		return z, known
+	}
+	if before, after, ok := strings.Cut(s, "p"); ok {
+		height := pixels(before)
+		if number, rest := digits([]byte(after)); height == 0 || len(number) > 3 || len(rest) > 0 {
+			return size{}, unreadable
+		}
+		z := size{height: height}
+		if height*16%9 == 0 && height*16/9 <= maxPixels {
+			z.width, z.assumed = height*16/9, true
+		}
+		return z, known
+	}
+	at := strings.IndexAny(s, "x*×")
+	if at < 0 {
+		return size{}, unreadable
+	}
+	_, n := utf8.DecodeRuneInString(s[at:])
+	z := size{width: pixels(s[:at]), height: pixels(s[at+n:])}
+	if z.width == 0 || z.height == 0 {
+		return size{}, unreadable
+	}
+	return z, known
+}
+
+// pixels reads a whole number from 1 to maxPixels; 0 = it is something else.
+func pixels(s string) int {
+	n, err := strconv.ParseUint(strings.Trim(s, " "), 10, 64)
+	if err != nil || n > maxPixels {
+		return 0
+	}
+	return int(n)
 }

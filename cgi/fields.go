@@ -1,0 +1,335 @@
+package cgi
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/valyala/fastjson"
+)
+
+// field is one line of a vendor's table: a key, how its value is read, and where
+// the value goes.
+type field struct {
+	key   string // in the vendor's spelling
+	read  reader // nil: the key is known and of no use here
+	to    any
+	exact bool // only this spelling
+
+	got verdict // what the first value with this key was
+}
+
+func row(key string, read reader, to any) field { return field{key: key, read: read, to: to} }
+
+// reader reads a value into what to points at, and leaves the zero value there
+// when it is absent or cannot be read. What to has to point at is the reader's
+// matter; a test tries every row.
+type reader func(v value, to any) verdict
+
+// table is a list of fields.
+type table struct {
+	endings []string // what stands behind the key in a reply: "videoRate", "Send"
+	stream  *Stream  // that the fields make, nil = none
+	fields  [maxFields]field
+}
+
+// maxFields is the number of rows of the longest table.
+const maxFields = 9
+
+var noEnding = []string{""}
+
+// find looks a key up without regard to case: the spelling is irregular and
+// drifts between firmware versions.
+func (t *table) find(key []byte) *field {
+	for _, ending := range t.endings {
+		at := len(key) - len(ending)
+		if at < 0 || !strings.EqualFold(string(key[at:]), ending) {
+			continue
+		}
+		for i := range t.fields {
+			f := &t.fields[i]
+			if f.key != "" && len(f.key) == at && strings.EqualFold(string(key[:at]), f.key) && (!f.exact || string(key[:at]) == f.key) {
+				return f
+			}
+		}
+	}
+	return nil
+}
+
+// anyRead tells whether the reply had one of the keys.
+func (t *table) anyRead() bool {
+	return slices.ContainsFunc(t.fields[:], func(f field) bool { return f.got != unseen })
+}
+
+// value is one JSON value and where in the reply it stands.
+type value struct {
+	*decoder
+	json  *fastjson.Value
+	level int // of JSON inside strings
+
+	parent []byte // key of the object or list that holds it, "" = data
+	index  int    // in that list, -1 = not in a list
+	key    []byte
+}
+
+// place names the value for people: parent[index].key.
+func (v value) place() string {
+	s := string(v.parent)
+	if v.index >= 0 {
+		s += fmt.Sprintf("[%d]", v.index)
+	}
+	if s != "" && len(v.key) > 0 {
+		s += "."
+	}
+	return s + string(v.key)
+}
+
+// noteUnread reports a value that cannot be read, or has an unknown key. The
+// text of a name is personal data and stays hidden.
+func (v value) noteUnread() {
+	text := "(hidden)"
+	if !strings.Contains(strings.ToLower(string(v.key)), "name") {
+		if b, ok := v.scalar(v.json); ok {
+			text = string(b[:min(len(b), 4*maxQuirkText)])
+		} else {
+			text = v.json.Type().String()
+		}
+	}
+	v.quirks.add(v.place(), text)
+}
+
+// nothing is what a field reads whose key came twice.
+var nothing = fastjson.MustParse("null")
+
+// readObject reads the object in v by tables; other gets what has a key that is
+// in none of them. A key that comes twice is reported and says nothing, for
+// nobody can know which of the two is meant.
+func (v value) readObject(other func(value), tables ...*table) {
+	v.json.GetObject().Visit(func(key []byte, one *fastjson.Value) {
+		item := v
+		item.key, item.json = key, one
+		var f *field
+		for _, t := range tables {
+			if f = t.find(key); f != nil {
+				break
+			}
+		}
+		switch {
+		case f == nil:
+			other(item)
+		case f.read == nil:
+			f.got = absent
+		case f.got != unseen:
+			v.quirks.add(item.place(), "twice")
+			item.json = nothing
+			f.read(item, f.to)
+		default:
+			if f.got = f.read(item, f.to); f.got == unreadable {
+				item.noteUnread()
+			}
+		}
+	})
+	for _, t := range tables {
+		t.settle()
+	}
+}
+
+// number is the reader of a measurement in one of the vendor's notations.
+func number(parse func(text []byte) (float64, verdict)) reader {
+	return func(v value, to any) verdict {
+		n, got := 0.0, unreadable
+		if text, ok := v.scalar(v.json); ok {
+			n, got = parse(text)
+		}
+		*to.(*Reading) = Reading{Value: n, Known: got == known}
+		return got
+	}
+}
+
+// wholeTo is the reader of a whole number from 0 to limit.
+func wholeTo(limit float64) reader {
+	return number(func(text []byte) (float64, verdict) { return readCount(text, limit) })
+}
+
+// text is the reader of a text of at most limit bytes. The number 0 stands for
+// none. A longer text is not cut but left out, for a part of it would be
+// something else.
+func text(limit int) reader {
+	return func(v value, to any) verdict {
+		s := to.(*string)
+		*s = ""
+		b, ok := v.scalar(v.json)
+		switch {
+		case ok && (len(b) == 0 || v.isNumberZero(b)):
+			return absent
+		case !ok || len(b) > limit:
+			return unreadable
+		}
+		if c := clean(string(b)); len(c) <= limit {
+			*s = c
+			return known
+		}
+		return unreadable
+	}
+}
+
+// isNumberZero tells whether a value that should be a text is the number 0.
+func (v value) isNumberZero(text []byte) bool {
+	return string(text) == "0" && v.json.Type() == fastjson.TypeNumber
+}
+
+// textOrPlaceholder is the reader of a text that may be a placeholder.
+func textOrPlaceholder(limit int) reader {
+	read := text(limit)
+	return func(v value, to any) verdict {
+		if b, ok := v.scalar(v.json); ok && isPlaceholder(b) {
+			v.json = nothing
+		}
+		return read(v, to)
+	}
+}
+
+// resolution is the reader of a picture's size.
+func resolution(v value, to any) verdict {
+	z, got := size{}, unreadable
+	if text, ok := v.scalar(v.json); ok && v.isNumberZero(text) {
+		got = absent
+	} else if ok {
+		z, got = readSize(text)
+	}
+	s := to.(*Stream)
+	s.Width, s.Height, s.WidthAssumed = z.width, z.height, z.assumed
+	return got
+}
+
+// token is the reader of an id or a token of at least minimum bytes. It goes into
+// a header of later requests, so nothing counts but visible ASCII without the
+// characters that end a cookie.
+func token(minimum int) reader {
+	return func(v value, to any) verdict {
+		s := to.(*string)
+		*s = ""
+		text, ok := v.scalar(v.json)
+		if !ok || len(text) < minimum || len(text) > maxToken {
+			return absent
+		}
+		for _, c := range text {
+			if c <= ' ' || c > '~' || c == ';' || c == ',' || c == '"' || c == '\\' {
+				return absent
+			}
+		}
+		*s = string(text)
+		return known
+	}
+}
+
+// yes is the reader of a flag: 1, "1" and true are yes, everything else is no.
+func yes(v value, to any) verdict {
+	*to.(*bool) = v.flag(v.json) == "1"
+	return known
+}
+
+// audioStream and videoStream are the readers of one stream. A list of one is the
+// same.
+func audioStream(v value, to any) verdict { return v.readStream(to.(*Stream), audioFields) }
+func videoStream(v value, to any) verdict { return v.readStream(to.(*Stream), videoFields) }
+
+func (v value) readStream(s *Stream, fields func(*Stream) table) verdict {
+	*s = Stream{}
+	v, ok := v.unwrapped()
+	if !ok {
+		return absent
+	}
+	v.parent, v.key = v.key, nil
+	if v.json.Type() == fastjson.TypeArray {
+		switch list := v.json.GetArray(); len(list) {
+		case 0:
+			return absent
+		case 1:
+			v.json = list[0]
+		}
+	}
+	v.readInto(s, fields)
+	return known
+}
+
+// videoStreams is the reader of a list of streams. The vendor's table calls it an
+// object and the example shows a list, so both are accepted, and null or
+// nothing.
+func videoStreams(v value, to any) verdict {
+	streams := to.(*[]Stream)
+	*streams = nil
+	v, ok := v.unwrapped()
+	if !ok {
+		return absent
+	}
+	v.parent, v.key = v.key, nil
+	if v.json.Type() != fastjson.TypeArray {
+		*streams = make([]Stream, 1)
+		v.readInto(&(*streams)[0], videoFields)
+		return known
+	}
+	list := v.json.GetArray()
+	if len(list) == 0 {
+		return absent
+	}
+	if len(list) > maxStreams {
+		v.index = maxStreams
+		v.quirks.add(v.place(), "too many streams")
+		list = list[:maxStreams]
+	}
+	*streams = make([]Stream, len(list))
+	for i := range list {
+		v.index, v.json = i, list[i]
+		v.readInto(&(*streams)[i], videoFields)
+	}
+	return known
+}
+
+// unwrapped follows strings that hold JSON; not ok: there is nothing in them, or
+// it cannot be read, which is reported.
+func (v value) unwrapped() (value, bool) {
+	in, level, err := v.unwrap(v.json, v.level)
+	if err != nil {
+		v.quirks.add(v.place(), err.Error())
+	}
+	v.json, v.level = in, level
+	return v, in != nil
+}
+
+// readInto reads the object of one stream.
+func (v value) readInto(s *Stream, fields func(*Stream) table) {
+	v, ok := v.unwrapped()
+	switch {
+	case !ok:
+	case v.json.Type() != fastjson.TypeObject:
+		v.noteUnread()
+	default:
+		t := fields(s)
+		v.readObject(value.noteUnread, &t)
+	}
+}
+
+// settle decides whether the stream is active, see Stream.Active. Without a rate,
+// zeros are placeholders: the vendor sends 0 frames, 0 lost packets and "0ms" for
+// a stream that is not there.
+func (t *table) settle() {
+	s := t.stream
+	if s == nil {
+		return
+	}
+	moving := slices.ContainsFunc(s.readings(), func(r *Reading) bool { return r.Value > 0 })
+	rateSaid := slices.ContainsFunc(t.fields[:], func(f field) bool {
+		return f.to == &s.BitrateKbps && (f.got == known || f.got == unreadable)
+	})
+	s.Active = moving || rateSaid && (s.Codec != "" || s.Height > 0)
+	if !s.Active {
+		*s = Stream{}
+	} else if !rateSaid {
+		for _, r := range s.readings() {
+			if r.Value == 0 {
+				*r = Reading{}
+			}
+		}
+	}
+}
