@@ -7,6 +7,7 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -186,4 +187,31 @@ func noArgs(cmd *cobra.Command, list []string) error {
 		text += "; commands: " + strings.Join(names, ", ")
 	}
 	return usageError{errors.New(text)}
+}
+
+// look reads the config for a command that needs no secrets: variables that are
+// not set and secret files that cannot be read are no errors.
+func (a *app) look() (*config.Config, []config.Warning, error) {
+	return config.Load(config.ResolvePath(a.configFlag, a.getenv), config.Options{Elsewhere: true})
+}
+
+// load reads the config that the flags and the environment name.
+func (a *app) load() (*config.Config, []config.Warning, error) {
+	path := config.ResolvePath(a.configFlag, a.getenv)
+	return config.Load(path, config.Options{})
+}
+
+// warn prints what the config's reader noticed.
+func (a *app) warn(warnings []config.Warning) {
+	for _, w := range warnings {
+		fmt.Fprintln(a.stderr, "warning:", w)
+	}
+}
+
+// printJSON writes v as indented JSON.
+func (a *app) printJSON(v any) error {
+	enc := json.NewEncoder(a.stdout)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
 }

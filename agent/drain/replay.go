@@ -12,9 +12,9 @@ import (
 	"strings"
 	"time"
 
-	"roomcall/agent/host"
 	"roomcall/agent/report"
 	"roomcall/buffer"
+	"roomcall/durable"
 	"roomcall/publish"
 )
 
@@ -94,7 +94,7 @@ func (r *Replayer) serve(ctx context.Context, file string) {
 	r.Log.Info("replay", "since", req.Since, "sent", result.Sent, "requeued", result.Requeued, "err", result.Err)
 	answer, err := json.Marshal(result)
 	if err == nil {
-		err = host.WriteFile(strings.TrimSuffix(file, requestEnd)+resultEnd, answer)
+		err = durable.WriteFile(strings.TrimSuffix(file, requestEnd)+resultEnd, answer, 0o600)
 	}
 	if err = errors.Join(err, os.Remove(file)); err != nil {
 		r.Log.Error("answer replay request", "file", file, "err", err)
@@ -223,7 +223,7 @@ func AskReplay(ctx context.Context, dir string, req ReplayRequest) (out ReplayRe
 	name := filepath.Join(dir, replayPrefix+strconv.Itoa(os.Getpid()))
 	b, err := json.Marshal(req)
 	if err == nil {
-		err = host.WriteFile(name+requestEnd, b)
+		err = durable.WriteFile(name+requestEnd, b, 0o600)
 	}
 	if err != nil {
 		return out, fmt.Errorf("leave a request for the running agent: %w", err)

@@ -30,7 +30,7 @@ type LogOptions struct {
 }
 
 // NewLogger logs as the options say. What libraries write to the standard
-// logger goes there too, at debug level.
+// logger goes to the same place, at debug level.
 func NewLogger(o LogOptions) *slog.Logger {
 	log := slog.New(newHandler(o))
 	stdlog.SetFlags(0)

@@ -68,9 +68,9 @@ func (r *Repeats) Worked(subject string) {
 	r.log.Info(subject+" works again", "after", r.now().Sub(f.since).Round(time.Millisecond).String(), "failures", f.count)
 }
 
-// kindOf is what stays the same when a failure repeats. An error can tell it by
-// a method LogKind, because its text may change every time (a port number);
-// else it is the error's text.
+// kindOf is what stays the same when a failure repeats. An error can name it
+// with a method LogKind, because its text may change every time (a port number);
+// otherwise it is the error's text.
 func kindOf(err error) string {
 	var k interface{ LogKind() string }
 	if errors.As(err, &k) {

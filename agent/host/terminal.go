@@ -27,7 +27,7 @@ func (s Screen) Fit(table, note string) string {
 	return b.String() + "\n" + note + "\n"
 }
 
-// rows is how many rows of the screen a text takes.
+// rows is how many rows of the screen a text fills.
 func (s Screen) rows(text string) int {
 	n := 0
 	for line := range strings.SplitSeq(text, "\n") {
@@ -53,7 +53,7 @@ func (s Screen) cut(line string) string {
 	return line
 }
 
-// Columns is how many columns of a terminal a text takes.
+// Columns is how many columns of a terminal a text fills.
 func Columns(text string) (n int) {
 	for _, r := range text {
 		n += columnsOf(r)
@@ -61,9 +61,9 @@ func Columns(text string) (n int) {
 	return n
 }
 
-// columnsOf takes the scripts of East Asia, full-width forms and pictures as two
-// columns wide, by Unicode's blocks (UAX #11); some narrow ones are among them,
-// so that a line may be cut a little early.
+// columnsOf counts the scripts of East Asia, full-width forms and pictures as two
+// columns, by Unicode's blocks (UAX #11). Some narrow characters are among them,
+// so a line may be cut a little early.
 func columnsOf(r rune) int {
 	if r >= 0x1100 && r <= 0x115f || r >= 0x2e80 && r <= 0xd7a3 || r >= 0xf900 && r <= 0xfaff ||
 		r >= 0xfe30 && r <= 0xfe6f || r >= 0xff00 && r <= 0xff60 || r >= 0xffe0 && r <= 0xffe6 || r >= 0x1f300 {
@@ -82,13 +82,18 @@ func IsTerminal(stream any) bool {
 	return err == nil && st.Mode()&os.ModeCharDevice != 0
 }
 
-// Printable keeps text from others (an endpoint, a broker, another agent) from
-// steering the terminal: what cannot be printed becomes U+FFFD.
+// Printable makes text that others chose (an endpoint, a broker, another agent)
+// safe to show: it stays on one line and cannot steer the terminal. White space
+// becomes a space, and whatever else cannot be printed becomes U+FFFD.
 func Printable(s string) string {
 	return strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
+		switch {
+		case unicode.IsSpace(r):
+			return ' '
+		case unicode.IsPrint(r):
 			return r
+		default:
+			return unicode.ReplacementChar
 		}
-		return unicode.ReplacementChar
 	}, s)
 }

@@ -4,6 +4,7 @@ package run
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"os"
 	"slices"
@@ -213,14 +214,45 @@ func (a *Agent) Close() {
 	}
 }
 
-func (a *Agent) openStore() error {
-	opts := StoreOptions(a.cfg)
-	opts.Logger = a.log
-	q, err := buffer.Open(opts)
-	if err != nil {
-		return OpenError(opts.Dir, err)
+// Patience of the watchdog with each loop, far beyond what a slow disk, endpoint
+// or broker makes them wait.
+const (
+	recorderPatience = 45 * time.Second
+	pollPatience     = 2 * time.Minute
+	drainPatience    = 4 * time.Minute
+)
+
+// Alive tells whether the loops move; an error names the one that stands still, and
+// leaves a mark for the next start. It returns at once.
+func (a *Agent) Alive() error {
+	err := a.standsStill()
+	a.markTrip(err)
+	return err
+}
+
+func (a *Agent) standsStill() error {
+	if s := a.recorder.Heartbeat.Silent(); s > recorderPatience {
+		return fmt.Errorf("the recorder gave no sign for %s", s.Round(time.Second))
 	}
-	a.queue = q
-	a.findReason()
+	if s := a.drainer.Heartbeat.Silent(); s > drainPatience {
+		return fmt.Errorf("the drain gave no sign for %s", s.Round(time.Second))
+	}
+	for _, p := range a.pollers {
+		if late := p.Overdue(); late > pollPatience {
+			return fmt.Errorf("the poll of %s is %s late", p.Device, late.Round(time.Second))
+		}
+	}
 	return nil
+}
+
+// StatusLine is one line for the service manager.
+func (a *Agent) StatusLine() string {
+	well := 0
+	for _, p := range a.pollers {
+		if p.Stats().Err == "" {
+			well++
+		}
+	}
+	return fmt.Sprintf("%d of %d endpoints answer, broker %s, %d records wait",
+		well, len(a.pollers), a.client.Status().State, a.queue.Info().Waiting)
 }

@@ -3,11 +3,16 @@ package run
 import (
 	"bufio"
 	"context"
+	"errors"
+	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
+	"roomcall/agent/host"
 	"roomcall/agent/web"
 	"roomcall/buffer"
 )
@@ -111,4 +116,26 @@ func DamagedFiles(dir string) []string {
 		}
 	}
 	return names
+}
+
+// OpenError says what to do about a store in dir that did not open. The store's
+// own errors say what was tried and where.
+func OpenError(dir string, err error) error {
+	switch {
+	case errors.Is(err, buffer.ErrLocked):
+		return alreadyRunning(dir)
+	case errors.Is(err, os.ErrPermission), errors.Is(err, syscall.EROFS):
+		return fmt.Errorf("%w; give the user that runs roomcall the right to write there, or change [agent] data_dir", err)
+	default:
+		return err
+	}
+}
+
+// alreadyRunning names the process that has the store, where the system tells.
+func alreadyRunning(dir string) error {
+	who := "another roomcall"
+	if pid := host.LockHolder(filepath.Join(dir, "LOCK")); pid > 0 {
+		who = fmt.Sprintf("process %d", pid)
+	}
+	return fmt.Errorf("open store %s: already running: %s holds it; stop that one, or give this one a data_dir of its own", dir, who)
 }

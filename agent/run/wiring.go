@@ -1,9 +1,12 @@
 package run
 
 import (
+	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"roomcall/agent/config"
 	"roomcall/agent/drain"
@@ -45,6 +48,42 @@ func profileOf(cfg *config.Config, name string) (report.Profile, error) {
 		return p, nil
 	}
 	return report.NewProfile(name, table.Base, table.Values)
+}
+
+const (
+	peerKeyFile = "peer-names.key"
+	peerKeyMin  = 16 // bytes
+)
+
+// PeerKey is the key that hashes peer names. Without the file peer-names.key in
+// data_dir it comes from the site, so that all agents of a site give the same
+// hash; who knows the site can then test a guessed name. A file with the same
+// random bytes on all agents of a site ends that.
+func PeerKey(cfg config.Agent) ([]byte, error) {
+	file := filepath.Join(cfg.DataDir, peerKeyFile)
+	key, err := os.ReadFile(file)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		sum := sha256.Sum256([]byte("roomcall peer names\n" + cfg.Site))
+		return sum[:], nil
+	case err != nil:
+		return nil, fmt.Errorf("read key of peer names: %w", err)
+	case len(key) < peerKeyMin:
+		return nil, fmt.Errorf("read key of peer names %s: %d bytes are too few, at least %d are needed", file, len(key), peerKeyMin)
+	}
+	return key, nil
+}
+
+func (a *Agent) openStore() error {
+	opts := StoreOptions(a.cfg)
+	opts.Logger = a.log
+	q, err := buffer.Open(opts)
+	if err != nil {
+		return OpenError(opts.Dir, err)
+	}
+	a.queue = q
+	a.findReason()
+	return nil
 }
 
 func (a *Agent) makeReporter() (err error) {

@@ -9,12 +9,12 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
-	"unicode"
 
 	"github.com/spf13/cobra"
 
 	"roomcall/agent/config"
 	"roomcall/agent/health"
+	"roomcall/agent/host"
 	"roomcall/agent/web"
 )
 
@@ -80,7 +80,7 @@ func writeStatus(w io.Writer, s health.Status, now time.Time) error {
 	fmt.Fprintf(tw, "store\t%s\t%s\n", health.OrUnknown(s.Buffer.State), bufferLine(s.Buffer, now))
 	fmt.Fprintf(tw, "\nDEVICE\tSTATE\tGRADE\tPOLLED\tROOM\n")
 	for _, e := range s.Endpoints {
-		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\n", e.Device, dash(e.State), dash(e.Grade), health.Ago(e.LastPoll, now), oneLine(e.Room))
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\n", e.Device, dash(e.State), dash(e.Grade), health.Ago(e.LastPoll, now), host.Printable(e.Room))
 	}
 	tw.Flush()
 	b.WriteByte('\n')
@@ -98,15 +98,15 @@ func writeProblems(b *strings.Builder, all []health.Problem) {
 		if p.Bad {
 			mark = "FAIL"
 		}
-		fmt.Fprintf(b, "%s  %s\n", mark, oneLine(p.What))
+		fmt.Fprintf(b, "%s  %s\n", mark, host.Printable(p.What))
 		if p.Hint != "" {
-			fmt.Fprintf(b, "      hint: %s\n", oneLine(p.Hint))
+			fmt.Fprintf(b, "      hint: %s\n", host.Printable(p.Hint))
 		}
 	}
 }
 
 func brokerLine(b health.Broker, now time.Time) string {
-	line := oneLine(b.URL) + fmt.Sprintf(", %d delivered", b.Acked)
+	line := host.Printable(b.URL) + fmt.Sprintf(", %d delivered", b.Acked)
 	if !b.LastAck.IsZero() {
 		line += ", last " + health.Ago(b.LastAck, now)
 	}
@@ -122,14 +122,4 @@ func bufferLine(b health.Buffer, now time.Time) string {
 		line += " (oldest " + health.Ago(b.Oldest, now) + ")"
 	}
 	return line + fmt.Sprintf(", %s of %s", health.Bytes(b.BytesOnDisk), health.Bytes(b.MaxBytes))
-}
-
-// oneLine keeps text from others from moving the cursor or breaking the table.
-func oneLine(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return ' '
-		}
-		return r
-	}, s)
 }

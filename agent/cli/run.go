@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"runtime"
 
@@ -39,18 +38,6 @@ func (a *app) runCommand() *cobra.Command {
 	return cmd
 }
 
-// look reads the config for a command that needs no secrets: variables that are
-// not set and secret files that cannot be read are no errors.
-func (a *app) look() (*config.Config, []config.Warning, error) {
-	return config.Load(config.ResolvePath(a.configFlag, a.getenv), config.Options{Elsewhere: true})
-}
-
-// load reads the config that the flags and the environment name.
-func (a *app) load() (*config.Config, []config.Warning, error) {
-	path := config.ResolvePath(a.configFlag, a.getenv)
-	return config.Load(path, config.Options{})
-}
-
 // newLogger logs as the config says: a Windows service into its own file, all others
 // to standard error.
 func (a *app) newLogger(cfg config.Agent) *slog.Logger {
@@ -64,11 +51,4 @@ func (a *app) newLogger(cfg config.Agent) *slog.Logger {
 	return host.NewLogger(host.LogOptions{
 		Level: cfg.LogLevel, Format: cfg.LogFormat, Out: out, JournalStream: a.getenv("JOURNAL_STREAM"),
 	})
-}
-
-// warn prints what the config's reader noticed.
-func (a *app) warn(warnings []config.Warning) {
-	for _, w := range warnings {
-		fmt.Fprintln(a.stderr, "warning:", w)
-	}
 }

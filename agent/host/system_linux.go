@@ -2,11 +2,24 @@ package host
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"strings"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
+
+// ClockSynchronized asks the kernel whether a time service keeps the clock right;
+// known is false when the kernel does not tell.
+func ClockSynchronized() (synchronized, known bool) {
+	var tx unix.Timex
+	state, err := unix.Adjtimex(&tx)
+	if err != nil {
+		return false, false
+	}
+	return state != unix.TIME_ERROR, true
+}
 
 // LockHolder is the process that holds the lock on a file, 0 = not known. The
 // kernel lists each lock with its process and file (proc(5), /proc/locks).
@@ -23,7 +36,7 @@ func LockHolder(path string) int {
 	return holderIn(string(list), file)
 }
 
-// holderIn finds the process of a lock on a file (MAJOR:MINOR:INODE) in a list
+// holderIn finds the process that holds a lock on a file (MAJOR:MINOR:INODE) in a list
 // of lines such as "1: FLOCK  ADVISORY  WRITE 1865 fe:00:10414378 0 EOF". A
 // process that waits for a lock has an arrow before its kind.
 func holderIn(list, file string) int {
@@ -38,4 +51,20 @@ func holderIn(list, file string) int {
 		}
 	}
 	return 0
+}
+
+// writesToJournal tells whether w is the stream that JOURNAL_STREAM names as
+// "device:inode" (systemd.exec(5)). A process inherits the variable also when
+// its errors go elsewhere.
+func writesToJournal(w io.Writer, stream string) bool {
+	f, ok := w.(*os.File)
+	if !ok || stream == "" {
+		return false
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return false
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	return ok && stream == fmt.Sprintf("%d:%d", st.Dev, st.Ino)
 }

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 
 	"roomcall/agent/host"
+	"roomcall/durable"
 )
 
 // runKey is the key of the last run among the store's states; no device can
@@ -56,5 +57,17 @@ func (a *Agent) findReason() {
 	a.reason = startReason(was, now, a.queue.Clean(), err == nil)
 	if was == nil || *was != now {
 		a.remember = &now
+	}
+}
+
+// markTrip leaves a mark while the loops stand still, and takes it away when
+// they move again. Without the mark a trip looks like a crash.
+func (a *Agent) markTrip(err error) {
+	mark := filepath.Join(a.cfg.Agent.DataDir, watchdogFile)
+	switch {
+	case err != nil && !a.tripped.Swap(true):
+		_ = durable.WriteFile(mark, []byte(err.Error()+"\n"), 0o600)
+	case err == nil && a.tripped.Swap(false):
+		_ = os.Remove(mark)
 	}
 }

@@ -1,0 +1,55 @@
+// Package host is what the agent needs of the machine it runs on: clock, disk,
+// boot, locks, signals, log and journal, terminal.
+//
+// Promise: it knows nothing of endpoints, records or brokers, and everything in
+// agent may use it. What a system does not tell is "not known", never a guess.
+package host
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"os"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+// BootID is the system's id of this boot (Linux only); "" = not known.
+func BootID() string {
+	b, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(b))
+}
+
+// FirstLine reads the first line of a small file, for example a password.
+func FirstLine(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	line, err := bufio.NewReader(io.LimitReader(f, 4096)).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return "", err
+	}
+	return strings.TrimRight(strings.TrimPrefix(line, "\ufeff"), "\r\n"), nil // Notepad begins a file with a mark
+}
+
+// Heartbeat is the last sign of life of a loop: the loop beats, and the watchdog
+// asks how long it has been silent. The zero value is ready to use.
+type Heartbeat struct{ at atomic.Int64 }
+
+// Beat is a sign of life.
+func (h *Heartbeat) Beat() { h.at.Store(time.Now().UnixNano()) }
+
+// Silent is the time since the last beat, 0 before the first.
+func (h *Heartbeat) Silent() time.Duration {
+	at := h.at.Load()
+	if at == 0 {
+		return 0
+	}
+	return time.Since(time.Unix(0, at))
+}

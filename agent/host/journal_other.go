@@ -1,8 +1,0 @@
-//go:build !linux
-
-package host
-
-import "io"
-
-// writesToJournal: only Linux has systemd.
-func writesToJournal(io.Writer, string) bool { return false }
