@@ -86,7 +86,7 @@ func TestEarlyLossesAreJudgedByWhatWasInFlightAndProven(t *testing.T) {
 			m := newConn(c, c.brokers[0], newLink(nopConn{}, nopConn{}, time.Second))
 			c.connected(m)
 			c.mu.Lock()
-			c.proof.State = proof
+			c.delivery.proof.State = proof
 			c.mu.Unlock()
 			if busy {
 				if _, err := m.Publish(Message{Topic: "t"}); err != nil {
@@ -119,7 +119,7 @@ func TestEarlyLossesAreJudgedByWhatWasInFlightAndProven(t *testing.T) {
 			if got := lose(step.lived, step.busy, step.proof); got != step.want {
 				t.Errorf("loss %d is %s, want %s", n, got, step.want)
 			}
-			if asked := c.probe[c.brokers[0].name]; asked != step.asked {
+			if asked := c.delivery.of(c.brokers[0].name).ask; asked != step.asked {
 				t.Errorf("after loss %d the broker is asked: %v", n, asked)
 			}
 		}

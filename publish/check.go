@@ -3,19 +3,18 @@ package publish
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"time"
 )
 
-// Stage is one step on the way to the broker, for an operator to read.
+// Stage is one step on the way to the broker. Run returns what was seen, for an
+// operator to read. Its error is an *Error; with ClassWarning the stage is well
+// but worth a look, and detail is there too.
 type Stage struct {
-	Name   string // "dns", "tcp", "tls", "login", "echo"
-	OK     bool
-	Warn   bool // OK, but worth a look
-	Detail string
-	Hint   string
-	Took   time.Duration
+	Name string // "dns", "tcp", "tls", "login", "echo"
+	Run  func(context.Context) (detail string, err error)
 }
 
 // certWarning is how long before its end a certificate is worth a look.
@@ -25,136 +24,129 @@ const certWarning = 14 * 24 * time.Hour
 // is another one. The topics are the agent's.
 const checkSuffix = "-check"
 
-// Check goes the whole way to the broker with this index of Config.Brokers,
-// stage by stage, and stops at the first that fails. It makes connections of
-// its own, without will, birth and availability. asAgent takes the client id of
-// the agent, which throws a running agent out; else "-check" is put behind it,
-// and an access list that goes by client ids may refuse that.
-func (c *Client) Check(ctx context.Context, index int, asAgent bool) []Stage {
+// Stages are the whole way to the broker with this index of Config.Brokers. Run
+// them in turn, and none after one that fails. They make connections of their
+// own, without will, birth and availability. asAgent logs in with the client id
+// of the agent, which throws a running agent out; else "-check" is put behind it,
+// and an access list that goes by client ids may reject that.
+func (c *Client) Stages(index int, asAgent bool) []Stage {
 	b := c.brokers[index]
-	k := &checker{ctx: ctx, broker: b, asAgent: asAgent}
-	host, _, _ := net.SplitHostPort(b.addr)
-	ok := k.stage("dns", func() (string, error) {
-		ctx, cancel := context.WithTimeout(ctx, c.cfg.ConnectTimeout)
-		defer cancel()
-		addrs, err := net.DefaultResolver.LookupHost(ctx, host)
-		return fmt.Sprintf("%s is %v", host, addrs), err
-	}) && k.stage("tcp", func() (string, error) {
-		ctx, cancel := context.WithTimeout(ctx, c.cfg.ConnectTimeout)
-		defer cancel()
-		conn, err := c.dialTCP(ctx, b.addr)
-		if err != nil {
-			return "", err
+	k := &check{client: c, broker: b, asAgent: asAgent}
+	stages := []Stage{{"dns", k.dns}, {"tcp", k.tcp}}
+	if b.tls {
+		stages = append(stages, Stage{"tls", k.tls})
+	}
+	stages = append(stages, Stage{"login", k.login}, Stage{"echo", k.echo})
+	for i := range stages {
+		run := stages[i].Run
+		stages[i].Run = func(ctx context.Context) (string, error) {
+			detail, err := run(ctx)
+			if err != nil {
+				err = connectError(b.name, err)
+			}
+			return detail, err
 		}
-		defer conn.Close()
-		return "connected to " + conn.RemoteAddr().String(), nil
-	})
-	if ok && b.tls {
-		ok = k.stage("tls", func() (string, error) { return c.checkTLS(ctx, b, k) })
 	}
-	if ok {
-		c.checkLogin(k)
-	}
-	return k.stages
+	return stages
 }
 
-type checker struct {
-	ctx     context.Context
+type check struct {
+	client  *Client
 	broker  broker
 	asAgent bool
-	stages  []Stage
-	warn    string // set by a stage that is well but worth a look
+	quiet   *Client // after login
+	conn    *Conn
 }
 
-func (k *checker) stage(name string, run func() (string, error)) bool {
-	began := time.Now()
-	k.warn = ""
-	detail, err := run()
-	s := Stage{Name: name, OK: err == nil, Warn: k.warn != "", Detail: detail, Hint: k.warn, Took: time.Since(began)}
-	if err != nil {
-		e := connectError(k.broker.name, err)
-		s.Detail, s.Hint = e.Error(), e.Hint
-	}
-	k.stages = append(k.stages, s)
-	return s.OK
+func (k *check) warn(hint string) error {
+	return &Error{Class: ClassWarning, Op: "check", Broker: k.broker.name, Err: errors.New(hint), Hint: hint}
 }
 
-func (c *Client) checkTLS(ctx context.Context, b broker, k *checker) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.cfg.ConnectTimeout)
+func (k *check) dns(ctx context.Context) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, k.client.cfg.ConnectTimeout)
 	defer cancel()
-	b.ws = false
-	conn, _, err := c.dial(ctx, b)
+	host, _, _ := net.SplitHostPort(k.broker.addr)
+	addrs, err := net.DefaultResolver.LookupHost(ctx, host)
+	return fmt.Sprintf("%s is %v", host, addrs), err
+}
+
+func (k *check) tcp(ctx context.Context) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, k.client.cfg.ConnectTimeout)
+	defer cancel()
+	conn, err := dialTCP(ctx, k.broker.addr)
 	if err != nil {
 		return "", err
 	}
 	defer conn.Close()
-	t, ok := conn.(*tls.Conn)
-	if !ok {
-		return "no TLS", nil
+	return "connected to " + conn.RemoteAddr().String(), nil
+}
+
+func (k *check) tls(ctx context.Context) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, k.client.cfg.ConnectTimeout)
+	defer cancel()
+	b := k.broker
+	b.ws = false
+	conn, _, err := k.client.dial(ctx, b)
+	if err != nil {
+		return "", err
 	}
-	state := t.ConnectionState()
+	defer conn.Close()
+	state := conn.(*tls.Conn).ConnectionState()
 	leaf := state.PeerCertificates[0]
 	left := time.Until(leaf.NotAfter)
+	detail := fmt.Sprintf("%s, certificate %q of %q until %s (%d days)", tls.VersionName(state.Version), leaf.Subject.CommonName,
+		leaf.Issuer.CommonName, leaf.NotAfter.UTC().Format(time.DateOnly), int(left.Hours()/24))
 	switch {
-	case c.cfg.InsecureSkipVerify:
-		k.warn = "[mqtt] insecure_skip_verify is on: anybody can pose as the broker"
+	case k.client.cfg.InsecureSkipVerify:
+		return detail, k.warn("[mqtt] insecure_skip_verify is on: anybody can pose as the broker")
 	case left < certWarning:
-		k.warn = "renew the broker's certificate soon"
+		return detail, k.warn("renew the broker's certificate soon")
 	}
-	return fmt.Sprintf("%s, certificate %q of %q until %s (%d days)", tls.VersionName(state.Version), leaf.Subject.CommonName,
-		leaf.Issuer.CommonName, leaf.NotAfter.UTC().Format(time.DateOnly), int(left.Hours()/24)), nil
+	return detail, nil
 }
 
-// checkLogin connects as the agent would and runs the proof to its end.
-func (c *Client) checkLogin(k *checker) {
-	cfg := c.cfg
+// login connects as the agent would.
+func (k *check) login(ctx context.Context) (string, error) {
+	cfg := k.client.cfg
 	cfg.Brokers, cfg.Birth, cfg.OnProof = []string{k.broker.url.String()}, nil, nil
-	cfg.Username, cfg.Password = c.credentials(k.broker)
-	q, err := New(cfg)
+	cfg.Username, cfg.Password = k.client.credentials(k.broker)
+	quiet, err := New(cfg)
 	if err != nil {
-		k.stage("login", func() (string, error) { return "", err })
-		return
+		return "", err
 	}
-	q.quiet = true
+	quiet.quiet = true
 	if !k.asAgent {
-		q.idSuffix = checkSuffix
+		quiet.idSuffix = checkSuffix
 	}
-	var m *Conn
-	ok := k.stage("login", func() (string, error) {
-		m, err = q.Connect(k.ctx)
-		return "accepted as client " + q.mqttID(), err
-	})
-	if ok {
-		k.stage("echo", func() (string, error) { return q.checkProof(k, m) })
-	}
+	k.quiet = quiet
+	k.conn, err = quiet.Connect(ctx)
+	return "accepted as client " + quiet.mqttID(), err
 }
 
-// checkProof reconnects as often as the proof asks for it: at most once.
-func (c *Client) checkProof(k *checker, m *Conn) (string, error) {
+// echo runs the proof to its end. It reconnects as often as the proof asks for
+// it: at most once.
+func (k *check) echo(ctx context.Context) (string, error) {
 	for {
-		p := m.WaitProof(k.ctx)
-		err := m.Err()
-		m.leave()
+		p := k.conn.WaitProof(ctx)
+		err := k.conn.Err()
+		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), k.client.cfg.WriteTimeout)
+		_ = k.conn.Close(closing) // quiet: it has nothing to say that could fail
+		cancel()
 		switch {
 		case p.State == ProofPending && classOf(err) == ClassProbe:
-			if m, err = c.Connect(k.ctx); err != nil {
+			if k.conn, err = k.quiet.Connect(ctx); err != nil {
 				return "", err
 			}
 			continue
 		case p.State == ProofPending && err == nil:
-			return "", k.ctx.Err()
+			return "", ctx.Err()
 		case p.State == ProofPending:
 			return "", err
 		case p.State == ProofFailed:
-			return "", &Error{Class: ClassDenied, Op: "prove delivery to", Broker: k.broker.name, Err: fmt.Errorf("%s", p.Detail), Hint: p.Hint}
+			return "", &Error{Class: ClassDenied, Op: "prove delivery to", Broker: k.broker.name, Err: errors.New(p.Detail), Hint: p.Hint}
 		case p.State == ProofUnproven:
-			k.warn = p.Hint
+			return p.Detail, k.warn(p.Hint)
 		}
 		return p.Detail, nil
 	}
-}
-
-// mqttID is the client id to log in with.
-func (c *Client) mqttID() string {
-	return c.cfg.ClientID + c.idSuffix
 }

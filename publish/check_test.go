@@ -1,6 +1,8 @@
 package publish
 
 import (
+	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -31,34 +33,61 @@ func TestCheckTellsEveryStageUpToTheFirstThatFails(t *testing.T) {
 			if tt.pass != "" {
 				cfg.Username, cfg.Password = "agent", tt.pass
 			}
-			stages := newClient(t, cfg).Check(testContext(t), 0, false)
+			stages := runStages(t, newClient(t, cfg).Stages(0, false))
 			if got := summary(stages); got != tt.stages {
 				t.Errorf("stages are %q, want %q: %+v", got, tt.stages, stages)
 			}
 			for _, s := range stages {
-				if s.Name == "tls" && (!strings.Contains(s.Detail, " days)") || !strings.Contains(s.Hint, "renew")) {
-					t.Errorf("the certificate of a test ends soon; said: %s; hint: %s", s.Detail, s.Hint)
+				if s.name == "tls" && (!strings.Contains(s.detail, " days)") || !strings.Contains(s.hint(), "renew")) {
+					t.Errorf("the certificate of a test ends soon; detail: %s; hint: %s", s.detail, s.hint())
 				}
 			}
 			last := stages[len(stages)-1]
-			if !strings.Contains(last.Hint, tt.hint) || strings.Contains(last.Detail, secret) {
+			if !strings.Contains(last.hint(), tt.hint) || strings.Contains(fmt.Sprint(last), secret) {
 				t.Errorf("last stage: %+v", last)
 			}
 		})
 	}
 }
 
+// outcome is what a stage of a check came to.
+type outcome struct {
+	name, detail string
+	err          error
+}
+
+// runStages runs the stages in turn up to the first that fails.
+func runStages(t *testing.T, stages []Stage) (all []outcome) {
+	t.Helper()
+	for _, s := range stages {
+		detail, err := s.Run(testContext(t))
+		all = append(all, outcome{s.Name, detail, err})
+		if err != nil && classOf(err) != ClassWarning {
+			break
+		}
+	}
+	return all
+}
+
+func (o outcome) hint() string {
+	var e *Error
+	if errors.As(o.err, &e) {
+		return e.Hint
+	}
+	return ""
+}
+
 // summary names the stages, with ? for a warning and ! for a failure.
-func summary(stages []Stage) string {
+func summary(stages []outcome) string {
 	var names []string
 	for _, s := range stages {
 		switch {
-		case !s.OK:
-			s.Name += "!"
-		case s.Warn:
-			s.Name += "?"
+		case classOf(s.err) == ClassWarning:
+			s.name += "?"
+		case s.err != nil:
+			s.name += "!"
 		}
-		names = append(names, s.Name)
+		names = append(names, s.name)
 	}
 	return strings.Join(names, " ")
 }
@@ -69,7 +98,7 @@ func TestCheckLeavesTheRunningAgentAlone(t *testing.T) {
 	c := newClient(t, testConfig(s.URL()))
 	m := connect(t, c)
 	sub.WaitFor("t/v1/agent-1/availability", "online")
-	if stages := c.Check(testContext(t), 0, false); summary(stages) != "dns tcp login echo" {
+	if stages := runStages(t, c.Stages(0, false)); summary(stages) != "dns tcp login echo" {
 		t.Errorf("stages: %+v", stages)
 	}
 	if err := send(t, m, "room/sample", "x").Err(); err != nil {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
@@ -12,18 +11,19 @@ import (
 
 const (
 	// reserve is how many of the caller's messages beside its window may be
-	// unsettled, such as the newest states.
+	// unconfirmed, such as the newest states.
 	reserve = 256
 	// ownReserve is room for birth, availability and proof behind a full window:
 	// without its proof a connection would never be deliverable.
 	ownReserve = 8
-	// ahead is how many messages the MQTT library holds that are not written
-	// yet. With more, its Publish would block in a write that hangs.
-	ahead = 2
 )
 
 // Conn is one connection to a broker, from Connect to its loss or Close. All
 // methods may be called from any goroutine.
+//
+//	Publish ─▶ queue ─send─▶ MQTT library ─▶ link ─▶ broker
+//	             │                handed               │
+//	             └ flight ◀─────── confirm ◀── PUBACK, echo
 type Conn struct {
 	client *Client
 	broker broker
@@ -31,45 +31,50 @@ type Conn struct {
 	link   *link
 	began  time.Time
 
-	queue chan *Receipt // to send
-	slots chan *Receipt // handed to the library, not written yet
-	held  []*Receipt    // in link.held; under its lock
-	pend  chan *Receipt // to settle
-	// stop ends the sending, lost ends everything.
-	stop, lost chan struct{}
-	sent       chan struct{} // the sender has ended
-	wg         sync.WaitGroup
+	queue  chan *Receipt // to hand to the library
+	handed chan *Receipt // handed to it, to be confirmed
+	stop   chan struct{} // ends the sending
+	sent   chan struct{} // the sending has ended
+	lost   chan struct{} // everything has ended
+	wg     sync.WaitGroup
 
-	mu      sync.Mutex
-	closing bool
-	closed  bool
-	err     error
-	flight  []*Receipt // unsettled, oldest first
-
-	lastAck atomic.Int64 // clock()
-	echoes  echoes
-	proof   connProof
+	mu       sync.Mutex // guards everything below
+	closing  bool
+	closed   bool
+	err      error
+	accepted uint64     // messages so far
+	flight   []*Receipt // unconfirmed, oldest first
+	newest   *Receipt   // handed over last
+	last     *Receipt   // to send after stop, beside flight; nil = nothing
+	echoes   echoes     // messages that the broker has to hand back
+	proof    connProof
 }
 
 func newConn(c *Client, b broker, l *link) *Conn {
 	limit := c.cfg.MaxInflight + reserve + ownReserve
 	m := &Conn{
 		client: c, broker: b, link: l, began: time.Now(),
-		queue: make(chan *Receipt, limit),
-		slots: make(chan *Receipt, ahead),
-		pend:  make(chan *Receipt, limit),
-		stop:  make(chan struct{}),
-		lost:  make(chan struct{}),
-		sent:  make(chan struct{}),
+		queue:  make(chan *Receipt, limit),
+		handed: make(chan *Receipt, limit),
+		stop:   make(chan struct{}),
+		sent:   make(chan struct{}),
+		lost:   make(chan struct{}),
+		echoes: echoes{},
 	}
-	m.proof.init()
-	l.another, l.written = m.another, m.written
+	m.proof.decided = make(chan struct{})
 	return m
+}
+
+// run starts the goroutines of an established connection.
+func (m *Conn) run() {
+	for _, f := range []func(){m.send, m.confirm, m.watch, m.prove} {
+		m.wg.Go(f)
+	}
 }
 
 // Publish queues msg, QoS 1, and returns at once. The error is an *Error:
 // ClassMessage when msg can never be sent, ClassWindow when more than
-// MaxInflight + 256 messages are unsettled, ClassUnproven with Confirm "echo"
+// MaxInflight + 256 messages are unconfirmed, ClassUnproven with Confirm "echo"
 // while nothing would be handed back, else the connection is gone.
 func (m *Conn) Publish(msg Message) (*Receipt, error) {
 	if err := msg.check(); err != nil {
@@ -81,6 +86,8 @@ func (m *Conn) Publish(msg Message) (*Receipt, error) {
 	return m.publish(msg, false)
 }
 
+// publish queues msg; own = a message of this package, which has the reserve to
+// itself and is not confirmed by echo.
 func (m *Conn) publish(msg Message, own bool) (*Receipt, error) {
 	r := &Receipt{msg: msg, own: own, done: make(chan struct{})}
 	room := cap(m.queue)
@@ -101,6 +108,8 @@ func (m *Conn) publish(msg Message, own bool) (*Receipt, error) {
 		r.echoed = make(chan struct{})
 		m.echoes.expect(r)
 	}
+	m.accepted++
+	r.number = m.accepted
 	m.flight = append(m.flight, r)
 	m.queue <- r // never blocks: flight holds all that is in it
 	m.client.count.sent(r)
@@ -111,173 +120,180 @@ func (m *Conn) fault(class Class, err error, hint string) *Error {
 	return &Error{Class: class, Op: "publish to", Broker: m.broker.name, Err: err, Hint: hint}
 }
 
-// run starts the goroutines of an established connection.
-func (m *Conn) run() {
-	m.lastAck.Store(m.link.clock())
-	for _, f := range []func(){m.send, m.settle, m.watch, m.prove} {
-		m.wg.Go(f)
-	}
-}
-
-// send hands the queue to the MQTT library, one message after the other.
+// send hands the queue to the MQTT library in order, no faster than the link
+// writes, and after stop the last message.
 func (m *Conn) send() {
 	defer close(m.sent)
-	for {
+	for m.link.waitRoom() {
 		select {
+		case r := <-m.queue:
+			if !m.handOver(r) {
+				return
+			}
+			m.handed <- r // never blocks: flight holds all that is in it
 		case <-m.stop:
+			if m.last != nil {
+				m.handOver(m.last)
+			}
 			return
 		case <-m.lost:
 			return
-		case r := <-m.queue:
-			if !m.sendOne(r) {
-				return
-			}
 		}
 	}
 }
 
-func (m *Conn) sendOne(r *Receipt) bool {
-	select {
-	case m.slots <- r:
-	case <-m.stop:
-		return false
-	case <-m.lost:
-		return false
-	}
+func (m *Conn) handOver(r *Receipt) bool {
 	token := m.paho.Publish(r.msg.Topic, 1, r.msg.Retain, r.msg.Payload)
 	m.mu.Lock()
-	r.token = token
+	r.token, m.newest = token, r
 	m.mu.Unlock()
-	if err := failedAtOnce(token); err != nil {
-		m.fail(lostError(m, err)) // or the next message would overtake this one
+	if isClosed(token.Done()) && token.Error() != nil {
+		m.fail(lostError(m, token.Error())) // or the next message would overtake this one
 		return false
 	}
-	m.pend <- r // never blocks: flight holds all that is in it
 	return true
 }
 
-func failedAtOnce(token mqtt.Token) error {
-	select {
-	case <-token.Done():
-		return token.Error()
-	default:
-		return nil
-	}
-}
-
-// settle waits for the confirmations in order of publishing. Brokers give them
+// confirm waits for the confirmations in order of publishing. Brokers send them
 // in this order [MQTT-4.6.0-2]; one that comes early waits for its turn.
-func (m *Conn) settle() {
+func (m *Conn) confirm() {
 	for {
+		var r *Receipt
 		select {
 		case <-m.lost:
 			return
-		case r := <-m.pend:
-			if !m.settleOne(r) {
+		case r = <-m.handed:
+		}
+		select {
+		case <-m.lost:
+			return
+		case <-r.token.Done():
+		}
+		if err := r.token.Error(); err != nil {
+			m.fail(lostError(m, err))
+			return
+		}
+		if r.echoed != nil {
+			select {
+			case <-m.lost:
 				return
+			case <-r.echoed:
 			}
 		}
+		m.confirmed(r)
 	}
 }
 
-func (m *Conn) settleOne(r *Receipt) bool {
-	select {
-	case <-r.token.Done():
-	case <-m.lost:
-		return false
-	}
-	if err := r.token.Error(); err != nil {
-		m.fail(lostError(m, err))
-		return false
-	}
-	if r.echoed != nil {
-		select {
-		case <-r.echoed:
-		case <-m.lost:
-			return false
-		}
-	}
-	m.acked(r)
-	return true
-}
-
-func (m *Conn) acked(r *Receipt) {
+// confirmed completes the oldest message. Under the lock: at Lost all receipts
+// are complete.
+func (m *Conn) confirmed(r *Receipt) {
 	m.mu.Lock()
-	if m.closed { // fail settles it
-		m.mu.Unlock()
+	defer m.mu.Unlock()
+	if m.closed { // fail completes it
 		return
 	}
 	m.flight = m.flight[1:]
-	m.lastAck.Store(m.link.clock())
 	m.client.count.acked(r)
-	r.settle(nil) // under the lock: at Lost all receipts are settled
-	m.mu.Unlock()
+	r.complete(nil)
 }
 
-// fail ends the connection once: everything unsettled is settled, with nil
-// only where the confirmation had come already.
-func (m *Conn) fail(err *Error) {
-	m.mu.Lock()
-	if m.closed {
-		m.mu.Unlock()
-		return
-	}
-	m.closed = true
-	flight := m.flight
-	m.flight = nil
-	verdicts := make([]bool, len(flight))
-	onlyOwn := len(flight) > 0
-	for i, r := range flight {
-		verdicts[i] = r.confirmed()
-		onlyOwn = onlyOwn && r.own
-	}
-	m.mu.Unlock()
-	m.link.abort()
-	m.client.connLost(m, err, len(flight) > 0, onlyOwn)
-	m.mu.Lock()
-	m.err = err
-	m.mu.Unlock()
-	for i, r := range flight {
-		if verdicts[i] {
-			m.client.count.acked(r)
-			r.settle(nil)
-			continue
-		}
-		r.settle(err)
-	}
-	close(m.lost)
-}
-
-func (m *Conn) isClosed() bool {
+// received is called with every message that the broker sends. It must not
+// block.
+func (m *Conn) received(msg mqtt.Message) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.closed
+	switch {
+	case msg.Topic() == m.client.Topic(echoTopic):
+		m.proof.returned(string(msg.Payload()))
+	case msg.Topic() == m.client.Topic(availability) && !msg.Retained():
+		m.proof.returned(availability)
+	case !msg.Retained():
+		m.echoes.returned(msg.Topic(), msg.Payload())
+	}
 }
 
-func lostError(m *Conn, err error) *Error {
-	var e *Error
-	if errors.As(err, &e) {
-		return e
+// watch gives the connection up when a message is in flight and nothing moves,
+// or when the broker is silent and does not answer a ping. With the defaults a
+// half-open link is noticed within 21 s with a message in flight, within 26 s
+// without.
+func (m *Conn) watch() {
+	cfg := m.client.cfg
+	tick := time.NewTicker(max(10*time.Millisecond, min(time.Second, cfg.AckTimeout/4, cfg.PingTimeout/4, cfg.KeepAlive/4)))
+	defer tick.Stop()
+	var waiting *Receipt // the oldest message, all of it on the wire
+	var since time.Time  // it was seen first
+	var pinged int64     // clock() of the unanswered ping, 0 = none
+	for {
+		select {
+		case <-m.lost:
+			return
+		case <-tick.C:
+		}
+		// A message that is still being written is the write deadline's business.
+		written, idle := m.link.progress()
+		oldest, n := m.oldest()
+		switch {
+		case oldest == nil || oldest.number > written:
+			waiting = nil
+		case oldest != waiting:
+			waiting, since = oldest, time.Now()
+		case time.Since(since) >= cfg.AckTimeout:
+			m.fail(m.noAck(n))
+			return
+		}
+		now, read := m.link.clock(), m.link.lastRead.Load()
+		switch {
+		case pinged > 0 && read >= pinged:
+			pinged = 0
+		case pinged > 0 && now-pinged >= int64(cfg.PingTimeout):
+			m.fail(m.fault(ClassSilent, fmt.Errorf("no answer to a ping for %v", cfg.PingTimeout),
+				"the link is half-open; look at the network between here and the broker"))
+			return
+		case pinged == 0 && idle && now-read >= int64(cfg.KeepAlive/2):
+			pinged = now
+			m.link.ping()
+		}
 	}
-	return &Error{Class: ClassLost, Op: "stay connected to", Broker: m.broker.name, Err: err,
-		Hint: "look at the broker's log at this time, and at the network between"}
+}
+
+// oldest returns the message that waits longest, and how many are in flight.
+func (m *Conn) oldest() (*Receipt, int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.flight) == 0 {
+		return nil, 0
+	}
+	return m.flight[0], len(m.flight)
+}
+
+func (m *Conn) noAck(inFlight int) *Error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	patience := m.client.cfg.AckTimeout
+	if len(m.flight) > 0 && m.flight[0].onlyEchoMissing() {
+		return m.fault(ClassDropped, fmt.Errorf("acknowledged, but not handed back within %v", patience),
+			"the broker drops this message: look at its size limit and its log")
+	}
+	return m.fault(ClassSilent, fmt.Errorf("no acknowledgement for %v with %d messages in flight", patience, inFlight),
+		"the link is half-open or the broker is overloaded; look at the broker's log")
 }
 
 // Lost is closed when the connection has ended, whatever the reason. All its
-// receipts are settled by then.
+// receipts are complete by then.
 func (m *Conn) Lost() <-chan struct{} { return m.lost }
 
 // Err tells why the connection ended, nil while it is up. It is an *Error:
-// ClassLost, ClassSilent or ClassSameID after a loss, ClassProbe when it was closed to ask
-// the broker by MQTT 5, ClassClosed after Close.
+// ClassLost, ClassSilent, ClassDropped or ClassSameID after a loss, ClassProbe
+// when it was closed to ask the broker by MQTT 5, ClassClosed after Close.
 func (m *Conn) Err() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.err
 }
 
-// Unsettled is the number of messages in flight or queued.
-func (m *Conn) Unsettled() int {
+// InFlight is the number of messages that are not confirmed, queued ones
+// included.
+func (m *Conn) InFlight() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return len(m.flight)

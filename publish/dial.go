@@ -27,7 +27,7 @@ var (
 func (c *Client) dial(ctx context.Context, b broker) (net.Conn, net.Conn, error) {
 	var raw net.Conn
 	tcp := func(ctx context.Context, _, _ string) (net.Conn, error) {
-		conn, err := c.dialTCP(ctx, b.addr)
+		conn, err := dialTCP(ctx, b.addr)
 		raw = conn
 		return conn, err
 	}
@@ -55,7 +55,7 @@ func (c *Client) dial(ctx context.Context, b broker) (net.Conn, net.Conn, error)
 // dialTCP sets the kernel's own checks: a peer that vanished is noticed after
 // 10 s of silence and 3 probes 5 s apart, unacknowledged data after 20 s
 // (Linux).
-func (c *Client) dialTCP(ctx context.Context, addr string) (net.Conn, error) {
+func dialTCP(ctx context.Context, addr string) (net.Conn, error) {
 	d := net.Dialer{
 		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 10 * time.Second, Interval: 5 * time.Second, Count: 3},
 		Control:         setSocketOptions,

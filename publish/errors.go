@@ -21,21 +21,22 @@ const (
 	ClassUnreachable    Class = "unreachable"     // name, route, port or patience
 	ClassBadCertificate Class = "bad_certificate" // TLS trust, in either direction
 	ClassRefusedLogin   Class = "refused_login"   // user name, password or right to connect
-	ClassDenied         Class = "denied"          // the access list drops what is sent; only Check gives it, else see Proof
+	ClassDenied         Class = "denied"          // the access list drops what is sent; only a check returns it, else see Proof
 	ClassProtocol       Class = "protocol"        // something answers, but not as an MQTT 3.1.1 broker
 	ClassLost           Class = "lost"            // an established connection ended or was given up
 	ClassSilent         Class = "silent"          // given up: no acknowledgement, or no answer to a ping, in time
 	ClassDropped        Class = "dropped"         // given up: acknowledged, but with Confirm "echo" not handed back in time
 	ClassSameID         Class = "same_client_id"  // thrown out again and again: the client id is used twice
 	ClassMessage        Class = "message"         // this message can never be sent
-	ClassWindow         Class = "window"          // too many unsettled messages
+	ClassWindow         Class = "window"          // too many unconfirmed messages
 	ClassUnproven       Class = "unproven"        // with Confirm "echo": nothing would be handed back now
 	ClassProbe          Class = "probe"           // closed on purpose to ask the broker by MQTT 5; connect again at once
 	ClassClosed         Class = "closed"          // closed by Close
+	ClassWarning        Class = "warning"         // a stage of a check is well, but worth a look
 )
 
 // Error is every error of this package. It holds no secret: a broker's URL is
-// told without user information.
+// shown without user information.
 type Error struct {
 	Class  Class
 	Op     string // what was tried
@@ -44,7 +45,7 @@ type Error struct {
 	Hint   string // what an operator can do; "" = nothing
 }
 
-// Error tells what was tried, where and what came back, without the hint.
+// Error says what was tried, where, and what came back, without the hint.
 func (e *Error) Error() string {
 	s := e.Op
 	if e.Broker != "" {
@@ -53,7 +54,7 @@ func (e *Error) Error() string {
 	return s + ": " + e.Err.Error()
 }
 
-// Unwrap gives the cause.
+// Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
 // Advice is what an operator can do, "" = nothing.
@@ -63,7 +64,7 @@ func (e *Error) Advice() string { return e.Hint }
 // text, which may name another port every time.
 func (e *Error) LogKind() string { return string(e.Class) + " " + e.Broker }
 
-// classOf is the class of err, "" when it is none of this package's errors.
+// classOf is the class of err, "" when it is not an error of this package.
 func classOf(err error) Class {
 	var e *Error
 	if errors.As(err, &e) {

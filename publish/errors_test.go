@@ -1,6 +1,7 @@
 package publish
 
 import (
+	"crypto/tls"
 	"net"
 	"os"
 	"path/filepath"
@@ -70,6 +71,38 @@ func TestFailuresToConnectAreToldApart(t *testing.T) {
 			}
 			t.Log(err)
 		})
+	}
+}
+
+// A broker that speaks nothing newer than TLS 1.1 is not trusted with records.
+func TestOldTLSOfABrokerIsRejected(t *testing.T) {
+	ca := brokertest.NewCA(t)
+	pair := ca.Server(t, "127.0.0.1")
+	cert, err := tls.LoadX509KeyPair(pair.CertFile, pair.KeyFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11})
+	if err != nil {
+		t.Fatal(err)
+	}
+	shaken := make(chan error, 1)
+	go func() {
+		conn, err := ln.Accept()
+		if err == nil {
+			err = conn.(*tls.Conn).Handshake()
+			conn.Close()
+		}
+		shaken <- err
+	}()
+	defer ln.Close()
+	cfg := testConfig("tls://" + ln.Addr().String())
+	cfg.CAFile = ca.File
+	if _, err := newClient(t, cfg).Connect(testContext(t)); err == nil {
+		t.Error("connected")
+	}
+	if <-shaken == nil {
+		t.Error("the handshake with TLS 1.1 came to its end")
 	}
 }
 
@@ -177,13 +210,6 @@ func TestSettingsThatCannotWorkAreRefusedWithoutTheirSecrets(t *testing.T) {
 		"scheme":           func(c *Config) { c.Brokers = []string{"ftp://u:" + secret + "@h"} },
 		"not a URL":        func(c *Config) { c.Brokers = []string{"tcp://u:" + secret + "@h:port"} },
 		"no host":          func(c *Config) { c.Brokers = []string{"tcp://"} },
-		"client id":        func(c *Config) { c.ClientID = "a/#" },
-		"no client id":     func(c *Config) { c.ClientID = "" },
-		"prefix":           func(c *Config) { c.Prefix = "a/+" },
-		"confirm":          func(c *Config) { c.Confirm = "maybe" },
-		"keepalive":        func(c *Config) { c.KeepAlive = 20 * time.Hour },
-		"window":           func(c *Config) { c.MaxInflight = 70000 },
-		"reconnect":        func(c *Config) { c.ReconnectMin, c.ReconnectMax = time.Hour, time.Minute },
 		"half a pair":      func(c *Config) { c.CertFile = noPEM },
 		"missing CA file":  func(c *Config) { c.CAFile = noPEM + ".not" },
 		"CA file is empty": func(c *Config) { c.CAFile = noPEM },

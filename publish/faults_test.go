@@ -137,20 +137,6 @@ func TestSilentBrokerIsNoticedWhileIdle(t *testing.T) {
 	wantClass(t, m.Err(), ClassSilent)
 }
 
-func TestIdleConnectionStaysUp(t *testing.T) {
-	f := brokertest.NewFake(t, brokertest.Faults{})
-	cfg := testConfig(f.URL())
-	cfg.KeepAlive, cfg.PingTimeout = time.Second, 500*time.Millisecond
-	m := connect(t, newClient(t, cfg))
-	timer := time.NewTimer(1500 * time.Millisecond) // three pings
-	defer timer.Stop()
-	select {
-	case <-m.Lost():
-		t.Errorf("lost: %v", m.Err())
-	case <-timer.C:
-	}
-}
-
 func TestFrozenNetworkIsNoticed(t *testing.T) {
 	s := brokertest.Mosquitto(t, brokertest.Conf{})
 	proxy := brokertest.NewProxy(t, s.Addr(), brokertest.Network{})

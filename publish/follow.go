@@ -5,14 +5,15 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"net"
-	"net/url"
 	"time"
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
 )
 
-// Received is a message that a follower got.
+// FollowBackoff is the pause before a lost follower tries again.
+const FollowBackoff = 3 * time.Second
+
+// Received is a message that a follower received.
 type Received struct {
 	Topic    string
 	Payload  []byte
@@ -22,7 +23,7 @@ type Received struct {
 // Follow subscribes to the filters and calls handle for every message, one after the
 // other, until ctx ends or the connection is lost; the error is an *Error, nil
 // at the end of ctx. It publishes nothing and leaves no will. Its client id is
-// Config.ClientID with random letters behind, so it throws nobody out. up is
+// Config.ClientID followed by random letters, so it throws nobody out. up is
 // called when the subscription is granted.
 func Follow(ctx context.Context, cfg Config, filters []string, up func(broker string), handle func(Received)) error {
 	c, err := New(cfg)
@@ -37,24 +38,30 @@ func Follow(ctx context.Context, cfg Config, filters []string, up func(broker st
 }
 
 func (c *Client) follow(ctx context.Context, b broker, filters []string, up func(string), handle func(Received)) error {
-	dialing, cancel := context.WithTimeout(ctx, c.cfg.ConnectTimeout)
-	defer cancel()
-	conn, raw, err := c.dial(dialing, b)
+	opening, l, release, err := c.openLink(ctx, b)
 	if err != nil {
 		return err
 	}
-	l := newLink(conn, raw, c.cfg.WriteTimeout)
 	defer l.abort()
-	release := context.AfterFunc(dialing, l.abort)
 	defer release()
 	lost := make(chan error, 1)
-	client := mqtt.NewClient(c.followOptions(b, l, lost, handle))
-	if err := within(dialing, client.Connect()); err != nil {
+	o := c.options(b, l, fmt.Sprintf("%s-%s", c.cfg.ClientID, rand.Text()[:8]))
+	o.SetConnectionLostHandler(func(_ mqtt.Client, err error) { lost <- err })
+	o.SetDefaultPublishHandler(func(_ mqtt.Client, m mqtt.Message) {
+		handle(Received{Topic: m.Topic(), Payload: m.Payload(), Retained: m.Retained()})
+	})
+	client := mqtt.NewClient(o)
+	if err := within(opening, client.Connect()); err != nil {
 		return err
 	}
 	for _, filter := range filters {
-		if err := subscribeTo(dialing, client, b, filter); err != nil {
+		token := client.Subscribe(filter, 1, nil)
+		if err := within(opening, token); err != nil {
 			return err
+		}
+		if denied(token, filter) {
+			return &Error{Class: ClassDenied, Op: "subscribe to " + filter + " at", Broker: b.name,
+				Err: errors.New("the broker rejects the subscription"), Hint: "give this user the right to read " + filter}
 		}
 	}
 	release()
@@ -68,33 +75,6 @@ func (c *Client) follow(ctx context.Context, b broker, filters []string, up func
 	}
 }
 
-func subscribeTo(ctx context.Context, client mqtt.Client, b broker, filter string) error {
-	token := client.Subscribe(filter, 1, nil)
-	if err := within(ctx, token); err != nil {
-		return err
-	}
-	if sub, ok := token.(*mqtt.SubscribeToken); ok && sub.Result()[filter] == 0x80 {
-		return &Error{Class: ClassDenied, Op: "subscribe to " + filter + " at", Broker: b.name,
-			Err: errors.New("the broker refuses the subscription"), Hint: "give this user the right to read " + filter}
-	}
-	return nil
-}
-
-func (c *Client) followOptions(b broker, l *link, lost chan<- error, handle func(Received)) *mqtt.ClientOptions {
-	user, password := c.credentials(b)
-	o := mqtt.NewClientOptions()
-	o.Servers = []*url.URL{b.url}
-	o.SetClientID(fmt.Sprintf("%s-%s", c.cfg.ClientID, rand.Text()[:8])).SetUsername(user).SetPassword(password)
-	o.SetProtocolVersion(4).SetCleanSession(true).SetAutoReconnect(false).SetConnectRetry(false)
-	o.SetKeepAlive(c.cfg.KeepAlive).SetPingTimeout(c.cfg.PingTimeout).SetWriteTimeout(c.cfg.WriteTimeout)
-	o.SetCustomOpenConnectionFn(func(*url.URL, mqtt.ClientOptions) (net.Conn, error) { return l, nil })
-	o.SetConnectionLostHandler(func(_ mqtt.Client, err error) { lost <- err })
-	o.SetDefaultPublishHandler(func(_ mqtt.Client, m mqtt.Message) {
-		handle(Received{Topic: m.Topic(), Payload: m.Payload(), Retained: m.Retained()})
-	})
-	return o
-}
-
 // within waits for a token as long as ctx allows.
 func within(ctx context.Context, token mqtt.Token) error {
 	select {
@@ -104,6 +84,3 @@ func within(ctx context.Context, token mqtt.Token) error {
 		return fmt.Errorf("no answer: %w", context.Cause(ctx))
 	}
 }
-
-// FollowBackoff is the pause before a lost follower tries again.
-const FollowBackoff = 3 * time.Second

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,137 +16,195 @@ const (
 	// handed back, plus topic and header.
 	maxInbound = MaxPayload + maxTopic + 16
 	// writeChunk is what one write deadline covers, so that a large message on
-	// a slow link is not taken for a dead link.
+	// a slow link is not mistaken for a dead link. The sender waits while more
+	// than this is buffered.
 	writeChunk = 16 << 10
+)
+
+// Types of MQTT packets: the upper half of their first byte.
+const (
+	typePublish    = 3
+	typeDisconnect = 14
 )
 
 var errGivenUp = errors.New("connection given up")
 
-// link is the byte stream below the MQTT library. It adds what the library
-// lacks: a deadline on every write (a PINGREQ behind a stuck publish would
-// wait for ever), fewer reads and writes, a bound on inbound packets, the time of the
-// last read, and an end that the library takes for a lost connection.
+// link is the byte stream below the MQTT library, with a write buffer that a
+// goroutine of its own empties: what is accepted during one write leaves with
+// the next, so a burst needs few writes and the library never blocks in one.
+// It adds what the library lacks: a deadline on every write (a PINGREQ behind a
+// stuck publish would wait for ever), a bound on inbound packets, the time of
+// the last read, and an end that the library recognises as a lost connection.
 type link struct {
 	net.Conn
-	raw          net.Conn
+	raw          net.Conn // the socket below, which closes at once
+	writeTimeout time.Duration
 	in           *bufio.Reader
 	frame        frame
-	writeTimeout time.Duration
 	began        time.Time
-	writing      sync.Mutex
-	ended        atomic.Pointer[error] // why it was aborted, nil = it was not
-	lastRead     atomic.Int64          // clock()
-	held         []byte                // PUBLISH packets not written yet, at most writeChunk bytes
-	// another is asked with a PUBLISH at hand: true when one more follows at once,
-	// or the link ends. written is called after a write of everything so far;
-	// publish = its last packet was a PUBLISH for which another was not true.
-	another func() bool
-	written func(publish bool)
+	lastRead     atomic.Int64 // clock()
+
+	mu       sync.Mutex // guards everything below
+	changed  sync.Cond  // something below has changed
+	out      []byte     // accepted, not being written yet
+	writing  bool       // what was in out before is being written
+	accepted uint64     // PUBLISH packets so far
+	written  uint64     // PUBLISH packets that the kernel has completely
+	err      error      // why the link ended, nil = it is up
+}
+
+func newLink(conn, raw net.Conn, writeTimeout time.Duration) *link {
+	l := &link{Conn: conn, raw: raw, in: bufio.NewReader(conn), writeTimeout: writeTimeout, began: time.Now()}
+	l.changed.L = &l.mu
+	l.lastRead.Store(l.clock())
+	go l.writeOut()
+	return l
 }
 
 // clock counts nanoseconds on the monotonic clock, from 1: wall clock jumps do
 // not matter.
 func (l *link) clock() int64 { return int64(time.Since(l.began)) + 1 }
 
-func newLink(conn, raw net.Conn, writeTimeout time.Duration) *link {
-	l := &link{Conn: conn, raw: raw, in: bufio.NewReader(conn), writeTimeout: writeTimeout, began: time.Now(),
-		another: func() bool { return false }, written: func(bool) {}}
-	l.lastRead.Store(l.clock())
-	return l
-}
-
-// Read hands out bytes of well-sized packets only.
+// Read returns bytes of well-sized packets only.
 func (l *link) Read(p []byte) (int, error) {
 	n, err := l.in.Read(p)
 	if n > 0 {
 		l.lastRead.Store(l.clock())
 		if ferr := l.frame.check(p[:n]); ferr != nil {
-			l.abortFor(ferr)
-			return 0, ferr
+			return 0, l.abortBecause(ferr)
 		}
 	}
-	return n, l.reason(err)
+	if err == nil {
+		return n, nil
+	}
+	// For a socket that we closed the error is why we closed it: the MQTT
+	// library mistakes "use of closed network connection" for its own doing.
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.err != nil {
+		err = l.err
+	}
+	return n, err
 }
 
-// Write sends one MQTT packet. A PUBLISH that another one follows at once waits
-// for it, so that a burst takes few writes. The first error ends the link: the
-// MQTT library goes on with the next packet after a failed one, which would then
-// overtake it, or stand in the middle of it.
+// Write accepts one MQTT packet, from the MQTT 5 library in parts. Only a
+// DISCONNECT waits until it is written: the library closes the connection right
+// after it. Nothing is accepted after
+// an error: the next packet would overtake the one that failed, or end up in
+// the middle of it.
 func (l *link) Write(p []byte) (int, error) {
-	l.writing.Lock()
-	defer l.writing.Unlock()
-	if first := l.ended.Load(); first != nil {
-		return 0, *first
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.err != nil || len(p) == 0 {
+		return 0, l.err
 	}
-	if len(l.held)+len(p) > writeChunk {
-		if err := l.push(nil, false); err != nil {
-			return 0, err
+	l.out = append(l.out, p...)
+	l.changed.Broadcast()
+	switch p[0] >> 4 {
+	case typePublish:
+		l.accepted++
+	case typeDisconnect:
+		for l.err == nil && (l.writing || len(l.out) > 0) {
+			l.changed.Wait()
 		}
 	}
-	publish := len(p) > 0 && p[0]>>4 == 3
-	if publish && len(p) <= writeChunk && l.another() {
-		l.held = append(l.held, p...)
-		return len(p), nil
-	}
-	if err := l.push(p, publish); err != nil {
-		return 0, err
-	}
-	return len(p), nil
+	return len(p), l.err
 }
 
-// push writes what is held, then p, together when both are there.
-func (l *link) push(p []byte, publish bool) error {
-	if len(l.held) > 0 {
-		p = append(l.held, p...)
-		l.held = p[:0]
-	}
-	for len(p) > 0 {
-		if err := l.Conn.SetWriteDeadline(time.Now().Add(l.writeTimeout)); err != nil {
-			return l.abortFor(err)
+// writeOut writes what is accepted, until the link ends.
+func (l *link) writeOut() {
+	var p []byte
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for {
+		for l.err == nil && len(l.out) == 0 {
+			l.changed.Wait()
 		}
-		n, err := l.Conn.Write(p[:min(writeChunk, len(p))])
+		if l.err != nil {
+			return
+		}
+		if cap(p) > 4*writeChunk {
+			p = nil // do not keep the room of a large message
+		}
+		p, l.out = l.out, p[:0]
+		last := l.accepted
+		l.writing = true
+		l.mu.Unlock()
+		err := l.writeChunks(p)
 		if err != nil {
-			return l.abortFor(err)
+			_ = l.abortBecause(err)
 		}
-		p = p[n:]
+		l.mu.Lock()
+		l.writing = false
+		if err == nil {
+			l.written = last
+		}
+		l.changed.Broadcast()
 	}
-	l.written(publish)
+}
+
+func (l *link) writeChunks(p []byte) error {
+	for chunk := range slices.Chunk(p, writeChunk) {
+		if err := l.Conn.SetWriteDeadline(time.Now().Add(l.writeTimeout)); err != nil {
+			return err
+		}
+		if _, err := l.Conn.Write(chunk); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
-// SetWriteDeadline does nothing: Write sets its own deadlines.
+// SetWriteDeadline does nothing: each write sets its own deadline.
 func (l *link) SetWriteDeadline(time.Time) error { return nil }
 
-// ping sends a PINGREQ unless a write is under way, which has its own deadline.
-func (l *link) ping() {
-	if !l.writing.TryLock() {
-		return
+// waitRoom waits until less than a chunk is buffered. False = the link ended.
+func (l *link) waitRoom() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for l.err == nil && len(l.out) >= writeChunk {
+		l.changed.Wait()
 	}
-	defer l.writing.Unlock()
-	if l.Conn.SetWriteDeadline(time.Now().Add(l.writeTimeout)) == nil {
-		_, _ = l.Conn.Write([]byte{0xC0, 0}) // a dead link shows in the missing answer
-	}
+	return l.err == nil
 }
 
-// abort ends the stream at once, without TLS or websocket farewell.
-func (l *link) abort() { _ = l.abortFor(errGivenUp) }
-
-// abortFor aborts and gives the reason of the first abort.
-func (l *link) abortFor(err error) error {
-	if l.ended.CompareAndSwap(nil, &err) {
-		l.raw.Close()
-		l.Conn.Close()
-	}
-	return *l.ended.Load()
+// progress returns how many PUBLISH packets the kernel has, and whether
+// nothing is left to write.
+func (l *link) progress() (publishes uint64, idle bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.written, !l.writing && len(l.out) == 0
 }
 
-// reason replaces err, of a socket that we closed, by why we closed it. The
-// MQTT library takes "use of closed network connection" for its own doing.
-func (l *link) reason(err error) error {
-	if first := l.ended.Load(); err != nil && first != nil {
-		return *first
+// ping sends a PINGREQ.
+func (l *link) ping() { _, _ = l.Write([]byte{0xC0, 0}) } // a dead link shows in the missing answer
+
+// Close ends the stream with the farewell of TLS or websocket.
+func (l *link) Close() error {
+	l.end(net.ErrClosed)
+	return l.Conn.Close()
+}
+
+// abort ends the stream at once, without any farewell.
+func (l *link) abort() { _ = l.abortBecause(errGivenUp) }
+
+// abortBecause aborts and returns the reason of the first end.
+func (l *link) abortBecause(err error) error {
+	first := l.end(err)
+	l.raw.Close()
+	l.Conn.Close()
+	return first
+}
+
+// end notes why the link ended and returns the first reason.
+func (l *link) end(err error) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.err == nil {
+		l.err = err
+		l.changed.Broadcast()
 	}
-	return err
+	return l.err
 }
 
 // frame follows the packet borders of a byte stream and refuses a packet that

@@ -5,115 +5,183 @@ import (
 	"net"
 	"os"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
 
-// hiccup is a socket whose second write times out; all others would succeed.
-type hiccup struct {
-	net.Conn
-	writes int
-}
-
-func (h *hiccup) Write(p []byte) (int, error) {
-	if h.writes++; h.writes == 2 {
-		return 0, os.ErrDeadlineExceeded
-	}
-	return len(p), nil
-}
-
-func (h *hiccup) SetWriteDeadline(time.Time) error { return nil }
-func (h *hiccup) Close() error                     { return nil }
-
-func TestNothingIsWrittenAfterAWriteThatFailed(t *testing.T) {
-	h := &hiccup{}
-	l := newLink(h, h, time.Second)
-	for n := range 5 {
-		_, err := l.Write([]byte{0x32, 0})
-		if n == 0 && err != nil || n > 0 && !errors.Is(err, os.ErrDeadlineExceeded) {
-			t.Errorf("write %d: %v", n, err)
-		}
-	}
-	if h.writes != 2 {
-		t.Errorf("%d packets reached the socket, want 2", h.writes)
-	}
-}
-
-// paper is a socket that keeps each write.
+// paper is a socket that keeps what is written; each write is held until gate
+// lets it go, and the write numbered fail times out.
 type paper struct {
-	hiccup
+	net.Conn
+	gate chan struct{} // nil = open
+	fail int
+
+	mu    sync.Mutex
 	lines []string
 }
 
 func (p *paper) Write(b []byte) (int, error) {
+	if p.gate != nil {
+		<-p.gate
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.lines = append(p.lines, string(b))
+	if len(p.lines) == p.fail {
+		return 0, os.ErrDeadlineExceeded
+	}
 	return len(b), nil
 }
 
-// TestABurstTakesFewWrites: a PUBLISH waits as long as another follows, in order,
-// never beyond what one write deadline covers; any other packet takes it along.
-func TestABurstTakesFewWrites(t *testing.T) {
-	s := &paper{}
-	l := newLink(s, s, time.Second)
-	following := 0
-	l.another = func() bool { following--; return following >= 0 }
-	marks := 0
-	l.written = func(bool) { marks++ }
-	write := func(packets ...string) {
-		t.Helper()
-		for _, p := range packets {
-			if n, err := l.Write([]byte(p)); n != len(p) || err != nil {
-				t.Fatalf("write gave %d, %v", n, err)
-			}
+func (p *paper) written() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return append([]string(nil), p.lines...)
+}
+
+func (p *paper) SetWriteDeadline(time.Time) error { return nil }
+func (p *paper) Close() error                     { return nil }
+
+func newPaperLink(t *testing.T, p *paper) *link {
+	l := newLink(p, p, time.Second)
+	t.Cleanup(l.abort)
+	return l
+}
+
+func write(t *testing.T, l *link, packets ...string) {
+	t.Helper()
+	for _, p := range packets {
+		if n, err := l.Write([]byte(p)); n != len(p) || err != nil {
+			t.Fatalf("write returned %d, %v", n, err)
 		}
-	}
-	following = 2
-	write("2one", "2two", "2three", "2four")
-	following = 1
-	write("2five", "\xe0disconnect")
-	chunk := "2" + strings.Repeat("x", writeChunk/2)
-	following = 3
-	write(chunk, chunk, "2six", "2"+strings.Repeat("y", writeChunk))
-	want := []string{"2one2two2three", "2four", "2five\xe0disconnect",
-		chunk, chunk + "2six", "2" + strings.Repeat("y", writeChunk-1), "y"}
-	if diff := cmp.Diff(want, s.lines); diff != "" {
-		t.Error(diff)
-	}
-	if marks != 6 {
-		t.Errorf("%d writes were booked, want 6", marks)
 	}
 }
 
-// TestHeldMessagesGetTheTimeOfTheirWrite: the ack deadline counts from it.
-func TestHeldMessagesGetTheTimeOfTheirWrite(t *testing.T) {
-	s := &paper{}
-	m := &Conn{link: newLink(s, s, time.Second), slots: make(chan *Receipt, ahead)}
-	m.link.another, m.link.written = m.another, m.written
-	var sent []*Receipt
-	hand := func() {
-		r := &Receipt{}
-		m.slots <- r
-		sent = append(sent, r)
-	}
-	hand()
-	for range 3 {
-		hand()
-		m.link.Write([]byte("2x"))
-	}
-	for i, r := range sent {
-		if r.written.Load() != 0 {
-			t.Errorf("message %d of a burst counts as written before its write", i)
+func TestNothingIsWrittenAfterAWriteThatFailed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &paper{fail: 2}
+		l := newPaperLink(t, p)
+		for n := range 5 {
+			_, err := l.Write([]byte{0x32, 0})
+			synctest.Wait()
+			if n < 2 && err != nil || n >= 2 && !errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Errorf("write %d: %v", n, err)
+			}
 		}
-	}
-	m.link.Write([]byte("2x"))
-	for i, r := range sent {
-		if r.written.Load() == 0 {
-			t.Errorf("message %d was written, and no time is noted", i)
+		if got := p.written(); len(got) != 2 {
+			t.Errorf("%d packets reached the socket, want 2", len(got))
 		}
+		if n, _ := l.progress(); n != 1 {
+			t.Errorf("%d packets count as written, want 1", n)
+		}
+	})
+}
+
+// What is accepted during a write goes out with the next, in order, in chunks
+// that one write deadline covers.
+func TestABurstNeedsFewWrites(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &paper{gate: make(chan struct{})}
+		l := newPaperLink(t, p)
+		write(t, l, "2one")
+		synctest.Wait()
+		large := "2" + strings.Repeat("y", writeChunk)
+		write(t, l, "2two", "2three", "\x82four", large)
+		close(p.gate)
+		synctest.Wait()
+		all := "2two2three\x82four" + large
+		want := []string{"2one", all[:writeChunk], all[writeChunk:]}
+		if diff := cmp.Diff(want, p.written()); diff != "" {
+			t.Error(diff)
+		}
+		if n, idle := l.progress(); n != 4 || !idle {
+			t.Errorf("%d publishes are written, idle %v; want 4 and true", n, idle)
+		}
+	})
+}
+
+// The ack deadline of a message starts when it is on the wire.
+func TestAMessageCountsAsWrittenOnlyAfterItsWrite(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &paper{gate: make(chan struct{})}
+		l := newPaperLink(t, p)
+		write(t, l, "2"+strings.Repeat("x", writeChunk))
+		synctest.Wait()
+		write(t, l, "2y")
+		for step, want := range []uint64{0, 0, 1, 2} { // two chunks, then the second message
+			synctest.Wait()
+			if n, _ := l.progress(); n != want {
+				t.Errorf("after %d writes %d messages count as written, want %d", step, n, want)
+			}
+			select {
+			case p.gate <- struct{}{}:
+			default:
+			}
+		}
+	})
+}
+
+// The sender waits while a chunk is buffered, so that a burst does not fill the
+// memory.
+func TestASlowLinkHoldsTheSenderBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &paper{gate: make(chan struct{})}
+		l := newPaperLink(t, p)
+		write(t, l, "2one")
+		synctest.Wait()
+		write(t, l, "2"+strings.Repeat("x", writeChunk))
+		free := make(chan bool, 1)
+		go func() { free <- l.waitRoom() }()
+		synctest.Wait()
+		select {
+		case <-free:
+			t.Error("a full buffer accepts more")
+		default:
+		}
+		close(p.gate)
+		if !<-free {
+			t.Error("the link has ended")
+		}
+	})
+}
+
+// The MQTT library closes the connection as soon as the DISCONNECT is written.
+func TestADisconnectIsWrittenBeforeTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &paper{gate: make(chan struct{})}
+		l := newPaperLink(t, p)
+		done := make(chan struct{})
+		go func() {
+			write(t, l, "2one", "\xe0bye")
+			close(done)
+		}()
+		synctest.Wait()
+		if isClosed(done) {
+			t.Error("the DISCONNECT counts as written before its write")
+		}
+		close(p.gate)
+		<-done
+		l.Close()
+		if got := strings.Join(p.written(), ""); got != "2one\xe0bye" {
+			t.Errorf("written: %q", got)
+		}
+	})
+}
+
+func TestAPacketTooLargeEndsTheLink(t *testing.T) {
+	near, far := net.Pipe()
+	defer far.Close()
+	l := newLink(near, near, time.Second)
+	defer l.abort()
+	go far.Write([]byte{0x30, 0xFF, 0xFF, 0xFF, 0x7F})
+	if _, err := l.Read(make([]byte, 16)); err == nil || !strings.Contains(err.Error(), "over") {
+		t.Errorf("Read: %v", err)
 	}
-	if len(s.lines) != 1 || len(m.slots) != 0 {
-		t.Errorf("%d writes, %d slots taken in the end; want 1 and 0", len(s.lines), len(m.slots))
+	if _, err := l.Write([]byte{0xC0, 0}); err == nil {
+		t.Error("the link is still up")
 	}
 }

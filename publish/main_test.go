@@ -49,7 +49,6 @@ func connect(t testing.TB, c *Client) *Conn {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
 		_ = m.Close(ctx)
-		m.waitEnd(ctx)
 	})
 	return m
 }

@@ -3,17 +3,27 @@ package publish
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
 )
 
-// echoLane is the topic level on which delivery is proven. MQTT 3.1.1 gives a
-// PUBACK also for a message that the broker's access list drops, so a PUBACK
-// alone proves nothing.
-const echoLane = "echo"
+// The delivery proof. MQTT 3.1.1 sends a PUBACK also for a message that the
+// broker's access list drops, so a PUBACK alone proves nothing. After each
+// connect and then every ProofInterval (every minute while it is failed) a
+// connection publishes on the echo topic what it has subscribed to:
+//
+//	pending ── echo returns ──────────────────────────────▶ proven
+//	   └────── no echo ─▶ the broker's answer is known ───▶ unproven, failed
+//	                  └▶ close, ask the broker by MQTT 5, connect, pending or the answer
+//
+// Records may be sent while the state is proven, and with Confirm "puback" also
+// while it is unproven.
+
+// echoTopic is the topic on which delivery is proven.
+const echoTopic = "echo"
 
 // ProofState says what is known about delivery.
 type ProofState string
@@ -34,52 +44,102 @@ type Proof struct {
 	Since  time.Time
 }
 
-// verdict is what asking a broker by MQTT 5 gave, kept so that the asking does
-// not repeat with every connection.
-type verdict struct {
-	proof Proof
-	until time.Time
-}
-
 const (
-	keepVerdict = time.Hour
-	// keepFailed is shorter: records wait until the access list is mended.
+	// keepAnswer is how long a broker's answer by MQTT 5 is kept, so that the
+	// asking does not repeat with every connection.
+	keepAnswer = time.Hour
+	// keepFailed is shorter: records wait until the access list is fixed.
 	keepFailed = 10 * time.Minute
 	// retryFailed is the time between two proofs while the state is failed.
 	retryFailed = time.Minute
 )
 
-// connProof is the proof's part in one connection.
-type connProof struct {
-	mu      sync.Mutex
-	nonce   string
-	back    chan struct{} // closed when nonce came back
-	decided chan struct{} // closed when the state is no longer pending
-	once    sync.Once
+// delivery is what is known about delivery over all connections of a Client,
+// whose mu guards it.
+type delivery struct {
+	proof   Proof // of the connection of the moment
+	brokers map[string]*knowledge
 }
 
-func (p *connProof) init() { p.decided = make(chan struct{}) }
-
-func (p *connProof) decide() { p.once.Do(func() { close(p.decided) }) }
-
-func (p *connProof) expect(nonce string) <-chan struct{} {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.nonce, p.back = nonce, make(chan struct{})
-	return p.back
+// knowledge is what is remembered about one broker.
+type knowledge struct {
+	proven bool      // an echo once came back
+	ask    bool      // ask it by MQTT 5 before the next connection
+	answer Proof     // what it answered
+	until  time.Time // the answer is kept
 }
 
-func (p *connProof) came(nonce string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if nonce == p.nonce && p.back != nil {
-		close(p.back)
-		p.nonce, p.back = "", nil
+func (k *knowledge) answered() bool { return time.Now().Before(k.until) }
+
+func newDelivery() delivery {
+	return delivery{proof: Proof{State: ProofPending, Since: time.Now()}, brokers: map[string]*knowledge{}}
+}
+
+func (d *delivery) of(broker string) *knowledge {
+	if d.brokers[broker] == nil {
+		d.brokers[broker] = &knowledge{}
 	}
+	return d.brokers[broker]
+}
+
+// set tells whether the state changed.
+func (d *delivery) set(p Proof) bool {
+	if p.State == d.proof.State && p.Detail == d.proof.Detail {
+		return false
+	}
+	p.Since = time.Now()
+	d.proof = p
+	return true
+}
+
+// connected starts a connection with what the broker answered, else pending.
+func (d *delivery) connected(broker string) (changed bool) {
+	if k := d.of(broker); k.answered() {
+		return d.set(k.answer)
+	}
+	return d.set(Proof{State: ProofPending})
+}
+
+func (d *delivery) echoReturned(broker string) {
+	k := d.of(broker)
+	k.proven, k.until = true, time.Time{}
+	d.set(Proof{State: ProofProven, Detail: "an echo came back"})
+}
+
+// noEcho goes by the broker's answer. known = false: it has to be asked.
+func (d *delivery) noEcho(broker string) (known, changed bool) {
+	k := d.of(broker)
+	if k.answered() {
+		return true, d.set(k.answer)
+	}
+	k.ask = true
+	return false, false
+}
+
+func (d *delivery) brokerAnswered(broker string, p Proof) {
+	k := d.of(broker)
+	keep := keepAnswer
+	if p.State == ProofFailed {
+		keep = keepFailed
+	}
+	k.ask, k.answer, k.until = false, p, time.Now().Add(keep)
+}
+
+// Deliverable tells whether records may be sent: not while the proof is failed
+// or pending, and with Confirm "echo" only when it is proven, because nothing
+// else would ever be confirmed.
+func (m *Conn) Deliverable() bool {
+	switch m.client.Status().Proof.State {
+	case ProofProven:
+		return true
+	case ProofUnproven:
+		return m.client.cfg.Confirm != ConfirmEcho
+	}
+	return false
 }
 
 // WaitProof waits until the proof is no longer pending, the connection is lost
-// or ctx ends, and gives the state then.
+// or ctx ends, and returns the state then.
 func (m *Conn) WaitProof(ctx context.Context) Proof {
 	select {
 	case <-m.proof.decided:
@@ -89,178 +149,155 @@ func (m *Conn) WaitProof(ctx context.Context) Proof {
 	return m.client.Status().Proof
 }
 
-// Deliverable tells whether records may be sent: not while the proof is failed
-// or pending, and with Confirm "echo" only when it is proven, for nothing else
-// would ever be confirmed.
-func (m *Conn) Deliverable() bool {
-	m.client.mu.Lock()
-	state := m.client.proof.State
-	m.client.mu.Unlock()
-	switch state {
-	case ProofProven:
-		return true
-	case ProofUnproven:
-		return m.client.cfg.Confirm != ConfirmEcho
+// connProof is the proof's part in one connection. Conn.mu guards key and back.
+type connProof struct {
+	key     string        // what is to come back
+	back    chan struct{} // closed when it has
+	decided chan struct{} // closed when the state is no longer pending
+}
+
+func (p *connProof) returned(key string) {
+	if key == p.key && p.back != nil {
+		close(p.back)
+		p.key, p.back = "", nil
 	}
-	return false
+}
+
+// proofKnown tells those who wait, and OnProof when it is worth telling.
+func (m *Conn) proofKnown(worthTelling bool) {
+	p := m.client.Status().Proof
+	if p.State != ProofPending && !isClosed(m.proof.decided) {
+		close(m.proof.decided)
+	}
+	if worthTelling && m.client.cfg.OnProof != nil {
+		m.client.cfg.OnProof(p)
+	}
 }
 
 // prove runs the proof after the connect and then at intervals.
 func (m *Conn) prove() {
 	for {
-		detail, ok := m.proveOnce()
-		if detail == "" && !ok {
-			return // lost
-		}
-		if !m.judge(detail, ok) {
+		if !m.conclude(m.tryEcho()) {
 			return
 		}
 		wait := m.client.cfg.ProofInterval
 		if m.client.Status().Proof.State == ProofFailed {
 			wait = min(wait, retryFailed)
 		}
-		if !m.sleep(wait) {
+		if m.await(nil, wait) == errEnded {
 			return
 		}
 	}
 }
 
-func (m *Conn) sleep(d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-m.stop:
-	case <-m.lost:
-	}
-	return false
-}
-
-// proveOnce gives true when the echo came, else what was seen instead, or ""
-// when the connection ended.
-func (m *Conn) proveOnce() (string, bool) {
-	if detail, ok := m.subscribe(); !ok {
-		return detail, false
-	}
-	nonce := rand.Text()
-	detail, ok := m.handedBack(nonce, Message{Topic: m.client.Topic(echoLane), Payload: []byte(nonce)})
-	if !ok || m.client.cfg.Confirm != ConfirmEcho || m.client.idSuffix != "" {
-		return detail, ok
-	}
-	// With Confirm "echo" records have to come back too, and an access list may
-	// serve the echo topic alone. The availability, sent once more as it is,
-	// stands for them.
-	word := "online"
-	if m.client.quiet {
-		word = "offline"
-	}
-	return m.handedBack(availability, Message{Topic: m.client.Topic(availability), Payload: []byte(word), Retain: true})
-}
-
-// handedBack publishes msg and waits for the broker to hand it back; key is what
-// received calls it.
-func (m *Conn) handedBack(key string, msg Message) (string, bool) {
-	back := m.proof.expect(key)
-	r, err := m.publish(msg, true)
-	if err != nil || !m.settledOrLost(r) {
-		return "", false
-	}
-	t := time.NewTimer(m.client.cfg.ProofTimeout)
-	defer t.Stop()
-	select {
-	case <-back:
-		return "", true
-	case <-t.C:
-		return fmt.Sprintf("%s did not come back within %v", msg.Topic, m.client.cfg.ProofTimeout), false
-	case <-m.stop:
-	case <-m.lost:
-	}
-	return "", false
-}
-
-func (m *Conn) settledOrLost(r *Receipt) bool {
-	select {
-	case <-r.done:
-		return r.err == nil
-	case <-m.stop:
+// conclude turns the outcome of an echo into a state. False = the connection
+// has ended, or is closed to ask the broker by MQTT 5.
+func (m *Conn) conclude(err error) bool {
+	if err == errEnded {
 		return false
 	}
-}
-
-// subscribe asks for the echo topic, or with Confirm "echo" for everything of
-// this client.
-func (m *Conn) subscribe() (string, bool) {
-	topic := m.client.Topic(echoLane)
-	if m.client.cfg.Confirm == ConfirmEcho {
-		topic = m.client.Topic("#")
-	}
-	token := m.paho.Subscribe(topic, 1, nil)
-	t := time.NewTimer(m.client.cfg.AckTimeout)
-	defer t.Stop()
-	select {
-	case <-token.Done():
-	case <-t.C:
-		return "the broker did not answer a SUBSCRIBE", false
-	case <-m.stop:
-		return "", false
-	case <-m.lost:
-		return "", false
-	}
-	if token.Error() != nil {
-		return "", false // the connection is going down
-	}
-	if sub, ok := token.(*mqtt.SubscribeToken); ok && sub.Result()[topic] == 0x80 {
-		return "the broker refuses the subscription to " + topic, false
-	}
-	return "", true
-}
-
-// judge turns the outcome into a state. False = the connection is closed to
-// ask the broker by MQTT 5.
-func (m *Conn) judge(detail string, ok bool) bool {
 	c, name := m.client, m.broker.name
 	c.mu.Lock()
 	if c.conn != m { // lost: what comes after it has a proof of its own
 		c.mu.Unlock()
 		return false
 	}
-	if ok {
-		c.proven[name] = true
-		delete(c.verdicts, name)
-		c.setProof(Proof{State: ProofProven, Detail: "an echo came back"})
-		c.mu.Unlock()
-		c.tellProof(true, m)
-		return true
+	known, worthTelling := true, true
+	if err == nil {
+		c.delivery.echoReturned(name)
+	} else {
+		known, worthTelling = c.delivery.noEcho(name)
+		worthTelling = worthTelling || c.delivery.proof.State != ProofFailed
 	}
-	if v, known := c.verdicts[name]; known && time.Now().Before(v.until) {
-		changed := c.setProof(v.proof)
-		c.mu.Unlock()
-		c.tellProof(changed || v.proof.State != ProofFailed, m)
-		return true
-	}
-	c.probe[name] = true
 	c.mu.Unlock()
-	m.retire(fmt.Errorf("%s: asking the broker by MQTT 5 whether it takes what is sent", detail))
+	if known {
+		m.proofKnown(worthTelling)
+		return true
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), c.cfg.PingTimeout)
+	defer cancel()
+	_ = m.shutDown(ctx, &Error{Class: ClassProbe, Op: "prove delivery to", Broker: name,
+		Err: fmt.Errorf("%w: asking the broker by MQTT 5 whether it accepts what is sent", err)}, nil)
 	return false
 }
 
-// setProof needs c.mu; it tells whether the state changed.
-func (c *Client) setProof(p Proof) bool {
-	changed := p.State != c.proof.State || p.Detail != c.proof.Detail
-	if changed {
-		p.Since = time.Now()
-		c.proof = p
+var (
+	errEnded   = errors.New("the connection has ended")
+	errTimeout = errors.New("timeout")
+)
+
+// await waits for done, at most for patience; 0 = without limit.
+func (m *Conn) await(done <-chan struct{}, patience time.Duration) error {
+	var timeout <-chan time.Time
+	if patience > 0 {
+		t := time.NewTimer(patience)
+		defer t.Stop()
+		timeout = t.C
 	}
-	return changed
+	select {
+	case <-done:
+		return nil
+	case <-timeout:
+		return errTimeout
+	case <-m.stop:
+	case <-m.lost:
+	}
+	return errEnded
 }
 
-func (c *Client) tellProof(worthTelling bool, m *Conn) {
-	p := c.Status().Proof
-	if m != nil && p.State != ProofPending {
-		m.proof.decide()
+// tryEcho returns nil when the echo came back, errEnded, or what was seen
+// instead.
+func (m *Conn) tryEcho() error {
+	c := m.client
+	topic := c.Topic(echoTopic)
+	if c.cfg.Confirm == ConfirmEcho {
+		topic = c.Topic("#") // everything of this client has to come back
 	}
-	if worthTelling && c.cfg.OnProof != nil {
-		c.cfg.OnProof(p)
+	token := m.paho.Subscribe(topic, 1, nil)
+	switch err := m.await(token.Done(), c.cfg.AckTimeout); {
+	case err == errTimeout:
+		return errors.New("the broker did not answer a SUBSCRIBE")
+	case err != nil || token.Error() != nil:
+		return errEnded
 	}
+	if denied(token, topic) {
+		return fmt.Errorf("the broker rejects the subscription to %s", topic)
+	}
+	nonce := rand.Text()
+	err := m.handedBack(nonce, Message{Topic: c.Topic(echoTopic), Payload: []byte(nonce)})
+	if err != nil || c.cfg.Confirm != ConfirmEcho || c.idSuffix != "" {
+		return err
+	}
+	// With Confirm "echo" records have to come back too, and an access list may
+	// serve the echo topic alone. The availability, sent once more as it is,
+	// stands for them.
+	word := "online"
+	if c.quiet {
+		word = "offline"
+	}
+	return m.handedBack(availability, c.availability(word))
+}
+
+// denied tells whether the broker rejected the subscription of the token.
+func denied(token mqtt.Token, filter string) bool {
+	sub, ok := token.(*mqtt.SubscribeToken)
+	return ok && sub.Result()[filter] == 0x80
+}
+
+// handedBack publishes msg and waits for the broker to hand it back; key is what
+// received calls it.
+func (m *Conn) handedBack(key string, msg Message) error {
+	back := make(chan struct{})
+	m.mu.Lock()
+	m.proof.key, m.proof.back = key, back
+	m.mu.Unlock()
+	r, err := m.publish(msg, true)
+	if err != nil || m.await(r.done, 0) != nil || r.err != nil {
+		return errEnded
+	}
+	err = m.await(back, m.client.cfg.ProofTimeout)
+	if err == errTimeout {
+		return fmt.Errorf("%s did not come back within %v", msg.Topic, m.client.cfg.ProofTimeout)
+	}
+	return err
 }

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	mqtt "github.com/eclipse/paho.mqtt.golang"
+
 	"roomcall/publish/brokertest"
 )
 
@@ -133,7 +135,7 @@ func TestVerdictOfTheWriteProbeIsRememberedSoThatItIsNoLoop(t *testing.T) {
 		}
 		_ = m.Close(testContext(t))
 	}
-	if n := s.CountLog("p5, c1, k60"); n != 1 {
+	if n := s.CountLog("as agent-1 (p5, c1, k60"); n != 1 {
 		t.Errorf("the broker was asked %d times by MQTT 5, want once\n%s", n, s.Log())
 	}
 }
@@ -184,6 +186,17 @@ func TestProofFailsWhenRightsAreTakenAndRecoversWhenGiven(t *testing.T) {
 		case <-time.After(patience):
 			t.Fatalf("no recovery: %+v", c.Status().Proof)
 		}
+	}
+}
+
+func TestNothingIsDeliverableBeforeTheProof(t *testing.T) {
+	f := brokertest.NewFake(t, brokertest.Faults{NoEcho: true})
+	cfg := testConfig(f.URL())
+	cfg.ProofTimeout = patience
+	m := connect(t, newClient(t, cfg))
+	f.Wait(func(got []brokertest.Message) bool { return len(texts(got, "t/v1/agent-1/echo")) == 1 })
+	if s := m.client.Status().Proof.State; s != ProofPending || m.Deliverable() {
+		t.Errorf("proof is %s, deliverable %v", s, m.Deliverable())
 	}
 }
 
@@ -295,5 +308,35 @@ func TestConfirmEchoWithoutRightToReadIsNotDeliverable(t *testing.T) {
 	m, p := proveUntil(t, newClient(t, cfg))
 	if p.State != ProofUnproven || m.Deliverable() {
 		t.Errorf("proof is %s, deliverable %v", p.State, m.Deliverable())
+	}
+}
+
+// kept is a message that the broker had retained from before.
+type kept struct {
+	mqtt.Message
+	topic, payload string
+}
+
+func (k kept) Topic() string   { return k.topic }
+func (k kept) Payload() []byte { return []byte(k.payload) }
+func (k kept) Retained() bool  { return true }
+
+func TestARetainedMessageProvesAndConfirmsNothing(t *testing.T) {
+	cfg := testConfig("tcp://h")
+	cfg.Confirm = ConfirmEcho
+	c := newClient(t, cfg)
+	m := newConn(c, c.brokers[0], newLink(nopConn{}, nopConn{}, time.Second))
+	defer m.link.abort()
+	c.delivery.set(Proof{State: ProofProven})
+	r := send(t, m, "room/state", "old")
+	back := make(chan struct{})
+	m.proof.key, m.proof.back = availability, back
+	m.received(kept{topic: c.Topic("room/state"), payload: "old"})
+	m.received(kept{topic: c.Topic(availability), payload: "online"})
+	if isClosed(r.echoed) {
+		t.Error("a retained message confirmed a new one")
+	}
+	if isClosed(back) {
+		t.Error("a retained availability proved delivery")
 	}
 }

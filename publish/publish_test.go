@@ -101,8 +101,12 @@ func TestConnectTellsTheBrokerWhatItShould(t *testing.T) {
 	if got.ClientID != "agent-1" || got.Username != "u" || got.Password != "p" || !got.CleanSession || got.KeepAlive != 30 || got.Version != 4 {
 		t.Errorf("CONNECT is %+v", got)
 	}
-	if w := got.Will; w == nil || w.Topic != "t/v1/agent-1/availability" || string(w.Payload) != "lost" || !w.Retain {
-		t.Errorf("will is %+v", got.Will)
+	if w := got.Will; w == nil || w.Topic != "t/v1/agent-1/availability" || string(w.Payload) != "lost" || !w.Retain || got.WillQoS != 1 {
+		t.Errorf("will is %+v, QoS %d", got.Will, got.WillQoS)
+	}
+	first := f.Wait(func(got []brokertest.Message) bool { return len(got) > 0 })[0]
+	if first.Topic != "t/v1/agent-1/availability" || string(first.Payload) != "online" || !first.Retain {
+		t.Errorf("the first message is %+v, want a retained online", first)
 	}
 }
 
@@ -138,8 +142,8 @@ func TestPublishRefusesMoreThanWindowAndReserve(t *testing.T) {
 	for range 2 * reserve {
 		if _, err := m.Publish(Message{Topic: "a", Payload: []byte("x")}); err != nil {
 			wantClass(t, err, ClassWindow)
-			if n := m.Unsettled(); n != 1+reserve {
-				t.Errorf("%d unsettled, want %d", n, 1+reserve)
+			if n := m.InFlight(); n != 1+reserve {
+				t.Errorf("%d in flight, want %d", n, 1+reserve)
 			}
 			return
 		}

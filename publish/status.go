@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// State is where the client stands.
+// State is the state of the connection.
 type State string
 
 // The states.
@@ -22,7 +22,7 @@ type Status struct {
 	Since  time.Time
 
 	// LastError is the newest failed Connect or loss, nil = none so far. It is
-	// kept while connected; ErrorAt tells its time.
+	// kept while connected; ErrorAt is its time.
 	LastError *Error
 	ErrorAt   time.Time
 
@@ -42,15 +42,15 @@ type Status struct {
 	InFlight         int
 }
 
-// Status tells where the client stands.
+// Status returns the state and the counters of the moment.
 func (c *Client) Status() Status {
 	c.mu.Lock()
 	s := Status{State: c.state, Broker: c.current, Since: c.since, LastError: c.lastErr, ErrorAt: c.errAt,
-		Proof: c.proof, BrokerCertExpires: c.expires, ClientCertExpires: c.ownExpires}
+		Proof: c.delivery.proof, BrokerCertExpires: c.expires, ClientCertExpires: c.ownExpires}
 	m := c.conn
 	c.mu.Unlock()
 	if m != nil {
-		s.InFlight = m.Unsettled()
+		s.InFlight = m.InFlight()
 	}
 	c.count.fill(&s)
 	return s

@@ -69,9 +69,9 @@ func TestRefusedPublishLeavesNoEchoToWaitFor(t *testing.T) {
 			break
 		}
 	}
-	m.echoes.mu.Lock()
-	defer m.echoes.mu.Unlock()
-	if len(m.echoes.wait) != n {
-		t.Fatalf("%d echoes are expected of %d messages", len(m.echoes.wait), n)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.echoes) != n {
+		t.Fatalf("%d echoes are expected of %d messages", len(m.echoes), n)
 	}
 }

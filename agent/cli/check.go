@@ -369,11 +369,21 @@ func (c *checker) oneBroker(ctx context.Context, cfg *config.Config, index int) 
 	if len(cfg.MQTT.Brokers) > 1 {
 		name = fmt.Sprintf("broker %d", index+1)
 	}
-	for _, s := range client.Check(ctx, index, !c.running) {
-		c.add(stage{
-			Name: name + " " + s.Name, Result: resultOf(s.OK, s.Warn), Detail: s.Detail, Hint: s.Hint,
-			TookMs: float64(s.Took.Microseconds()) / 1000,
-		})
+	for _, step := range client.Stages(index, !c.running) {
+		start := time.Now()
+		detail, err := step.Run(ctx)
+		s := stage{Name: name + " " + step.Name, Result: stageOK, Detail: detail, Hint: health.Hint(err), TookMs: since(start)}
+		var e *publish.Error
+		switch {
+		case errors.As(err, &e) && e.Class == publish.ClassWarning:
+			s.Result = stageWarn
+		case err != nil:
+			s.Result, s.Detail = stageFail, err.Error()
+		}
+		c.add(s)
+		if s.Result == stageFail {
+			return
+		}
 	}
 }
 

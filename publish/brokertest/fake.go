@@ -52,6 +52,7 @@ type Connect struct {
 	KeepAlive                    uint16
 	Version                      byte
 	Will                         *Message
+	WillQoS                      byte
 }
 
 // NewFake listens on a random loopback port for the length of the test.
@@ -246,6 +247,7 @@ func (s *session) connect(p *packets.ConnectPacket) error {
 		CleanSession: p.CleanSession, KeepAlive: p.Keepalive, Version: p.ProtocolVersion}
 	if p.WillFlag {
 		hello.Will = &Message{Topic: p.WillTopic, Payload: p.WillMessage, Retain: p.WillRetain}
+		hello.WillQoS = p.WillQos
 	}
 	s.f.mu.Lock()
 	s.f.connects = append(s.f.connects, hello)

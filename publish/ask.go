@@ -1,0 +1,82 @@
+package publish
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/eclipse/paho.golang/packets"
+	"github.com/eclipse/paho.golang/paho"
+)
+
+// notAuthorized is the MQTT 5 reason code of a denied action (MQTT 5, 2.4).
+const notAuthorized = 0x87
+
+// askBroker asks b by MQTT 5 whether it accepts what this client writes. A
+// missing echo alone is ambiguous: mosquitto grants a subscription that its
+// access list then does not serve. Only the PUBACK of MQTT 5 has a reason code.
+// The error is one of the network.
+func (c *Client) askBroker(ctx context.Context, b broker) error {
+	ctx, l, release, err := c.openLink(ctx, b)
+	if err != nil {
+		return err
+	}
+	defer release()
+	defer l.abort()
+	p := c.writeByMQTT5(ctx, b, l)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.delivery.brokerAnswered(b.name, p)
+	return nil
+}
+
+// writeByMQTT5 makes one short connection without a will and publishes one
+// message.
+func (c *Client) writeByMQTT5(ctx context.Context, b broker, l *link) Proof {
+	v5 := paho.NewClient(paho.ClientConfig{Conn: packets.NewThreadSafeConn(l), PacketTimeout: c.cfg.ConnectTimeout})
+	user, password := c.credentials(b)
+	hello := &paho.Connect{ClientID: c.mqttID(), CleanStart: true, KeepAlive: 60, Username: user, UsernameFlag: user != "",
+		Password: []byte(password), PasswordFlag: password != ""}
+	if _, err := v5.Connect(ctx, hello); err != nil {
+		return c.noAnswer(b)
+	}
+	defer func() {
+		_ = v5.Disconnect(&paho.Disconnect{}) // it ends either way
+		<-v5.Done()
+	}()
+	grant := func(right, topic string) string {
+		return fmt.Sprintf("give client %q %s access to %s in the broker's access list", c.cfg.ClientID, right, topic)
+	}
+	all := c.Topic("#")
+	resp, err := v5.Publish(ctx, &paho.Publish{Topic: c.Topic(echoTopic), QoS: 1, Payload: []byte("write probe")})
+	switch {
+	case resp == nil && err != nil && ctx.Err() == nil:
+		return Proof{State: ProofFailed, Hint: grant("write", all) + ", and look at the broker's log",
+			Detail: fmt.Sprintf("the broker ends the connection when this agent writes below %s", c.Topic(""))}
+	case resp == nil:
+		return c.noAnswer(b)
+	case resp.ReasonCode == notAuthorized:
+		return Proof{State: ProofFailed, Hint: grant("write", all),
+			Detail: fmt.Sprintf("the broker's access list denies writing below %s: nothing that this agent sends arrives", c.Topic(""))}
+	case resp.ReasonCode >= 0x80:
+		return Proof{State: ProofFailed, Hint: "look up the reason code in the broker's log and limits",
+			Detail: fmt.Sprintf("the broker does not accept what this agent sends: MQTT 5 reason code 0x%02X", resp.ReasonCode)}
+	case c.cfg.Confirm == ConfirmEcho:
+		return Proof{State: ProofUnproven, Hint: grant("read", all) + ", or set [mqtt] confirm = \"puback\"",
+			Detail: "the broker accepts what is sent, but does not hand it back: with confirm = \"echo\" nothing can be confirmed, and records are kept"}
+	}
+	return Proof{State: ProofUnproven, Detail: "the broker accepts what is sent, but does not hand it back",
+		Hint: fmt.Sprintf("for a full proof give client %q read access to %s", c.cfg.ClientID, c.Topic(echoTopic))}
+}
+
+// noAnswer is what is known about a broker that cannot be asked.
+func (c *Client) noAnswer(b broker) Proof {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	hint := fmt.Sprintf("give client %q read and write access to %s in the broker's access list", c.cfg.ClientID, c.Topic("#"))
+	if c.delivery.of(b.name).proven {
+		return Proof{State: ProofFailed, Hint: hint,
+			Detail: "echoes came back before and do not any more, and the broker cannot be asked by MQTT 5"}
+	}
+	return Proof{State: ProofUnproven, Hint: hint,
+		Detail: "no echo came back, and the broker cannot be asked by MQTT 5: either reading or writing is denied"}
+}

@@ -1,0 +1,288 @@
+package publish
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"slices"
+	"sync"
+	"time"
+
+	mqtt "github.com/eclipse/paho.mqtt.golang"
+)
+
+const (
+	// livedAfter is how long a connection has to last to count as one that lived:
+	// only then does the backoff start small again, and the same broker is
+	// tried first.
+	livedAfter = time.Minute
+	// After sameIDAfter connections in a row that did not live, somebody else
+	// probably uses the client id: each of the two throws the other out when it
+	// connects (MQTT 3.1.1, 3.1.4-2).
+	sameIDAfter = 3
+	// After askAfter connections in a row that did not live and ended with birth,
+	// availability or proof unacknowledged, or before the proof was decided, the
+	// broker is asked by MQTT 5: some brokers close the connection when their
+	// access list denies a message, mosquitto sometimes after its PUBACK.
+	askAfter = 2
+)
+
+// Client makes one connection after the other. Its methods may be called from
+// any goroutine.
+type Client struct {
+	cfg     Config
+	brokers []broker
+	count   counters
+	open    func(context.Context, broker) (conn, raw net.Conn, err error) // dial, see there
+	// For check: no will, birth and availability, and another client id.
+	quiet    bool
+	idSuffix string
+
+	mu         sync.Mutex // guards everything below
+	backoff    *backoff
+	next       int // index of the broker to try
+	early      int // connections in a row that did not live
+	conn       *Conn
+	delivery   delivery
+	state      State
+	current    string // broker of the state
+	since      time.Time
+	lastErr    *Error
+	errAt      time.Time
+	expires    time.Time // broker's certificate
+	ownExpires time.Time // client certificate
+}
+
+// New opens no connection. It reads the certificate files once so that a wrong
+// path is reported at the start.
+func New(cfg Config) (*Client, error) {
+	cfg = cfg.withDefaults()
+	if len(cfg.Brokers) == 0 {
+		return nil, &Error{Class: ClassConfig, Op: "configure MQTT", Err: errors.New("[mqtt] broker is empty")}
+	}
+	c := &Client{cfg: cfg, backoff: newBackoff(cfg.ReconnectMin, cfg.ReconnectMax, len(cfg.Brokers), cfg.Rand),
+		delivery: newDelivery(), state: Disconnected, since: time.Now()}
+	c.open = c.dial
+	needTLS := false
+	for _, s := range cfg.Brokers {
+		b, err := parseBroker(s)
+		if err != nil {
+			return nil, err
+		}
+		needTLS = needTLS || b.tls
+		c.brokers = append(c.brokers, b)
+	}
+	if needTLS {
+		if _, err := c.tlsConfig(c.brokers[0]); err != nil {
+			return nil, err
+		}
+	}
+	routePahoLogs(cfg.Logger)
+	return c, nil
+}
+
+// Topic returns "<prefix>/<client_id>/<below>"; below is "<device>/<kind>" for
+// records.
+func (c *Client) Topic(below string) string { return c.cfg.Prefix + "/" + c.cfg.ClientID + "/" + below }
+
+// availability is the topic of the retained "online", "offline" and, by the
+// will, "lost".
+const availability = "availability"
+
+func (c *Client) availability(word string) Message {
+	return Message{Topic: c.Topic(availability), Payload: []byte(word), Retain: true}
+}
+
+// mqttID is the client id to log in with.
+func (c *Client) mqttID() string { return c.cfg.ClientID + c.idSuffix }
+
+// Connect makes one attempt at one broker: the same as before after a
+// connection that lived for a minute, else the next of the list. It publishes
+// the retained birth and availability "online" before anything else and starts
+// the proof. The error is an *Error. While a connection of this client is up, it
+// refuses.
+func (c *Client) Connect(ctx context.Context) (*Conn, error) {
+	c.mu.Lock()
+	if c.state != Disconnected {
+		c.mu.Unlock()
+		return nil, &Error{Class: ClassConfig, Op: "connect", Err: errors.New("a connection is up already")}
+	}
+	b := c.brokers[c.next%len(c.brokers)]
+	c.setState(Connecting, b.name)
+	ask := c.delivery.of(b.name).ask
+	c.mu.Unlock()
+
+	var m *Conn
+	var err error
+	if ask {
+		err = c.askBroker(ctx, b)
+	}
+	if err == nil {
+		m, err = c.attempt(ctx, b)
+	}
+	if err != nil {
+		e := connectError(b.name, err)
+		c.connectFailed(e)
+		return nil, e
+	}
+	c.connected(m)
+	m.run()
+	if !c.quiet {
+		// These fail only with the connection. Their acknowledgements count for
+		// the ack deadline like all others.
+		if c.cfg.Birth != nil {
+			_, _ = m.publish(Message{Topic: c.Topic("birth"), Payload: c.cfg.Birth(), Retain: true}, true)
+		}
+		_, _ = m.publish(c.availability("online"), true)
+	}
+	return m, nil
+}
+
+// openLink opens the way to b within ConnectTimeout. The link ends with ctx or
+// that time unless release is called before, which returns false when it is too
+// late.
+func (c *Client) openLink(ctx context.Context, b broker) (_ context.Context, l *link, release func() bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.ConnectTimeout)
+	conn, raw, err := c.open(ctx, b)
+	if err != nil {
+		cancel()
+		return ctx, nil, nil, err
+	}
+	l = newLink(conn, raw, c.cfg.WriteTimeout)
+	stop := context.AfterFunc(ctx, l.abort)
+	return ctx, l, func() bool { defer cancel(); return stop() }, nil
+}
+
+func (c *Client) attempt(ctx context.Context, b broker) (*Conn, error) {
+	ctx, l, release, err := c.openLink(ctx, b)
+	if err != nil {
+		return nil, err
+	}
+	m := newConn(c, b, l)
+	o := c.options(b, l, c.mqttID())
+	if !c.quiet {
+		o.SetWill(c.Topic(availability), "lost", 1, true)
+	}
+	o.SetDefaultPublishHandler(func(_ mqtt.Client, msg mqtt.Message) { m.received(msg) })
+	o.SetConnectionLostHandler(func(_ mqtt.Client, err error) { m.fail(lostError(m, err)) })
+	m.paho = mqtt.NewClient(o)
+	token := m.paho.Connect()
+	<-token.Done() // it ends with the link
+	err = token.Error()
+	if !release() {
+		err = context.Cause(ctx)
+	}
+	if err != nil {
+		l.abort()
+		return nil, err
+	}
+	if a, ok := l.raw.(*certAsked); ok {
+		a.refused.Store(false)
+	}
+	return m, nil
+}
+
+// options is the one set-up with which a token tells the truth: no automatic
+// reconnect (it completes tokens without a PUBACK), no connect retry, a clean
+// session (else tokens of a lost connection never complete), an explicit
+// version (else a refused login is tried twice), a write timeout.
+func (c *Client) options(b broker, l *link, id string) *mqtt.ClientOptions {
+	o := mqtt.NewClientOptions()
+	o.Servers = []*url.URL{b.url}
+	user, password := c.credentials(b)
+	o.SetClientID(id).SetUsername(user).SetPassword(password)
+	o.SetProtocolVersion(4).SetCleanSession(true).SetAutoReconnect(false).SetConnectRetry(false)
+	o.SetKeepAlive(c.cfg.KeepAlive).SetPingTimeout(c.cfg.PingTimeout)
+	o.SetConnectTimeout(c.cfg.ConnectTimeout).SetWriteTimeout(c.cfg.WriteTimeout)
+	o.SetCustomOpenConnectionFn(func(*url.URL, mqtt.ClientOptions) (net.Conn, error) { return l, nil })
+	return o
+}
+
+// connected books m, unless it was lost before anybody could see it.
+func (c *Client) connected(m *Conn) {
+	c.count.connects.Add(1)
+	c.mu.Lock()
+	if m.isClosed() {
+		c.mu.Unlock()
+		return
+	}
+	c.conn = m
+	c.setState(Connected, m.broker.name)
+	changed := c.delivery.connected(m.broker.name)
+	c.mu.Unlock()
+	m.proofKnown(changed)
+}
+
+func (c *Client) connectFailed(e *Error) {
+	c.count.failures.Add(1)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.backoff.failed()
+	c.next++
+	c.early = 0 // somebody who is thrown out can always connect
+	c.lastErr, c.errAt = e, time.Now()
+	c.setState(Disconnected, e.Broker)
+}
+
+// connectionEnded books the end of m with what was in flight.
+func (c *Client) connectionEnded(m *Conn, e *Error, flight []*Receipt) {
+	lived := time.Since(m.began) >= livedAfter
+	onlyOwn := len(flight) > 0 && !slices.ContainsFunc(flight, func(r *Receipt) bool { return !r.own })
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	proof := c.delivery.proof.State
+	if c.conn != m {
+		proof = ProofPending // m was lost before anybody could see it
+	}
+	c.conn = nil
+	c.setState(Disconnected, m.broker.name)
+	switch e.Class {
+	case ClassClosed:
+		return
+	case ClassProbe:
+		c.backoff.closedOnPurpose()
+		return
+	}
+	c.count.losses.Add(1)
+	c.backoff.lost(lived)
+	if lived {
+		c.early = 0
+	} else {
+		c.early++
+		c.next++
+	}
+	if c.early >= sameIDAfter && e.Class == ClassLost {
+		c.suspectSameID(e, len(flight) > 0 || proof == ProofPending || proof == ProofFailed)
+	}
+	if c.early >= askAfter && (onlyOwn || proof == ProofPending) {
+		c.delivery.of(m.broker.name).ask = true
+	}
+	c.lastErr, c.errAt = e, time.Now()
+}
+
+// suspectSameID explains losses that follow each other quickly. A message that
+// the broker does not accept also ends each connection early: with messages in
+// flight, before the delivery proof is decided, or after it failed. Such a
+// doubtful loss stays a loss, with a hint at both.
+func (c *Client) suspectSameID(e *Error, doubtful bool) {
+	if doubtful {
+		e.Hint = fmt.Sprintf("lost within a minute %d times in a row: either the broker does not accept a message (access list? size limit?), or another client uses the client id %q", c.early, c.cfg.ClientID)
+		return
+	}
+	e.Class = ClassSameID
+	e.Hint = fmt.Sprintf("another client probably uses the client id %q (a cloned machine?): give each agent its own [agent] client_id", c.cfg.ClientID)
+	e.Err = fmt.Errorf("thrown out within a minute of connecting, %d times in a row: %w", c.early, e.Err)
+}
+
+// Backoff is the wait before the next Connect: uniform between ReconnectMin
+// and a bound that starts at twice ReconnectMin and doubles with every failed
+// Connect and every connection that lasted less than a minute, up to
+// ReconnectMax. It is 0 after a connection that was closed only to ask the
+// broker by MQTT 5.
+func (c *Client) Backoff() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.backoff.wait()
+}

@@ -1,0 +1,323 @@
+package publish
+
+import (
+	"context"
+	"errors"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/eclipse/paho.mqtt.golang/packets"
+)
+
+// The promise: with the default settings a half-open link is noticed within
+// 30 s. Fake time, a pipe as network.
+func TestHalfOpenLinkIsNoticedWithin30SecondsWithTheDefaults(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		silent func(packets.ControlPacket) bool // not answered
+		send   bool
+		want   time.Duration
+	}{
+		{"idle", func(p packets.ControlPacket) bool { _, ping := p.(*packets.PingreqPacket); return ping }, false, 25 * time.Second},
+		{"one message in flight", func(p packets.ControlPacket) bool {
+			pub, ok := p.(*packets.PublishPacket)
+			return ok && string(pub.Payload) == "stuck"
+		}, true, 20 * time.Second},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := newClient(t, Config{Brokers: []string{"tcp://h"}, ClientID: "a"})
+				c.open = func(context.Context, broker) (net.Conn, net.Conn, error) {
+					near, far := net.Pipe()
+					go answer(far, tt.silent)
+					return near, near, nil
+				}
+				m := connect(t, c)
+				synctest.Wait()
+				began := time.Now()
+				if tt.send {
+					send(t, m, "room/sample", "stuck")
+				}
+				<-m.Lost()
+				if took := time.Since(began); took < tt.want || took > tt.want+2*time.Second {
+					t.Errorf("noticed after %v, want %v", took, tt.want)
+				}
+				waitGoroutines(t, m)
+			})
+		})
+	}
+}
+
+// pipeBroker is a broker at the other end of a pipe, for fake time. It counts
+// what it receives.
+type pipeBroker struct {
+	mu     sync.Mutex
+	faults pipeFaults
+	dialed []string // brokers, in order
+	pings  int
+	echoes int
+	conns  []net.Conn
+}
+
+type pipeFaults struct{ refuse, noConnack, noEcho bool }
+
+func (p *pipeBroker) set(f pipeFaults) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.faults = f
+}
+
+// cut ends all connections.
+func (p *pipeBroker) cut() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, c := range p.conns {
+		c.Close()
+	}
+}
+
+func (p *pipeBroker) count() (pings, echoes int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.pings, p.echoes
+}
+
+// open is for Client.open.
+func (p *pipeBroker) open(_ context.Context, b broker) (net.Conn, net.Conn, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.dialed = append(p.dialed, b.addr)
+	if p.faults.refuse {
+		return nil, nil, &net.OpError{Op: "dial", Err: errors.New("refused")}
+	}
+	near, far := net.Pipe()
+	p.conns = append(p.conns, far)
+	go answer(far, p.silent)
+	return near, near, nil
+}
+
+func (p *pipeBroker) silent(packet packets.ControlPacket) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch packet := packet.(type) {
+	case *packets.ConnectPacket:
+		return p.faults.noConnack
+	case *packets.PingreqPacket:
+		p.pings++
+	case *packets.PublishPacket:
+		if strings.HasSuffix(packet.TopicName, "/echo") {
+			p.echoes++
+			if p.faults.noEcho {
+				packet.TopicName = "not handed back"
+			}
+		}
+	}
+	return false
+}
+
+func newPipeClient(t *testing.T, cfg Config) (*Client, *pipeBroker) {
+	p := &pipeBroker{}
+	if cfg.Brokers == nil {
+		cfg.Brokers = []string{"tcp://h"}
+	}
+	cfg.ClientID = "a"
+	cfg.Rand = func() float64 { return 0.999999 }
+	c := newClient(t, cfg)
+	c.open = p.open
+	return c, p
+}
+
+// After each connect, and every hour.
+func TestDeliveryIsProvenEveryHourWithTheDefaults(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, p := newPipeClient(t, Config{})
+		connect(t, c)
+		for hour := range 4 {
+			synctest.Wait()
+			if _, n := p.count(); n != hour+1 {
+				t.Fatalf("after %d hours delivery was proven %d times, want %d", hour, n, hour+1)
+			}
+			time.Sleep(time.Hour)
+		}
+	})
+}
+
+// A proof that failed is repeated every minute: records wait for it.
+func TestFailedProofIsRepeatedEveryMinute(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, p := newPipeClient(t, Config{})
+		m := connect(t, c)
+		synctest.Wait()
+		p.set(pipeFaults{noEcho: true})
+		<-m.Lost() // after an hour, to ask by MQTT 5, of which the pipe knows nothing
+		wantClass(t, m.Err(), ClassProbe)
+		m = connect(t, c)
+		synctest.Wait()
+		if s := c.Status().Proof.State; s != ProofFailed || m.Deliverable() {
+			t.Fatalf("proof is %s, deliverable %v", s, m.Deliverable())
+		}
+		_, before := p.count()
+		time.Sleep(5 * time.Minute)
+		if _, n := p.count(); n-before < 4 {
+			t.Errorf("%d proofs in 5 minutes", n-before)
+		}
+		p.set(pipeFaults{})
+		time.Sleep(retryFailed + c.cfg.ProofTimeout)
+		synctest.Wait()
+		if s := c.Status().Proof.State; s != ProofProven || !m.Deliverable() {
+			t.Errorf("a minute after the rights came back the proof is %s", s)
+		}
+	})
+}
+
+// The broker's answer by MQTT 5 counts for an hour, a denial for 10 minutes: so
+// long the records may wait after the access list is fixed in a way that no
+// echo shows.
+func TestAnswerOfTheBrokerExpires(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, tt := range []struct {
+			state ProofState
+			keep  time.Duration
+		}{{ProofUnproven, time.Hour}, {ProofFailed, 10 * time.Minute}} {
+			d := newDelivery()
+			d.brokerAnswered("h", Proof{State: tt.state})
+			time.Sleep(tt.keep - time.Second)
+			if d.connected("h"); d.proof.State != tt.state {
+				t.Errorf("%s is forgotten before %v", tt.state, tt.keep)
+			}
+			if known, _ := d.noEcho("h"); !known {
+				t.Errorf("%s: the broker is asked again before %v", tt.state, tt.keep)
+			}
+			time.Sleep(time.Second)
+			if d.connected("h"); d.proof.State != ProofPending {
+				t.Errorf("%s is remembered after %v", tt.state, tt.keep)
+			}
+			if known, _ := d.noEcho("h"); known {
+				t.Errorf("%s: the broker is not asked again after %v", tt.state, tt.keep)
+			}
+		}
+	})
+}
+
+func TestIdleConnectionStaysUpWithTheDefaults(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, p := newPipeClient(t, Config{ProofInterval: 24 * time.Hour})
+		m := connect(t, c)
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if isClosed(m.Lost()) {
+			t.Errorf("lost: %v", m.Err())
+		}
+		if n, _ := p.count(); n < 200 {
+			t.Errorf("%d pings in an hour of silence", n)
+		}
+	})
+}
+
+// The next broker of the list comes after a failed connect and after a
+// connection that was lost within a minute, the same after one that lived.
+func TestBrokerListIsGoneThroughAfterFailuresAndEarlyLosses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, p := newPipeClient(t, Config{Brokers: []string{"tcp://a", "tcp://b", "tcp://c"}})
+		lose := func(lived time.Duration) {
+			m := connect(t, c)
+			time.Sleep(lived)
+			p.cut()
+			<-m.Lost()
+		}
+		lose(time.Second)      // at a
+		lose(2 * time.Minute)  // at b
+		lose(59 * time.Second) // at b again
+		p.set(pipeFaults{refuse: true})
+		_, err := c.Connect(testContext(t)) // at c
+		wantClass(t, err, ClassUnreachable)
+		p.set(pipeFaults{})
+		lose(time.Minute) // at a
+		lose(time.Second) // at a again
+		if got, want := strings.Join(p.dialed, " "), "a:1883 b:1883 b:1883 c:1883 a:1883 a:1883"; got != want {
+			t.Errorf("brokers tried: %s, want %s", got, want)
+		}
+	})
+}
+
+func TestConnectGivesUpAfter15SecondsWithTheDefaults(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, p := newPipeClient(t, Config{})
+		p.set(pipeFaults{noConnack: true})
+		began := time.Now()
+		_, err := c.Connect(testContext(t))
+		wantClass(t, err, ClassUnreachable)
+		if took := time.Since(began); took != 15*time.Second {
+			t.Errorf("it took %v, want 15s", took)
+		}
+	})
+}
+
+func TestBackoffGrowsWithFailedConnects(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, p := newPipeClient(t, Config{})
+		p.set(pipeFaults{refuse: true})
+		for _, want := range []time.Duration{4, 8, 16} {
+			_, err := c.Connect(testContext(t))
+			wantClass(t, err, ClassUnreachable)
+			if got := c.Backoff().Round(time.Second); got != want*time.Second {
+				t.Errorf("wait is %v, want %v", got, want*time.Second)
+			}
+		}
+		c.backoff.closedOnPurpose()
+		if got := c.Backoff(); got != 0 {
+			t.Errorf("the wait before asking the broker is %v, want none", got)
+		}
+		_, err := c.Connect(testContext(t))
+		wantClass(t, err, ClassUnreachable)
+		if got := c.Backoff().Round(time.Second); got != 32*time.Second {
+			t.Errorf("after that the wait is %v, want 32s", got)
+		}
+	})
+}
+
+// answer is a broker on a pipe that leaves some packets unanswered.
+func answer(conn net.Conn, silent func(packets.ControlPacket) bool) {
+	defer conn.Close()
+	for {
+		p, err := packets.ReadPacket(conn)
+		if err != nil {
+			return
+		}
+		if silent(p) {
+			continue
+		}
+		for _, reply := range replies(p) {
+			if reply.Write(conn) != nil {
+				return
+			}
+		}
+	}
+}
+
+func replies(p packets.ControlPacket) []packets.ControlPacket {
+	switch p := p.(type) {
+	case *packets.ConnectPacket:
+		return []packets.ControlPacket{packets.NewControlPacket(packets.Connack)}
+	case *packets.PingreqPacket:
+		return []packets.ControlPacket{packets.NewControlPacket(packets.Pingresp)}
+	case *packets.SubscribePacket:
+		ack := packets.NewControlPacket(packets.Suback).(*packets.SubackPacket)
+		ack.MessageID, ack.ReturnCodes = p.MessageID, []byte{0}
+		return []packets.ControlPacket{ack}
+	case *packets.PublishPacket:
+		ack := packets.NewControlPacket(packets.Puback).(*packets.PubackPacket)
+		ack.MessageID = p.MessageID
+		if !strings.HasSuffix(p.TopicName, "/echo") {
+			return []packets.ControlPacket{ack}
+		}
+		echo := packets.NewControlPacket(packets.Publish).(*packets.PublishPacket)
+		echo.TopicName, echo.Payload = p.TopicName, p.Payload
+		return []packets.ControlPacket{ack, echo}
+	}
+	return nil
+}
