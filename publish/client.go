@@ -128,7 +128,6 @@ func (c *Client) Connect(ctx context.Context) (*Conn, error) {
 		return nil, e
 	}
 	c.connected(m)
-	m.run()
 	if !c.quiet {
 		// These fail only with the connection. Their acknowledgements count for
 		// the ack deadline like all others.
@@ -137,6 +136,7 @@ func (c *Client) Connect(ctx context.Context) (*Conn, error) {
 		}
 		_, _ = m.publish(c.availability("online"), true)
 	}
+	m.run()
 	return m, nil
 }
 

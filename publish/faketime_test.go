@@ -63,7 +63,10 @@ type pipeBroker struct {
 	conns  []net.Conn
 }
 
-type pipeFaults struct{ refuse, noConnack, noEcho bool }
+type pipeFaults struct {
+	refuse, noConnack, noEcho bool
+	pause                     time.Duration // before each read of at most 16 KiB
+}
 
 func (p *pipeBroker) set(f pipeFaults) {
 	p.mu.Lock()
@@ -96,8 +99,22 @@ func (p *pipeBroker) open(_ context.Context, b broker) (net.Conn, net.Conn, erro
 	}
 	near, far := net.Pipe()
 	p.conns = append(p.conns, far)
-	go answer(far, p.silent)
+	go answer(slowConn{far, p}, p.silent)
 	return near, near, nil
+}
+
+// slowConn is the broker's end of a narrow link.
+type slowConn struct {
+	net.Conn
+	p *pipeBroker
+}
+
+func (s slowConn) Read(b []byte) (int, error) {
+	s.p.mu.Lock()
+	pause := s.p.faults.pause
+	s.p.mu.Unlock()
+	time.Sleep(pause)
+	return s.Conn.Read(b)
 }
 
 func (p *pipeBroker) silent(packet packets.ControlPacket) bool {
@@ -215,6 +232,26 @@ func TestIdleConnectionStaysUpWithTheDefaults(t *testing.T) {
 		if n, _ := p.count(); n < 200 {
 			t.Errorf("%d pings in an hour of silence", n)
 		}
+	})
+}
+
+// With the defaults a chunk may need 10 s and the acknowledgement 20 s; the
+// message as a whole may need longer.
+func TestLargeMessagePassesANarrowLink(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, p := newPipeClient(t, Config{})
+		m := connect(t, c)
+		synctest.Wait()
+		p.set(pipeFaults{pause: 420 * time.Millisecond})
+		began := time.Now()
+		r, err := m.Publish(Message{Topic: "big", Payload: make([]byte, MaxPayload)})
+		if err != nil || r.Err() != nil {
+			t.Errorf("large message: %v, %v", err, m.Err())
+		}
+		if took := time.Since(began); took < c.cfg.AckTimeout {
+			t.Errorf("it took %v: the test did not test", took)
+		}
+		p.set(pipeFaults{})
 	})
 }
 

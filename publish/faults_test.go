@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	mqtt "github.com/eclipse/paho.mqtt.golang"
+
 	"roomcall/publish/brokertest"
 )
 
@@ -155,15 +157,19 @@ func TestFrozenNetworkIsNoticed(t *testing.T) {
 	}
 }
 
-func TestLargeMessagePassesANarrowLink(t *testing.T) {
-	s := brokertest.Mosquitto(t, brokertest.Conf{})
-	proxy := brokertest.NewProxy(t, s.Addr(), brokertest.Network{BitsPerSec: 8_000_000, Latency: 5 * time.Millisecond})
-	cfg := testConfig("tcp://" + proxy.Addr())
-	cfg.WriteTimeout, cfg.AckTimeout = 500*time.Millisecond, 500*time.Millisecond // the message takes a second
-	m := connect(t, newClient(t, cfg))
-	r, err := m.Publish(Message{Topic: "big", Payload: make([]byte, MaxPayload)})
-	if err != nil || r.Err() != nil {
-		t.Errorf("large message: %v, %v", err, m.Err())
+// What was acknowledged before the loss is confirmed, the rest is kept.
+func TestALossConfirmsWhatWasAcknowledged(t *testing.T) {
+	c := newClient(t, testConfig("tcp://h"))
+	m := newConn(c, c.brokers[0], newLink(nopConn{}, nopConn{}, time.Second))
+	acked, waiting := send(t, m, "room/sample", "acked"), send(t, m, "room/sample", "waiting")
+	acked.token = &mqtt.DummyToken{} // done, without an error
+	m.fail(lostError(m, errGivenUp))
+	if acked.Err() != nil {
+		t.Errorf("the acknowledged message: %v", acked.Err())
+	}
+	wantClass(t, waiting.Err(), ClassLost)
+	if n := c.Status().Acked; n != 1 {
+		t.Errorf("%d messages count as acknowledged, want 1", n)
 	}
 }
 
