@@ -47,9 +47,8 @@ func (r *Reporter) AgentEvent(st State, at time.Time, ev AgentEvent) (State, []R
 		}
 		p.Suppressed = held
 	}
-	p.Head = t.head("event", t.at)
-	rec := t.record("event", &p.Head, payload.Encode(&p))
-	return next, []Record{rec}
+	t.write("event", t.at, &p)
+	return next, t.out.Records
 }
 
 func (ev *AgentEvent) payload() payload.Event {

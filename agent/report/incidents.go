@@ -184,7 +184,7 @@ func (t *turn) follow(i int, g grade, x cgi.Reading, m *metricState) {
 	case m.Open == nil && bits.OnesCount32(m.Poor) >= p.Enter:
 		m.Open = t.open(payload.Event{
 			Type: "quality.degraded", Severity: "warning", Metric: gaugeKey(i), Value: number(x),
-			Limit: &p.limits[i/metrics/2][i%metrics].Poor.Value, CallID: t.d.Call.ID,
+			Limit: number(p.limits[i/metrics/2][i%metrics].Poor), CallID: t.d.Call.ID,
 		}, maxQualityHour, m.SinceMs)
 	case m.Open != nil && m.Good >= p.Leave:
 		t.recovered(i, m.Open, x, "")
@@ -206,9 +206,9 @@ func (t *turn) recovered(i int, in *incident, x cgi.Reading, reason string) {
 func (t *turn) limitOf(i int) *float64 {
 	l := t.dev.Limits.limits[i/metrics/2][i%metrics]
 	if l.Fair.Known {
-		return &l.Fair.Value
+		return number(l.Fair)
 	}
-	return number(cgi.Reading(l.Poor))
+	return number(l.Poor)
 }
 
 // closeQuality closes all open incidents, for the call ends.

@@ -52,8 +52,7 @@ func (t *turn) closeMinute() {
 	t.d.Minute = nil
 	p := m.payload()
 	if t.r.kinds["minute"] {
-		p.Head = t.head("minute", m.StartMs+minuteMs)
-		t.out.Records = append(t.out.Records, t.record("minute", &p.Head, payload.Encode(&p)))
+		t.write("minute", m.StartMs+minuteMs, &p)
 	}
 	t.minuteViews(m, &p)
 }

@@ -175,30 +175,23 @@ func errWord(err error) string {
 func (t *turn) emit() {
 	t.out.Interval = t.interval()
 	if t.r.kinds["sample"] {
-		t.sample.Head = t.head("sample", t.at)
+		t.out.Sample = t.write("sample", t.at, &t.sample)
 	} else { // the numbers of the sample topic must not go on unseen
 		t.sample.Head = t.head("state", t.at)
 		t.sample.Schema = payload.SchemaName("sample")
+		t.out.Sample = payload.Encode(&t.sample)
 	}
-	t.out.Sample = payload.Encode(&t.sample)
-	if t.r.kinds["sample"] {
-		t.out.Records = append(t.out.Records, t.record("sample", &t.sample.Head, t.out.Sample))
-	}
-	if t.r.kinds["stream"] && t.p.Err == nil {
+	if t.r.kinds["stream"] {
 		t.emitStreams()
 	}
 	if t.r.kinds["event"] {
 		for i := range t.events {
-			e := &t.events[i]
-			e.Head = t.head("event", t.at)
-			t.out.Records = append(t.out.Records, t.record("event", &e.Head, payload.Encode(e)))
+			t.write("event", t.at, &t.events[i])
 		}
 	}
 	if t.r.kinds["call"] {
 		for i := range t.calls {
-			c := &t.calls[i]
-			c.Head = t.head("call", t.at)
-			t.out.Records = append(t.out.Records, t.record("call", &c.Head, payload.Encode(c)))
+			t.write("call", t.at, &t.calls[i])
 		}
 	}
 }
@@ -207,11 +200,19 @@ func (t *turn) head(kind string, tsMs int64) payload.Head {
 	return t.dev.place.Head(kind, t.d.next(kind), tsMs)
 }
 
-func (t *turn) record(kind string, h *payload.Head, b []byte) Record {
-	return Record{
+// write numbers a record and puts it out.
+func (t *turn) write(kind string, tsMs int64, r payload.Record) []byte {
+	*r.Header() = t.head(kind, tsMs)
+	b := payload.Encode(r)
+	t.put(kind, r.Header(), b)
+	return b
+}
+
+func (t *turn) put(kind string, h *payload.Head, b []byte) {
+	t.out.Records = append(t.out.Records, Record{
 		Device: t.dev.Name, Kind: kind, Seq: h.Seq, TimeMs: h.TsMs,
 		Fresh: fresh(t.interval()), Payload: b,
-	}
+	})
 }
 
 // event keeps an event until the sample is written.
@@ -225,12 +226,11 @@ func (t *turn) emitStreams() {
 			if !m.Active {
 				continue
 			}
-			row := payload.Stream{
-				Head: t.head("stream", t.at), CallID: t.sample.CallID,
+			t.write("stream", t.at, &payload.Stream{
+				CallID: t.sample.CallID,
 				Media: payload.GroupNames[g].Media, Direction: payload.GroupNames[g].Direction, Stream: int64(i),
 				Peer: t.peer(m.Name), Measured: *m,
-			}
-			t.out.Records = append(t.out.Records, t.record("stream", &row.Head, payload.Encode(&row)))
+			})
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"roomcall/agent/report/payload"
+	"roomcall/cgi"
 )
 
 // The metrics that can have limits, in the order of reasons.
@@ -27,15 +28,9 @@ var (
 // metricKey is a metric's key in a stream record, for example "loss_pct".
 func metricKey(metric int) string { return payload.MeasureKey(metricOf[metric]) }
 
-// bound is one limit; the zero value is none.
-type bound struct {
-	Value float64
-	Known bool
-}
-
 // limit has the two bounds of a metric. A frame rate is beyond them below, all
 // else above.
-type limit struct{ Fair, Poor bound }
+type limit struct{ Fair, Poor cgi.Reading }
 
 // Profile is a set of limits that grades calls. Make one with Profiles,
 // ProfileByName or NewProfile.
@@ -52,66 +47,38 @@ type Profile struct {
 	Enter, Of, Leave int
 }
 
-// defaultProfile has the settings of the incidents and no limits.
-func defaultProfile(name string) Profile {
-	return Profile{Name: name, Version: "1", Enter: 3, Of: 4, Leave: 3}
+// profile makes a profile with the usual incidents; limits are those of audio,
+// video and aux.
+func profile(name, note string, limits [3][metrics]limit) Profile {
+	return Profile{Name: name, Version: "1", Note: note, limits: limits, Enter: 3, Of: 4, Leave: 3}
 }
 
-func huawei() Profile {
-	p := defaultProfile("huawei")
-	p.Note = "poor: published by Huawei Cloud Meeting (web control, red); fair: roomcall's own, not published by Huawei"
-	for m := range p.limits {
-		p.limits[m][metricDelay] = above(150, 250)
-		p.limits[m][metricJitter] = above(30, 50)
-		p.limits[m][metricLoss] = above(1, 3)
-	}
-	p.limits[0][metricLoss] = above(5, 10)
-	return p
-}
-
-// teams: stream classification of the Call Quality Dashboard; delay is meant as
-// round trip there, loss of video after error correction.
-func teams() Profile {
-	p := defaultProfile("teams")
-	p.Note = "poor: published by Microsoft (stream classification); no fair limits; delay there is round trip, video loss after error correction"
-	p.strictPoor = true
-	for m := range p.limits {
-		p.limits[m][metricDelay].Poor = bound{500, true}
-		p.limits[m][metricJitter].Poor = bound{30, true}
-		p.limits[m][metricLoss].Poor = bound{15, true}
-	}
-	p.limits[0][metricLoss].Poor = bound{10, true}
-	p.limits[1][metricFPS].Poor = bound{7, true}
-	p.limits[2][metricFPS].Poor = bound{2, true}
-	return p
-}
-
-// polycom: network quality icon of a conference station; video loss only.
-func polycom() Profile {
-	p := defaultProfile("polycom")
-	p.Note = "published by Polycom (network quality icon): loss of video only; other media are not graded"
-	p.strictPoor = true
-	p.limits[1][metricLoss] = above(1, 5)
-	p.limits[2][metricLoss] = above(1, 5)
-	return p
-}
-
-func vidyo() Profile {
-	p := defaultProfile("vidyo")
-	p.Note = "published by Vidyo (guideline); delay there is round trip"
-	p.strictFair, p.strictPoor = true, true
-	for m := range p.limits {
-		p.limits[m][metricLoss] = above(1, 5)
-		p.limits[m][metricDelay] = above(250, 450)
-		p.limits[m][metricJitter] = above(100, 200)
-	}
-	return p
-}
-
-func above(fair, poor float64) limit { return limit{bound{fair, true}, bound{poor, true}} }
+func beyondTwo(fair, poor float64) limit { return limit{cgi.Known(fair), cgi.Known(poor)} }
+func beyondOne(poor float64) limit       { return limit{Poor: cgi.Known(poor)} }
 
 // Profiles are the built-in profiles.
-func Profiles() []Profile { return []Profile{huawei(), teams(), polycom(), vidyo()} }
+func Profiles() []Profile {
+	huawei := profile("huawei", "poor: published by Huawei Cloud Meeting (web control, red); fair: roomcall's own, not published by Huawei",
+		[3][metrics]limit{
+			{metricLoss: beyondTwo(5, 10), metricDelay: beyondTwo(150, 250), metricJitter: beyondTwo(30, 50)},
+			{metricLoss: beyondTwo(1, 3), metricDelay: beyondTwo(150, 250), metricJitter: beyondTwo(30, 50)},
+			{metricLoss: beyondTwo(1, 3), metricDelay: beyondTwo(150, 250), metricJitter: beyondTwo(30, 50)},
+		})
+	teams := profile("teams", "poor: published by Microsoft (stream classification); no fair limits; delay there is round trip, video loss after error correction",
+		[3][metrics]limit{
+			{metricLoss: beyondOne(10), metricDelay: beyondOne(500), metricJitter: beyondOne(30)},
+			{metricLoss: beyondOne(15), metricDelay: beyondOne(500), metricJitter: beyondOne(30), metricFPS: beyondOne(7)},
+			{metricLoss: beyondOne(15), metricDelay: beyondOne(500), metricJitter: beyondOne(30), metricFPS: beyondOne(2)},
+		})
+	teams.strictPoor = true
+	polycom := profile("polycom", "published by Polycom (network quality icon): loss of video only; other media are not graded",
+		[3][metrics]limit{{}, {metricLoss: beyondTwo(1, 5)}, {metricLoss: beyondTwo(1, 5)}})
+	polycom.strictPoor = true
+	same := [metrics]limit{metricLoss: beyondTwo(1, 5), metricDelay: beyondTwo(250, 450), metricJitter: beyondTwo(100, 200)}
+	vidyo := profile("vidyo", "published by Vidyo (guideline); delay there is round trip", [3][metrics]limit{same, same, same})
+	vidyo.strictFair, vidyo.strictPoor = true, true
+	return []Profile{huawei, teams, polycom, vidyo}
+}
 
 // ProfileByName finds a built-in profile.
 func ProfileByName(name string) (Profile, bool) {
@@ -128,7 +95,7 @@ func ProfileByName(name string) (Profile, bool) {
 // the keys of LimitKeys. Percent from 0 to 100, milliseconds and frames a second
 // from 0; fair must not be beyond poor.
 func NewProfile(name, base string, values map[string]float64) (Profile, error) {
-	p := defaultProfile(name)
+	p := profile(name, "configured", [3][metrics]limit{})
 	if base != "" {
 		b, ok := ProfileByName(base)
 		if !ok {
@@ -136,8 +103,6 @@ func NewProfile(name, base string, values map[string]float64) (Profile, error) {
 		}
 		p = b
 		p.Name, p.Note = name, "configured, based on "+base+" "+b.Version
-	} else {
-		p.Note = "configured"
 	}
 	for _, key := range slices.Sorted(maps.Keys(values)) {
 		if err := p.set(key, values[key]); err != nil {
@@ -163,13 +128,13 @@ func (p *Profile) set(key string, v float64) error {
 	if b == nil {
 		return fmt.Errorf("unknown key")
 	}
-	*b = bound{v, true}
+	*b = cgi.Known(v)
 	return nil
 }
 
 // bounds are the places of the limits by key.
-func (p *Profile) bounds() map[string]*bound {
-	out := map[string]*bound{}
+func (p *Profile) bounds() map[string]*cgi.Reading {
+	out := map[string]*cgi.Reading{}
 	for m := range p.limits {
 		for k := range p.limits[m] {
 			if m == 0 && k == metricFPS {

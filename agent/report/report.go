@@ -108,7 +108,7 @@ func (r *Reporter) addDevice(d Device) error {
 		return fmt.Errorf("peer names %q: allowed are off, hash, plain", d.PeerNames)
 	}
 	if d.Limits.Name == "" {
-		d.Limits = huawei()
+		d.Limits = Profiles()[0]
 	}
 	r.devices[d.Name] = &device{Device: d, place: payload.Place{
 		ClientID: r.set.ClientID, Site: r.set.Site, Room: d.Room, Device: d.Name, Epoch: r.set.Epoch,

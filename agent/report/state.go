@@ -73,15 +73,19 @@ func UnmarshalState(b []byte) (State, error) {
 		return s, fmt.Errorf("unmarshal state: %d bytes are too many", len(b))
 	}
 	var head struct{ V int }
-	err := json.Unmarshal(b, &head)
-	switch {
-	case err != nil:
-	case head.V == 1:
-		s.d, err = unmarshalV1(b)
-	case head.V == stateVersion:
-		err = json.Unmarshal(b, &s.d)
+	if err := json.Unmarshal(b, &head); err != nil {
+		return s, fmt.Errorf("unmarshal state: %w", err)
+	}
+	var err error
+	switch head.V {
+	case 1:
+		b, err = upgradeV1(b)
+	case stateVersion:
 	default:
 		err = fmt.Errorf("version %d, this program knows %d: %w", head.V, stateVersion, ErrStateVersion)
+	}
+	if err == nil {
+		err = json.Unmarshal(b, &s.d)
 	}
 	if err != nil {
 		return State{}, fmt.Errorf("unmarshal state: %w", err)

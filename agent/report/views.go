@@ -147,5 +147,5 @@ func (t *turn) emitView(name string, doc any, tsMs int64) {
 		return
 	}
 	b = append(append(b[:len(b)-1], ','), body[1:]...)
-	t.out.Records = append(t.out.Records, t.record(kind, &head, b))
+	t.put(kind, &head, b)
 }

@@ -42,6 +42,9 @@ type Head struct {
 	Replayed int64  `json:"replayed,omitzero" enum:"0|1" doc:"1 when the record is sent late (more than 2 poll intervals and 2 s after ts_ms); else absent."`
 }
 
+// Header is the head itself.
+func (h *Head) Header() *Head { return h }
+
 // Place is the part of a head that stays the same for all records of a device.
 type Place struct {
 	ClientID, Site, Room, Device string
@@ -95,6 +98,8 @@ var GroupNames = [Groups]Group{
 
 // Record is a pointer to a Sample, Stream, Event, Call or Minute.
 type Record interface {
+	// Header is the record's own head, to be filled.
+	Header() *Head
 	// media is where the measures are, and which keys they have; nil for an
 	// event.
 	media() (measured, []column)
