@@ -228,7 +228,7 @@ func (t *turn) emitStreams() {
 			}
 			t.write("stream", t.at, &payload.Stream{
 				CallID: t.sample.CallID,
-				Media: payload.GroupNames[g].Media, Direction: payload.GroupNames[g].Direction, Stream: int64(i),
+				Media:  payload.GroupNames[g].Media, Direction: payload.GroupNames[g].Direction, Stream: int64(i),
 				Peer: t.peer(m.Name), Measured: *m,
 			})
 		}
