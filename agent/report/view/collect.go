@@ -227,3 +227,30 @@ func (c *collector) devices() []string {
 	}
 	return list
 }
+
+// missingMinutes makes the minutes that have samples but no minute record; the
+// samples are sorted by time.
+func (c *collector) missingMinutes() {
+	sums := map[minuteKey]payload.MinuteSums{}
+	for i := range c.samples {
+		s := &c.samples[i]
+		k := minuteKey{s.place, s.TsMs / minuteMs * minuteMs}
+		sum, begun := sums[k]
+		if c.minutes[k] == nil {
+			m := &payload.Minute{MinuteMs: k.ms}
+			m.ClientID, m.Device, _ = strings.Cut(k.place, "/")
+			c.minutes[k], begun = m, true
+		}
+		if !begun {
+			continue // there is a record
+		}
+		m := c.minutes[k]
+		m.CallID = s.call
+		m.Samples++
+		m.SamplesOK++
+		sums[k] = sum.Add(s.media)
+	}
+	for k, sum := range sums {
+		c.minutes[k].Media = sum.Summaries()
+	}
+}
