@@ -13,8 +13,13 @@ func TestServiceSIDIsTheOneThatWindowsPublishes(t *testing.T) {
 }
 
 func TestFolderAccessNamesSystemAdministratorsAndTheServiceOnly(t *testing.T) {
-	want := "D:PAI(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)(A;OICI;0x1301bf;;;" + serviceSID("roomcall") + ")"
-	if got := folderAccess("roomcall", accessModify); got != want {
-		t.Errorf("got %s, want %s", got, want)
+	for _, c := range []struct{ access, bits string }{
+		{accessRead, "0x1200a9"},   // FILE_GENERIC_READ | FILE_GENERIC_EXECUTE
+		{accessModify, "0x1301bf"}, // those, FILE_GENERIC_WRITE and DELETE; not WRITE_DAC, not WRITE_OWNER
+	} {
+		want := "D:PAI(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)(A;OICI;" + c.bits + ";;;" + serviceSID("roomcall") + ")"
+		if got := folderAccess("roomcall", c.access); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
 	}
 }

@@ -4,21 +4,37 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
 	"time"
 
+	"github.com/kardianos/service"
 	"golang.org/x/sys/windows"
 	"golang.org/x/sys/windows/svc"
 	"golang.org/x/sys/windows/svc/mgr"
 )
 
+// recovery is three restarts that wait longer each time, the last one repeated;
+// the count starts anew after a day without a failure.
+var recovery = []mgr.RecoveryAction{
+	{Type: mgr.ServiceRestart, Delay: 2 * time.Second},
+	{Type: mgr.ServiceRestart, Delay: 10 * time.Second},
+	{Type: mgr.ServiceRestart, Delay: time.Minute},
+}
+
 const (
+	recoveryReset = 24 * 60 * 60 // seconds
 	// controlTimeout bounds a start or stop; the service itself needs at most
 	// StopPatience.
 	controlTimeout = 30 * time.Second
 	controlPoll    = 200 * time.Millisecond
 )
 
-// scm is the Manager of Windows.
+// scm is the Manager of Windows. kardianos/service creates and deletes the
+// service together with its source in the Event Log. Its start and stop know no
+// deadline and its install no recovery from an error exit, so the rest is done
+// with golang.org/x/sys.
 type scm struct{ c Config }
 
 func newManager(c Config) (Manager, error) { return &scm{c}, nil }
@@ -67,8 +83,8 @@ func (s *scm) Status(context.Context) (Status, error) {
 		return Status{State: Unknown}, fmt.Errorf("ask Windows for %s: %w", s.c.Name, err)
 	}
 	st := Status{State: scmState(q), PID: int(q.ProcessId), ExitCode: exitCode(q)}
-	if d, err := definitionOf(h.Handle); err == nil {
-		st.Enabled = d.start == mgr.StartAutomatic
+	if d, err := h.Config(); err == nil {
+		st.Enabled = d.StartType == mgr.StartAutomatic
 	}
 	if st.State == Failed && st.Enabled {
 		st.Detail = "Windows starts it again after the delay of its recovery actions; see the Event Log, source " + s.c.Name
@@ -160,4 +176,160 @@ func (s *scm) wait(ctx context.Context, h *mgr.Service, want svc.State, verb str
 		case <-tick.C:
 		}
 	}
+}
+
+// library is the service as kardianos/service knows it.
+func (s *scm) library() (service.Service, error) {
+	return service.New(nil, &service.Config{
+		Name: s.c.Name, DisplayName: s.c.DisplayName, Description: s.c.Description,
+		Executable: s.c.Binary, Arguments: s.c.Args,
+		UserName: s.account(),
+		Option:   service.KeyValue{service.StartType: service.ServiceStartAutomatic},
+	})
+}
+
+// account is a virtual one: rights of its own, no password, nothing to manage.
+func (s *scm) account() string { return `NT SERVICE\` + s.c.Name }
+
+func (s *scm) Install(ctx context.Context) error {
+	if err := s.c.validate(); err != nil {
+		return err
+	}
+	for what, file := range map[string]string{"program": s.c.Binary, "config": s.c.ConfigFile} {
+		if st, err := os.Stat(file); err != nil || !st.Mode().IsRegular() {
+			return fmt.Errorf("install service: %s %s is no file", what, file)
+		}
+	}
+	before, err := s.Status(ctx)
+	if err != nil {
+		return err
+	}
+	if before.State == NotInstalled {
+		return s.create()
+	}
+	return s.upgrade(ctx, before)
+}
+
+// create makes the service. If a step fails, it is deleted again.
+func (s *scm) create() error {
+	lib, err := s.library()
+	if err != nil {
+		return fmt.Errorf("install service: %w", err)
+	}
+	if err := lib.Install(); err != nil {
+		return fmt.Errorf("install service: %w", plain(err))
+	}
+	h, err := s.open(windows.SERVICE_ALL_ACCESS)
+	if err == nil {
+		defer h.Close()
+		err = errors.Join(s.configure(h), s.protect())
+	}
+	if err != nil {
+		return fmt.Errorf("install service (undone): %w", errors.Join(err, lib.Uninstall()))
+	}
+	return nil
+}
+
+// upgrade replaces the definition of an installed service. A service that ran
+// is stopped for it and started again, also when the upgrade failed.
+func (s *scm) upgrade(ctx context.Context, before Status) (err error) {
+	h, err := s.open(windows.SERVICE_ALL_ACCESS)
+	if err != nil {
+		return fmt.Errorf("upgrade service: %w", err)
+	}
+	defer h.Close()
+	old, err := h.Config()
+	if err != nil {
+		return fmt.Errorf("upgrade service: %w", err)
+	}
+	if before.State == Running || before.State == Starting {
+		if err := s.Stop(ctx); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, s.Start(ctx)) }()
+	}
+	if err := errors.Join(s.configure(h), s.protect()); err != nil {
+		return fmt.Errorf("upgrade service (undone): %w", errors.Join(err, h.UpdateConfig(old)))
+	}
+	return nil
+}
+
+// configure sets what an upgrade may have changed and what the library does not
+// know: the identity that the folders' access lists name, the delayed start, and
+// recovery also after an error exit.
+func (s *scm) configure(h *mgr.Service) error {
+	d, err := h.Config()
+	if err != nil {
+		return fmt.Errorf("read service config: %w", err)
+	}
+	d.BinaryPathName = windows.ComposeCommandLine(append([]string{s.c.Binary}, s.c.Args...))
+	d.StartType, d.DelayedAutoStart = mgr.StartAutomatic, true
+	d.ServiceStartName, d.SidType = s.account(), windows.SERVICE_SID_TYPE_UNRESTRICTED
+	d.DisplayName, d.Description = s.c.DisplayName, s.c.Description
+	if err := h.UpdateConfig(d); err != nil {
+		return fmt.Errorf("set service config: %w", err)
+	}
+	if err := h.SetRecoveryActions(recovery, recoveryReset); err != nil {
+		return fmt.Errorf("set recovery actions: %w", err)
+	}
+	if err := h.SetRecoveryActionsOnNonCrashFailures(true); err != nil {
+		return fmt.Errorf("set recovery after error exits: %w", err)
+	}
+	return nil
+}
+
+// protect lets the service read its config and write its data, and keeps others
+// out. A config folder of the service's own, with the secrets in it, is
+// protected as a whole; of any other folder only the config file.
+func (s *scm) protect() error {
+	if err := os.MkdirAll(s.c.DataDir, 0o700); err != nil {
+		return fmt.Errorf("make data folder: %w", err)
+	}
+	config := filepath.Dir(s.c.ConfigFile)
+	if !strings.EqualFold(filepath.Base(config), s.c.Name) {
+		config = s.c.ConfigFile
+	}
+	if err := setAccess(config, folderAccess(s.c.Name, accessRead)); err != nil {
+		return err
+	}
+	return setAccess(s.c.DataDir, folderAccess(s.c.Name, accessModify))
+}
+
+func setAccess(path, sddl string) error {
+	var dacl *windows.ACL
+	sd, err := windows.SecurityDescriptorFromString(sddl)
+	if err == nil {
+		dacl, _, err = sd.DACL()
+	}
+	if err == nil {
+		err = windows.SetNamedSecurityInfo(path, windows.SE_FILE_OBJECT,
+			windows.DACL_SECURITY_INFORMATION|windows.PROTECTED_DACL_SECURITY_INFORMATION, nil, nil, dacl, nil)
+	}
+	if err != nil {
+		return fmt.Errorf("set access of %s: %w", path, err)
+	}
+	return nil
+}
+
+func (s *scm) Uninstall(ctx context.Context) error {
+	st, err := s.Status(ctx)
+	if err != nil {
+		return err
+	}
+	if st.State == NotInstalled {
+		return fmt.Errorf("uninstall service %s: %w", s.c.Name, ErrNotInstalled)
+	}
+	if st.PID != 0 {
+		if err := s.Stop(ctx); err != nil {
+			return err
+		}
+	}
+	lib, err := s.library()
+	if err != nil {
+		return fmt.Errorf("uninstall service: %w", err)
+	}
+	if err := lib.Uninstall(); err != nil {
+		return fmt.Errorf("uninstall service: %w", plain(err))
+	}
+	return nil
 }

@@ -34,7 +34,7 @@ func trialManager() Manager {
 }
 
 // trialService is the service inside the container: it does what the agent
-// needs of its sandbox, and stands still after SIGUSR1.
+// needs of its sandbox, and is stuck after SIGUSR1.
 func trialService() int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
@@ -43,7 +43,7 @@ func trialService() int {
 	var stuck atomic.Bool
 	alive := func() error {
 		if stuck.Load() {
-			return errors.New("standing still on purpose")
+			return errors.New("stuck on purpose")
 		}
 		return nil
 	}
@@ -120,7 +120,7 @@ func trial() int {
 		{"a shorter watchdog", func() error {
 			return errors.Join(sh(`mkdir -p /run/systemd/system/roomcall.service.d && printf '[Service]\nWatchdogSec=3\n' > /run/systemd/system/roomcall.service.d/w.conf && systemctl daemon-reload`), m.Restart(ctx))
 		}},
-		{"standing still trips it", func() error {
+		{"being stuck trips it", func() error {
 			return errors.Join(sh("kill -USR1 $(systemctl show -P MainPID roomcall)"), journal("Watchdog timeout"))
 		}},
 		{"comes back from that too", is(m, Running)},
@@ -128,7 +128,7 @@ func trial() int {
 			return errors.Join(os.WriteFile(trialConfig, []byte("bad\n"), 0o640), m.Restart(ctx))
 		}, "agent.toml:1: bad on purpose")},
 		{"and shown as restarting", is(m, Restarting)},
-		{"a mended config is picked up", func() error { return errors.Join(os.WriteFile(trialConfig, []byte("good\n"), 0o640), is(m, Running)()) }},
+		{"a fixed config is picked up", func() error { return errors.Join(os.WriteFile(trialConfig, []byte("good\n"), 0o640), is(m, Running)()) }},
 		{"stop", func() error { return m.Stop(ctx) }},
 		{"stopped is not failed", is(m, Stopped)},
 		{"uninstall", func() error { return m.Uninstall(ctx) }},

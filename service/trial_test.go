@@ -3,9 +3,31 @@ package service
 import (
 	"context"
 	"fmt"
+	"os"
 	"strings"
+	"testing"
 	"time"
+
+	"go.uber.org/goleak"
 )
+
+// roles are what the test binary does instead of testing when it is started
+// with that first argument, inside a booted container.
+var roles = map[string]func() int{}
+
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && roles[os.Args[1]] != nil {
+		os.Exit(roles[os.Args[1]]())
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// untilStopped is work that is ready at once and ends with its context.
+func untilStopped(ctx context.Context, ready func()) error {
+	ready()
+	<-ctx.Done()
+	return nil
+}
 
 // step of a trial on a real service manager.
 type step struct {

@@ -28,7 +28,7 @@ func scmConfig() string { return filepath.Join(scmFolder(), "agent.toml") }
 
 // scmService is the service itself.
 func scmService() int {
-	err := Run(context.Background(), Options{Name: scmName, AsService: true}, func(ctx context.Context, ready func()) error {
+	err := Run(context.Background(), Options{Name: scmName}, func(ctx context.Context, ready func()) error {
 		mood, err := os.ReadFile(os.Args[2])
 		if err != nil {
 			return err
@@ -97,7 +97,7 @@ func scmSteps(ctx context.Context, m Manager, mood func(string) func() error) []
 		{"work that fails", mood("fail")},
 		{"is started", func() error { _ = m.Start(ctx); return nil }},
 		{"and is seen as failed", is(m, Failed)},
-		{"a mended config", mood("well")},
+		{"a fixed config", mood("well")},
 		{"starts again", do(m.Start)},
 		{"uninstall while it runs", do(m.Uninstall)},
 		{"gone", is(m, NotInstalled)},

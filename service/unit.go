@@ -9,7 +9,7 @@ import (
 // stateRoot is where systemd keeps the state folders of services.
 const stateRoot = "/var/lib"
 
-// Unit is the text of the systemd unit for c. The packages ship the same text,
+// Unit returns the text of the systemd unit for c. The packages ship the same text,
 // so that every way of installing gives the same service.
 func Unit(c Config) string {
 	var b strings.Builder
@@ -28,9 +28,9 @@ func Unit(c Config) string {
 	return b.String()
 }
 
-// unitHead: the service is ready when it says so, is ended when it stands
-// still, and comes back after two seconds for as long as it takes: nobody is in
-// the room to press a button.
+// unitHead: the service is ready when it says so, is ended when it is stuck, and
+// is started again two seconds later for as long as it takes: nobody is in the
+// room to press a button.
 const unitHead = `[Unit]
 Description=%[1]s
 Wants=network-online.target
@@ -99,7 +99,7 @@ Environment=GOMEMLIMIT=200MiB
 WantedBy=multi-user.target
 `
 
-// Sysusers is the sysusers.d(5) text that creates the service's user.
+// Sysusers returns the sysusers.d(5) text that creates the service's user.
 func Sysusers(c Config) string {
 	return fmt.Sprintf("u %s - %s %s -\n", c.Name, sysuserQuote(c.Description), path.Join(stateRoot, c.Name))
 }
@@ -112,7 +112,7 @@ func sysuserQuote(s string) string {
 func escape(s string) string { return strings.ReplaceAll(s, "%", "%%") }
 
 // commandLine is the value of ExecStart. In the arguments a dollar sign is
-// doubled, for it starts a variable there; in the program's path it does not.
+// doubled because it starts a variable there; in the program's path it does not.
 func commandLine(c Config) string {
 	line := quote(c.Binary)
 	for _, arg := range c.Args {

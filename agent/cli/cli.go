@@ -45,8 +45,7 @@ type app struct {
 	getenv         func(string) string
 	configFlag     string
 	version        string
-	asService      bool      // the Windows service manager started this process
-	logFile        io.Writer // its log file, once opened
+	logFile        io.Writer // of a Windows service, once opened
 }
 
 // Main runs one command line and returns its exit code. version is this binary's. SIGINT and SIGTERM end

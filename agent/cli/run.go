@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"log/slog"
-	"runtime"
 
 	"github.com/spf13/cobra"
 
@@ -14,7 +13,7 @@ import (
 )
 
 func (a *app) runCommand() *cobra.Command {
-	cmd := &cobra.Command{
+	return &cobra.Command{
 		Use:   "run",
 		Short: "Run the agent in the foreground (what the service runs)",
 		Args:  args(cobra.NoArgs),
@@ -26,23 +25,20 @@ func (a *app) runCommand() *cobra.Command {
 			s := run.NewSupervisor(a.version, a.load, a.newLogger)
 			opts := service.Options{
 				Name: serviceName, Alive: s.Alive, StatusLine: s.StatusLine, Reload: s.AskReload,
-				AsService: a.asService, Logger: a.newLogger(cfg.Agent),
+				Logger: a.newLogger(cfg.Agent),
 			}
 			return service.Run(cmd.Context(), opts, func(ctx context.Context, ready func()) error {
 				return s.Run(ctx, cfg, warnings, ready)
 			})
 		},
 	}
-	cmd.Flags().BoolVar(&a.asService, "as-service", false, "take the Windows service manager for granted")
-	_ = cmd.Flags().MarkHidden("as-service") // the flag is there, defined above
-	return cmd
 }
 
 // newLogger logs as the config says: a Windows service into its own file, all others
 // to standard error.
 func (a *app) newLogger(cfg config.Agent) *slog.Logger {
 	out := a.stderr
-	if a.asService && runtime.GOOS == "windows" {
+	if service.IsWindowsService() {
 		if a.logFile == nil {
 			a.logFile = host.LogFile(cfg.DataDir)
 		}

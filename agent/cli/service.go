@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -81,7 +80,7 @@ func (a *app) install(ctx context.Context, credentials map[string]string) error 
 	c := service.Config{
 		Name: serviceName, DisplayName: "roomcall",
 		Description: "Call quality of the room's video system over MQTT",
-		Binary:      binary, Args: runArgs(path),
+		Binary:      binary, Args: []string{"--config", path, "run"},
 		ConfigFile: path, DataDir: cfg.Agent.DataDir,
 	}
 	for name, file := range credentials {
@@ -120,16 +119,6 @@ func giveSecrets(cfg *config.Config) error {
 		}
 	}
 	return nil
-}
-
-// runArgs is the service's command line. On Windows it says that it is a
-// service, which beats guessing.
-func runArgs(path string) []string {
-	out := []string{"--config", path, "run"}
-	if runtime.GOOS == "windows" {
-		out = append(out, "--as-service")
-	}
-	return out
 }
 
 func (a *app) printServiceState(ctx context.Context, m service.Manager) error {

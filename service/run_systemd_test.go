@@ -1,9 +1,13 @@
+//go:build !windows
+
 package service
 
 import (
 	"context"
 	"errors"
-	"os"
+	"log/slog"
+	"net"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -11,20 +15,9 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"go.uber.org/goleak"
 )
 
-// roles are what the test binary does instead of testing when it is started
-// with that first argument, inside a booted container.
-var roles = map[string]func() int{}
-
-func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && roles[os.Args[1]] != nil {
-		os.Exit(roles[os.Args[1]]())
-	}
-	goleak.VerifyTestMain(m)
-}
+func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 // ear collects what systemd would hear.
 type ear struct {
@@ -46,13 +39,6 @@ func (e *ear) since() []string {
 	heard := e.heard
 	e.heard = nil
 	return heard
-}
-
-// untilStopped is work that is ready at once and ends with its context.
-func untilStopped(ctx context.Context, ready func()) error {
-	ready()
-	<-ctx.Done()
-	return nil
 }
 
 func listen(o Options, watchdog time.Duration) (*notifier, *ear) {
@@ -94,7 +80,7 @@ func TestReadyIsNotSaidBeforeStartUpIsDone(t *testing.T) {
 	})
 }
 
-func TestWatchdogIsNotFedWhileTheWorkStandsStill(t *testing.T) {
+func TestWatchdogIsNotFedWhileTheWorkIsStuck(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var stuck atomic.Bool
 		alive := func() error {
@@ -120,7 +106,7 @@ func TestWatchdogIsNotFedWhileTheWorkStandsStill(t *testing.T) {
 		}
 		stuck.Store(true)
 		if got := beats(time.Minute); got != 0 {
-			t.Errorf("%d beats while the work stood still", got)
+			t.Errorf("%d beats while the work was stuck", got)
 		}
 		stuck.Store(false)
 		if got := beats(time.Minute); got != 6 {
@@ -128,6 +114,47 @@ func TestWatchdogIsNotFedWhileTheWorkStandsStill(t *testing.T) {
 		}
 		cancel()
 		<-ended
+	})
+}
+
+func TestReadyIsSaidOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, e := listen(Options{}, 0)
+		err := n.run(t.Context(), func(_ context.Context, ready func()) error {
+			ready()
+			time.Sleep(time.Second)
+			ready()
+			time.Sleep(time.Second)
+			return nil
+		})
+		if want := []string{"READY=1", "STOPPING=1\nSTATUS=stopping"}; err != nil || !slices.Equal(e.heard, want) {
+			t.Errorf("heard %q, %v; want %q", e.heard, err, want)
+		}
+	})
+}
+
+func TestTroubleIsLoggedOnceAndItsEndToo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log strings.Builder
+		began := time.Now()
+		n, _ := listen(Options{Alive: func() error {
+			if m := time.Since(began).Minutes(); m > 1 && m < 2 {
+				return errors.New("no poll for 40s")
+			}
+			return nil
+		}}, 3*time.Second)
+		n.o.Logger = slog.New(slog.NewTextHandler(&log, nil))
+		n.send = func(string) error { return errors.New("no such socket") }
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+		defer cancel()
+		if err := n.run(ctx, untilStopped); err != nil {
+			t.Error(err)
+		}
+		for _, line := range []string{"the work is stuck", "the work moves again", "systemd cannot be told"} {
+			if got := strings.Count(log.String(), line); got != 1 {
+				t.Errorf("%d times %q in the log:\n%s", got, line, log.String())
+			}
+		}
 	})
 }
 
@@ -150,4 +177,50 @@ func TestManagerThatDoesNotHearIsNoReasonToStop(t *testing.T) {
 			t.Errorf("ended early with %v", err)
 		}
 	})
+}
+
+func TestRunSpeaksToTheNotifySocket(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "notify")
+	socket, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer socket.Close()
+	t.Setenv("NOTIFY_SOCKET", path)
+	t.Setenv("WATCHDOG_USEC", "60000000")
+	next := func() string {
+		buf := make([]byte, 4096)
+		n, err := socket.Read(buf)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(buf[:n])
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	ended := make(chan error)
+	go func() { ended <- Run(ctx, Options{Name: "roomcall"}, untilStopped) }()
+	if got := next(); got != "READY=1" {
+		t.Errorf("first heard %q", got)
+	}
+	cancel()
+	if got := next(); got != "STOPPING=1\nSTATUS=stopping" {
+		t.Errorf("then heard %q", got)
+	}
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestRunInATerminalOnlyDoesTheWork(t *testing.T) {
+	t.Setenv("NOTIFY_SOCKET", "")
+	worked := false
+	err := Run(t.Context(), Options{Name: "roomcall"}, func(_ context.Context, ready func()) error {
+		ready()
+		worked = true
+		return nil
+	})
+	if err != nil || !worked {
+		t.Errorf("worked %v, %v", worked, err)
+	}
 }

@@ -1,0 +1,135 @@
+//go:build !windows
+
+package service
+
+import (
+	"context"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+)
+
+const (
+	// statusBeat is how often the status line is refreshed without a watchdog.
+	statusBeat = 10 * time.Second
+	// maxStatus bounds a status line, in bytes.
+	maxStatus = 512
+)
+
+// IsWindowsService reports whether the Windows service manager started this
+// process, so that nobody sees its output.
+func IsWindowsService() bool { return false }
+
+// run speaks sd_notify when systemd started the process, and does only the work
+// otherwise.
+func run(ctx context.Context, o Options, work Work) error {
+	if os.Getenv("NOTIFY_SOCKET") == "" {
+		return work(ctx, func() {})
+	}
+	watchdog, err := daemon.SdWatchdogEnabled(false)
+	if err != nil {
+		o.Logger.Warn("systemd's watchdog is not fed: its period cannot be read", "error", err)
+	}
+	n := &notifier{o: o, watchdog: watchdog, send: func(message string) error {
+		_, err := daemon.SdNotify(false, message)
+		return err
+	}}
+	return n.run(ctx, work)
+}
+
+// notifier tells systemd how the work goes (sd_notify(3)).
+type notifier struct {
+	o        Options
+	watchdog time.Duration // period; 0 = no watchdog
+	send     func(message string) error
+
+	deaf  bool   // the last send failed and was logged
+	stuck bool   // the last Alive failed and was logged
+	shown string // the last status line
+}
+
+// run does the work and beats beside it until the work ends. All messages are
+// sent from this goroutine.
+func (n *notifier) run(ctx context.Context, work Work) error {
+	ready := make(chan struct{})
+	done := make(chan error, 1)
+	go func() { done <- work(ctx, sync.OnceFunc(func() { close(ready) })) }()
+	period := statusBeat
+	if n.watchdog > 0 {
+		period = max(n.watchdog/3, time.Millisecond) // one late beat does no harm
+	}
+	beat := time.NewTicker(period)
+	defer beat.Stop()
+	stopping := ctx.Done()
+	for {
+		select {
+		case <-ready:
+			ready = nil
+			n.tell("READY=1", n.statusLine())
+		case <-beat.C:
+			n.beat()
+		case <-stopping:
+			stopping = nil
+			n.tell("STOPPING=1", "STATUS=stopping")
+		case err := <-done:
+			if err != nil {
+				n.tell("STOPPING=1", status("failed: "+err.Error()))
+			} else if stopping != nil {
+				n.tell("STOPPING=1", "STATUS=stopping")
+			}
+			return err
+		}
+	}
+}
+
+// beat feeds the watchdog while the work moves. When it is stuck, systemd hears
+// nothing, ends the process with SIGABRT and starts it again.
+func (n *notifier) beat() {
+	if line := n.statusLine(); line != "" && line != n.shown {
+		n.tell(line)
+		n.shown = line
+	}
+	err := n.o.Alive()
+	if err != nil && !n.stuck {
+		n.o.Logger.Error("the work is stuck, so the watchdog is not fed", "error", err)
+	}
+	if err == nil && n.stuck {
+		n.o.Logger.Info("the work moves again")
+	}
+	n.stuck = err != nil
+	if err == nil && n.watchdog > 0 {
+		n.tell("WATCHDOG=1")
+	}
+}
+
+// statusLine is a STATUS= message, "" when there is nothing to say.
+func (n *notifier) statusLine() string {
+	if n.o.StatusLine == nil {
+		return ""
+	}
+	return status(n.o.StatusLine())
+}
+
+func status(text string) string {
+	text = strings.Join(strings.Fields(strings.ToValidUTF8(text, "?")), " ")
+	if len(text) > maxStatus {
+		text = strings.ToValidUTF8(text[:maxStatus], "")
+	}
+	if text == "" {
+		return ""
+	}
+	return "STATUS=" + text
+}
+
+// tell sends one message; a service manager that does not hear is no reason to
+// stop, and is logged once.
+func (n *notifier) tell(lines ...string) {
+	err := n.send(strings.TrimSpace(strings.Join(lines, "\n")))
+	if err != nil && !n.deaf {
+		n.o.Logger.Warn("systemd cannot be told how the agent is", "error", err)
+	}
+	n.deaf = err != nil
+}
