@@ -1,7 +1,9 @@
 package cgi
 
 import (
+	"cmp"
 	"context"
+	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -9,6 +11,8 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/url"
+	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -38,20 +42,20 @@ type Config struct {
 	// hexadecimal, colons optional; at most two, for a change of certificate.
 	// They replace the checks of chain and name.
 	Fingerprints []string
-	// InsecureSkipVerify takes any certificate.
+	// InsecureSkipVerify accepts any certificate.
 	InsecureSkipVerify bool
 	// TLSMin is tls.VersionTLS10 to tls.VersionTLS13; 0 = TLS 1.2.
 	TLSMin uint16
 	// LegacyCiphers adds the suites with plain RSA key exchange.
 	LegacyCiphers bool
 
-	// Lockout is what OnLockout gave in an earlier run, if it did.
-	Lockout Lockout
-	// OnLockout takes a refused password to be remembered, and the zero value
-	// when a later login works; nil = nobody remembers. It must not block.
-	OnLockout func(Lockout)
+	// LoginPause is what OnLoginPause was called with in an earlier run, if it was.
+	LoginPause LoginPause
+	// OnLoginPause is called with a refused password to be remembered, and with the
+	// zero value when a later login works; nil = nobody remembers. It must not block.
+	OnLoginPause func(LoginPause)
 
-	// Logger takes what an operator may want to know; nil = silent.
+	// Logger gets what an operator may want to know; nil = silent.
 	Logger *slog.Logger
 	// Now is the clock for pauses and keep-alive; nil = time.Now.
 	Now func() time.Time
@@ -68,13 +72,13 @@ const (
 // Client talks to one endpoint.
 //
 // Promise: at most one request is under way at any time; a session is reused
-// for as long as the endpoint takes it, and a poll never logs in of itself
-// when there is one; a refused password is tried once and then left alone for
-// 10 minutes at least. Client is safe for concurrent use.
+// for as long as the endpoint accepts it, and a poll never logs in while there is
+// one; a refused password is sent once, and not again for 10 minutes at least.
+// Client is safe for concurrent use.
 type Client struct {
 	cfg    Config
-	base   string // URL of action.cgi
-	origin string // scheme://host:port
+	url    *url.URL // of action.cgi
+	origin string   // scheme://host:port
 	log    *slog.Logger
 	now    func() time.Time
 	jitter func() float64 // 0 <= x < 1
@@ -83,29 +87,31 @@ type Client struct {
 	reading  *retryablehttp.Client // retries a reset connection once
 	changing *retryablehttp.Client // never retries
 
-	turn    chan struct{} // holds a token while a request may be sent
+	sending chan struct{} // holds a token while a request may be sent
 	session session
-	gate    gate
+	pause   pause
 	family  string // the login family that worked, "" = not known
 	model   string // szTermType of the last login
-	clock   skew
-	locked  bool // somebody remembers a lockout
+
+	clockAhead time.Duration // of the endpoint's clock before ours, when last seen
+	clockKnown bool
+	remembered bool // somebody remembers a login pause
 }
 
 // defaultTimeout bounds one request when Config.Timeout is 0.
 const defaultTimeout = 8 * time.Second
 
-// New makes a client; it sends nothing. It fails for a URL, a login or a
-// fingerprint that is none, and never shows a password in the error.
+// New makes a client; it sends nothing. It fails for a URL, a login, a TLS version
+// or a fingerprint that is not valid, and never shows a password in the error.
 func New(cfg Config) (*Client, error) {
 	u, err := parseURL(cfg.URL)
-	if err != nil {
-		return nil, fmt.Errorf("set up endpoint client: %w", err)
+	if err == nil {
+		cfg.Login, err = parseLoginFamily(cfg.Login, cfg.Username)
 	}
-	if cfg.Login, err = parseLoginFamily(cfg.Login, cfg.Username); err != nil {
-		return nil, fmt.Errorf("set up endpoint client: %w", err)
+	var tlsConfig *tls.Config
+	if err == nil {
+		tlsConfig, err = newTLSConfig(cfg)
 	}
-	tlsConfig, err := newTLSConfig(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("set up endpoint client: %w", err)
 	}
@@ -113,8 +119,8 @@ func New(cfg Config) (*Client, error) {
 		cfg.Timeout = defaultTimeout
 	}
 	c := &Client{
-		cfg: cfg, base: actionURL(u), origin: u.Scheme + "://" + u.Host,
-		log: cfg.Logger, now: cfg.Now, jitter: rand.Float64, turn: make(chan struct{}, 1),
+		cfg: cfg, url: u, origin: u.Scheme + "://" + u.Host,
+		log: cfg.Logger, now: cfg.Now, jitter: rand.Float64, sending: make(chan struct{}, 1),
 	}
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
@@ -124,47 +130,39 @@ func New(cfg Config) (*Client, error) {
 	}
 	c.http = newHTTPClient(cfg.Timeout, tlsConfig)
 	c.reading, c.changing = c.newRetrying(1), c.newRetrying(0)
-	c.restore(cfg.Lockout)
+	c.resumePause(cfg.LoginPause)
 	return c, nil
 }
 
+// parseURL returns the address of action.cgi.
 func parseURL(s string) (*url.URL, error) {
 	u, err := url.Parse(strings.TrimSpace(s))
 	switch {
 	case err != nil:
 		return nil, errors.New("url: it cannot be read as a URL") // the parser's own text would show a password in it
 	case u.User != nil:
-		return nil, errors.New("url: user and password do not belong into it; use username and password")
+		return nil, errors.New("url: user and password do not belong in it; use username and password")
 	case u.Scheme != "https" && u.Scheme != "http":
 		return nil, fmt.Errorf("url: scheme is %q, it must be https or http", u.Scheme)
 	case u.Hostname() == "":
 		return nil, errors.New("url: the host is missing")
 	case u.RawQuery != "" || u.Fragment != "":
-		return nil, errors.New("url: a query or fragment does not belong into it")
+		return nil, errors.New("url: a query or fragment does not belong in it")
 	}
-	return u, nil
-}
-
-// actionURL gives the address of action.cgi below the URL's path.
-func actionURL(u *url.URL) string {
-	path := strings.TrimRight(u.EscapedPath(), "/")
-	if !strings.HasSuffix(path, "/action.cgi") {
-		path += "/action.cgi"
+	u.Path = cmp.Or(u.Path, "/")
+	if path.Base(u.Path) == "action.cgi" {
+		return u.JoinPath(), nil
 	}
-	return u.Scheme + "://" + u.Host + path
+	return u.JoinPath("action.cgi"), nil
 }
 
 func parseLoginFamily(login, username string) (string, error) {
-	switch login {
-	case "", loginAuto, loginAPI, loginWeb, loginNone:
-	default:
-		return "", fmt.Errorf("login: %q is none of auto, api, web, none", login)
+	login = cmp.Or(login, loginAuto)
+	if !slices.Contains([]string{loginAuto, loginAPI, loginWeb, loginNone}, login) {
+		return "", fmt.Errorf("login: %q is not one of auto, api, web, none", login)
 	}
 	if username == "" {
 		return loginNone, nil
-	}
-	if login == "" {
-		return loginAuto, nil
 	}
 	return login, nil
 }
@@ -173,7 +171,7 @@ func parseLoginFamily(login, username string) (string, error) {
 func (c *Client) acquire(ctx context.Context) *Error {
 	if ctx.Err() == nil {
 		select {
-		case c.turn <- struct{}{}:
+		case c.sending <- struct{}{}:
 			return nil
 		case <-ctx.Done():
 		}
@@ -181,49 +179,4 @@ func (c *Client) acquire(ctx context.Context) *Error {
 	return c.fail("", 0, ctx.Err())
 }
 
-func (c *Client) release() { <-c.turn }
-
-// keepAliveAfter is how long a session is left without a mailbox request. The
-// vendor wants less than 60 s between two.
-const keepAliveAfter = 40 * time.Second
-
-// KeepAlive sends the mailbox request when the session would expire without
-// it: call it every few seconds, or before each pause between polls. Without
-// a session, or soon after a poll, it does nothing. An error is an *Error.
-func (c *Client) KeepAlive(ctx context.Context) error {
-	if err := c.acquire(ctx); err != nil {
-		return err
-	}
-	defer c.release()
-	if !c.session.open() || c.now().Sub(c.session.refreshed) < keepAliveAfter {
-		return nil
-	}
-	_, err := c.mailbox(ctx)
-	switch {
-	case err == nil:
-		return nil
-	case err.unauthorized():
-		c.loseSession()
-	}
-	return err
-}
-
-// Close logs out, so that the endpoint's session table has room again, and
-// closes the connection. A later Poll logs in anew. An error is an *Error; the
-// session is forgotten all the same.
-func (c *Client) Close(ctx context.Context) error {
-	if err := c.acquire(ctx); err != nil {
-		return err
-	}
-	defer c.release()
-	defer c.http.CloseIdleConnections()
-	if !c.session.open() {
-		return nil
-	}
-	_, err := c.post(ctx, c.changing, "WEB_LogoutAPI", c.fields(nil))
-	c.session = session{}
-	if err != nil {
-		return err
-	}
-	return nil
-}
+func (c *Client) release() { <-c.sending }

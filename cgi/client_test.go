@@ -45,8 +45,8 @@ func TestActionURLKeepsThePathOfTheSetting(t *testing.T) {
 		"http://[fe80::1]:8080/room-1/":  "http://[fe80::1]:8080/room-1/action.cgi",
 		"https://proxy/a%20b/action.cgi": "https://proxy/a%20b/action.cgi",
 	} {
-		if c := newClient(t, Config{URL: in}); c.base != want {
-			t.Errorf("%s gives %s, want %s", in, c.base, want)
+		if c := newClient(t, Config{URL: in}); c.origin+c.url.EscapedPath() != want {
+			t.Errorf("%s gives %s, want %s", in, c.origin+c.url.EscapedPath(), want)
 		}
 	}
 }

@@ -109,7 +109,7 @@ func badJSON(text, hint string) *Error {
 // htmlHint helps when a web page came back.
 func htmlHint(raw []byte) string {
 	if b := trim(raw); len(b) > 0 && b[0] == '<' {
-		return "the answer is a web page; check that the url names the endpoint and its port"
+		return hintWebPage
 	}
 	return ""
 }
@@ -219,13 +219,13 @@ func (e *envelope) refusal() *Error {
 	switch {
 	case e.code == codeSessionLimit:
 		err.Kind, err.Reason = KindBusy, "session_limit"
-		err.Hint = "the endpoint's session table is full; sessions of other programs or people have to end first"
+		err.Hint = hintSessionLimit
 	case e.code == codeAuthFailed, e.id == idAuthFailed:
 		err.Kind, err.Reason = KindRefused, "auth_failed"
-		err.Hint = "the endpoint refuses user or password"
+		err.Hint = hintAuthFailed
 	case e.id == idDisabled && e.exception:
 		err.Kind, err.Reason = KindRefused, "disabled"
-		err.Hint = "the endpoint has its HTTP interface switched off; use https, or switch it on"
+		err.Hint = hintDisabled
 	}
 	return err
 }

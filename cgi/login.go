@@ -98,7 +98,7 @@ func (c *Client) loginInfo(ctx context.Context, f loginActions) *Error {
 	}
 	reply, _, err := c.loginStep(ctx, session{web: f.web}, f.info, nil)
 	if err != nil {
-		if err.Kind == KindUnreachable || err.Reason == "canceled" {
+		if err.unanswered() {
 			return err
 		}
 		return nil
@@ -109,7 +109,7 @@ func (c *Client) loginInfo(ctx context.Context, f loginActions) *Error {
 	if reply.AlreadyLogin {
 		return &Error{
 			Kind: KindBusy, Action: f.info, URL: c.origin, Reason: "web_user",
-			Hint: "a person is logged in on the endpoint's web page; the agent waits and does not throw them out",
+			Hint: hintWebUser,
 		}
 	}
 	return nil
@@ -123,7 +123,7 @@ func (c *Client) requestSession(ctx context.Context, f loginActions, s *session)
 	if err != nil {
 		if err.Reason == "api_error" {
 			err.Kind = KindBusy
-			err.Hint = "the endpoint gives no session: its session table is full, it upgrades, or it knows another login (set login)"
+			err.Hint = hintNoSessionGiven
 		}
 		return err
 	}
@@ -136,7 +136,7 @@ func (c *Client) requestSession(ctx context.Context, f loginActions, s *session)
 	if s.id == "" {
 		return &Error{
 			Kind: KindRefused, Action: f.session, URL: c.origin, Reason: "no_session", HTTPStatus: 200,
-			Hint: "the endpoint gave no session id, neither as a cookie nor in the reply",
+			Hint: hintNoSessionID,
 		}
 	}
 	return nil
@@ -151,7 +151,7 @@ func (c *Client) requestCertificate(ctx context.Context, f loginActions, s *sess
 	if err != nil {
 		if err.Reason == "api_error" || err.unauthorized() {
 			err.Kind = KindRefused
-			err.Hint = "the endpoint refuses the login; check username and password, or set login to the other family"
+			err.Hint = hintLoginRefused
 		}
 		return err
 	}
@@ -164,7 +164,7 @@ func (c *Client) requestCertificate(ctx context.Context, f loginActions, s *sess
 func (c *Client) changeSession(ctx context.Context, f loginActions, s *session) *Error {
 	reply, cookie, err := c.loginStep(ctx, *s, f.change, nil)
 	if err != nil {
-		if err.Kind == KindUnreachable || err.Reason == "canceled" {
+		if err.unanswered() {
 			return err
 		}
 		return nil

@@ -250,7 +250,7 @@ func TestLoginRefusedInGeneralWordsIsPacedLikeAWrongPassword(t *testing.T) {
 	for range 5 {
 		_, err := c.Poll(t.Context())
 		e := wantError(t, err, KindRefused, "api_error")
-		if !strings.Contains(e.Hint, "leaves the password alone until") {
+		if !strings.Contains(e.Hint, "does not send the password again before") {
 			t.Fatalf("hint %q", e.Hint)
 		}
 		now.Add(119 * time.Second)

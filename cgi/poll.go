@@ -17,7 +17,7 @@ const siteSystem = 255
 // It logs in when there is no session, and once anew when the endpoint no
 // longer takes the session. An error is always an *Error.
 //
-// While a login is paused (see Error.Kind refused and busy), Poll gives the
+// While a login is paused (see Error.Kind refused and busy), Poll returns the
 // remembered error at once and sends nothing.
 func (c *Client) Poll(ctx context.Context) (Status, error) {
 	if err := c.acquire(ctx); err != nil {
@@ -53,7 +53,7 @@ func (c *Client) poll(ctx context.Context) (Status, *Error) {
 
 // ask sends the requests of one poll.
 func (c *Client) ask(ctx context.Context) (Status, *Error) {
-	if c.gate.upgrade {
+	if c.pause.upgrade {
 		return c.askUpgrading(ctx)
 	}
 	raw, err := c.read(ctx, multiCallAction, nil)
@@ -138,11 +138,11 @@ func (c *Client) refusal(refused *Error) *Error {
 	out := *refused
 	out.Kind = KindRefused
 	if !c.session.open() {
-		out.Hint = "the endpoint refuses every request; it may want a login: set username and password"
+		out.Hint = hintWantsLogin
 		return &out
 	}
 	out.Reason = "session_lost"
-	out.Hint = "the endpoint no longer takes the session"
+	out.Hint = hintSessionLost
 	return &out
 }
 
@@ -188,11 +188,10 @@ const upgradePause = 30 * time.Second
 
 func (c *Client) pauseForUpgrade() *Error {
 	err := &Error{
-		Kind: KindUpgrading, Action: mailboxAction, URL: c.origin, Reason: "upgrading",
-		Hint: "the endpoint installs new firmware; it is left alone until it is done",
+		Kind: KindUpgrading, Action: mailboxAction, URL: c.origin, Reason: "upgrading", Hint: hintUpgrading,
 	}
-	c.gate.shut(err, c.now().Add(upgradePause))
-	c.gate.upgrade = true
+	c.pause.start(err, c.now().Add(upgradePause))
+	c.pause.upgrade = true
 	return err
 }
 
@@ -203,7 +202,7 @@ func (c *Client) askUpgrading(ctx context.Context) (Status, *Error) {
 	if err == nil && mb.Upgrading {
 		return Status{}, c.pauseForUpgrade()
 	}
-	c.gate = gate{}
+	c.pause = pause{}
 	if err != nil && !err.saysNothing() {
 		return Status{}, err
 	}
@@ -214,18 +213,4 @@ func (c *Client) askUpgrading(ctx context.Context) (Status, *Error) {
 func (c *Client) read(ctx context.Context, action string, fields map[string]any) ([]byte, *Error) {
 	out, err := c.post(ctx, c.reading, action, c.fields(fields))
 	return out.body, err
-}
-
-// located completes an error of the parser with what was tried and where.
-func (c *Client) located(action string, err error) *Error {
-	if err == nil {
-		return nil
-	}
-	var e *Error
-	if !errors.As(err, &e) {
-		return c.fail(action, 0, err)
-	}
-	e.Action, e.URL, e.HTTPStatus = action, c.origin, 200
-	e.Err = c.scrub(e.Err)
-	return e
 }

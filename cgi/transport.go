@@ -19,7 +19,7 @@ import (
 // maxReply.
 const maxHeader = 64 << 10
 
-// errStatus is an HTTP status that is no answer of the CGI.
+// errStatus is an HTTP status that is not an answer of the CGI.
 var errStatus = errors.New("HTTP status")
 
 // newHTTPClient makes the HTTP side of one endpoint: one connection, HTTP/1.1,
@@ -28,7 +28,7 @@ var errStatus = errors.New("HTTP status")
 // cookie from being sent over http).
 func newHTTPClient(timeout time.Duration, cfg *tls.Config) *http.Client {
 	// Shorter than the whole request, so that "does not answer at all" and
-	// "takes the connection and hangs" can be told apart.
+	// "accepts the connection and hangs" can be told apart.
 	dialer := &net.Dialer{Timeout: timeout * 3 / 4, KeepAlive: 30 * time.Second}
 	return &http.Client{
 		Timeout: timeout,
@@ -78,7 +78,7 @@ type answer struct {
 	date   time.Time // the header Date, zero = none
 }
 
-// post sends one action, which is always POST, and gives the reply as bytes. No
+// post sends one action, which is always POST, and returns the reply. No
 // body goes out with length 0: an empty slice would count as a body of unknown
 // length, and be sent in chunks, which a small web server need not understand.
 func (c *Client) post(ctx context.Context, via *retryablehttp.Client, action string, body []byte) (answer, *Error) {
@@ -86,7 +86,7 @@ func (c *Client) post(ctx context.Context, via *retryablehttp.Client, action str
 	if len(body) > 0 {
 		payload = body
 	}
-	req, err := retryablehttp.NewRequestWithContext(ctx, http.MethodPost, c.base+"?ActionID="+action, payload)
+	req, err := retryablehttp.NewRequestWithContext(ctx, http.MethodPost, c.origin+c.url.EscapedPath()+"?ActionID="+action, payload)
 	if err != nil {
 		return answer{}, c.fail(action, 0, err)
 	}
@@ -103,11 +103,13 @@ func (c *Client) post(ctx context.Context, via *retryablehttp.Client, action str
 		}
 		failed := c.fail(action, out.status, err)
 		if out.moved != "" {
-			failed.Hint = "the endpoint sends the request on to " + out.moved + "; set url to it, if it is the endpoint"
+			failed.Hint = fmt.Sprintf(hintMoved, out.moved)
 		}
 		return answer{}, failed
 	}
-	c.noteDate(out.date)
+	if !out.date.IsZero() {
+		c.clockAhead, c.clockKnown = out.date.Sub(c.now()), true
+	}
 	return out, nil
 }
 
@@ -156,7 +158,7 @@ func readAnswer(resp *http.Response) (answer, error) {
 	return out, nil
 }
 
-// sessionCookie gives the last SessionID cookie that has a value.
+// sessionCookie returns the last SessionID cookie that has a value.
 func sessionCookie(resp *http.Response) string {
 	id := ""
 	for _, c := range resp.Cookies() {

@@ -168,8 +168,8 @@ func TestNothingListensIsRefusedAndNeedsNoPause(t *testing.T) {
 	for range 2 {
 		_, err := c.Poll(t.Context())
 		e := wantError(t, err, KindUnreachable, "connection_refused")
-		if e.Hint == "" || c.gate.err != nil {
-			t.Fatalf("hint %q, gate %v", e.Hint, c.gate.err)
+		if e.Hint == "" || c.pause.err != nil {
+			t.Fatalf("hint %q, pause %v", e.Hint, c.pause.err)
 		}
 	}
 }
@@ -267,12 +267,13 @@ func TestStatus202IsAnAnswer(t *testing.T) {
 }
 
 func TestTimeoutHintTellsASilentAddressFromAHangingEndpoint(t *testing.T) {
+	c := newClient(t, Config{URL: "http://127.0.0.1:1"})
 	dial := &net.OpError{Op: "dial", Err: context.DeadlineExceeded}
-	if h := timeoutHint(dial); !strings.Contains(h, "whitelist") {
-		t.Errorf("dial: %q", h)
+	if e := c.fail("", 0, dial); e.Reason != "timeout" || !strings.Contains(e.Hint, "whitelist") {
+		t.Errorf("dial: %s, %q", e.Reason, e.Hint)
 	}
-	if h := timeoutHint(context.DeadlineExceeded); !strings.Contains(h, "did not answer in time") {
-		t.Errorf("answer: %q", h)
+	if e := c.fail("", 0, context.DeadlineExceeded); e.Reason != "timeout" || !strings.Contains(e.Hint, "did not answer in time") {
+		t.Errorf("answer: %s, %q", e.Reason, e.Hint)
 	}
 }
 

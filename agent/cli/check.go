@@ -18,6 +18,7 @@ import (
 	"roomcall/agent/host"
 	"roomcall/agent/run"
 	"roomcall/buffer"
+	"roomcall/cgi"
 	"roomcall/publish"
 )
 
@@ -74,14 +75,39 @@ type checker struct {
 	ended func() bool
 }
 
-func resultOf(ok, warn bool) string {
-	switch {
-	case !ok:
-		return stageFail
-	case warn:
-		return stageWarn
-	default:
-		return stageOK
+// step is a stage of the way to an endpoint or a broker.
+type step struct {
+	Name string
+	Run  func(context.Context) (detail string, err error)
+}
+
+// runStages goes one way in turn, up to the first stage that fails. A stage
+// without a word has nothing to say.
+func runStages[S cgi.Stage | publish.Stage](ctx context.Context, c *checker, name string, list []S) {
+	for _, one := range list {
+		one := step(one)
+		start := time.Now()
+		detail, err := one.Run(ctx)
+		if detail == "" && err == nil {
+			continue
+		}
+		s := stage{Name: name + " " + one.Name, Result: stageOK, Detail: host.Printable(detail), Hint: health.Hint(err), TookMs: since(start)}
+		var endpoint *cgi.Error
+		var broker *publish.Error
+		switch {
+		case errors.As(err, &endpoint) && endpoint.Kind == cgi.KindWarning,
+			errors.As(err, &broker) && broker.Class == publish.ClassWarning:
+			s.Result = stageWarn
+		case err != nil:
+			s.Result = stageFail
+			if detail == "" || endpoint == nil { // what an endpoint's stage says holds its error
+				s.Detail = host.Printable(err.Error())
+			}
+		}
+		c.add(s)
+		if s.Result == stageFail {
+			return
+		}
 	}
 }
 
@@ -164,12 +190,7 @@ func (c *checker) endpoint(ctx context.Context, e config.Endpoint) {
 		c.add(stage{Name: name, Result: stageFail, Detail: err.Error(), Hint: health.Hint(err)})
 		return
 	}
-	for _, s := range client.Probe(ctx) {
-		c.add(stage{
-			Name: name + " " + s.Name, Result: resultOf(s.OK, s.Warn), Detail: host.Printable(s.Detail), Hint: s.Hint,
-			TookMs: float64(s.Took.Microseconds()) / 1000,
-		})
-	}
+	runStages(ctx, c, name, client.Stages())
 	leave, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.Timeout)
 	defer cancel()
 	_ = client.Close(leave)
@@ -369,22 +390,7 @@ func (c *checker) oneBroker(ctx context.Context, cfg *config.Config, index int) 
 	if len(cfg.MQTT.Brokers) > 1 {
 		name = fmt.Sprintf("broker %d", index+1)
 	}
-	for _, step := range client.Stages(index, !c.running) {
-		start := time.Now()
-		detail, err := step.Run(ctx)
-		s := stage{Name: name + " " + step.Name, Result: stageOK, Detail: detail, Hint: health.Hint(err), TookMs: since(start)}
-		var e *publish.Error
-		switch {
-		case errors.As(err, &e) && e.Class == publish.ClassWarning:
-			s.Result = stageWarn
-		case err != nil:
-			s.Result, s.Detail = stageFail, err.Error()
-		}
-		c.add(s)
-		if s.Result == stageFail {
-			return
-		}
-	}
+	runStages(ctx, c, name, client.Stages(index, !c.running))
 }
 
 func proofStage(p publish.Proof) stage {

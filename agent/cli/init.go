@@ -17,8 +17,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"roomcall/agent/config"
+	"roomcall/agent/health"
 	"roomcall/agent/host"
 	"roomcall/agent/run"
+	"roomcall/cgi"
 	"roomcall/durable"
 	"roomcall/service"
 )
@@ -367,18 +369,26 @@ func (i *initializer) pin(ctx context.Context, cfg *config.Config) error {
 		return err
 	}
 	defer func() { _ = client.Close(ctx) }()
-	for _, s := range client.Probe(ctx) {
-		if s.Name != "tls" {
-			continue
-		}
-		fmt.Fprintf(i.stdout, "endpoint's certificate: %s\n", host.Printable(s.Detail))
-		if s.OK || s.Fingerprint == "" {
-			if s.Hint != "" {
-				fmt.Fprintf(i.stdout, "hint: %s\n", s.Hint)
-			}
+	for _, s := range client.Stages() {
+		detail, err := s.Run(ctx)
+		var e *cgi.Error
+		failed := errors.As(err, &e) && e.Kind != cgi.KindWarning
+		switch {
+		case s.Name != "tls" && failed:
 			return nil
+		case s.Name != "tls":
+			continue
+		case detail == "":
+			detail = err.Error()
 		}
-		return i.consent(ctx, s.Fingerprint)
+		fmt.Fprintf(i.stdout, "endpoint's certificate: %s\n", host.Printable(detail))
+		if failed && e.Fingerprint != "" {
+			return i.consent(ctx, e.Fingerprint)
+		}
+		if hint := health.Hint(err); hint != "" {
+			fmt.Fprintf(i.stdout, "hint: %s\n", hint)
+		}
+		return nil
 	}
 	return nil
 }

@@ -27,9 +27,9 @@ func NewEndpoint(e config.Endpoint) (*cgi.Client, error) {
 	return newEndpoint(e, nil, slog.New(slog.DiscardHandler))
 }
 
-// newEndpoint makes the client of one configured endpoint. With locks it does not
+// newEndpoint makes the client of one configured endpoint. With pauses it does not
 // try a password that an earlier run saw refused.
-func newEndpoint(e config.Endpoint, locks *lockouts, log *slog.Logger) (*cgi.Client, error) {
+func newEndpoint(e config.Endpoint, pauses *loginPauses, log *slog.Logger) (*cgi.Client, error) {
 	roots, err := rootsFrom(e.CAFile)
 	if err != nil {
 		return nil, ConfigError{fmt.Errorf("endpoint %s: %w", e.Device, err)}
@@ -40,9 +40,9 @@ func newEndpoint(e config.Endpoint, locks *lockouts, log *slog.Logger) (*cgi.Cli
 		InsecureSkipVerify: e.InsecureSkipVerify, TLSMin: tlsVersions[e.TLSMin],
 		LegacyCiphers: e.LegacyCiphers, Logger: log.With("device", e.Device),
 	}
-	if locks != nil {
-		cfg.Lockout = locks.of(e.Device)
-		cfg.OnLockout = func(l cgi.Lockout) { locks.set(e.Device, l) }
+	if pauses != nil {
+		cfg.LoginPause = pauses.of(e.Device)
+		cfg.OnLoginPause = func(p cgi.LoginPause) { pauses.set(e.Device, p) }
 	}
 	client, err := cgi.New(cfg)
 	if err != nil {
@@ -68,24 +68,24 @@ func rootsFrom(file string) (*x509.CertPool, error) {
 	return pool, nil
 }
 
-// lockoutsFile holds which endpoints refused their password and until when they
+// pausesFile holds which endpoints refused their password and until when they
 // are left alone, so that neither a restart nor a reload tries it again.
-const lockoutsFile = "refused-logins.json"
+const pausesFile = "refused-logins.json"
 
-// lockouts are those of all endpoints, by device. They are advice: a file that
+// loginPauses are those of all endpoints, by device. They are advice: a file that
 // cannot be read or written costs one login more, nothing else.
-type lockouts struct {
+type loginPauses struct {
 	file string
 	log  *slog.Logger
 
 	mu   sync.Mutex
-	list map[string]cgi.Lockout
+	list map[string]cgi.LoginPause
 }
 
-// readLockouts reads what is kept, of the devices that are configured.
-func readLockouts(cfg *config.Config, log *slog.Logger) *lockouts {
+// readLoginPauses reads what is kept, of the devices that are configured.
+func readLoginPauses(cfg *config.Config, log *slog.Logger) *loginPauses {
 	dataDir := cfg.Agent.DataDir
-	l := &lockouts{file: filepath.Join(dataDir, lockoutsFile), log: log, list: map[string]cgi.Lockout{}}
+	l := &loginPauses{file: filepath.Join(dataDir, pausesFile), log: log, list: map[string]cgi.LoginPause{}}
 	b, err := os.ReadFile(l.file)
 	if err == nil {
 		err = json.Unmarshal(b, &l.list)
@@ -93,7 +93,7 @@ func readLockouts(cfg *config.Config, log *slog.Logger) *lockouts {
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		log.Warn("refused logins of the last run cannot be read; a wrong password is tried once more", "file", l.file, "err", err)
 	}
-	known := map[string]cgi.Lockout{}
+	known := map[string]cgi.LoginPause{}
 	for _, e := range cfg.Endpoints {
 		if one, ok := l.list[e.Device]; ok {
 			known[e.Device] = one
@@ -103,27 +103,27 @@ func readLockouts(cfg *config.Config, log *slog.Logger) *lockouts {
 	return l
 }
 
-func (l *lockouts) of(device string) cgi.Lockout {
+func (l *loginPauses) of(device string) cgi.LoginPause {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.list[device]
 }
 
-// set keeps the lockout of a device; the zero value removes it.
-func (l *lockouts) set(device string, lockout cgi.Lockout) {
+// set keeps the pause of a device; the zero value removes it.
+func (l *loginPauses) set(device string, pause cgi.LoginPause) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(lockout.Account) == 0 {
+	if len(pause.Account) == 0 {
 		delete(l.list, device)
 	} else {
-		l.list[device] = lockout
+		l.list[device] = pause
 	}
 	if err := l.write(); err != nil {
 		l.log.Warn("refused login cannot be kept for the next start", "device", device, "err", err)
 	}
 }
 
-func (l *lockouts) write() error {
+func (l *loginPauses) write() error {
 	if len(l.list) == 0 {
 		if err := os.Remove(l.file); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err

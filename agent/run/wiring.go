@@ -130,10 +130,10 @@ func (a *Agent) makeRecorder() (err error) {
 }
 
 func (a *Agent) makePollers() error {
-	locks := readLockouts(a.cfg, a.log)
+	pauses := readLoginPauses(a.cfg, a.log)
 	var list []poll.Config
 	for _, e := range a.cfg.Endpoints {
-		client, err := newEndpoint(e, locks, a.log)
+		client, err := newEndpoint(e, pauses, a.log)
 		if err != nil {
 			return err
 		}

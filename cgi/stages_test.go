@@ -1,6 +1,7 @@
 package cgi
 
 import (
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -10,8 +11,45 @@ import (
 	"roomcall/cgi/cgitest"
 )
 
+// found is what a stage said.
+type found struct {
+	Name, Detail, Hint string
+	OK, Warn           bool
+	Fingerprint        string
+}
+
+// runStages goes the way as a caller does: in turn, up to the first stage that
+// fails.
+func runStages(t *testing.T, c *Client) []found {
+	t.Helper()
+	var list []found
+	for _, s := range c.Stages() {
+		detail, err := s.Run(t.Context())
+		if detail == "" && err == nil {
+			continue
+		}
+		f := found{Name: s.Name, Detail: detail, OK: err == nil}
+		if err != nil {
+			var e *Error
+			if !errors.As(err, &e) {
+				t.Fatalf("stage %s: %v is not an *Error", s.Name, err)
+			}
+			f.Hint, f.Fingerprint, f.Warn = e.Hint, e.Fingerprint, e.Kind == KindWarning
+			f.OK = f.Warn
+			if detail == "" {
+				f.Detail = err.Error()
+			}
+		}
+		list = append(list, f)
+		if !f.OK {
+			break
+		}
+	}
+	return list
+}
+
 // stages gives the names, with a mark on those that warn or fail.
-func stages(list []Stage) string {
+func stages(list []found) string {
 	var out []string
 	for _, s := range list {
 		switch {
@@ -25,9 +63,9 @@ func stages(list []Stage) string {
 	return strings.Join(out, ", ")
 }
 
-func last(list []Stage) Stage { return list[len(list)-1] }
+func last(list []found) found { return list[len(list)-1] }
 
-func stage(t *testing.T, list []Stage, name string) Stage {
+func stage(t *testing.T, list []found, name string) found {
 	t.Helper()
 	for _, s := range list {
 		if s.Name == name {
@@ -35,12 +73,12 @@ func stage(t *testing.T, list []Stage, name string) Stage {
 		}
 	}
 	t.Fatalf("no stage %s in %s", name, stages(list))
-	return Stage{}
+	return found{}
 }
 
-func TestProbeOfAWellEndpointShowsEveryStage(t *testing.T) {
+func TestStagesOfAWellEndpointAreAllShown(t *testing.T) {
 	r := secureRig(t, "ideahub", cgitest.TLSOptions{Hosts: loopback}, trust)
-	got := r.client.Probe(t.Context())
+	got := runStages(t, r.client)
 	if stages(got) != "tcp, tls, login, poll, clock" {
 		t.Fatalf("%s: %+v", stages(got), got)
 	}
@@ -61,39 +99,39 @@ func TestProbeOfAWellEndpointShowsEveryStage(t *testing.T) {
 	}
 }
 
-func TestProbeResolvesNames(t *testing.T) {
+func TestStagesResolveNames(t *testing.T) {
 	r := newRig(t, rigOptions{})
 	c := newClient(t, Config{URL: strings.Replace(r.server.URL, "127.0.0.1", "localhost", 1), Username: testUser, Password: testPassword})
-	if got := c.Probe(t.Context()); stages(got) != "dns, tcp, login, poll, clock" {
+	if got := runStages(t, c); stages(got) != "dns, tcp, login, poll, clock" {
 		t.Fatalf("%s: %+v", stages(got), got)
 	}
 }
 
-func TestProbeEndsWithTheFirstStageThatFails(t *testing.T) {
+func TestStagesEndWithTheFirstStageThatFails(t *testing.T) {
 	c := newClient(t, Config{URL: "https://" + closedAddress(t)})
-	if got := c.Probe(t.Context()); stages(got) != "tcp FAIL" || last(got).Hint == "" {
+	if got := runStages(t, c); stages(got) != "tcp FAIL" || last(got).Hint == "" {
 		t.Fatalf("%+v", got)
 	}
 	r := newRig(t, rigOptions{sim: cgitest.Options{Scenario: "wrong-password"}})
-	if got := r.client.Probe(t.Context()); stages(got) != "tcp, login FAIL" || !strings.Contains(last(got).Detail, "auth_failed") {
+	if got := runStages(t, r.client); stages(got) != "tcp, login FAIL" || !strings.Contains(last(got).Detail, "auth_failed") {
 		t.Fatalf("%+v", got)
 	}
 	r = newRig(t, rigOptions{})
 	r.SetFault(cgitest.Fault{Kind: cgitest.FaultGarbage, Action: multiCallAction})
-	if got := r.client.Probe(t.Context()); stages(got) != "tcp, login, poll FAIL" || !strings.Contains(last(got).Detail, "bad_json") {
+	if got := runStages(t, r.client); stages(got) != "tcp, login, poll FAIL" || !strings.Contains(last(got).Detail, "bad_json") {
 		t.Fatalf("%+v", got)
 	}
 }
 
-func TestProbeSaysWhichTLSSettingWorks(t *testing.T) {
+func TestStagesSayWhichTLSSettingWorks(t *testing.T) {
 	r := secureRig(t, "te20", cgitest.TLSOptions{}, func(id cgitest.Identity, cfg *Config) { cfg.Fingerprints = []string{id.Fingerprint} })
-	got := r.client.Probe(t.Context())
+	got := runStages(t, r.client)
 	if want := `it works with tls_min = "1.1" and legacy_ciphers = true; its certificate has the fingerprint ` + r.id.Fingerprint; stages(got) != "tcp, tls FAIL" || last(got).Hint != want {
 		t.Fatalf("%+v", got)
 	}
 }
 
-func TestProbeJudgesTheCertificate(t *testing.T) {
+func TestStagesJudgeTheCertificate(t *testing.T) {
 	soon := cgitest.TLSOptions{Hosts: loopback, NotAfter: time.Now().Add(10 * 24 * time.Hour)}
 	for name, c := range map[string]struct {
 		server     cgitest.TLSOptions
@@ -112,7 +150,7 @@ func TestProbeJudgesTheCertificate(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := secureRig(t, "ideahub", c.server, c.client)
-			got := r.client.Probe(t.Context())
+			got := runStages(t, r.client)
 			if stages(got) != c.want || !strings.Contains(stage(t, got, "tls").Hint, c.hint) {
 				t.Fatalf("%s: %+v", stages(got), got)
 			}
@@ -120,19 +158,19 @@ func TestProbeJudgesTheCertificate(t *testing.T) {
 	}
 }
 
-func TestProbeShowsWhatWasNotUnderstood(t *testing.T) {
+func TestStagesShowWhatWasNotUnderstood(t *testing.T) {
 	r := newRig(t, rigOptions{})
 	r.SetFault(cgitest.Fault{
 		Kind: cgitest.FaultRaw, Action: multiCallAction,
 		Body: []byte(`{"success":1,"data":{"stAudioParamSend":{"auxAudioRate":"64 parsecs","valueAudioJitter":"5ms"}}}`),
 	})
-	got := r.client.Probe(t.Context())
+	got := runStages(t, r.client)
 	if s := stage(t, got, "poll"); !s.OK || !s.Warn || !strings.Contains(s.Hint, "64 parsecs") {
 		t.Fatalf("%+v", s)
 	}
 }
 
-func TestProbeComparesTheClocks(t *testing.T) {
+func TestStagesCompareTheClocks(t *testing.T) {
 	now := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
 	for _, tt := range []struct{ date, want, detail string }{
 		{"", "tcp, login, poll", ""},
@@ -157,7 +195,7 @@ func TestProbeComparesTheClocks(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := c.Probe(t.Context())
+		got := runStages(t, c)
 		if stages(got) != tt.want || !strings.Contains(last(got).Detail, tt.detail) || last(got).Warn && last(got).Hint == "" {
 			t.Errorf("Date %q: %s: %+v", tt.date, stages(got), last(got))
 		}

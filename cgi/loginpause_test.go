@@ -12,28 +12,28 @@ import (
 	"roomcall/cgi/cgitest"
 )
 
-// kept is an owner that remembers a lockout as the agent does: as JSON.
+// kept is an owner that remembers a login pause as the agent does: as JSON.
 type kept struct {
 	text  []byte
 	calls int
 }
 
-func (k *kept) set(l Lockout) {
+func (k *kept) set(p LoginPause) {
 	k.calls++
-	k.text, _ = json.Marshal(l)
+	k.text, _ = json.Marshal(p)
 }
 
-func (k *kept) lockout(t *testing.T) (l Lockout) {
+func (k *kept) pause(t *testing.T) (p LoginPause) {
 	t.Helper()
-	if err := json.Unmarshal(k.text, &l); err != nil {
+	if err := json.Unmarshal(k.text, &p); err != nil {
 		t.Fatal(err)
 	}
-	return l
+	return p
 }
 
 func TestRefusedPasswordIsLeftAloneAfterARestart(t *testing.T) {
 	var k kept
-	r := newRig(t, rigOptions{sim: cgitest.Options{Scenario: "wrong-password"}, client: Config{OnLockout: k.set}})
+	r := newRig(t, rigOptions{sim: cgitest.Options{Scenario: "wrong-password"}, client: Config{OnLoginPause: k.set}})
 	r.pollError(t, KindRefused, "auth_failed")
 	for _, secret := range []string{testUser, testPassword} {
 		if strings.Contains(string(k.text), secret) {
@@ -42,7 +42,7 @@ func TestRefusedPasswordIsLeftAloneAfterARestart(t *testing.T) {
 	}
 	again := func(change func(*Config)) *Client {
 		cfg := r.client.cfg
-		cfg.Lockout = k.lockout(t)
+		cfg.LoginPause = k.pause(t)
 		if change != nil {
 			change(&cfg)
 		}
@@ -62,9 +62,9 @@ func TestRefusedPasswordIsLeftAloneAfterARestart(t *testing.T) {
 		"another password": func(c *Config) { c.Password += "x" },
 		"another user":     func(c *Config) { c.Username += "x" },
 		"the clock was wrong then, or is now": func(c *Config) {
-			c.Lockout.Until = c.Lockout.Until.Add(24 * time.Hour)
+			c.LoginPause.Until = c.LoginPause.Until.Add(24 * time.Hour)
 		},
-		"nothing is kept": func(c *Config) { c.Lockout = Lockout{} },
+		"nothing is kept": func(c *Config) { c.LoginPause = LoginPause{} },
 	} {
 		sent := r.Count("")
 		if _, err := again(change).Poll(t.Context()); err == nil || r.Count("") == sent {
@@ -80,27 +80,27 @@ func TestRefusedPasswordIsLeftAloneAfterARestart(t *testing.T) {
 
 func TestPauseGrowsOverRestartsAndALoginThatWorksEndsIt(t *testing.T) {
 	var k kept
-	r := newRig(t, rigOptions{client: Config{OnLockout: k.set, Username: testUser, Password: "wrong"}})
+	r := newRig(t, rigOptions{client: Config{OnLoginPause: k.set, Username: testUser, Password: "wrong"}})
 	var waits []time.Duration
 	for range 3 {
 		r.pollError(t, KindRefused, "auth_failed")
-		l := k.lockout(t)
-		waits = append(waits, l.Until.Sub(r.clock.Now()).Round(10*time.Minute))
+		p := k.pause(t)
+		waits = append(waits, p.Until.Sub(r.clock.Now()).Round(10*time.Minute))
 		cfg := r.client.cfg
-		cfg.Lockout = l
-		r.clock.Add(l.Until.Sub(r.clock.Now()))
+		cfg.LoginPause = p
+		r.clock.Add(p.Until.Sub(r.clock.Now()))
 		r.client = newClient(t, cfg)
 	}
 	if want := []time.Duration{10 * time.Minute, 20 * time.Minute, 40 * time.Minute}; !slices.Equal(waits, want) {
 		t.Errorf("pauses are %v, want %v", waits, want)
 	}
 	cfg := r.client.cfg
-	cfg.Lockout, cfg.Password = k.lockout(t), testPassword
+	cfg.LoginPause, cfg.Password = k.pause(t), testPassword
 	c := newClient(t, cfg)
 	if _, err := c.Poll(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if l := k.lockout(t); len(l.Account) != 0 {
+	if p := k.pause(t); len(p.Account) != 0 {
 		t.Errorf("still kept after a login that works: %s", k.text)
 	}
 	calls := k.calls
@@ -130,20 +130,20 @@ func TestRefusalInGeneralWordsKeepsThemOverARestart(t *testing.T) {
 		}))
 		var k kept
 		now := newClock()
-		cfg := Config{URL: srv.URL, Username: testUser, Password: testPassword, Login: "api", Now: now.Now, OnLockout: k.set}
+		cfg := Config{URL: srv.URL, Username: testUser, Password: testPassword, Login: "api", Now: now.Now, OnLoginPause: k.set}
 		_, err := newClient(t, cfg).Poll(t.Context())
 		first := wantError(t, err, KindRefused, reason)
-		cfg.Lockout = k.lockout(t)
+		cfg.LoginPause = k.pause(t)
 		c := newClient(t, cfg)
 		_, err = c.Poll(t.Context())
 		e := wantError(t, err, KindRefused, reason)
 		if sent != 1 || e.ID != first.ID || e.Code != first.Code || e.HTTPStatus != first.HTTPStatus {
 			t.Errorf("%s: %d logins; after a restart %+v, before it %+v", reason, sent, e, first)
 		}
-		now.Add(cfg.Lockout.Until.Sub(now.Now()))
+		now.Add(cfg.LoginPause.Until.Sub(now.Now()))
 		_, err = c.Poll(t.Context())
 		wantError(t, err, KindRefused, reason)
-		if wait := k.lockout(t).Until.Sub(now.Now()); wait < 20*time.Minute {
+		if wait := k.pause(t).Until.Sub(now.Now()); wait < 20*time.Minute {
 			t.Errorf("%s: the second pause is %v", reason, wait)
 		}
 		srv.Close()
