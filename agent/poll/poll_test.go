@@ -7,6 +7,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"roomcall/agent/host"
+	"roomcall/agent/host/hosttest"
 	"roomcall/cgi"
 )
 
@@ -211,4 +213,65 @@ func TestGroupsAreSpreadOverTheInterval(t *testing.T) {
 	if len(count) != 1000/pollGroup {
 		t.Errorf("%d groups of 1000 endpoints", len(count))
 	}
+}
+
+func TestPausesOfUnreachableEndpointsAreSpread(t *testing.T) {
+	seen := map[time.Duration]bool{}
+	for range 50 {
+		p := newTestLoop(nil, nil)
+		p.interval, p.failures = p.Idle, 20
+		seen[p.pause()] = true
+	}
+	if len(seen) < 10 {
+		t.Errorf("50 rooms that lost the same switch come back at %d different times", len(seen))
+	}
+}
+
+func TestAFailureIsCountedShownAndLoggedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		refused := &cgi.Error{Kind: cgi.KindRefused, Reason: "auth_failed", Hint: "look at the password"}
+		e := &fakeEndpoint{answer: func(n int) (cgi.Status, time.Duration, error) {
+			if n == 0 || n > 3 {
+				return activeStatus, time.Millisecond, nil
+			}
+			return cgi.Status{}, time.Millisecond, refused
+		}}
+		log := &hosttest.Log{}
+		p := newTestLoop(e, &fakeRecorder{})
+		p.repeats = host.NewRepeats(log.Logger())
+		ctx, cancel := context.WithTimeout(t.Context(), 14*time.Second) // polls at 0, 3, 8 and 13 s
+		defer cancel()
+		p.Run(ctx)
+		st := p.Stats()
+		if st.Polls != 4 || st.Failures != 3 || st.InCall || st.State != "refused" || st.Err == "" || st.Hint == "" {
+			t.Errorf("after three refused polls: %+v", st)
+		}
+		if log.Count("poll of room-1 failed") != 1 || log.Count("hint=") != 1 {
+			t.Errorf("the log of three failures:\n%s", log)
+		}
+		again, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		p.Run(again)
+		if st := p.Stats(); st.Err != "" || st.State != "in_call" || log.Count("works again") != 1 {
+			t.Errorf("after the recovery: %+v\n%s", st, log)
+		}
+	})
+}
+
+func TestOverdueIsTheTimeBeyondWhatAPollMayTake(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newTestLoop(nil, nil)
+		if p.Overdue() != 0 {
+			t.Error("overdue before the first poll")
+		}
+		p.stats.s.NextPoll = time.Now()
+		time.Sleep(15 * time.Second) // the longest of both intervals and the timeout
+		if got := p.Overdue(); got != 0 {
+			t.Errorf("overdue by %v in time", got)
+		}
+		time.Sleep(time.Minute)
+		if got := p.Overdue(); got != time.Minute {
+			t.Errorf("overdue by %v, want a minute", got)
+		}
+	})
 }

@@ -437,3 +437,86 @@ func TestAStoreThatAlwaysWantsToEvictDoesNotHoldTheRecorder(t *testing.T) {
 		t.Errorf("%d commits for three polls", s.commits())
 	}
 }
+
+func TestTheRecorderBeatsWhateverTheStoreDoes(t *testing.T) {
+	for _, fail := range []error{nil, errors.New("disk")} {
+		synctest.Test(t, func(t *testing.T) {
+			r := recorderOver(t, &fakeStore{appendHook: func(buffer.Batch) error { return fail }}, nil)
+			defer recording(t, r)()
+			for range 100 {
+				if time.Sleep(time.Second); r.Heartbeat.Silent() > tidyEvery {
+					t.Fatalf("store says %v: no sign of life for %v", fail, r.Heartbeat.Silent())
+				}
+				r.polled("room-1", idleStatus, nil)
+			}
+		})
+	}
+}
+
+func TestWhatIsNeverAcceptedIsCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		full := &fakeStore{appendHook: func(buffer.Batch) error { return buffer.ErrFull }}
+		log := &hosttest.Log{}
+		r := recorderOver(t, full, log.Logger())
+		for range cap(r.polls) + 3 { // nobody reads
+			r.polled("room-1", idleStatus, nil)
+		}
+		taken := 0
+		for range cap(r.events) + 2 {
+			if r.Announce(started()) {
+				taken++
+			}
+		}
+		if got := r.Stats().Lost; got != 5 || taken != cap(r.events) || !r.round.idle() {
+			t.Errorf("%d lost, %d events accepted; want 5 and %d", got, taken, cap(r.events))
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		r.Run(ctx)
+		if got, want := r.Stats().Lost, uint64(5+cap(r.polls)+cap(r.events)); got != want {
+			t.Errorf("%d lost after the stop with a full disk, want %d", got, want)
+		}
+		if log.Count("polls and events in memory are lost") != 1 {
+			t.Errorf("the log does not say what was lost:\n%s", log)
+		}
+	})
+}
+
+func TestAnEventsFollowUpComesWhenTheEventIsOnDisk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &fakeStore{}
+		fail, done := true, 0
+		s.appendHook = func(buffer.Batch) error {
+			if done != 0 {
+				t.Error("the follow-up came before the commit")
+			}
+			if fail {
+				return errors.New("disk")
+			}
+			return nil
+		}
+		r := recorderOver(t, s, nil)
+		ev := started()
+		ev.OnDisk = func() { done++ }
+		r.pending.holdEvent(ev)
+		r.commit(time.Now())
+		if fail = false; done != 0 {
+			t.Fatal("the follow-up came although the commit failed")
+		}
+		r.commit(time.Now())
+		r.commit(time.Now())
+		if done != 1 || len(s.lane("agent/event")) != 1 {
+			t.Errorf("%d follow-ups and %d events, want one each", done, len(s.lane("agent/event")))
+		}
+	})
+}
+
+func TestAPollsRawBytesAreNotHeld(t *testing.T) {
+	r := recorderOver(t, &fakeStore{}, nil)
+	st := idleStatus
+	st.Raw = make([]byte, 1<<20)
+	r.polled("room-1", st, nil)
+	if p := <-r.polls; p.Status.Raw != nil {
+		t.Errorf("%d raw bytes wait in memory for the store", len(p.Status.Raw))
+	}
+}
