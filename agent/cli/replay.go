@@ -95,12 +95,12 @@ func (a *app) replayHere(ctx context.Context, cfg *config.Config, req drain.Repl
 	if err != nil {
 		return out, err
 	}
-	conn, err := client.Connect(ctx)
+	conn, err := drain.Client{Client: client}.Connect(ctx)
 	if err != nil {
 		return out, err
 	}
 	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
 	conn.WaitProof(ctx)
-	r := &drain.Replayer{Queue: q, Topic: client.Topic, Conn: func() *publish.Conn { return conn }}
+	r := &drain.Replayer{Queue: q, Topic: client.Topic, Conn: func() drain.Conn { return conn }}
 	return r.Replay(ctx, req)
 }

@@ -17,7 +17,6 @@ import (
 	"maps"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"roomcall/agent/health"
@@ -49,12 +48,51 @@ type Queue interface {
 	Changed() <-chan struct{} // signals that Peek has more
 }
 
-// Broker makes connections.
+// Broker makes connections; Client is the real one.
 type Broker interface {
-	Connect(ctx context.Context) (*publish.Conn, error)
+	Connect(ctx context.Context) (Conn, error)
 	Backoff() time.Duration // the pause before the next connection
 	Topic(suffix string) string
 	Status() publish.Status
+}
+
+// Conn is one connection, from Connect to its loss or Close; see publish.Conn.
+type Conn interface {
+	Publish(publish.Message) (Receipt, error)
+	Deliverable() bool                       // records may be sent
+	WaitProof(context.Context) publish.Proof // until it is decided whether they may
+	Lost() <-chan struct{}
+	Err() error // why it was lost
+	Close(context.Context) error
+}
+
+// Receipt is done when the broker has confirmed a message (Err is nil) or never
+// will.
+type Receipt interface {
+	Done() <-chan struct{}
+	Err() error
+}
+
+// Client is a publish.Client as a Broker.
+type Client struct{ *publish.Client }
+
+// Connect is publish.Client.Connect.
+func (c Client) Connect(ctx context.Context) (Conn, error) {
+	conn, err := c.Client.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return clientConn{conn}, nil
+}
+
+type clientConn struct{ *publish.Conn }
+
+func (c clientConn) Publish(m publish.Message) (Receipt, error) {
+	receipt, err := c.Conn.Publish(m)
+	if err != nil {
+		return nil, err
+	}
+	return receipt, nil
 }
 
 // Options are what a drainer works with.
@@ -80,9 +118,9 @@ type Drainer struct {
 	proofChange chan struct{} // signals a change of the delivery proof
 	memory      *memory
 	repeats     *host.Repeats
-	current     atomic.Pointer[publish.Conn] // the connection of the moment, nil = none
 
 	mu    sync.Mutex
+	conn  Conn // the connection of the moment, nil = none
 	stats Stats
 	proof publish.ProofState // the last that was decided
 }
@@ -103,7 +141,17 @@ func New(o Options) *Drainer {
 func (d *Drainer) Connected() bool { return d.Broker.Status().State == publish.Connected }
 
 // Conn is the connection of the moment, nil = none.
-func (d *Drainer) Conn() *publish.Conn { return d.current.Load() }
+func (d *Drainer) Conn() Conn {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.conn
+}
+
+func (d *Drainer) setConn(c Conn) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.conn = c
+}
 
 // Stats is what the broker confirmed since the start of this process.
 type Stats struct {
@@ -133,9 +181,9 @@ func (d *Drainer) Run(ctx context.Context, grace context.Context) {
 		}
 		d.repeats.Worked("connect to broker")
 		s := &session{Drainer: d, conn: conn, began: time.Now()}
-		d.current.Store(conn)
+		d.setConn(conn)
 		s.drain(ctx, grace)
-		d.current.Store(nil)
+		d.setConn(nil)
 		if ctx.Err() != nil {
 			if err := conn.Close(grace); err != nil {
 				d.Log.Warn("leave the broker", "err", err)
@@ -161,7 +209,7 @@ func (d *Drainer) pause(ctx context.Context) {
 // session is the draining over one connection.
 type session struct {
 	*Drainer
-	conn   *publish.Conn
+	conn   Conn
 	began  time.Time
 	flight []inflight    // oldest first
 	ahead  []buffer.Item // read and not sent yet
@@ -175,7 +223,7 @@ type inflight struct {
 	pos     uint64
 	topic   string // "<device>/<kind>"
 	seq     uint64
-	receipt *publish.Receipt
+	receipt Receipt
 }
 
 // drain sends and confirms until the connection is lost or ctx ends; then it waits

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -55,8 +56,8 @@ type ReplayResult struct {
 type Replayer struct {
 	Queue *buffer.Queue
 	Topic func(lane string) string
-	Conn  func() *publish.Conn // the connection of the moment, nil = none
-	Dir   string               // where requests are left
+	Conn  func() Conn // the connection of the moment, nil = none
+	Dir   string      // where requests are left
 	Log   *slog.Logger
 }
 
@@ -102,26 +103,35 @@ func (r *Replayer) serve(ctx context.Context, file string) {
 }
 
 func readRequest(file string) (req ReplayRequest, err error) {
-	st, err := os.Stat(file)
+	f, err := os.Open(file)
 	if err != nil {
 		return req, err
 	}
-	if st.Size() > requestMax {
-		return req, fmt.Errorf("replay request has %d bytes, at most %d are allowed", st.Size(), requestMax)
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, requestMax+1))
+	if err == nil && len(b) > requestMax {
+		err = fmt.Errorf("replay request has more than %d bytes", requestMax)
 	}
-	b, err := os.ReadFile(file)
 	if err == nil {
 		err = json.Unmarshal(b, &req)
 	}
 	return req, err
 }
 
-// Replay sends what the request chooses, oldest first, and waits for the
+// Replay puts quarantined records back into the queue if the request says so, then
+// sends the delivered records that it chooses, oldest first, and waits for the
 // broker's confirmations.
 func (r *Replayer) Replay(ctx context.Context, req ReplayRequest) (out ReplayResult, err error) {
 	if req.SetAside {
-		if out.Requeued, err = requeueAll(r.Queue); err != nil {
+		list, err := r.Queue.Quarantined()
+		if err != nil {
 			return out, err
+		}
+		for _, one := range list {
+			if err := r.Queue.Requeue(one.Pos); err != nil {
+				return out, err
+			}
+			out.Requeued++
 		}
 	}
 	if req.Since.IsZero() {
@@ -131,88 +141,47 @@ func (r *Replayer) Replay(ctx context.Context, req ReplayRequest) (out ReplayRes
 	if conn == nil {
 		return out, errors.New("no broker is connected now; try again when `roomcall status` says connected")
 	}
-	if !provenSoon(ctx, conn) {
-		return out, errors.New("the broker takes no records now; see `roomcall status`")
+	young, cancel := context.WithTimeout(ctx, provenWithin)
+	conn.WaitProof(young)
+	cancel()
+	if !conn.Deliverable() {
+		return out, errors.New("the broker accepts no records now; see `roomcall status`")
 	}
-	run := &replayRun{Replayer: r, conn: conn}
+
+	var flight []Receipt // oldest first
+	await := func(left int) error {
+		for ; len(flight) > left; flight = flight[1:] {
+			select {
+			case <-flight[0].Done():
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+			if err := flight[0].Err(); err != nil {
+				return err
+			}
+			out.Sent++
+		}
+		return nil
+	}
 	chosen := report.Filter{Device: req.Device, Since: req.Since, Until: req.Until}
 	err = r.Queue.Scan(func(it buffer.Item, delivered bool) error {
-		if err := ctx.Err(); err != nil || !delivered || !chosen.Match(device(it.Lane), it.Time) {
+		device, _, _ := strings.Cut(it.Lane, "/")
+		if err := ctx.Err(); err != nil || !delivered || !chosen.Match(device, it.Time) {
 			return err
 		}
-		return run.send(ctx, it)
+		if err := await(replayWindow - 1); err != nil {
+			return err
+		}
+		receipt, err := conn.Publish(publish.Message{Topic: r.Topic(it.Lane), Payload: report.MarkReplayed(it.Payload)})
+		if err == nil {
+			flight = append(flight, receipt)
+		}
+		return err
 	})
 	if err == nil {
-		err = run.confirmed(ctx, 0)
+		err = await(0)
 	}
-	out.Sent = run.sent
 	return out, err
-}
-
-// provenSoon waits a moment for the delivery proof of a young connection and
-// tells whether records may be sent.
-func provenSoon(ctx context.Context, conn *publish.Conn) bool {
-	ctx, cancel := context.WithTimeout(ctx, provenWithin)
-	defer cancel()
-	conn.WaitProof(ctx)
-	return conn.Deliverable()
-}
-
-// requeueAll puts every record that was set aside back into the queue.
-func requeueAll(q *buffer.Queue) (int, error) {
-	list, err := q.Quarantined()
-	if err != nil {
-		return 0, err
-	}
-	for i, one := range list {
-		if err := q.Requeue(one.Pos); err != nil {
-			return i, err
-		}
-	}
-	return len(list), nil
-}
-
-// replayRun is one replay over one connection.
-type replayRun struct {
-	*Replayer
-	conn    *publish.Conn
-	waiting []*publish.Receipt
-	sent    int
-}
-
-func (r *replayRun) send(ctx context.Context, it buffer.Item) error {
-	if err := r.confirmed(ctx, replayWindow-1); err != nil {
-		return err
-	}
-	receipt, err := r.conn.Publish(publish.Message{Topic: r.Topic(it.Lane), Payload: report.MarkReplayed(it.Payload)})
-	if err != nil {
-		return err
-	}
-	r.waiting = append(r.waiting, receipt)
-	return nil
-}
-
-// confirmed waits until at most left records are unconfirmed.
-func (r *replayRun) confirmed(ctx context.Context, left int) error {
-	for len(r.waiting) > left {
-		select {
-		case <-r.waiting[0].Done():
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-		if err := r.waiting[0].Err(); err != nil {
-			return err
-		}
-		r.sent++
-		r.waiting = r.waiting[1:]
-	}
-	return nil
-}
-
-// device is the device in "<device>/<kind>".
-func device(lane string) string {
-	name, _, _ := strings.Cut(lane, "/")
-	return name
 }
 
 // AskReplay leaves a request for the agent that has the store in dir open, and

@@ -56,7 +56,7 @@ func drain(t *testing.T, faults brokertest.Faults, window int, change func(*publ
 	if err != nil {
 		t.Fatal(err)
 	}
-	d.client, d.Broker = client, client
+	d.client, d.Broker = client, Client{client}
 	d.start()
 	return d
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	"roomcall/agent/host/hosttest"
 	"roomcall/agent/report"
 	"roomcall/buffer"
+	"roomcall/cgi"
 )
 
 // recording runs a recorder in a synctest bubble until stop is called.
@@ -518,5 +520,152 @@ func TestAPollsRawBytesAreNotHeld(t *testing.T) {
 	r.polled("room-1", st, nil)
 	if p := <-r.polls; p.Status.Raw != nil {
 		t.Errorf("%d raw bytes wait in memory for the store", len(p.Status.Raw))
+	}
+}
+
+func TestStatesOfOthersAreInTheFirstCommitOnly(t *testing.T) {
+	s := &fakeStore{}
+	r := recorderOver(t, s, nil)
+	r.pending.extra = map[string][]byte{".run": []byte("x")}
+	for range 2 {
+		r.pending.hold(report.Poll{Device: "room-1", At: time.Now(), Status: idleStatus})
+		r.commit(time.Now())
+	}
+	if string(s.batches[0].State[".run"]) != "x" || s.batches[0].State["room-1"] == nil {
+		t.Errorf("the first commit has the states %v", s.batches[0].State)
+	}
+	if _, again := s.batches[1].State[".run"]; again {
+		t.Error("it is written with each commit")
+	}
+}
+
+func TestACommitIsBoundedInBytes(t *testing.T) {
+	s := &fakeStore{}
+	r := recorderOver(t, s, nil)
+	st := activeStatus
+	for range 60 {
+		st.VideoRecv = append(st.VideoRecv, cgi.Stream{Active: true, BitrateKbps: cgi.Known(900), Codec: "H.264"})
+	}
+	at := time.Now()
+	for i := range commitMax {
+		r.pending.hold(report.Poll{Device: "room-1", At: at.Add(time.Duration(i) * time.Second), Status: st})
+	}
+	r.commit(at)
+	if len(s.batches) < 2 {
+		t.Fatalf("%d commits for %d large polls", len(s.batches), commitMax)
+	}
+	for _, b := range s.batches {
+		bytes := 0
+		for _, rec := range b.Records {
+			bytes += len(rec.Payload)
+		}
+		if bytes > commitBytes+64<<10 { // one poll more
+			t.Errorf("a commit of %d bytes", bytes)
+		}
+	}
+}
+
+func TestRoomIsMadeForRecordsAndStates(t *testing.T) {
+	s := &fakeStore{}
+	r := recorderOver(t, s, nil)
+	r.pending.hold(report.Poll{Device: "room-1", At: time.Now(), Status: idleStatus})
+	r.commit(time.Now())
+	r.pending.hold(report.Poll{Device: "room-1", At: time.Now(), Status: idleStatus})
+	if _, err := r.batch(time.Now(), commitMax); err != nil {
+		t.Fatal(err)
+	}
+	payload := int64(len(s.lane("room-1/sample")[0].Payload))
+	if s.asked < payload+4096 {
+		t.Errorf("room for %d bytes was asked for; the payload alone has %d, a state takes a page", s.asked, payload)
+	}
+}
+
+// TestAGapWhoseAnnouncementIsEvictedIsAnnouncedAgain: as one range with the new gap,
+// also after a restart, and never more once all is delivered.
+func TestAGapWhoseAnnouncementIsEvictedIsAnnouncedAgain(t *testing.T) {
+	var due []buffer.Gap
+	s := &fakeStore{due: func() *buffer.Eviction {
+		if due == nil {
+			return nil
+		}
+		ev := &buffer.Eviction{Gaps: due}
+		due = nil
+		return ev
+	}}
+	stream := func(first, last uint64) buffer.Gap {
+		return buffer.Gap{Lane: "room-1/stream", First: first, Last: last, Count: last - first + 1, Reason: "max_bytes"}
+	}
+	event := func(n uint64) buffer.Gap {
+		return buffer.Gap{Lane: "agent/event", First: n, Last: n, Count: 1, Reason: "max_bytes"}
+	}
+	r := recorderOver(t, s, nil)
+	due = []buffer.Gap{stream(7, 9)}
+	r.commit(time.Now())
+	blob := s.batches[0].State[gapsKey]
+	if blob == nil {
+		t.Fatal("the announced gap is not kept")
+	}
+	r, err := New(Options{
+		Reporter: r.reporter, Store: s, Newest: NewNewest(1), Log: slog.New(slog.DiscardHandler),
+		Saved: map[string][]byte{gapsKey: blob, "agent": s.batches[0].State["agent"]},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	due = []buffer.Gap{event(1), stream(10, 12)}
+	r.commit(time.Now())
+	list := s.lane("agent/event")
+	numbered(t, list)
+	got := map[string]string{}
+	for _, rec := range list[1:] {
+		f := fields(t, rec.Payload)
+		got[fmt.Sprint(f["of_device"], "/", f["kind"])] = fmt.Sprint(f["first_seq"], "-", f["last_seq"], " ", f["count"])
+	}
+	if len(list) != 3 || got["room-1/stream"] != "7-12 6" {
+		t.Errorf("%d events, after the first %v; want room-1/stream 7-12 with 6 records", len(list), got)
+	}
+	s.delivered = true
+	r.pending.holdEvent(started())
+	r.commit(time.Now())
+	last := s.batches[len(s.batches)-1]
+	if blob, there := last.State[gapsKey]; !there || blob != nil || len(r.committed.gaps) != 0 {
+		t.Errorf("gaps %v are remembered though all is delivered", r.committed.gaps)
+	}
+}
+
+func TestAMinuteIsClosedOnceAndNotBeforeItsLastPollsAreIn(t *testing.T) {
+	s := &fakeStore{}
+	r := recorderOver(t, s, nil)
+	minute := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	for i := range commitMax + 1 { // more than one commit holds, all in one minute
+		r.pending.hold(report.Poll{Device: "room-1", At: minute.Add(time.Duration(i) * 100 * time.Millisecond), Status: activeStatus})
+	}
+	r.commit(minute.Add(61 * time.Second))
+	if n := len(s.lane("room-1/minute")); n != 0 {
+		t.Fatalf("%d minutes closed a second after their end: a poll may still be on its way", n)
+	}
+	r.commit(minute.Add(60*time.Second + minuteGrace))
+	r.commit(minute.Add(10 * time.Minute))
+	list := s.lane("room-1/minute")
+	if len(list) != 1 {
+		t.Fatalf("%d minute records, want 1", len(list))
+	}
+	if n := fields(t, list[0].Payload)["samples"]; n != float64(commitMax+1) {
+		t.Errorf("the minute has %v samples, want %d", n, commitMax+1)
+	}
+}
+
+func TestACommittedSampleIsThePresentForTwoIntervals(t *testing.T) {
+	r := recorderOver(t, &fakeStore{}, nil)
+	at := time.Now()
+	r.pending.hold(report.Poll{Device: "room-1", At: at, Status: activeStatus})
+	r.commit(at)
+	select {
+	case <-r.newest.Changed():
+	default:
+		t.Error("the drain is not told of the new sample")
+	}
+	if got := r.newest.Take(at.Add(10 * time.Second)); len(got) != 1 { // polled every 5 s
+		t.Errorf("%d samples after two intervals", len(got))
 	}
 }

@@ -24,6 +24,8 @@ var (
 type fakeStore struct {
 	appendHook func(buffer.Batch) error
 	due        func() *buffer.Eviction
+	asked      int64 // the bytes that Due was asked to make room for
+	delivered  bool  // nothing waits
 	damage     func() []buffer.Damage
 
 	mu      sync.Mutex
@@ -42,15 +44,15 @@ func (s *fakeStore) Append(b buffer.Batch) error {
 	return nil
 }
 
-func (s *fakeStore) Due(time.Time, int64) *buffer.Eviction {
+func (s *fakeStore) Due(_ time.Time, add int64) *buffer.Eviction {
+	s.asked = add
 	if s.due == nil {
 		return nil
 	}
 	return s.due()
 }
 
-// Waits: nothing is ever delivered here.
-func (s *fakeStore) Waits() bool { return true }
+func (s *fakeStore) Waits() bool { return !s.delivered }
 
 func (s *fakeStore) Damage() []buffer.Damage {
 	if s.damage == nil {

@@ -109,7 +109,7 @@ func (a *Agent) makeDrainer() (err error) {
 	if a.client, err = publish.New(cfg); err != nil {
 		return ConfigError{err}
 	}
-	a.drainer.Broker = a.client
+	a.drainer.Broker = drain.Client{Client: a.client}
 	return nil
 }
 
