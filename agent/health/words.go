@@ -1,10 +1,94 @@
 package health
 
 import (
+	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 )
+
+// words are what people are told about one trouble. {name} stands for a fact. A text
+// has parts, separated by |: a part that names a fact which is not known is left out.
+type words struct {
+	warn    bool   // a warning; otherwise data is missing or at risk now
+	unready bool   // the agent cannot do all of its work
+	what    string // "" where an error says it
+	hint    string // the next step
+}
+
+// Facts are the values that a text names, by name; "" = not known.
+type Facts map[string]string
+
+var fact = regexp.MustCompile(`\{\w+\}`)
+
+// say fills a text with facts.
+func say(text string, facts Facts) string {
+	var out strings.Builder
+	for part := range strings.SplitSeq(text, "|") {
+		known := true
+		part = fact.ReplaceAllStringFunc(part, func(name string) string {
+			value := facts[strings.Trim(name, "{}")]
+			known = known && value != ""
+			return value
+		})
+		if known {
+			out.WriteString(part)
+		}
+	}
+	return out.String()
+}
+
+// HintFor is the next step for a trouble, by its code; "" = there is none.
+func HintFor(code string, facts Facts) string { return say(english[code].hint, facts) }
+
+// advised is an error that has a code in the table, with the facts that its texts
+// may name.
+type advised interface {
+	Advice() (code string, facts map[string]string)
+}
+
+// Hint is what an error advises the operator to do, "" = nothing.
+func Hint(err error) string {
+	var e advised
+	if !errors.As(err, &e) {
+		return ""
+	}
+	code, facts := e.Advice()
+	return HintFor(code, facts)
+}
+
+// IsWarning reports whether an error only warns: what was tried works, but is
+// worth a look.
+func IsWarning(err error) bool {
+	var e advised
+	if !errors.As(err, &e) {
+		return false
+	}
+	code, _ := e.Advice()
+	return english[code].warn
+}
+
+// Trouble is an error with a code in the table.
+type Trouble struct {
+	Code  string
+	Facts Facts
+	Err   error // what was seen; nil = the table's sentence says it
+}
+
+// Error says what is wrong, without the hint.
+func (t *Trouble) Error() string {
+	if t.Err != nil {
+		return t.Err.Error()
+	}
+	return say(english[t.Code].what, t.Facts)
+}
+
+// Unwrap returns the cause.
+func (t *Trouble) Unwrap() error { return t.Err }
+
+// Advice is the code in the table, with the facts that its texts may name.
+func (t *Trouble) Advice() (code string, facts map[string]string) { return t.Code, t.Facts }
 
 // Age is a duration in words of two units at most: "12s", "3m05s", "2d4h".
 func Age(d time.Duration) string {
@@ -19,6 +103,14 @@ func Age(d time.Duration) string {
 		return fmt.Sprintf("%dm%02ds", m, s)
 	}
 	return fmt.Sprintf("%ds", s)
+}
+
+// Ago is the age of t in words, "-" for a time that is not known.
+func Ago(t, now time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return Age(now.Sub(t)) + " ago"
 }
 
 // Bytes is a size in words, with units of 1024: "256 MiB".
@@ -41,10 +133,15 @@ func Records[N int | uint64](n N) string {
 	return fmt.Sprintf("%d records", n)
 }
 
-// Ago is the age of t in words, "-" for a time that is not known.
-func Ago(t, now time.Time) string {
-	if t.IsZero() {
-		return "-"
+// OrUnknown is s, or "unknown" for "".
+func OrUnknown(s string) string {
+	if s == "" {
+		return "unknown"
 	}
-	return Age(now.Sub(t)) + " ago"
+	return s
+}
+
+// Words makes a comma list of keys readable: "video_recv_loss" = "video recv loss".
+func Words(keys string) string {
+	return strings.ReplaceAll(strings.ReplaceAll(keys, ",", ", "), "_", " ")
 }

@@ -39,7 +39,10 @@ func (a *Agent) Status() health.Status {
 		s.Buffer.State, s.Buffer.Error = "failed", did.Err.Error()
 	}
 	if errors.Is(did.Err, buffer.ErrFull) {
-		s.Buffer.State, s.Buffer.Hint = "full", "free space on the disk that holds data_dir"
+		s.Buffer.State = "full"
+	}
+	if s.Buffer.State != "open" {
+		s.Buffer.Hint = health.HintFor("store_"+s.Buffer.State, nil)
 	}
 	got := a.drainer.Stats()
 	s.Buffer.Acked, s.Broker.Acked, s.Buffer.AckedByKind = got.Acked, got.Acked, got.AckedByKind

@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"roomcall/agent/health"
 	"roomcall/agent/host"
 	"roomcall/agent/web"
 	"roomcall/buffer"
@@ -125,7 +126,7 @@ func OpenError(dir string, err error) error {
 	case errors.Is(err, buffer.ErrLocked):
 		return alreadyRunning(dir)
 	case errors.Is(err, os.ErrPermission), errors.Is(err, syscall.EROFS):
-		return fmt.Errorf("%w; give the user that runs roomcall the right to write there, or change [agent] data_dir", err)
+		return fmt.Errorf("%w; %s", err, health.HintFor("store_not_writable", nil))
 	default:
 		return err
 	}

@@ -1,0 +1,156 @@
+package health
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// Bounds beyond which something counts as a problem.
+const (
+	// MissedIntervals is how many poll intervals an endpoint may be silent.
+	MissedIntervals = 3
+	// almostFullPct is how full the store may become with undelivered records, in
+	// percent of max_bytes.
+	almostFullPct = 90
+	// stepShown is how long a jump of the clock is shown.
+	stepShown = time.Hour
+)
+
+// Problem is something that a person should know or do.
+type Problem struct {
+	Code string `json:"-"` // its entry in the table
+	What string `json:"what"`
+	Hint string `json:"hint,omitempty"`
+	// Bad means that data is missing or at risk now; otherwise it is a warning.
+	Bad bool `json:"bad"`
+}
+
+// Problems says in plain words what is wrong at now, the worst first. Empty
+// means that all is well. The status page and `roomcall status` both show it.
+func Problems(s Status, now time.Time) []Problem {
+	all := slices.DeleteFunc(problems(s, now), func(p Problem) bool { return p.Code == "endpoint_not_polled" }) // it is only waited for
+	slices.SortStableFunc(all, func(a, b Problem) int {
+		switch {
+		case a.Bad == b.Bad:
+			return 0
+		case a.Bad:
+			return -1
+		default:
+			return 1
+		}
+	})
+	return all
+}
+
+// Unready lists why the agent does not do its whole work at now, one sentence
+// each; empty means ready. It asks whether the loops work, not whether the
+// rooms are well: a poll that an endpoint refused is a poll.
+func Unready(s Status, now time.Time) []string {
+	var why []string
+	for _, p := range problems(s, now) {
+		if english[p.Code].unready {
+			why = append(why, p.What)
+		}
+	}
+	return why
+}
+
+// problems finds everything that is wrong.
+func problems(s Status, now time.Time) (all []Problem) {
+	// add makes a problem of a table entry. hint is what the error itself advises,
+	// "" = the table's.
+	add := func(code, hint string, facts Facts) {
+		w := english[code]
+		all = append(all, Problem{Code: code, What: say(w.what, facts), Hint: cmp.Or(hint, say(w.hint, facts)), Bad: !w.warn})
+	}
+
+	switch b := s.Buffer; b.State {
+	case "open":
+	case "opening":
+		add("store_opening", b.Hint, nil)
+	case "full":
+		add("store_full", b.Hint, Facts{"error": b.Error})
+	default:
+		add("store_failed", b.Hint, Facts{"state": OrUnknown(b.State), "error": b.Error})
+	}
+	b := s.Buffer
+	if b.MemoryHeld > 0 {
+		add("store_memory", "", Facts{"records": Records(b.MemoryHeld)})
+	}
+	if b.Evicted > 0 {
+		add("store_evicted", "", Facts{"records": Records(b.Evicted)})
+	}
+	if b.Quarantined > 0 {
+		add("store_quarantined", "", Facts{"records": Records(b.Quarantined)})
+	}
+	if b.DamagedFiles > 0 {
+		add("store_damaged_files", "", Facts{"files": strconv.Itoa(b.DamagedFiles)})
+	}
+	if b.MaxBytes > 0 && b.Waiting > 0 && b.DeliveredKept == 0 && b.BytesOnDisk > b.MaxBytes/100*almostFullPct {
+		add("store_almost_full", "", nil)
+	}
+
+	k := s.Broker
+	facts := Facts{"state": OrUnknown(k.State), "since": age(k.Since, now), "error": k.Error}
+	if b.Waiting > 0 {
+		facts["records"] = Records(b.Waiting)
+	}
+	switch {
+	case k.State == "connecting" && k.Error == "":
+		add("broker_connecting", k.Hint, facts)
+	case k.State != "connected":
+		add("broker_disconnected", k.Hint, facts)
+	case k.Proof == "failed":
+		add("broker_not_delivering", k.Hint, Facts{"error": k.ProofDetail})
+	case k.Proof == "unproven":
+		add("broker_unproven", k.Hint, Facts{"error": k.ProofDetail})
+	}
+
+	for _, e := range s.Endpoints {
+		name := e.Device
+		if e.Room != "" {
+			name += " (" + e.Room + ")"
+		}
+		facts := Facts{"endpoint": name, "error": e.Err, "since": age(e.LastOK, now)}
+		silent := now.Sub(e.LastPoll)
+		switch {
+		case e.LastPoll.IsZero():
+			add("endpoint_not_polled", "", facts)
+		case silent > time.Duration(MissedIntervals*e.IntervalS*float64(time.Second)):
+			facts["ago"], facts["intervals"], facts["interval"] = Age(silent), strconv.Itoa(MissedIntervals), fmt.Sprintf("%gs", e.IntervalS)
+			add("endpoint_overdue", "", facts)
+		case e.State == "busy", e.State == "upgrading", e.State == "unreachable", e.State == "refused":
+			add("endpoint_"+e.State, e.Hint, facts)
+		case e.State != "" && e.State != "idle" && e.State != "in_call":
+			add("endpoint_error", e.Hint, facts)
+		default:
+			if e.InCall && e.Grade == "poor" {
+				add("endpoint_poor_call", "", Facts{"endpoint": name, "reasons": Words(e.GradeReasons)})
+			}
+			if e.NotUnderstood > 0 {
+				add("endpoint_not_understood", "", Facts{"endpoint": name, "values": strconv.Itoa(e.NotUnderstood)})
+			}
+		}
+	}
+
+	if c := s.Clock; c.Synchronized != nil && !*c.Synchronized {
+		add("clock_not_synchronized", "", nil)
+	} else if !c.LastStep.IsZero() && now.Sub(c.LastStep) < stepShown {
+		add("clock_step", "", Facts{"seconds": fmt.Sprintf("%.0f", c.LastStepS), "ago": Ago(c.LastStep, now)})
+	}
+	for _, w := range s.Warnings {
+		all = append(all, Problem{What: w})
+	}
+	return all
+}
+
+// age is the age of t in words, "" for a time that is not known.
+func age(t, now time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return Age(now.Sub(t))
+}
