@@ -83,6 +83,9 @@ func (e *Error) Unwrap() error { return e.Err }
 // Advice is what an operator can do, "" = nothing.
 func (e *Error) Advice() string { return e.Hint }
 
+// Warning reports whether what was tried works and is only worth a look.
+func (e *Error) Warning() bool { return e.Kind == KindWarning }
+
 // LogKind is what stays the same when the failure repeats: kind and reason, not the
 // text, which may name another port every time.
 func (e *Error) LogKind() string { return e.Kind.String() + " " + e.Reason }

@@ -119,8 +119,10 @@ func (k *check) login(ctx context.Context) (string, error) {
 		quiet.idSuffix = checkSuffix
 	}
 	k.quiet = quiet
-	k.conn, err = quiet.Connect(ctx)
-	return "accepted as client " + quiet.mqttID(), err
+	if k.conn, err = quiet.Connect(ctx); err != nil {
+		return "", err
+	}
+	return "accepted as client " + quiet.mqttID(), nil
 }
 
 // echo runs the proof to its end. It reconnects as often as the proof asks for

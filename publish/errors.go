@@ -60,6 +60,9 @@ func (e *Error) Unwrap() error { return e.Err }
 // Advice is what an operator can do, "" = nothing.
 func (e *Error) Advice() string { return e.Hint }
 
+// Warning reports whether what was tried works and is only worth a look.
+func (e *Error) Warning() bool { return e.Class == ClassWarning }
+
 // LogKind is what stays the same when the trouble repeats: class and broker, not the
 // text, which may name another port every time.
 func (e *Error) LogKind() string { return string(e.Class) + " " + e.Broker }

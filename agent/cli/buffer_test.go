@@ -1,12 +1,14 @@
 package cli
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"roomcall/agent/config"
 	"roomcall/agent/run"
 	"roomcall/buffer"
 )
@@ -26,8 +28,11 @@ func TestDamagedFilesKeptAsideAreCounted(t *testing.T) {
 	if err := writeInfo(&out, info, time.Now()); err != nil || !strings.Contains(out.String(), "2 files kept aside") {
 		t.Errorf("err %v:\n%s", err, out.String())
 	}
-	if s := brokenFiles(dir, stage{Result: stageOK}); s.Result != stageWarn || !strings.Contains(s.Detail, "2 damaged files") {
-		t.Errorf("check says %+v", s)
+	c := checker{app: &app{stdout: &out}}
+	if c.try(t.Context(), "store", func(context.Context) (string, error) {
+		return c.store(&config.Config{Agent: config.Agent{DataDir: dir}})
+	}); c.stages[0].Result != stageWarn || !strings.Contains(c.stages[0].Detail, "2 damaged files") {
+		t.Errorf("check says %+v", c.stages)
 	}
 }
 

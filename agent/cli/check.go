@@ -1,11 +1,11 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -21,22 +21,6 @@ import (
 	"roomcall/cgi"
 	"roomcall/publish"
 )
-
-// Results of a stage.
-const (
-	stageOK   = "ok"
-	stageWarn = "warn"
-	stageFail = "FAIL"
-)
-
-// stage is one step of the way from the config to the broker.
-type stage struct {
-	Name   string  `json:"stage"`
-	Result string  `json:"result"` // ok, warn, FAIL
-	Detail string  `json:"detail"`
-	Hint   string  `json:"hint,omitempty"`
-	TookMs float64 `json:"took_ms"`
-}
 
 // checkFlags are the flags of the command check.
 type checkFlags struct{ offline, json bool }
@@ -63,6 +47,24 @@ disturbed.`,
 	return cmd
 }
 
+// Results of a stage.
+const (
+	stageOK   = "ok"
+	stageWarn = "warn"
+	stageFail = "FAIL"
+)
+
+const interrupted = "interrupted; nothing is known about this stage"
+
+// stage is what came of one step of the way from the config to the broker.
+type stage struct {
+	Name   string  `json:"stage"`
+	Result string  `json:"result"` // ok, warn, FAIL
+	Detail string  `json:"detail"`
+	Hint   string  `json:"hint,omitempty"`
+	TookMs float64 `json:"took_ms"`
+}
+
 // checker runs the stages and shows each as it is done.
 type checker struct {
 	app     *app
@@ -70,49 +72,10 @@ type checker struct {
 	stages  []stage
 	failed  bool
 	running bool // an agent has the store open
-	// ended tells that Ctrl-C came; nil = it never does. What fails from then on
-	// says nothing of the way.
-	ended func() bool
 }
 
-// step is a stage of the way to an endpoint or a broker.
-type step struct {
-	Name string
-	Run  func(context.Context) (detail string, err error)
-}
-
-// runStages goes one way in turn, up to the first stage that fails. A stage
-// without a word has nothing to say.
-func runStages[S cgi.Stage | publish.Stage](ctx context.Context, c *checker, name string, list []S) {
-	for _, one := range list {
-		one := step(one)
-		start := time.Now()
-		detail, err := one.Run(ctx)
-		if detail == "" && err == nil {
-			continue
-		}
-		s := stage{Name: name + " " + one.Name, Result: stageOK, Detail: host.Printable(detail), Hint: health.Hint(err), TookMs: since(start)}
-		var endpoint *cgi.Error
-		var broker *publish.Error
-		switch {
-		case errors.As(err, &endpoint) && endpoint.Kind == cgi.KindWarning,
-			errors.As(err, &broker) && broker.Class == publish.ClassWarning:
-			s.Result = stageWarn
-		case err != nil:
-			s.Result = stageFail
-			if detail == "" || endpoint == nil { // what an endpoint's stage says holds its error
-				s.Detail = host.Printable(err.Error())
-			}
-		}
-		c.add(s)
-		if s.Result == stageFail {
-			return
-		}
-	}
-}
-
-// run goes through the stages. Its error is the config's (wrong config, exit
-// code 2) or errReported.
+// run goes through the stages. Its error is errReportedConfig (exit code 2) or
+// errReported.
 func (c *checker) run(ctx context.Context, offline bool) error {
 	start := time.Now()
 	cfg, warnings, err := c.app.load()
@@ -121,11 +84,16 @@ func (c *checker) run(ctx context.Context, offline bool) error {
 		c.finish()
 		return errReportedConfig
 	}
-	c.ended = func() bool { return ctx.Err() != nil }
-	c.config(cfg, warnings, start)
-	c.store(cfg)
+	for _, w := range warnings {
+		c.add(stage{Name: "config", Result: stageWarn, Detail: w.String()})
+	}
+	c.add(stage{
+		Name: "config", Result: stageOK, TookMs: since(start),
+		Detail: fmt.Sprintf("%s: client_id %s, endpoints: %d", cfg.Path, cfg.Agent.ClientID, len(cfg.Endpoints)),
+	})
+	c.try(ctx, "store", func(context.Context) (string, error) { return c.store(cfg) })
 	if !offline {
-		c.clock()
+		c.try(ctx, "clock", clock)
 		for _, e := range cfg.Endpoints {
 			c.endpoint(ctx, e)
 		}
@@ -138,27 +106,57 @@ func (c *checker) run(ctx context.Context, offline bool) error {
 	return nil
 }
 
+// step is a stage of the way to an endpoint or a broker.
+type step struct {
+	Name string
+	Run  func(context.Context) (detail string, err error)
+}
+
+// runStages goes one way in turn, up to the first stage that fails.
+func runStages[S cgi.Stage | publish.Stage](ctx context.Context, c *checker, name string, list []S) {
+	for _, one := range list {
+		if one := step(one); !c.try(ctx, name+" "+one.Name, one.Run) {
+			return
+		}
+	}
+}
+
+// try runs one stage and shows what came of it; false: it failed. An error that the
+// table of troubles calls a warning is not a failure. A stage without a word has
+// nothing to say, and what fails once Ctrl-C has come means nothing.
+func (c *checker) try(ctx context.Context, name string, do func(context.Context) (detail string, err error)) bool {
+	start := time.Now()
+	detail, err := do(ctx)
+	s := stage{Name: name, Result: stageOK, Detail: host.Printable(detail), Hint: health.Hint(err), TookMs: since(start)}
+	switch {
+	case err == nil && detail == "":
+		return true
+	case err == nil:
+	case health.IsWarning(err):
+		s.Result = stageWarn
+	case errors.Is(ctx.Err(), context.Canceled):
+		s.Result, s.Detail, s.Hint = stageFail, interrupted, ""
+	default:
+		s.Result, s.Detail = stageFail, host.Printable(cmp.Or(detail, err.Error()))
+	}
+	c.add(s)
+	return s.Result != stageFail
+}
+
 func since(start time.Time) float64 { return float64(time.Since(start).Microseconds()) / 1000 }
 
-// add takes the result of a stage and shows it, unless the result is one JSON
+// add keeps the result of a stage, and shows it unless the result is one JSON
 // document.
 func (c *checker) add(s stage) {
-	if s.Result == stageFail && c.ended != nil && c.ended() {
-		s = stage{Name: s.Name, Result: stageFail, Detail: "interrupted; nothing is known of this stage", TookMs: s.TookMs}
-	}
 	c.stages = append(c.stages, s)
 	c.failed = c.failed || s.Result == stageFail
 	if c.json {
 		return
 	}
-	writeStage(c.app.stdout, s)
-}
-
-func writeStage(w io.Writer, s stage) {
 	detail := strings.ReplaceAll(s.Detail, "\n", fmt.Sprintf("\n%-31s", ""))
-	fmt.Fprintf(w, "%-4s  %-24s %s (%.0f ms)\n", s.Result, s.Name, detail, s.TookMs)
+	fmt.Fprintf(c.app.stdout, "%-4s  %-24s %s (%.0f ms)\n", s.Result, s.Name, detail, s.TookMs)
 	if s.Hint != "" {
-		fmt.Fprintf(w, "      %-24s hint: %s\n", "", s.Hint)
+		fmt.Fprintf(c.app.stdout, "      %-24s hint: %s\n", "", s.Hint)
 	}
 }
 
@@ -171,65 +169,49 @@ func (c *checker) finish() {
 	}
 }
 
-// config shows the config's warnings; a config with errors never comes here.
-func (c *checker) config(cfg *config.Config, warnings []config.Warning, start time.Time) {
-	for _, w := range warnings {
-		c.add(stage{Name: "config", Result: stageWarn, Detail: w.String()})
-	}
-	c.add(stage{
-		Name: "config", Result: stageOK, TookMs: since(start),
-		Detail: fmt.Sprintf("%s: client_id %s, endpoints: %d", cfg.Path, cfg.Agent.ClientID, len(cfg.Endpoints)),
-	})
-}
-
-// endpoint goes the way to one device.
-func (c *checker) endpoint(ctx context.Context, e config.Endpoint) {
-	name := "endpoint " + e.Device
-	client, err := run.NewEndpoint(e)
-	if err != nil {
-		c.add(stage{Name: name, Result: stageFail, Detail: err.Error(), Hint: health.Hint(err)})
-		return
-	}
-	runStages(ctx, c, name, client.Stages())
-	leave, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.Timeout)
-	defer cancel()
-	_ = client.Close(leave)
-}
+// spaceMin is the free space in bytes below which nothing can be kept.
+const spaceMin = 1 << 20
 
 // store looks whether the store can be written and has space.
-func (c *checker) store(cfg *config.Config) {
-	start := time.Now()
-	s := stage{Name: "store", Result: stageOK}
+func (c *checker) store(cfg *config.Config) (detail string, warning error) {
 	dir := cfg.Agent.DataDir
 	info, err := buffer.InfoDir(dir)
+	existing := nearest(dir)
 	switch {
 	case errors.Is(err, buffer.ErrLocked):
-		s.Detail = dir + ": in use by the running agent"
+		detail = dir + ": in use by the running agent"
 		c.running = true
-	case errors.Is(err, os.ErrNotExist):
-		s = writable(nearest(dir), s)
-		s.Detail += ": no store yet, the agent makes it at its first start"
-	case err != nil:
-		s.Result, s.Detail = stageFail, err.Error()
-		s.Hint = "look at the permissions of data_dir; if its files are damaged, 'roomcall run' salvages what is whole and says so"
+	case err != nil && !errors.Is(err, os.ErrNotExist):
+		return "", &health.Trouble{Code: "store_unreadable", Err: err}
 	default:
-		s = writable(dir, s)
-		s.Detail += fmt.Sprintf(": %d records wait, %s on disk", info.Waiting, health.Bytes(info.DiskBytes))
+		f, tried := os.CreateTemp(existing, ".roomcall-check-*")
+		if tried == nil {
+			tried = errors.Join(f.Close(), os.Remove(f.Name()))
+		}
+		if tried != nil {
+			return "", &health.Trouble{Code: "store_not_writable", Err: tried}
+		}
+		detail = existing + " is writable: no store yet, the agent makes it at its first start"
+		if err == nil {
+			detail = fmt.Sprintf("%s is writable: %d records wait, %s on disk", dir, info.Waiting, health.Bytes(info.DiskBytes))
+		}
 	}
-	s = roomFor(cfg, info.DiskBytes, brokenFiles(dir, s))
-	s.TookMs = since(start)
-	c.add(s)
-}
-
-// brokenFiles warns of damaged files that were moved aside.
-func brokenFiles(dir string, s stage) stage {
-	files := run.DamagedFiles(dir)
-	if len(files) > 0 && s.Result == stageOK {
-		s.Result = stageWarn
-		s.Detail += fmt.Sprintf(", %d damaged files kept aside", len(files))
-		s.Hint = "look at the disk; the files *.corrupt-* in data_dir are kept for examination and may be removed"
+	if n := len(run.DamagedFiles(dir)); n > 0 {
+		detail += fmt.Sprintf(", %d damaged files kept for examination", n)
+		warning = &health.Trouble{Code: "store_damaged_files"}
 	}
-	return s
+	free, err := host.DiskFree(existing)
+	if err != nil {
+		return detail, warning
+	}
+	detail += fmt.Sprintf(", %s free", health.Bytes(free))
+	switch {
+	case free < spaceMin:
+		return "", &health.Trouble{Code: "store_full", Err: errors.New(detail)}
+	case free < cfg.Buffer.MaxBytes-info.DiskBytes:
+		warning = &health.Trouble{Code: "disk_small", Facts: health.Facts{"limit": health.Bytes(cfg.Buffer.MaxBytes)}}
+	}
+	return detail, warning
 }
 
 // nearest is the folder itself or the nearest one above it that exists.
@@ -246,70 +228,43 @@ func nearest(dir string) string {
 	}
 }
 
-// writable tries to make a file in dir.
-func writable(dir string, s stage) stage {
-	f, err := os.CreateTemp(dir, ".roomcall-check-*")
-	if err != nil {
-		s.Result, s.Detail = stageFail, err.Error()
-		s.Hint = "give the user that runs roomcall the right to write there, or change [agent] data_dir"
-		return s
-	}
-	f.Close()
-	if err := os.Remove(f.Name()); err != nil {
-		s.Result, s.Hint = stageWarn, "remove the file "+f.Name()
-	}
-	s.Detail = dir + " is writable"
-	return s
-}
-
-// roomFor compares the free space with what max_bytes may still take.
-func roomFor(cfg *config.Config, used int64, s stage) stage {
-	free, err := host.DiskFree(nearest(cfg.Agent.DataDir))
-	if err != nil || s.Result == stageFail {
-		return s
-	}
-	s.Detail += fmt.Sprintf(", %s free", health.Bytes(free))
-	if free < spaceMin {
-		s.Result, s.Hint = stageFail, "free space on the disk that holds data_dir"
-		return s
-	}
-	if free < cfg.Buffer.MaxBytes-used {
-		s.Result = stageWarn
-		s.Hint = fmt.Sprintf("the store may grow to %s: free space, or lower [buffer] max_bytes", health.Bytes(cfg.Buffer.MaxBytes))
-	}
-	return s
-}
-
-// spaceMin is the free space below which nothing can be kept.
-const spaceMin = 1 << 20
-
 // plausibleSince is a time that no right clock shows any more.
 var plausibleSince = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // clock looks whether the wall clock can be right.
-func (c *checker) clock() {
-	start := time.Now()
-	s := stage{Name: "clock", Result: stageOK, Detail: start.UTC().Format(time.RFC3339)}
+func clock(context.Context) (string, error) {
+	now := time.Now()
+	detail := now.UTC().Format(time.RFC3339)
 	synchronized, known := host.ClockSynchronized()
 	switch {
-	case start.Before(plausibleSince):
-		s.Result, s.Hint = stageFail, "set the clock; records carry its time"
-		s.Detail += ": in the past"
+	case now.Before(plausibleSince):
+		return "", &health.Trouble{Code: "clock_in_past", Err: errors.New(detail + ": in the past")}
 	case known && !synchronized:
-		s.Result, s.Hint = stageWarn, "start a time service (NTP); records carry this clock's time"
-		s.Detail += ": the system says that it is not synchronized"
+		return detail + ": the system says that it is not synchronized", &health.Trouble{Code: "clock_not_synchronized"}
 	case known:
-		s.Detail += ", synchronized"
+		return detail + ", synchronized", nil
 	}
-	s.TookMs = since(start)
-	c.add(s)
+	return detail, nil
 }
 
-// proofPatience bounds the wait for a connection and its delivery proof.
-const proofPatience = 40 * time.Second
+// endpoint goes the way to one device.
+func (c *checker) endpoint(ctx context.Context, e config.Endpoint) {
+	name := "endpoint " + e.Device
+	client, err := run.NewEndpoint(e)
+	if err != nil {
+		c.try(ctx, name, func(context.Context) (string, error) { return "", err })
+		return
+	}
+	runStages(ctx, c, name, client.Stages())
+	leave, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.Timeout)
+	defer cancel()
+	_ = client.Close(leave)
+}
 
-// settlePatience bounds the wait for a running agent that has just started.
-const settlePatience = 8 * time.Second
+const (
+	proofPatience  = 40 * time.Second // for a connection and its delivery proof
+	settlePatience = 8 * time.Second  // for a running agent that has just started
+)
 
 // broker goes the way to every broker. While the agent runs its own connection
 // is looked at instead: a second one with its client id would throw it out.
@@ -318,8 +273,21 @@ func (c *checker) broker(ctx context.Context, cfg *config.Config) {
 		c.runningBroker(b)
 		return
 	}
+	client, err := publish.New(run.PublishConfig(cfg))
+	if err != nil {
+		c.try(ctx, "broker", func(context.Context) (string, error) { return "", err })
+		return
+	}
 	for i := range cfg.MQTT.Brokers {
-		c.oneBroker(ctx, cfg, i)
+		name := "broker"
+		if len(cfg.MQTT.Brokers) > 1 {
+			name = fmt.Sprintf("broker %d", i+1)
+		}
+		// While an agent that cannot be asked has the store open, another client id
+		// keeps the check from throwing it out.
+		ctx, cancel := context.WithTimeout(ctx, proofPatience)
+		runStages(ctx, c, name, client.Stages(i, !c.running))
+		cancel()
 	}
 }
 
@@ -360,6 +328,7 @@ func runningStatus(ctx context.Context, cfg *config.Config) (st health.Status, o
 	return st, st.ClientID == cfg.Agent.ClientID
 }
 
+// runningBroker shows how the running agent's own connection is.
 func (c *checker) runningBroker(b health.Broker) {
 	s := stage{Name: "broker", Result: stageOK, Detail: fmt.Sprintf("%s: the running agent is %s", b.URL, b.State)}
 	switch {
@@ -367,43 +336,21 @@ func (c *checker) runningBroker(b health.Broker) {
 	case b.Error == "":
 		s.Result, s.Hint = stageWarn, "ask again in a moment"
 	default:
-		s.Result, s.Hint = stageFail, b.Hint
-		s.Detail += ": " + b.Error
+		s.Result, s.Detail, s.Hint = stageFail, s.Detail+": "+b.Error, b.Hint
 	}
 	c.add(s)
-	if b.State == string(publish.Connected) {
-		c.add(proofStage(publish.Proof{State: publish.ProofState(b.Proof), Detail: b.ProofDetail, Hint: b.Hint}))
-	}
-}
-
-// oneBroker goes the way to one broker. While an agent that cannot be asked has
-// the store open, another client id keeps the check from throwing it out.
-func (c *checker) oneBroker(ctx context.Context, cfg *config.Config, index int) {
-	ctx, cancel := context.WithTimeout(ctx, proofPatience)
-	defer cancel()
-	client, err := publish.New(run.PublishConfig(cfg))
-	if err != nil {
-		c.add(stage{Name: "broker", Result: stageFail, Detail: err.Error(), Hint: health.Hint(err)})
+	if b.State != string(publish.Connected) {
 		return
 	}
-	name := "broker"
-	if len(cfg.MQTT.Brokers) > 1 {
-		name = fmt.Sprintf("broker %d", index+1)
+	s = stage{Name: "broker echo", Result: stageWarn, Detail: b.Proof, Hint: b.Hint}
+	if b.ProofDetail != "" {
+		s.Detail += ": " + b.ProofDetail
 	}
-	runStages(ctx, c, name, client.Stages(index, !c.running))
-}
-
-func proofStage(p publish.Proof) stage {
-	s := stage{Name: "broker echo", Result: stageOK, Detail: string(p.State), Hint: p.Hint}
-	if p.Detail != "" {
-		s.Detail += ": " + p.Detail
-	}
-	switch p.State {
+	switch publish.ProofState(b.Proof) {
 	case publish.ProofProven:
+		s.Result = stageOK
 	case publish.ProofFailed:
 		s.Result = stageFail
-	default:
-		s.Result = stageWarn
 	}
-	return s
+	c.add(s)
 }

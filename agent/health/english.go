@@ -38,7 +38,7 @@ var english = map[string]words{
 
 	// an endpoint, as the status sees it
 	"endpoint_not_polled":     {unready: true, what: "{endpoint} has not been polled yet"},
-	"endpoint_overdue":        {unready: true, what: "{endpoint} was last polled {ago} ago, more than {intervals} intervals of {interval}", hint: "the poll loop does not move: restart the service and report this"},
+	"endpoint_overdue":        {unready: true, what: "{endpoint} was last polled {ago}, more than {intervals} intervals of {interval}", hint: "the poll loop does not move: restart the service and report this"},
 	"endpoint_unreachable":    {what: "{endpoint} cannot be reached| (no good poll for {since})|: {error}"},
 	"endpoint_refused":        {what: "{endpoint} refuses access| (no good poll for {since})|: {error}"},
 	"endpoint_error":          {what: "{endpoint} answers, but not with its status| (no good poll for {since})|: {error}"},

@@ -120,7 +120,7 @@ func problems(s Status, now time.Time) (all []Problem) {
 		case e.LastPoll.IsZero():
 			add("endpoint_not_polled", "", facts)
 		case silent > time.Duration(MissedIntervals*e.IntervalS*float64(time.Second)):
-			facts["ago"], facts["intervals"], facts["interval"] = Age(silent), strconv.Itoa(MissedIntervals), fmt.Sprintf("%gs", e.IntervalS)
+			facts["ago"], facts["intervals"], facts["interval"] = Ago(e.LastPoll, now), strconv.Itoa(MissedIntervals), fmt.Sprintf("%gs", e.IntervalS)
 			add("endpoint_overdue", "", facts)
 		case e.State == "busy", e.State == "upgrading", e.State == "unreachable", e.State == "refused":
 			add("endpoint_"+e.State, e.Hint, facts)

@@ -50,6 +50,10 @@ type advised interface {
 
 // Hint is what an error advises the operator to do, "" = nothing.
 func Hint(err error) string {
+	var told interface{ Advice() string }
+	if errors.As(err, &told) {
+		return told.Advice()
+	}
 	var e advised
 	if !errors.As(err, &e) {
 		return ""
@@ -61,12 +65,8 @@ func Hint(err error) string {
 // IsWarning reports whether an error only warns: what was tried works, but is
 // worth a look.
 func IsWarning(err error) bool {
-	var e advised
-	if !errors.As(err, &e) {
-		return false
-	}
-	code, _ := e.Advice()
-	return english[code].warn
+	var e interface{ Warning() bool }
+	return errors.As(err, &e) && e.Warning()
 }
 
 // Trouble is an error with a code in the table.
@@ -89,6 +89,9 @@ func (t *Trouble) Unwrap() error { return t.Err }
 
 // Advice is the code in the table, with the facts that its texts may name.
 func (t *Trouble) Advice() (code string, facts map[string]string) { return t.Code, t.Facts }
+
+// Warning reports whether the table calls it a warning.
+func (t *Trouble) Warning() bool { return english[t.Code].warn }
 
 // Age is a duration in words of two units at most: "12s", "3m05s", "2d4h".
 func Age(d time.Duration) string {

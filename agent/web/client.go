@@ -1,7 +1,6 @@
 package web
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -29,6 +29,9 @@ func (e *AnswerError) Error() string {
 	return fmt.Sprintf("the agent answered %d: %s", e.Code, e.Text)
 }
 
+// wsaeConnRefused is what Windows says for ECONNREFUSED.
+const wsaeConnRefused = syscall.Errno(10061)
+
 // Get asks the agent that listens at addr ([agent] http_listen) for path, for
 // example "/api/v1/status". The caller closes the body. When nothing listens,
 // the error wraps ErrNotRunning and says how to check; an answer other than
@@ -38,9 +41,10 @@ func Get(ctx context.Context, addr, path string) (io.ReadCloser, error) {
 		return nil, errors.New("ask the running agent: [agent] http_listen is \"\", so it cannot be asked; set it to \"127.0.0.1:9478\" and restart the agent")
 	}
 	addr = dialAddr(addr)
+	asking := func(err error) error { return fmt.Errorf("ask the running agent at %s: %w", addr, err) }
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+path, nil)
 	if err != nil {
-		return nil, fmt.Errorf("ask the running agent at %s: %w", addr, err)
+		return nil, asking(err)
 	}
 	resp, err := (&http.Transport{
 		DisableKeepAlives:     true, // one request; also no goroutine stays behind
@@ -48,36 +52,28 @@ func Get(ctx context.Context, addr, path string) (io.ReadCloser, error) {
 		ResponseHeaderTimeout: verifyTimeout + writeTimeout,
 		DialContext:           (&net.Dialer{Timeout: 3 * time.Second}).DialContext,
 	}).RoundTrip(req)
-	if err != nil {
-		return nil, notRunning(addr, err)
-	}
-	return checked(addr, resp)
-}
-
-func notRunning(addr string, err error) error {
-	if errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, errConnRefused) {
-		return fmt.Errorf("ask the running agent at %s: %w: nothing listens there; %s", addr, ErrNotRunning, checkHint)
-	}
-	return fmt.Errorf("ask the running agent at %s: %w", addr, err)
-}
-
-// checked passes a good answer of a roomcall agent on.
-func checked(addr string, resp *http.Response) (io.ReadCloser, error) {
-	if resp.Header.Get("Server") != serverName {
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, wsaeConnRefused):
+		look := "systemctl status roomcall"
+		if runtime.GOOS == "windows" {
+			look = "sc query roomcall"
+		}
+		return nil, asking(fmt.Errorf("%w: nothing listens there; see `%s`, or start it with `roomcall start`", ErrNotRunning, look))
+	case err != nil:
+		return nil, asking(err)
+	case resp.Header.Get("Server") != serverName:
 		resp.Body.Close()
-		return nil, fmt.Errorf("ask the running agent at %s: %w: another program answers there; change [agent] http_listen", addr, ErrNotRunning)
-	}
-	if resp.StatusCode == http.StatusOK {
+		return nil, asking(fmt.Errorf("%w: another program answers there; change [agent] http_listen", ErrNotRunning))
+	case resp.StatusCode == http.StatusOK:
 		return resp.Body, nil
 	}
 	defer resp.Body.Close()
 	b, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
-	e := &AnswerError{Code: resp.StatusCode, Text: strings.TrimSpace(string(b))}
 	var said struct{ Error, Hint string }
-	if json.Unmarshal(bytes.TrimSpace(b), &said) == nil && said.Error != "" {
-		e.Text, e.Hint = said.Error, said.Hint
+	if json.Unmarshal(b, &said) != nil || said.Error == "" {
+		said.Error = strings.TrimSpace(string(b))
 	}
-	return nil, e
+	return nil, &AnswerError{Code: resp.StatusCode, Text: said.Error, Hint: said.Hint}
 }
 
 // dialAddr turns an address to listen on into one to connect to.
@@ -86,13 +82,11 @@ func dialAddr(listen string) string {
 	if err != nil {
 		return listen
 	}
-	if host == "" {
+	ip, err := netip.ParseAddr(host)
+	switch {
+	case host == "", err == nil && ip.Is4() && ip.IsUnspecified():
 		return net.JoinHostPort("127.0.0.1", port)
-	}
-	if ip, err := netip.ParseAddr(host); err == nil && ip.IsUnspecified() {
-		if ip.Is4() {
-			return net.JoinHostPort("127.0.0.1", port)
-		}
+	case err == nil && ip.IsUnspecified():
 		return net.JoinHostPort("::1", port)
 	}
 	return listen

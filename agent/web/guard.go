@@ -45,9 +45,9 @@ func securityHeaders(h http.Header) {
 	h.Set("Cache-Control", "no-store")
 }
 
-// crossSite tells a request that a page of another origin caused. Browsers send
-// Sec-Fetch-Site with every request to a loopback address; programs send none.
-// Of browsers before 2023 the Referer tells it.
+// crossSite reports whether a page of another origin caused the request. Browsers
+// send Sec-Fetch-Site with every request to a loopback address; programs send none.
+// Browsers before 2023 show it by the Referer.
 func crossSite(r *http.Request) bool {
 	own := "http://" + r.Host
 	switch r.Header.Get("Sec-Fetch-Site") {
@@ -77,10 +77,10 @@ func siteOf(raw string) string {
 type hostRule struct {
 	port string
 	// host is the host part of the configured listen address, "" when the
-	// listener takes every address of the machine.
+	// listener is open on every address of the machine.
 	host string
-	// anyIP: the listener takes every address, so every literal address may be
-	// ours. A literal cannot be rebound.
+	// anyIP: the listener is open on every address, so every literal address may
+	// be ours. A literal cannot be rebound.
 	anyIP bool
 	// names are further host names, for example the machine's own.
 	names []string

@@ -7,29 +7,29 @@ import (
 	"syscall"
 )
 
-// process adds what /proc says about this process; what cannot be read is left
-// out.
-func (o *scrape) process() {
+// thisProcess reads what /proc says about this process.
+func thisProcess() (p process) {
 	var use syscall.Rusage
 	if syscall.Getrusage(syscall.RUSAGE_SELF, &use) == nil {
-		o.gauge(processCPU, float64(use.Utime.Nano()+use.Stime.Nano())/1e9)
+		cpu := float64(use.Utime.Nano()+use.Stime.Nano()) / 1e9
+		p.cpuSeconds = &cpu
 	}
-	if fds, err := os.ReadDir("/proc/self/fd"); err == nil {
-		o.gauge(processFDs, float64(len(fds)-1)) // without the one that reads the folder
+	if list, err := os.ReadDir("/proc/self/fd"); err == nil {
+		fds := float64(len(list) - 1) // without the one that reads the folder
+		p.fds = &fds
 	}
-	status, err := os.ReadFile("/proc/self/status")
-	if err != nil {
-		return
-	}
+	status, _ := os.ReadFile("/proc/self/status")
 	for line := range strings.Lines(string(status)) {
 		key, value, _ := strings.Cut(line, ":")
 		kb, err := strconv.ParseFloat(strings.TrimSuffix(strings.TrimSpace(value), " kB"), 64)
+		bytes := kb * 1024
 		switch {
 		case err != nil:
 		case key == "VmRSS":
-			o.gauge(processRSS, kb*1024)
+			p.rss = &bytes
 		case key == "RssAnon":
-			o.gauge(processAnon, kb*1024)
+			p.anon = &bytes
 		}
 	}
+	return p
 }

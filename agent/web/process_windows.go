@@ -2,12 +2,14 @@ package web
 
 import "golang.org/x/sys/windows"
 
-// process adds what Windows says about this process.
-func (o *scrape) process() {
+// thisProcess reads what Windows says about this process.
+func thisProcess() (p process) {
 	var created, exited, kernel, user windows.Filetime
 	if windows.GetProcessTimes(windows.CurrentProcess(), &created, &exited, &kernel, &user) == nil {
-		o.gauge(processCPU, seconds(kernel)+seconds(user))
+		cpu := seconds(kernel) + seconds(user)
+		p.cpuSeconds = &cpu
 	}
+	return p
 }
 
 // seconds of a duration in Windows' units of 100 ns.

@@ -1,0 +1,79 @@
+package health_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"roomcall/agent/health"
+	"roomcall/agent/health/healthtest"
+)
+
+var noon = healthtest.Noon
+
+func TestStepOfTheWallClockDoesNotMakeAnEndpointLate(t *testing.T) {
+	now := time.Now()
+	s := healthtest.Well()
+	s.Endpoints[0].LastPoll = now.Add(-time.Second)
+	if why := health.Unready(s, now); len(why) > 0 {
+		t.Errorf("not ready: %v", why)
+	}
+}
+
+func TestProblemsInPlainWordsTheWorstFirst(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(*health.Status)
+		want   string
+		bad    bool
+	}{
+		"acknowledged, not delivered": {func(s *health.Status) { s.Broker.Proof = "failed" }, "acknowledges records but does not deliver", true},
+		"no right to read echo":       {func(s *health.Status) { s.Broker.Proof = "unproven" }, "Delivery is not proven", false},
+		"poll loop stuck":             {func(s *health.Status) { s.Endpoints[0].LastPoll = noon.Add(-time.Hour) }, "last polled 1h00m ago", true},
+		"busy room":                   {func(s *health.Status) { s.Endpoints[0].State = "busy" }, "room-1 (Großer Saal) is busy", false},
+		"poor call": {func(s *health.Status) {
+			s.Endpoints[0].Grade, s.Endpoints[0].GradeReasons = "poor", "video_recv_loss,audio_send_delay"
+		}, "poor call: video recv loss, audio send delay", false},
+		"values not understood": {func(s *health.Status) { s.Endpoints[0].NotUnderstood = 2 }, "2 values could not be understood", false},
+		"almost full":           {func(s *health.Status) { s.Buffer.DeliveredKept, s.Buffer.BytesOnDisk = 0, 250<<20 }, "almost full", false},
+		"first connection":      {func(s *health.Status) { s.Broker.State = "connecting" }, "The broker is not connected yet (for", false},
+		"store is opened":       {func(s *health.Status) { s.Buffer.State = "opening" }, "The store is being opened", false},
+		"old clock step":        {func(s *health.Status) { s.Clock.LastStep = noon.Add(-2 * time.Hour) }, "", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := healthtest.Well()
+			c.change(&s)
+			all := health.Problems(s, noon)
+			if c.want == "" && len(all) == 0 {
+				return
+			}
+			if len(all) != 1 || !strings.Contains(all[0].What, c.want) || all[0].Bad != c.bad {
+				t.Errorf("got %+v, want %q", all, c.want)
+			}
+		})
+	}
+	for i, all := 1, health.Problems(healthtest.Ill(), noon); i < len(all); i++ {
+		if all[i].Bad && !all[i-1].Bad {
+			t.Errorf("a remark stands before %q", all[i].What)
+		}
+	}
+}
+
+func TestStatusListsAreNeverNull(t *testing.T) {
+	b, err := health.Status{}.JSON()
+	if err != nil || strings.Contains(string(b), "null") {
+		t.Errorf("%v\n%s", err, b)
+	}
+}
+
+func TestAgesAndSizesInWords(t *testing.T) {
+	for d, want := range map[time.Duration]string{-time.Second: "0s", 1500 * time.Millisecond: "2s", 185 * time.Second: "3m05s", 2*time.Hour + 9*time.Minute: "2h09m", 52 * time.Hour: "2d4h"} {
+		if got := health.Age(d); got != want {
+			t.Errorf("health.Age(%s) = %s, want %s", d, got, want)
+		}
+	}
+	for n, want := range map[int64]string{0: "0 B", 1023: "1023 B", 1536: "1.5 KiB", 256 << 20: "256 MiB", 3 << 40: "3 TiB"} {
+		if got := health.Bytes(n); got != want {
+			t.Errorf("health.Bytes(%d) = %s, want %s", n, got, want)
+		}
+	}
+}

@@ -1,0 +1,273 @@
+package web
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"roomcall/agent/health"
+)
+
+// handler answers the paths of the package comment.
+type handler struct {
+	src Source
+	now func() time.Time
+	// heavy is full while somebody reads the whole store: one reader at a time.
+	heavy chan struct{}
+}
+
+func newHandler(src Source, o Options) http.Handler {
+	h := &handler{src: src, now: o.Now, heavy: make(chan struct{}, 1)}
+	mux := http.NewServeMux()
+	mux.HandleFunc("/{$}", h.page)
+	mux.HandleFunc("/healthz", h.healthz)
+	mux.HandleFunc("/readyz", h.readyz)
+	mux.HandleFunc("/metrics", h.metrics)
+	mux.HandleFunc("/api/v1/status", h.status)
+	mux.HandleFunc("/api/v1/samples", h.samples)
+	mux.HandleFunc("/api/v1/buffer", h.buffer)
+	mux.HandleFunc("/api/v1/buffer/export", h.export)
+	mux.HandleFunc("/api/v1/buffer/verify", h.verify)
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		fail(w, r, http.StatusNotFound, "there is nothing at this path", "")
+	})
+	return mux
+}
+
+func (h *handler) healthz(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	fmt.Fprintln(w, "ok")
+}
+
+func (h *handler) readyz(w http.ResponseWriter, _ *http.Request) {
+	why := health.Unready(h.src.Status(), h.now())
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	if len(why) == 0 {
+		fmt.Fprintln(w, "ready")
+		return
+	}
+	w.WriteHeader(http.StatusServiceUnavailable)
+	for _, line := range why {
+		fmt.Fprintln(w, strings.Join(strings.Fields(line), " "))
+	}
+}
+
+func (h *handler) status(w http.ResponseWriter, r *http.Request) {
+	s := h.src.Status()
+	s.Problems = health.Problems(s, h.now())
+	b, err := s.JSON()
+	reply(w, r, b, err)
+}
+
+func (h *handler) samples(w http.ResponseWriter, r *http.Request) {
+	q, err := parseQuery(r.URL.RawQuery, h.now(), "device", "since")
+	if err != nil {
+		fail(w, r, http.StatusBadRequest, err.Error(), queryHint)
+		return
+	}
+	known := func(e health.Endpoint) bool { return e.Device == q.Device }
+	if q.Device != "" && !slices.ContainsFunc(h.src.Status().Endpoints, known) {
+		fail(w, r, http.StatusNotFound, "there is no device "+q.Device, "/api/v1/status lists the devices")
+		return
+	}
+	answer := struct {
+		Device  string            `json:"device,omitempty"`
+		Since   time.Time         `json:"since,omitzero"`
+		Count   int               `json:"count"`
+		Samples []json.RawMessage `json:"samples"`
+	}{Device: q.Device, Since: q.Since.UTC(), Samples: []json.RawMessage{}}
+	answer.Samples = append(answer.Samples, h.src.Samples(q.Device, q.Since, MaxSamples)...)
+	answer.Count = len(answer.Samples)
+	b, err := json.Marshal(answer)
+	reply(w, r, b, err)
+}
+
+// reply answers with one JSON document and a newline.
+func reply(w http.ResponseWriter, r *http.Request, b []byte, err error) {
+	if err != nil {
+		fail(w, r, http.StatusServiceUnavailable, err.Error(), "")
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Write(append(bytes.TrimRight(b, "\n"), '\n'))
+}
+
+// fail answers with an error: JSON below /api/, else plain text.
+func fail(w http.ResponseWriter, r *http.Request, code int, what, hint string) {
+	if strings.HasPrefix(r.URL.Path, "/api/") {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(code)
+		json.NewEncoder(w).Encode(struct {
+			Error string `json:"error"`
+			Hint  string `json:"hint,omitempty"`
+		}{what, hint})
+		return
+	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(code)
+	fmt.Fprintln(w, what)
+	if hint != "" {
+		fmt.Fprintln(w, "hint:", hint)
+	}
+}
+
+// verifyTimeout bounds a check of the store's files.
+const verifyTimeout = 5 * time.Minute
+
+func (h *handler) buffer(w http.ResponseWriter, r *http.Request) {
+	b, err := h.src.Buffer(r.Context())
+	reply(w, r, b, err)
+}
+
+func (h *handler) verify(w http.ResponseWriter, r *http.Request) {
+	if !h.begin(w, r) {
+		return
+	}
+	defer h.end()
+	ctx, cancel := context.WithTimeout(r.Context(), verifyTimeout)
+	defer cancel()
+	http.NewResponseController(w).SetWriteDeadline(time.Now().Add(verifyTimeout + writeTimeout))
+	b, err := h.src.Verify(ctx)
+	reply(w, r, b, err)
+}
+
+// export streams records. An error in the middle cuts the connection, so that
+// a reader never mistakes half an export for a whole one.
+func (h *handler) export(w http.ResponseWriter, r *http.Request) {
+	f, err := parseQuery(r.URL.RawQuery, h.now(), "device", "since", "until", "delivered")
+	if err != nil {
+		fail(w, r, http.StatusBadRequest, err.Error(), queryHint)
+		return
+	}
+	if !h.begin(w, r) {
+		return
+	}
+	defer h.end()
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	out := &stream{w: w, rc: http.NewResponseController(w)}
+	switch err := h.src.Export(r.Context(), out, f); {
+	case err == nil:
+	case !out.begun:
+		fail(w, r, http.StatusServiceUnavailable, "export records: "+err.Error(), "")
+	default:
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// begin starts to read the whole store, or answers 429 because somebody else does.
+func (h *handler) begin(w http.ResponseWriter, r *http.Request) bool {
+	if r.Method == http.MethodHead {
+		return false
+	}
+	select {
+	case h.heavy <- struct{}{}:
+		return true
+	default:
+		w.Header().Set("Retry-After", "5")
+		fail(w, r, http.StatusTooManyRequests, "another export or check is running", "try again in some seconds")
+		return false
+	}
+}
+
+func (h *handler) end() { <-h.heavy }
+
+// stream moves the write deadline along with the progress: a slow reader is waited
+// for, a stuck one is cut off.
+type stream struct {
+	w     http.ResponseWriter
+	rc    *http.ResponseController
+	begun bool
+}
+
+func (s *stream) Write(p []byte) (int, error) {
+	s.begun = true
+	if err := s.rc.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return 0, err
+	}
+	return s.w.Write(p)
+}
+
+// maxQuery bounds a query string, in bytes.
+const maxQuery = 512
+
+const queryHint = "times are RFC 3339 (2026-01-31T12:00:00Z), an age such as 10m, or a record's ts_ms"
+
+var deviceName = regexp.MustCompile(`^[a-z0-9-]{1,63}$`)
+
+// parseQuery reads the allowed parameters of raw. An unknown or repeated
+// parameter is an error, so that a typing error never widens an answer.
+func parseQuery(raw string, now time.Time, allowed ...string) (Filter, error) {
+	var f Filter
+	if len(raw) > maxQuery {
+		return f, fmt.Errorf("the query is longer than %d bytes", maxQuery)
+	}
+	values, err := url.ParseQuery(raw)
+	if err != nil {
+		return f, errors.New("the query cannot be read")
+	}
+	for key, v := range values {
+		if !slices.Contains(allowed, key) {
+			return f, fmt.Errorf("unknown parameter %q; allowed: %s", key, strings.Join(allowed, ", "))
+		}
+		if len(v) != 1 {
+			return f, fmt.Errorf("parameter %s is there %d times", key, len(v))
+		}
+		if err := f.set(key, v[0], now); err != nil {
+			return f, fmt.Errorf("parameter %s: %w", key, err)
+		}
+	}
+	return f, nil
+}
+
+func (f *Filter) set(key, v string, now time.Time) (err error) {
+	if v == "" {
+		return nil
+	}
+	switch key {
+	case "device":
+		if !deviceName.MatchString(v) {
+			return errors.New("a device name has 1 to 63 of a-z, 0-9 and -")
+		}
+		f.Device = v
+	case "since":
+		f.Since, err = ParseTime(v, now)
+	case "until":
+		f.Until, err = ParseTime(v, now)
+	case "delivered":
+		if v != "0" && v != "1" {
+			return errors.New("0 or 1 is allowed")
+		}
+		f.Delivered = v == "1"
+	}
+	return err
+}
+
+// msDigits is how long a Unix time in milliseconds is, from 2001 to 2286. A
+// number of another length is refused: it could be seconds.
+const msDigits = 13
+
+// ParseTime reads an RFC 3339 time, an age before now such as "90s", or Unix
+// milliseconds as in a record's ts_ms.
+func ParseTime(v string, now time.Time) (time.Time, error) {
+	if ms, err := strconv.ParseUint(v, 10, 63); err == nil && len(v) == msDigits {
+		return time.UnixMilli(int64(ms)).UTC(), nil
+	}
+	if age, err := time.ParseDuration(v); err == nil && age >= 0 {
+		return now.Add(-age), nil
+	}
+	// A plus sign in a query that was not escaped arrives as a space.
+	t, err := time.Parse(time.RFC3339Nano, strings.ReplaceAll(v, " ", "+"))
+	if err != nil {
+		return time.Time{}, fmt.Errorf("%q is not a time", v)
+	}
+	return t, nil
+}

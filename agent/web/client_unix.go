@@ -1,9 +1,0 @@
-//go:build !windows
-
-package web
-
-import "syscall"
-
-const errConnRefused = syscall.ECONNREFUSED
-
-const checkHint = "see `systemctl status roomcall`, or start it with `roomcall start`"
