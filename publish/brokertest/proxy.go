@@ -1,202 +1,201 @@
 package brokertest
 
 import (
-	"net"
+	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	toxiproxy "github.com/Shopify/toxiproxy/v2"
+	"github.com/Shopify/toxiproxy/v2/toxics"
+	"github.com/rs/zerolog"
 )
 
 // Network says how the proxy treats bytes. The zero value is a perfect
 // network.
 type Network struct {
-	Latency    time.Duration // one way, added to both directions
-	BitsPerSec int           // in each direction, 0 = no limit
+	Latency    time.Duration // one way, whole milliseconds, added to both directions
+	BitsPerSec int           // in each direction, at least 8,000; 0 = no limit
 	Freeze     bool          // half-open: bytes stop, nothing is closed
 	NoReplies  bool          // half-open one way: nothing comes back from the target
 }
 
-// Proxy is a TCP proxy that behaves like a bad network.
+// Proxy is a TCP proxy that behaves like a bad network: toxiproxy with its
+// latency and bandwidth toxics, and one of our own (valve) for what it cannot
+// do: stop bytes that go on later, and cut connections at once.
 type Proxy struct {
-	tb     testing.TB
-	ln     net.Listener
-	target string
-	wg     sync.WaitGroup
-	end    chan struct{}
-
-	mu     sync.Mutex
-	net    Network
-	conns  map[net.Conn]bool
-	change chan struct{}
+	tb    testing.TB
+	proxy *toxiproxy.Proxy
+	valve *valves
+	mu    sync.Mutex
+	net   Network
 }
 
 // NewProxy listens on a random loopback port and forwards to target
 // (host:port) for the length of the test.
 func NewProxy(tb testing.TB, target string, n Network) *Proxy {
 	tb.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatalf("listen on loopback: %v", err)
+	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
+	p := &Proxy{tb: tb, proxy: toxiproxy.NewProxy(server, tb.Name(), "127.0.0.1:0", target), valve: newValves()}
+	for _, stream := range []string{"upstream", "downstream"} {
+		// At no connection does this reset_peer do its work (toxicity 0); its
+		// presence makes every close a reset.
+		p.toxic(`{"name": "reset_%[1]s", "type": "reset_peer", "stream": %[1]q, "toxicity": 0}`, stream)
+		p.toxic(`{"name": "rate_%[1]s", "type": "bandwidth", "stream": %[1]q, "attributes": {"rate": %[2]d}}`, stream, rate(n))
+		p.toxic(`{"name": "latency_%[1]s", "type": "latency", "stream": %[1]q, "attributes": {"latency": %[2]d}}`, stream, n.Latency.Milliseconds())
+		p.toxic(`{"name": "valve_%[1]s", "type": "valve", "stream": %[1]q, "attributes": {"id": %[2]d, "replies": %[3]v}}`, stream, p.valve.id, stream == "downstream")
 	}
-	p := &Proxy{tb: tb, ln: ln, target: target, net: n, conns: map[net.Conn]bool{},
-		end: make(chan struct{}), change: make(chan struct{})}
-	p.wg.Go(p.accept)
+	p.Set(n)
+	if err := p.proxy.Start(); err != nil {
+		tb.Fatalf("start the proxy: %v", err)
+	}
 	tb.Cleanup(p.Close)
 	return p
 }
 
-// Addr is its host:port.
-func (p *Proxy) Addr() string { return p.ln.Addr().String() }
+func (p *Proxy) toxic(format string, args ...any) {
+	p.tb.Helper()
+	if _, err := p.proxy.Toxics.AddToxicJson(strings.NewReader(fmt.Sprintf(format, args...))); err != nil {
+		p.tb.Fatalf("add a toxic: %v", err)
+	}
+}
 
-// Set changes the network, also for connections that are up.
+// rate is in KB/s, as toxiproxy counts.
+func rate(n Network) int {
+	if n.BitsPerSec == 0 {
+		return 1 << 30
+	}
+	return n.BitsPerSec / 8000
+}
+
+// Addr is its host:port.
+func (p *Proxy) Addr() string { return p.proxy.Listen }
+
+// Set changes the network. Connections that are up go on, but a change of
+// latency or rate cuts them: toxiproxy waits for ever when it is to change a
+// connection whose other end has just gone.
 func (p *Proxy) Set(n Network) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	steady := n.Latency == p.net.Latency && n.BitsPerSec == p.net.BitsPerSec
 	p.net = n
-	close(p.change)
-	p.change = make(chan struct{})
+	p.valve.set(n, !steady)
+	if steady {
+		return
+	}
+	for _, stream := range []string{"upstream", "downstream"} {
+		p.update("rate_"+stream, `{"attributes": {"rate": %d}}`, rate(n))
+		p.update("latency_"+stream, `{"attributes": {"latency": %d}}`, n.Latency.Milliseconds())
+	}
 }
 
-// limited tells whether the network has a rate now.
-func (p *Proxy) limited() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.net.BitsPerSec > 0
+func (p *Proxy) update(toxic, format string, value any) {
+	if _, err := p.proxy.Toxics.UpdateToxicJson(toxic, strings.NewReader(fmt.Sprintf(format, value))); err != nil {
+		p.tb.Errorf("change the toxic %s: %v", toxic, err)
+	}
 }
 
 // Cut resets all connections (RST).
 func (p *Proxy) Cut() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for c := range p.conns {
-		if t, ok := c.(*net.TCPConn); ok {
-			_ = t.SetLinger(0) // without it the end is a FIN, also a cut
-		}
-		c.Close()
-	}
+	p.valve.set(p.net, true)
 }
 
-// Close ends the proxy and waits for its goroutines.
+// Close ends the proxy and its connections.
 func (p *Proxy) Close() {
-	p.mu.Lock()
-	select {
-	case <-p.end:
-	default:
-		close(p.end)
-	}
-	p.mu.Unlock()
-	p.ln.Close()
+	p.proxy.Stop()
 	p.Cut()
-	p.wg.Wait()
 }
 
-func (p *Proxy) accept() {
-	for {
-		in, err := p.ln.Accept()
-		if err != nil {
-			return
-		}
-		out, err := net.Dial("tcp", p.target)
-		if err != nil {
-			in.Close()
-			continue
-		}
-		p.mu.Lock()
-		select {
-		case <-p.end:
-			in.Close()
-			out.Close()
-		default:
-		}
-		p.conns[in], p.conns[out] = true, true
-		p.mu.Unlock()
-		p.wg.Go(func() { p.pump(in, out, false) })
-		p.wg.Go(func() { p.pump(out, in, true) })
+// valves are the last toxics of all connections of one proxy.
+type valves struct {
+	id     int
+	mu     sync.Mutex
+	net    Network
+	change chan struct{} // closed when net changes
+	cut    chan struct{} // closed when the connections of now are cut
+}
+
+// allValves finds them for a toxic, which toxiproxy makes from JSON.
+var allValves struct {
+	mu  sync.Mutex
+	all []*valves
+}
+
+func newValves() *valves {
+	allValves.mu.Lock()
+	defer allValves.mu.Unlock()
+	v := &valves{id: len(allValves.all), change: make(chan struct{}), cut: make(chan struct{})}
+	allValves.all = append(allValves.all, v)
+	return v
+}
+
+func (v *valves) set(n Network, cut bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.net = n
+	close(v.change)
+	v.change = make(chan struct{})
+	if cut {
+		close(v.cut)
+		v.cut = make(chan struct{})
 	}
 }
 
-type piece struct {
-	data []byte
-	due  time.Time
+// valve is the toxic of one direction.
+type valve struct {
+	ID      int  `json:"id"`
+	Replies bool `json:"replies"`
 }
 
-// pump reads at the rate of the network and writes each piece when its latency
-// is over, so that latency does not limit the rate. Where the network has one, a
-// small receive buffer makes the sender feel it.
-func (p *Proxy) pump(from, to net.Conn, replies bool) {
-	if t, ok := from.(*net.TCPConn); ok && p.limited() {
-		_ = t.SetReadBuffer(16 << 10) // without it the network is only less true
-	}
-	pieces := make(chan piece, 1024)
-	p.wg.Go(func() { p.deliver(pieces, to, replies) })
-	defer close(pieces)
-	for {
-		buf := make([]byte, 4096)
-		n, err := from.Read(buf)
-		if n > 0 {
-			p.mu.Lock()
-			now := p.net
-			p.mu.Unlock()
-			if now.BitsPerSec > 0 && !p.sleep(time.Duration(n)*8*time.Second/time.Duration(now.BitsPerSec)) {
-				return
-			}
-			due := time.Now().Add(now.Latency)
-			select {
-			case pieces <- piece{buf[:n], due}:
-			case <-p.end:
-				return
-			}
-		}
-		if err != nil {
-			return
-		}
-	}
-}
+func init() { toxics.Register("valve", new(valve)) }
 
-func (p *Proxy) deliver(pieces <-chan piece, to net.Conn, replies bool) {
+// Pipe passes bytes on while the valve is open. After a cut it empties its
+// input, because toxiproxy's other goroutines would wait for ever.
+func (t *valve) Pipe(stub *toxics.ToxicStub) {
+	allValves.mu.Lock()
+	v := allValves.all[t.ID]
+	allValves.mu.Unlock()
+	v.mu.Lock()
+	cut := v.cut
+	v.mu.Unlock()
 	defer func() {
-		to.Close()
-		p.mu.Lock()
-		delete(p.conns, to)
-		p.mu.Unlock()
-	}()
-	for b := range pieces {
-		if !p.hold(b, replies) {
-			return
+		stub.Close()
+		for range stub.Input {
 		}
-		if _, err := to.Write(b.data); err != nil {
+	}()
+	for {
+		select {
+		case <-cut:
 			return
+		case chunk := <-stub.Input:
+			if chunk == nil || !t.waitOpen(v, cut) {
+				return
+			}
+			select {
+			case <-cut:
+				return
+			case stub.Output <- chunk:
+			}
 		}
 	}
 }
 
-// hold waits until b may go on; false = the proxy ends.
-func (p *Proxy) hold(b piece, replies bool) bool {
+// waitOpen waits while the network is frozen; false = cut.
+func (t *valve) waitOpen(v *valves, cut <-chan struct{}) bool {
 	for {
-		p.mu.Lock()
-		n, change := p.net, p.change
-		p.mu.Unlock()
-		if !n.Freeze && !(replies && n.NoReplies) {
-			return p.sleep(time.Until(b.due))
+		v.mu.Lock()
+		closed, change := v.net.Freeze || t.Replies && v.net.NoReplies, v.change
+		v.mu.Unlock()
+		if !closed {
+			return true
 		}
 		select {
 		case <-change:
-		case <-p.end:
+		case <-cut:
 			return false
 		}
-	}
-}
-
-func (p *Proxy) sleep(d time.Duration) bool {
-	if d <= 0 {
-		return true
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-p.end:
-		return false
 	}
 }
