@@ -73,7 +73,7 @@ func (c *Client) noAnswer(b broker) Proof {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	hint := fmt.Sprintf("give client %q read and write access to %s in the broker's access list", c.cfg.ClientID, c.Topic("#"))
-	if c.delivery.of(b.name).proven {
+	if c.delivery.about(b.name).proven {
 		return Proof{State: ProofFailed, Hint: hint,
 			Detail: "echoes came back before and do not any more, and the broker cannot be asked by MQTT 5"}
 	}

@@ -119,7 +119,7 @@ func TestEarlyLossesAreJudgedByWhatWasInFlightAndProven(t *testing.T) {
 			if got := lose(step.lived, step.busy, step.proof); got != step.want {
 				t.Errorf("loss %d is %s, want %s", n, got, step.want)
 			}
-			if asked := c.delivery.of(c.brokers[0].name).ask; asked != step.asked {
+			if asked := c.delivery.about(c.brokers[0].name).ask; asked != step.asked {
 				t.Errorf("after loss %d the broker is asked: %v", n, asked)
 			}
 		}

@@ -93,7 +93,7 @@ func (c *Client) tlsConfig(b broker) (*tls.Config, error) {
 		}
 		t.Certificates = []tls.Certificate{cert}
 		c.mu.Lock()
-		c.ownExpires = cert.Leaf.NotAfter
+		c.status.ClientCertExpires = cert.Leaf.NotAfter
 		c.mu.Unlock()
 	}
 	return t, nil

@@ -34,25 +34,18 @@ const (
 type Client struct {
 	cfg     Config
 	brokers []broker
-	count   counters
 	open    func(context.Context, broker) (conn, raw net.Conn, err error) // dial, see there
 	// For check: no will, birth and availability, and another client id.
 	quiet    bool
 	idSuffix string
 
-	mu         sync.Mutex // guards everything below
-	backoff    *backoff
-	next       int // index of the broker to try
-	early      int // connections in a row that did not live
-	conn       *Conn
-	delivery   delivery
-	state      State
-	current    string // broker of the state
-	since      time.Time
-	lastErr    *Error
-	errAt      time.Time
-	expires    time.Time // broker's certificate
-	ownExpires time.Time // client certificate
+	mu       sync.Mutex // guards everything below; taken after Conn.mu
+	backoff  *backoff
+	next     int // index of the broker to try
+	early    int // connections in a row that did not live
+	conn     *Conn
+	delivery delivery
+	status   Status
 }
 
 // New opens no connection. It reads the certificate files once so that a wrong
@@ -63,7 +56,7 @@ func New(cfg Config) (*Client, error) {
 		return nil, &Error{Class: ClassConfig, Op: "configure MQTT", Err: errors.New("[mqtt] broker is empty")}
 	}
 	c := &Client{cfg: cfg, backoff: newBackoff(cfg.ReconnectMin, cfg.ReconnectMax, len(cfg.Brokers), cfg.Rand),
-		delivery: newDelivery(), state: Disconnected, since: time.Now()}
+		delivery: newDelivery(), status: Status{State: Disconnected, Since: time.Now()}}
 	c.open = c.dial
 	needTLS := false
 	for _, s := range cfg.Brokers {
@@ -105,13 +98,13 @@ func (c *Client) mqttID() string { return c.cfg.ClientID + c.idSuffix }
 // refuses.
 func (c *Client) Connect(ctx context.Context) (*Conn, error) {
 	c.mu.Lock()
-	if c.state != Disconnected {
+	if c.status.State != Disconnected {
 		c.mu.Unlock()
 		return nil, &Error{Class: ClassConfig, Op: "connect", Err: errors.New("a connection is up already")}
 	}
 	b := c.brokers[c.next%len(c.brokers)]
 	c.setState(Connecting, b.name)
-	ask := c.delivery.of(b.name).ask
+	ask := c.delivery.about(b.name).ask
 	c.mu.Unlock()
 
 	var m *Conn
@@ -202,9 +195,9 @@ func (c *Client) options(b broker, l *link, id string) *mqtt.ClientOptions {
 
 // connected books m, unless it was lost before anybody could see it.
 func (c *Client) connected(m *Conn) {
-	c.count.connects.Add(1)
 	c.mu.Lock()
-	if m.isClosed() {
+	c.status.Connects++
+	if m.ended {
 		c.mu.Unlock()
 		return
 	}
@@ -216,13 +209,13 @@ func (c *Client) connected(m *Conn) {
 }
 
 func (c *Client) connectFailed(e *Error) {
-	c.count.failures.Add(1)
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.status.Failures++
 	c.backoff.failed()
 	c.next++
 	c.early = 0 // somebody who is thrown out can always connect
-	c.lastErr, c.errAt = e, time.Now()
+	c.status.LastError, c.status.ErrorAt = e, time.Now()
 	c.setState(Disconnected, e.Broker)
 }
 
@@ -236,7 +229,7 @@ func (c *Client) connectionEnded(m *Conn, e *Error, flight []*Receipt) {
 	if c.conn != m {
 		proof = ProofPending // m was lost before anybody could see it
 	}
-	c.conn = nil
+	c.conn, m.ended = nil, true
 	c.setState(Disconnected, m.broker.name)
 	switch e.Class {
 	case ClassClosed:
@@ -245,7 +238,7 @@ func (c *Client) connectionEnded(m *Conn, e *Error, flight []*Receipt) {
 		c.backoff.closedOnPurpose()
 		return
 	}
-	c.count.losses.Add(1)
+	c.status.Losses++
 	c.backoff.lost(lived)
 	if lived {
 		c.early = 0
@@ -257,9 +250,9 @@ func (c *Client) connectionEnded(m *Conn, e *Error, flight []*Receipt) {
 		c.suspectSameID(e, len(flight) > 0 || proof == ProofPending || proof == ProofFailed)
 	}
 	if c.early >= askAfter && (onlyOwn || proof == ProofPending) {
-		c.delivery.of(m.broker.name).ask = true
+		c.delivery.about(m.broker.name).ask = true
 	}
-	c.lastErr, c.errAt = e, time.Now()
+	c.status.LastError, c.status.ErrorAt = e, time.Now()
 }
 
 // suspectSameID explains losses that follow each other quickly. A message that

@@ -37,6 +37,7 @@ type Conn struct {
 	sent   chan struct{} // the sending has ended
 	lost   chan struct{} // everything has ended
 	wg     sync.WaitGroup
+	ended  bool // Client.mu guards it
 
 	mu       sync.Mutex // guards everything below
 	closing  bool
@@ -112,7 +113,7 @@ func (m *Conn) publish(msg Message, own bool) (*Receipt, error) {
 	r.number = m.accepted
 	m.flight = append(m.flight, r)
 	m.queue <- r // never blocks: flight holds all that is in it
-	m.client.count.sent(r)
+	m.client.countPublished(r)
 	return r, nil
 }
 
@@ -127,6 +128,9 @@ func (m *Conn) send() {
 	for m.link.waitRoom() {
 		select {
 		case r := <-m.queue:
+			if isClosed(m.stop) {
+				continue // it stays with the caller
+			}
 			if !m.handOver(r) {
 				return
 			}
@@ -193,7 +197,7 @@ func (m *Conn) confirmed(r *Receipt) {
 		return
 	}
 	m.flight = m.flight[1:]
-	m.client.count.acked(r)
+	m.client.countAcked(r)
 	r.complete(nil)
 }
 

@@ -77,7 +77,7 @@ func (c *Client) handshake(ctx context.Context, conn *certAsked, b broker) (net.
 	}
 	if certs := t.ConnectionState().PeerCertificates; len(certs) > 0 {
 		c.mu.Lock()
-		c.expires = certs[0].NotAfter
+		c.status.BrokerCertExpires = certs[0].NotAfter
 		c.mu.Unlock()
 	}
 	return t, nil

@@ -101,19 +101,13 @@ func (m *Conn) fail(err *Error) {
 	m.err = err
 	for _, r := range flight {
 		if r.isConfirmed() {
-			m.client.count.acked(r)
+			m.client.countAcked(r)
 			r.complete(nil)
 			continue
 		}
 		r.complete(err)
 	}
 	close(m.lost)
-}
-
-func (m *Conn) isClosed() bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.closed
 }
 
 func lostError(m *Conn, err error) *Error {

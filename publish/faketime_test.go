@@ -60,6 +60,7 @@ type pipeBroker struct {
 	dialed []string // brokers, in order
 	pings  int
 	echoes int
+	said   []string // payloads that are not echoes
 	conns  []net.Conn
 }
 
@@ -131,7 +132,9 @@ func (p *pipeBroker) silent(packet packets.ControlPacket) bool {
 			if p.faults.noEcho {
 				packet.TopicName = "not handed back"
 			}
+			break
 		}
+		p.said = append(p.said, string(packet.Payload))
 	}
 	return false
 }
@@ -232,6 +235,47 @@ func TestIdleConnectionStaysUpWithTheDefaults(t *testing.T) {
 		if n, _ := p.count(); n < 200 {
 			t.Errorf("%d pings in an hour of silence", n)
 		}
+	})
+}
+
+// With the defaults one write may need 10 s.
+func TestWriteThatHangsIsNoticedWithTheDefaults(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, p := newPipeClient(t, Config{})
+		m := connect(t, c)
+		synctest.Wait()
+		p.set(pipeFaults{pause: time.Hour})
+		send(t, m, "room/sample", "into the read that goes on")
+		synctest.Wait()
+		r := send(t, m, "room/sample", "stuck")
+		began := time.Now()
+		<-m.Lost()
+		if took := time.Since(began); took > c.cfg.WriteTimeout {
+			t.Errorf("noticed after %v, want at most %v", took, c.cfg.WriteTimeout)
+		}
+		wantClass(t, r.Err(), ClassLost)
+		time.Sleep(2 * time.Hour) // the broker's end wakes up
+	})
+}
+
+// A stop does not wait for the queue: what is not handed over stays with the
+// caller.
+func TestCloseDoesNotSendTheQueue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, p := newPipeClient(t, Config{})
+		m := connect(t, c)
+		synctest.Wait()
+		p.set(pipeFaults{pause: 100 * time.Millisecond})
+		for range 50 {
+			send(t, m, "room/sample", strings.Repeat("x", writeChunk))
+		}
+		if err := m.Close(testContext(t)); err != nil {
+			t.Errorf("Close: %v", err)
+		}
+		if n := len(p.said); n > 5 || p.said[n-1] != "offline" {
+			t.Errorf("%d messages came, the last is %.20q; want few, then offline", n, p.said[n-1])
+		}
+		time.Sleep(time.Second) // the broker's end wakes up
 	})
 }
 

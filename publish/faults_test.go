@@ -173,23 +173,7 @@ func TestALossConfirmsWhatWasAcknowledged(t *testing.T) {
 	}
 }
 
-func TestOversizedPacketFromTheBrokerEndsTheConnection(t *testing.T) {
-	for name, bytes := range map[string][]byte{
-		"too long":     {0x30, 0xFF, 0xFF, 0xFF, 0x7F},
-		"bad length":   {0x30, 0xFF, 0xFF, 0xFF, 0xFF, 0x01},
-		"just too big": {0x30, 0x91, 0x80, 0x44},
-	} {
-		var f frame
-		if f.check([]byte{0xD0, 0, 0x40, 2, 0, 1}) != nil {
-			t.Errorf("%s: small packets are refused", name)
-		}
-		if f.check(bytes) == nil {
-			t.Errorf("%s: the packet is taken", name)
-		}
-	}
-}
-
-func TestUnsettledReceiptsOfALossNameThePoison(t *testing.T) {
+func TestReceiptsOfALossNameTheMessageThatCausedIt(t *testing.T) {
 	poison := func(m brokertest.Message) bool { return string(m.Payload) == "poison" }
 	f := brokertest.NewFake(t, brokertest.Faults{Poison: poison})
 	c := newClient(t, testConfig(f.URL()))

@@ -2,6 +2,7 @@ package publish
 
 import (
 	"bufio"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
@@ -40,7 +41,7 @@ type link struct {
 	raw          net.Conn // the socket below, which closes at once
 	writeTimeout time.Duration
 	in           *bufio.Reader
-	frame        frame
+	left         int // bytes of the packet that is being read
 	began        time.Time
 	lastRead     atomic.Int64 // clock()
 
@@ -65,16 +66,19 @@ func newLink(conn, raw net.Conn, writeTimeout time.Duration) *link {
 // not matter.
 func (l *link) clock() int64 { return int64(time.Since(l.began)) + 1 }
 
-// Read returns bytes of well-sized packets only.
-func (l *link) Read(p []byte) (int, error) {
-	n, err := l.in.Read(p)
-	if n > 0 {
-		l.lastRead.Store(l.clock())
-		if ferr := l.frame.check(p[:n]); ferr != nil {
-			return 0, l.abortBecause(ferr)
-		}
+// Read returns bytes of one packet after the other, and ends the link at one
+// that announces more than maxInbound bytes: the MQTT library would allocate
+// them.
+func (l *link) Read(p []byte) (n int, err error) {
+	if l.left == 0 {
+		l.left, err = l.nextPacket()
 	}
 	if err == nil {
+		n, err = l.in.Read(p[:min(len(p), l.left)])
+		l.left -= n
+	}
+	if err == nil {
+		l.lastRead.Store(l.clock())
 		return n, nil
 	}
 	// For a socket that we closed the error is why we closed it: the MQTT
@@ -85,6 +89,25 @@ func (l *link) Read(p []byte) (int, error) {
 		err = l.err
 	}
 	return n, err
+}
+
+// nextPacket returns the size of the packet that comes next: a byte, up to 4
+// bytes of length, the body.
+func (l *link) nextPacket() (int, error) {
+	for header := 2; header <= 5; header++ {
+		b, err := l.in.Peek(header)
+		if err != nil {
+			return 0, err
+		}
+		if b[header-1]&0x80 != 0 {
+			continue
+		}
+		if body, _ := binary.Uvarint(b[1:]); body <= maxInbound {
+			return header + int(body), nil
+		}
+		break
+	}
+	return 0, l.abortBecause(fmt.Errorf("broker announced a packet of over %d bytes", maxInbound))
 }
 
 // Write accepts one MQTT packet, from the MQTT 5 library in parts. Only a
@@ -205,46 +228,4 @@ func (l *link) end(err error) error {
 		l.changed.Broadcast()
 	}
 	return l.err
-}
-
-// frame follows the packet borders of a byte stream and refuses a packet that
-// announces more than maxInbound bytes; the MQTT library would allocate it.
-type frame struct {
-	state int // 0 = at a header byte, 1 = in the length, 2 = in the body
-	shift uint
-	left  int
-}
-
-func (f *frame) check(p []byte) error {
-	for len(p) > 0 {
-		switch f.state {
-		case 0:
-			f.state, f.shift, f.left = 1, 0, 0
-			p = p[1:]
-		case 1:
-			f.left |= int(p[0]&0x7F) << f.shift
-			more := p[0]&0x80 != 0
-			f.shift += 7
-			p = p[1:]
-			if f.left > maxInbound || more && f.shift > 21 {
-				return fmt.Errorf("broker announced a packet of over %d bytes", maxInbound)
-			}
-			if !more {
-				f.enterBody()
-			}
-		case 2:
-			n := min(f.left, len(p))
-			f.left -= n
-			p = p[n:]
-			f.enterBody()
-		}
-	}
-	return nil
-}
-
-func (f *frame) enterBody() {
-	f.state = 2
-	if f.left == 0 {
-		f.state = 0
-	}
 }

@@ -2,6 +2,7 @@ package publish
 
 import (
 	"errors"
+	"io"
 	"net"
 	"os"
 	"strings"
@@ -172,16 +173,34 @@ func TestADisconnectIsWrittenBeforeTheEnd(t *testing.T) {
 	})
 }
 
-func TestAPacketTooLargeEndsTheLink(t *testing.T) {
-	near, far := net.Pipe()
-	defer far.Close()
-	l := newLink(near, near, time.Second)
-	defer l.abort()
-	go far.Write([]byte{0x30, 0xFF, 0xFF, 0xFF, 0x7F})
-	if _, err := l.Read(make([]byte, 16)); err == nil || !strings.Contains(err.Error(), "over") {
-		t.Errorf("Read: %v", err)
-	}
-	if _, err := l.Write([]byte{0xC0, 0}); err == nil {
-		t.Error("the link is still up")
+func TestOversizedPacketFromTheBrokerEndsTheLink(t *testing.T) {
+	small := "\xd0\x00\x40\x02\x00\x01"
+	for name, tt := range map[string]struct {
+		bytes string
+		large bool
+	}{
+		"small":        {small + small, false},
+		"largest":      {small + "\x30\x8f\x80\x44" + strings.Repeat("x", maxInbound), false},
+		"just too big": {small + "\x30\x90\x80\x44", true},
+		"too long":     {small + "\x30\xff\xff\xff\x7f", true},
+		"bad length":   {small + "\x30\xff\xff\xff\xff\x01", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			near, far := net.Pipe()
+			l := newLink(near, near, time.Second)
+			defer l.abort()
+			go func() {
+				io.WriteString(far, tt.bytes)
+				far.Close()
+			}()
+			got, err := io.ReadAll(l)
+			_, up := l.Write([]byte{0xC0, 0})
+			switch {
+			case tt.large && (string(got) != small || err == nil || up == nil):
+				t.Errorf("%d bytes were read, %v; the link is up: %v", len(got), err, up == nil)
+			case !tt.large && (string(got) != tt.bytes || err != nil):
+				t.Errorf("%d bytes of %d were read, %v", len(got), len(tt.bytes), err)
+			}
+		})
 	}
 }

@@ -54,14 +54,7 @@ const (
 	retryFailed = time.Minute
 )
 
-// delivery is what is known about delivery over all connections of a Client,
-// whose mu guards it.
-type delivery struct {
-	proof   Proof // of the connection of the moment
-	brokers map[string]*knowledge
-}
-
-// knowledge is what is remembered about one broker.
+// knowledge is what is remembered about one broker, over all connections.
 type knowledge struct {
 	proven bool      // an echo once came back
 	ask    bool      // ask it by MQTT 5 before the next connection
@@ -71,15 +64,21 @@ type knowledge struct {
 
 func (k *knowledge) answered() bool { return time.Now().Before(k.until) }
 
-func newDelivery() delivery {
-	return delivery{proof: Proof{State: ProofPending, Since: time.Now()}, brokers: map[string]*knowledge{}}
+// delivery is the state of the proof and its rules. Client.mu guards it.
+type delivery struct {
+	proof Proof                 // of the connection of the moment
+	known map[string]*knowledge // by the broker's URL
 }
 
-func (d *delivery) of(broker string) *knowledge {
-	if d.brokers[broker] == nil {
-		d.brokers[broker] = &knowledge{}
+func newDelivery() delivery {
+	return delivery{proof: Proof{State: ProofPending, Since: time.Now()}, known: map[string]*knowledge{}}
+}
+
+func (d *delivery) about(broker string) *knowledge {
+	if d.known[broker] == nil {
+		d.known[broker] = &knowledge{}
 	}
-	return d.brokers[broker]
+	return d.known[broker]
 }
 
 // set tells whether the state changed.
@@ -92,23 +91,23 @@ func (d *delivery) set(p Proof) bool {
 	return true
 }
 
-// connected starts a connection with what the broker answered, else pending.
+// connected begins a connection with what the broker answered, else pending.
 func (d *delivery) connected(broker string) (changed bool) {
-	if k := d.of(broker); k.answered() {
+	if k := d.about(broker); k.answered() {
 		return d.set(k.answer)
 	}
 	return d.set(Proof{State: ProofPending})
 }
 
 func (d *delivery) echoReturned(broker string) {
-	k := d.of(broker)
+	k := d.about(broker)
 	k.proven, k.until = true, time.Time{}
 	d.set(Proof{State: ProofProven, Detail: "an echo came back"})
 }
 
 // noEcho goes by the broker's answer. known = false: it has to be asked.
 func (d *delivery) noEcho(broker string) (known, changed bool) {
-	k := d.of(broker)
+	k := d.about(broker)
 	if k.answered() {
 		return true, d.set(k.answer)
 	}
@@ -117,7 +116,7 @@ func (d *delivery) noEcho(broker string) (known, changed bool) {
 }
 
 func (d *delivery) brokerAnswered(broker string, p Proof) {
-	k := d.of(broker)
+	k := d.about(broker)
 	keep := keepAnswer
 	if p.State == ProofFailed {
 		keep = keepFailed
@@ -125,11 +124,17 @@ func (d *delivery) brokerAnswered(broker string, p Proof) {
 	k.ask, k.answer, k.until = false, p, time.Now().Add(keep)
 }
 
+func (c *Client) proof() Proof {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.delivery.proof
+}
+
 // Deliverable tells whether records may be sent: not while the proof is failed
 // or pending, and with Confirm "echo" only when it is proven, because nothing
 // else would ever be confirmed.
 func (m *Conn) Deliverable() bool {
-	switch m.client.Status().Proof.State {
+	switch m.client.proof().State {
 	case ProofProven:
 		return true
 	case ProofUnproven:
@@ -146,7 +151,7 @@ func (m *Conn) WaitProof(ctx context.Context) Proof {
 	case <-m.lost:
 	case <-ctx.Done():
 	}
-	return m.client.Status().Proof
+	return m.client.proof()
 }
 
 // connProof is the proof's part in one connection. Conn.mu guards key and back.
@@ -165,7 +170,7 @@ func (p *connProof) returned(key string) {
 
 // proofKnown tells those who wait, and OnProof when it is worth telling.
 func (m *Conn) proofKnown(worthTelling bool) {
-	p := m.client.Status().Proof
+	p := m.client.proof()
 	if p.State != ProofPending && !isClosed(m.proof.decided) {
 		close(m.proof.decided)
 	}
@@ -181,7 +186,7 @@ func (m *Conn) prove() {
 			return
 		}
 		wait := m.client.cfg.ProofInterval
-		if m.client.Status().Proof.State == ProofFailed {
+		if m.client.proof().State == ProofFailed {
 			wait = min(wait, retryFailed)
 		}
 		if m.await(nil, wait) == errEnded {

@@ -190,13 +190,19 @@ func TestProofFailsWhenRightsAreTakenAndRecoversWhenGiven(t *testing.T) {
 }
 
 func TestNothingIsDeliverableBeforeTheProof(t *testing.T) {
-	f := brokertest.NewFake(t, brokertest.Faults{NoEcho: true})
-	cfg := testConfig(f.URL())
-	cfg.ProofTimeout = patience
-	m := connect(t, newClient(t, cfg))
-	f.Wait(func(got []brokertest.Message) bool { return len(texts(got, "t/v1/agent-1/echo")) == 1 })
-	if s := m.client.Status().Proof.State; s != ProofPending || m.Deliverable() {
-		t.Errorf("proof is %s, deliverable %v", s, m.Deliverable())
+	for _, confirm := range []string{ConfirmPuback, ConfirmEcho} {
+		f := brokertest.NewFake(t, brokertest.Faults{NoEcho: true})
+		cfg := testConfig(f.URL())
+		cfg.ProofTimeout, cfg.Confirm = patience, confirm
+		m := connect(t, newClient(t, cfg))
+		f.Wait(func(got []brokertest.Message) bool { return len(texts(got, "t/v1/agent-1/echo")) == 1 })
+		if s := m.client.Status().Proof.State; s != ProofPending || m.Deliverable() {
+			t.Errorf("proof is %s, deliverable %v", s, m.Deliverable())
+		}
+		if confirm == ConfirmEcho { // nothing would confirm it
+			_, err := m.Publish(Message{Topic: m.client.Topic("room/state")})
+			wantClass(t, err, ClassUnproven)
+		}
 	}
 }
 

@@ -1,9 +1,6 @@
 package publish
 
-import (
-	"sync/atomic"
-	"time"
-)
+import "time"
 
 // State is the state of the connection.
 type State string
@@ -45,47 +42,37 @@ type Status struct {
 // Status returns the state and the counters of the moment.
 func (c *Client) Status() Status {
 	c.mu.Lock()
-	s := Status{State: c.state, Broker: c.current, Since: c.since, LastError: c.lastErr, ErrorAt: c.errAt,
-		Proof: c.delivery.proof, BrokerCertExpires: c.expires, ClientCertExpires: c.ownExpires}
-	m := c.conn
+	s, m := c.status, c.conn
+	s.Proof = c.delivery.proof
 	c.mu.Unlock()
 	if m != nil {
 		s.InFlight = m.InFlight()
 	}
-	c.count.fill(&s)
 	return s
 }
 
 // setState needs c.mu.
 func (c *Client) setState(s State, broker string) {
-	c.state, c.current, c.since = s, broker, time.Now()
+	c.status.State, c.status.Broker, c.status.Since = s, broker, time.Now()
 }
 
-type counters struct {
-	connects, failures, losses atomic.Uint64
-	published, acks, bytes     atomic.Uint64
-	lastAck                    atomic.Int64 // Unix ns, 0 = never
-}
-
-func (n *counters) sent(r *Receipt) {
-	if !r.own {
-		n.published.Add(1)
-	}
-}
-
-func (n *counters) acked(r *Receipt) {
+// countPublished and countAcked count the caller's messages.
+func (c *Client) countPublished(r *Receipt) {
 	if r.own {
 		return
 	}
-	n.acks.Add(1)
-	n.bytes.Add(uint64(len(r.msg.Payload)))
-	n.lastAck.Store(time.Now().UnixNano())
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.status.Published++
 }
 
-func (n *counters) fill(s *Status) {
-	s.Connects, s.Failures, s.Losses = n.connects.Load(), n.failures.Load(), n.losses.Load()
-	s.Published, s.Acked, s.AckedBytes = n.published.Load(), n.acks.Load(), n.bytes.Load()
-	if ns := n.lastAck.Load(); ns != 0 {
-		s.LastAck = time.Unix(0, ns)
+func (c *Client) countAcked(r *Receipt) {
+	if r.own {
+		return
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.status.Acked++
+	c.status.AckedBytes += uint64(len(r.msg.Payload))
+	c.status.LastAck = time.Now()
 }

@@ -150,7 +150,10 @@ type valve struct {
 	Replies bool `json:"replies"`
 }
 
-func init() { toxics.Register("valve", new(valve)) }
+func init() {
+	toxics.Register("valve", new(valve))
+	zerolog.SetGlobalLevel(zerolog.Disabled) // some toxics log by the global logger
+}
 
 // Pipe passes bytes on while the valve is open. After a cut it empties its
 // input, because toxiproxy's other goroutines would wait for ever.
