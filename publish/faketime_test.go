@@ -272,8 +272,8 @@ func TestCloseDoesNotSendTheQueue(t *testing.T) {
 		if err := m.Close(testContext(t)); err != nil {
 			t.Errorf("Close: %v", err)
 		}
-		if n := len(p.said); n > 5 || p.said[n-1] != "offline" {
-			t.Errorf("%d messages came, the last is %.20q; want few, then offline", n, p.said[n-1])
+		if n := len(p.said); n > 25 || p.said[n-1] != "offline" {
+			t.Errorf("%d of 50 messages came, the last is %.20q; want the few that were under way, then offline", n, p.said[n-1])
 		}
 		time.Sleep(time.Second) // the broker's end wakes up
 	})
