@@ -1,4 +1,4 @@
-# Shared by the maintainer scripts; package.sh puts it at their top. POSIX sh.
+# Shared by the maintainer scripts; package.sh inserts it at their top. POSIX sh.
 unit=roomcall.service
 config=/etc/roomcall/agent.toml
 state=/var/lib/roomcall
@@ -14,7 +14,7 @@ make_user() {
 	fi
 }
 
-# The service's user reads the config and owns the store; nobody else sees them.
+# The service's user reads the config and owns the store; nobody else can read them.
 give_files() {
 	chown root:roomcall /etc/roomcall "$config"
 	chmod 0750 /etc/roomcall
@@ -22,8 +22,8 @@ give_files() {
 	[ -d "$state" ] || install -d -m 0750 -o roomcall -g roomcall "$state"
 }
 
-# Says whether the service could run with the config: as its user, with the
-# credentials that the unit hands over.
+# Checks whether the service could run with the config: as its user, with the
+# credentials that the unit passes to it.
 config_is_good() {
 	creds=$(mktemp -d /run/roomcall-check.XXXXXX) || return 1
 	if systemd_runs; then
@@ -41,7 +41,7 @@ config_is_good() {
 
 say_what_to_do() {
 	cat >&2 <<-END
-	roomcall: not started, for the config is not complete. Next steps:
+	roomcall: not started, because the config is not complete. Next steps:
 	roomcall:   edit $config
 	roomcall:   roomcall check
 	roomcall:   systemctl enable --now roomcall
@@ -49,5 +49,5 @@ say_what_to_do() {
 }
 
 say_not_restarted() {
-	echo "roomcall: the config has errors; the old version goes on until: systemctl restart roomcall" >&2
+	echo "roomcall: the config has errors; the old version keeps running. Correct the config, then run: systemctl restart roomcall" >&2
 }

@@ -1,5 +1,5 @@
-# Decides about the start once: as soon as the config is good. What the
-# administrator enabled or disabled later stays so.
+# Enables and starts the service once, as soon as the config is good. Later it
+# respects what the administrator enabled or disabled.
 [ "$1" = configure ] || exit 0
 make_user
 [ -n "$2" ] && [ -d "$state" ] || give_files

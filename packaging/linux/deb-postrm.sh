@@ -1,5 +1,5 @@
-# remove keeps config, secrets and the store with what waits in it; purge leaves
-# nothing behind but the journal.
+# remove keeps config, secrets and the store with what waits in it; purge keeps
+# only the journal.
 case "$1" in
 remove | purge)
 	! systemd_runs || systemctl --system daemon-reload >/dev/null || true

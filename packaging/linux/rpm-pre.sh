@@ -1,2 +1,2 @@
-# The user has to be there before the config file that its group reads.
+# The user must exist before the config file, which its group reads.
 make_user

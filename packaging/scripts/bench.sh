@@ -1,23 +1,23 @@
 #!/bin/sh
 # Measures speed and size, prints a table and puts it into docs/benchmarks.md.
 #
-#   bench.sh            everything but what follows, about 6 minutes
+#   bench.sh            everything except the following, about 6 minutes
 #   bench.sh fleet      1,000 endpoints in one agent, about 2.5 minutes
 #   bench.sh backlog    a drain of 1,000,000 records, about 2 minutes
 #   bench.sh sizes      only prints the sizes of the stripped binaries
 #
-# BENCH_DIR   folder for stores and results; it has to lie on a disk, for a file
+# BENCH_DIR   folder for stores and results; it must be on a disk, because a file
 #             system in memory has no fsync (default: bin/bench)
 # BENCH_DOC   the document with the table (default: docs/benchmarks.md)
 # BENCH_GOBUILD  the build command without output and package (the Makefile's)
-# BENCH_SHORT anything: short runs, only to try that it works
+# BENCH_SHORT any value: short runs, only to test that it works
 set -eu
 cd "$(dirname "$0")/../.."
 mode=${1:-all}
 dir=${BENCH_DIR:-bin/bench}
 mkdir -p "$dir/_tmp"
 dir=$(cd "$dir" && pwd)
-export TMPDIR="$dir/_tmp" # go looks into no folder that begins with _
+export TMPDIR="$dir/_tmp" # go ignores folders that begin with _
 results="$dir/$mode.txt"
 trap 'rm -rf "$dir/_tmp"' EXIT
 
@@ -27,13 +27,13 @@ else
 	runs=3 time=2s opens=5x records=100000x far=10000x seconds=60x samples=300x rounds=24x backlog=1000000x
 fi
 
-# build GOOS FILE builds the program as it is shipped.
+# build GOOS FILE builds the program as shipped.
 build() {
 	eval "GOOS=$1 GOARCH=amd64 ${BENCH_GOBUILD:-CGO_ENABLED=0 go build -trimpath -ldflags '-s -w'} -o '$2' ./agent"
 }
 
-# bench PACKAGE PATTERN TIME runs benchmarks and keeps what they print. One that
-# fails leaves its rows empty, and the run goes on.
+# bench PACKAGE PATTERN TIME runs benchmarks and keeps their output. One that fails
+# leaves its rows empty, and the run continues.
 bench() {
 	echo "== $2" >&2
 	go test -run '^$' -bench "$2" -benchtime "$3" "./$1" >"$dir/out" || failed=1
@@ -57,7 +57,7 @@ sizes() {
 
 all() {
 	sizes | tee -a "$results" >&2
-	for _ in $(seq $runs); do # in turn, so that what is compared meets the same disk
+	for _ in $(seq $runs); do # in turn, so that compared figures come from the same disk
 		bench cgi '^BenchmarkDecode$' $time
 		bench agent/report '^BenchmarkPoll$' $time
 		bench buffer '^Benchmark(Append|AppendOldStore|BareBbolt)$' $time

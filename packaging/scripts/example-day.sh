@@ -1,8 +1,8 @@
 #!/bin/sh
-# Makes docs/example-day.md anew: simulates a day of a 50-room site in fast time
-# and writes the page from the published records alone. With a file name it writes
-# the records themselves into it, for trying consumers (samples and streams of ten
-# minutes, everything else of the whole day).
+# Writes docs/example-day.md again: simulates a day of a 50-room site in fast time
+# and generates the page only from the published records. With a file name it writes
+# the records themselves into that file, for testing consumers (samples and streams of
+# ten minutes, everything else of the whole day).
 set -eu
 cd "$(dirname "$0")/../.."
 if [ $# -gt 0 ]; then

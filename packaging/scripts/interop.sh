@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Tries every consumer of packaging/consumers for real: `interop.sh` or `interop.sh
-# NAME...`. It prints one line a consumer: "ok NAME ...", "FAIL NAME" or "NOT RUN NAME
-# reason", and fails unless all are ok. Needs Go, and as root installs with apt and npm
-# what else is missing; npm's packages go to a temporary folder. Everything runs on
-# loopback with free ports. KEEP=1 leaves the temporary folder.
+# Runs every consumer of packaging/consumers: `interop.sh` or `interop.sh NAME...`. It
+# prints one line per consumer: "ok NAME ...", "FAIL NAME" or "NOT RUN NAME reason",
+# and fails unless all are ok. It needs Go; as root it installs with apt and npm what
+# else is missing; npm's packages go into a temporary folder. Everything runs on
+# loopback with free ports. KEEP=1 keeps the temporary folder.
 set -euo pipefail
 REPO=$(cd "$(dirname "$0")/../.." && pwd)
 export REPO
@@ -18,7 +18,7 @@ ALL=(mosquitto shared prometheus homeassistant views schema nodered telegraf pos
 WANTED=("${@:-${ALL[@]}}")
 wanted() { [[ " ${WANTED[*]} " == *" $1 "* ]]; }
 for name in "${WANTED[@]}"; do
-	[[ " ${ALL[*]} " == *" $name "* ]] || fail "no consumer $name; there are: ${ALL[*]}"
+	[[ " ${ALL[*]} " == *" $name "* ]] || fail "no consumer $name; the consumers are: ${ALL[*]}"
 done
 if wanted grafana && ! wanted postgres; then WANTED=("${WANTED[@]/grafana/postgres}" grafana); fi
 
@@ -29,8 +29,8 @@ finish() {
 trap finish EXIT
 trap 'exit 130' INT TERM
 
-# needs installs what is missing, as root on Debian; otherwise the consumers that need
-# it are not run.
+# install_needs installs what is missing, as root on Debian; otherwise the consumers
+# that need it are not run.
 NEEDS=(mosquitto:mosquitto mosquitto_sub:mosquitto-clients jq:jq curl:curl psql:postgresql-client
 	pg_createcluster:postgresql prometheus:prometheus promtool:prometheus node:nodejs npm:npm)
 has() { command -v "$1" >/dev/null 2>&1; }
@@ -47,7 +47,7 @@ install_needs() {
 		return 0
 	fi
 	echo "installing: ${list[*]}"
-	# A policy that starts no service: everything here is started by hand.
+	# A policy that starts no service: this script starts everything itself.
 	if [ ! -e "$policy" ]; then
 		printf '#!/bin/sh\nexit 101\n' >"$policy"
 		chmod 755 "$policy"
@@ -72,7 +72,7 @@ tools_of() {
 }
 
 NPM=(node-red@4.1.15 @asyncapi/parser@3.6.3 ajv@8.20.0 ajv-formats@3.0.1)
-# prepare starts what takes long in the background, while the live agent collects.
+# prepare starts the slow parts in the background while the agent collects records.
 prepare() {
 	if [ -z "${NODE_MODULES:-}" ] && { wanted nodered || wanted schema; }; then
 		export NODE_MODULES=$WORK/npm/node_modules
@@ -88,7 +88,7 @@ prepare() {
 	"$REPO/packaging/scripts/example-day.sh" "$DAY" >"$WORK/day.log" 2>&1 || fail "the example day: $(tail -5 "$WORK/day.log")"
 }
 
-# ready NAME waits for what the consumer needs; it prints why it cannot run.
+# ready NAME waits for what the consumer needs, or prints why it cannot run.
 ready() {
 	local tool
 	for tool in $(tools_of "$1"); do
@@ -108,14 +108,14 @@ ready() {
 recorded() { grep -q "/$1	" "$RECORDS"; }
 
 install_needs
-has mosquitto || fail "mosquitto is not installed: nothing can be tried"
-has node || fail "node is not installed: nothing can be tried"
+has mosquitto || fail "mosquitto is not installed: nothing can be tested"
+has node || fail "node is not installed: nothing can be tested"
 export ROOMCALL=$WORK/roomcall
 CGO_ENABLED=0 go -C "$REPO" build -o "$ROOMCALL" ./agent
 start_live
 prepare
 for kind in call minute event stream view/zoom; do
-	await 200 recorded "$kind" || fail "the live agent published no $kind within 200 s"
+	await 200 recorded "$kind" || fail "the agent published no $kind within 200 s"
 done
 bad=0
 for name in "${WANTED[@]}"; do

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Installs what the tests need beside Go: mosquitto with its clients, strace, which
-# shows what is flushed when, and a C compiler for the race detector. As root it uses apt; otherwise it says what to
-# install and fails.
+# Installs what the tests need besides Go: mosquitto with its clients, strace, which
+# shows what is flushed when, and a C compiler for the race detector. As root it uses
+# apt; otherwise it prints what to install and fails.
 set -eu
 
 missing=""

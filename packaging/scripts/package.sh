@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Makes every package, on Linux: .deb and .rpm (amd64, arm64, armhf), the MSI,
-# .tar.gz and .zip, a CycloneDX document each, and the list of SHA-256 sums.
+# Builds every package, on Linux: .deb and .rpm (amd64, arm64, armhf), the MSI,
+# .tar.gz and .zip, a CycloneDX document for each platform, and the list of SHA-256
+# sums.
 #
 #   packaging/scripts/package.sh [OUT]        OUT is dist by default
 #
@@ -8,10 +9,10 @@
 #   VERSION             default: the newest of packaging/changelog.yaml
 #   SOURCE_DATE_EPOCH   default: the time of the last commit
 #   PLATFORMS           default: linux/amd64 linux/arm64 linux/armhf windows/amd64
-# Signing is off without these; keys are never taken from the command line:
+# Without these nothing is signed; keys are never read from the command line:
 #   SIGN_CERT, SIGN_KEY             Authenticode: PEM files, for .exe and .msi
-#   SIGN_PASS_FILE                  pass phrase of the key, if it has one
-#   SIGN_TIMESTAMP_URL              RFC 3161 time stamp service
+#   SIGN_PASS_FILE                  passphrase of the key, if it has one
+#   SIGN_TIMESTAMP_URL              RFC 3161 timestamp service
 #   RPM_KEY_FILE, NFPM_PASSPHRASE   OpenPGP secret key for the .rpm files
 #   SUMS_KEY                        name of a gpg key that signs SHA256SUMS
 set -euo pipefail
@@ -42,14 +43,14 @@ compile() { # GOOS GOARCH GOARM OUT
 		-ldflags "-s -w -buildid= -X main.version=$VERSION" -o "$4" ./agent
 }
 
-# What is the same for every platform: man pages, completions, config, texts.
+# The parts common to every platform: man pages, completions, config, texts.
 common() {
 	local d=$work/common
 	mkdir -p "$d/man" "$d/completions"
 	go run -trimpath -buildvcs=false -tags docgen ./agent generate man "$d/man" >/dev/null
 	go build -trimpath -buildvcs=false -o "$work/here" ./agent
 	for shell in bash zsh fish powershell; do "$work/here" completion "$shell" >"$d/completions/$shell"; done
-	# The sample without its endpoint: nothing is polled until somebody names one.
+	# The sample config without its endpoint: nothing is polled until somebody adds one.
 	sed '/^\[\[endpoint\]\]/,/^\[mqtt\]/ { /^\[mqtt\]/! s/^\([^#[:space:]]\|\[\)/# &/ }' agent.toml >"$d/agent.toml"
 	cp LICENSE "$d/LICENSE"
 	go build -trimpath -buildvcs=false -o "$work/assemble" ./packaging/assemble
@@ -95,7 +96,7 @@ linux() { # GOARCH GOARM NAME NFPM_ARCH
 	tarball "linux-$3" .tar.gz roomcall roomcall.service roomcall.sysusers
 }
 
-# tarball NAME SUFFIX FILE...: the plain archive, for hands and other systems.
+# tarball NAME SUFFIX FILE...: the plain archive, for manual installs and other systems.
 tarball() {
 	local name=$1 suffix=$2 a=$work/archive/roomcall-$VERSION-$1
 	shift 2
@@ -111,7 +112,7 @@ windows() {
 	tarball windows-amd64 .zip roomcall.exe
 	cp -r "$work/common/"{agent.toml,LICENSE,completions} packaging/windows/roomcall.wxs "$d/"
 	find "$d" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
-	# Both codes follow from the contents: other contents, other product.
+	# Both codes are derived from the contents: different contents are another product.
 	local sum code msi=$out/roomcall-$VERSION-windows-amd64.msi
 	sum=$(cat "$d/roomcall.exe" "$d/roomcall.wxs" "$d/agent.toml" packaging/windows/finish.sql | sha256sum)
 	code=$(guid "${sum:32:32}")
@@ -123,7 +124,7 @@ windows() {
 	sign_windows "$msi"
 }
 
-# wixl and msibuild write the time of day into the MSI.
+# wixl and msibuild write the current time into the MSI.
 at_source_date() { faketime -f "$(date -u -d "@$SOURCE_DATE_EPOCH" '+@%F %T')" "$@"; }
 
 guid() { local u=${1^^}; echo "${u:0:8}-${u:8:4}-8${u:13:3}-8${u:17:3}-${u:20:12}"; }

@@ -1,6 +1,6 @@
 #!/bin/sh
 # The long runs of the reliability tests, with the full counts of
-# docs/reliability.md. Full disks need the right to mount (root).
+# docs/reliability.md. The tests with a full disk need the right to mount (root).
 #
 #   soak.sh                     all of them, about 30 minutes
 #   soak.sh store|network|disk|outage|backlog ...   only these
@@ -10,13 +10,13 @@ set -eu
 
 failed=""
 
-# run PACKAGE PATTERN; a failure does not end the other runs.
+# run PACKAGE PATTERN runs the tests; after a failure the other runs continue.
 run() {
 	echo "== $1: $2" >&2
 	go test -count 1 -timeout 120m -v -run "$2" "./$1" || failed="$failed $1:$2"
 }
 
-# store: power cuts, damaged files, random operations beside a plain slice.
+# store: power cuts, damaged files, random operations compared with a plain slice.
 store() {
 	BUFFER_POWERCUTS=$CUTS run buffer 'PowerCut|Flushes'
 	BUFFER_DAMAGES=$DAMAGES run buffer 'DamageNever'

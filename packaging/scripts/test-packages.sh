@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Tries the packages as files: built twice, in two folders, and compared byte for
-# byte; lintian, rpm, msiinfo; contents against packaging/golden; signing with a
-# certificate made here; a search for secrets.
+# Tests the packages as files: builds them twice, in two folders, and compares them
+# byte for byte; runs lintian, rpm, msiinfo; compares the contents with
+# packaging/golden; signs with a certificate made here; searches for secrets.
 #
-#   packaging/scripts/test-packages.sh              UPDATE=1 writes the lists anew
+#   packaging/scripts/test-packages.sh              UPDATE=1 updates the golden lists
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 export LC_ALL=C
@@ -37,7 +37,7 @@ for f in "$a"/*; do
 done
 check "SHA256SUMS lists every file" bash -c "cd $a && sha256sum --quiet -c SHA256SUMS && [ \$(wc -l <SHA256SUMS) = \$(ls roomcall* | wc -l) ]"
 
-# --- what the formats' own tools say
+# --- the formats' own tools
 for f in "$a"/*.deb; do check "lintian has no error: ${f##*/}" lintian --allow-root --fail-on error "$f"; done
 for f in "$a"/*.rpm; do
 	check "rpm -K: ${f##*/}" rpm -K "$f"
@@ -50,7 +50,7 @@ for p in CONFIGFILE CLIENTID SITE ROOM DEVICEURL DEVICEUSER SECRETFILE BROKERURL
 done
 check "man page can be shown" bash -c "dpkg-deb --fsys-tarfile $a/*_amd64.deb | tar -xO ./usr/share/man/man1/roomcall.1.gz | gzip -d | man --warnings -l - | grep -q roomcall"
 
-# --- contents, against the lists
+# --- contents, compared with the golden lists
 compare() { # NAME COMMAND
 	bash -c "$2" >"$base/list"
 	[ "${UPDATE:-}" != 1 ] || cp "$base/list" "packaging/golden/$1"
@@ -67,7 +67,7 @@ compare zip.txt "unzip -Z1 $a/*.zip | sort"
 for arch in amd64 arm64 armhf; do compare tar.txt "tar -tzf $a/roomcall-*-linux-$arch.tar.gz | cut -d/ -f2- | sort"; done
 compare conffiles.txt "dpkg-deb --ctrl-tarfile $a/*_amd64.deb | tar -xO ./conffiles | sed '/^\$/d'"
 
-# --- bill of materials: every module of the program, and its sum in the list
+# --- bill of materials: every module of the program, and the program's checksum
 mkdir "$base/x"
 tar -xzf "$a"/*-linux-amd64.tar.gz -C "$base/x" --strip-components=1
 go version -m "$base/x/roomcall" | awk '$1 == "dep" {print "pkg:golang/" $2 "@" $3}' | sort >"$base/modules"
@@ -95,7 +95,7 @@ check "signed: rpm" bash -c "rpm --dbpath $base/rpmdb -K $base/signed/*.rpm | gr
 check "signed: SHA256SUMS" gpg --batch --verify "$base/signed/SHA256SUMS.asc" "$base/signed/SHA256SUMS"
 gpgconf --kill all
 
-# --- nothing in the packages that does not belong there
+# --- the packages contain nothing that does not belong there
 mkdir "$base/all"
 for f in "$a"/*.deb; do dpkg-deb -R "$f" "$base/all/$(basename "$f")"; done
 msiextract -C "$base/all/msi" "$msi" >/dev/null

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Tries the .exe and the MSI under wine, which is not Windows: what it cannot
-# show is in docs/windows.md. Everything is on loopback and in one folder that is
-# gone afterwards.
+# Tests the .exe and the MSI under wine, which is not Windows: docs/windows.md lists
+# what it cannot show. Everything is on loopback and in one folder, which is removed
+# at the end.
 #
 #   packaging/scripts/test-windows.sh
 set -euo pipefail
@@ -10,7 +10,7 @@ export LC_ALL=C
 # shellcheck source=packaging/scripts/tools.sh
 . packaging/scripts/tools.sh
 
-[ "$(uname -sm)" = "Linux x86_64" ] || { echo "SKIPPED, NOT TRIED UNDER WINE: wine is tried on Linux on x86-64"; exit 0; }
+[ "$(uname -sm)" = "Linux x86_64" ] || { echo "SKIPPED, NOT TESTED UNDER WINE: this test needs Linux on x86-64"; exit 0; }
 tools wine:wine x86_64-w64-mingw32-gcc:gcc-mingw-w64-x86-64 mosquitto:mosquitto mosquitto_sub:mosquitto-clients unzip:unzip
 
 base=$(mktemp -d)
@@ -43,20 +43,20 @@ eventually() { # SECONDS COMMAND...
 	local end=$(($(date +%s) + $1))
 	shift
 	until "$@"; do
-		[ "$(date +%s)" -lt "$end" ] || { echo "not within the time: $*"; return 1; }
+		[ "$(date +%s)" -lt "$end" ] || { echo "timeout: $*"; return 1; }
 		sleep 0.1
 	done
 }
 not() { ! "$@"; }
-all() { local c; for c in "$@"; do eval "$c" || { echo "not so: $c"; return 1; }; done; }
+all() { local c; for c in "$@"; do eval "$c" || { echo "false: $c"; return 1; }; done; }
 free_port() { local p; while :; do p=$((20000 + RANDOM % 20000)); (: <"/dev/tcp/127.0.0.1/$p") 2>/dev/null || { echo $p; return; }; done; }
 
 # --- the parts of the trial
 programs="$WINEPREFIX/drive_c/Program Files/roomcall"
 data=$WINEPREFIX/drive_c/ProgramData/roomcall
 mqtt=$(free_port) sim=$(free_port)
-# wine ends a command's output late when a service it started holds it, so the
-# commands write to files.
+# wine closes a command's output late when a service that it started holds it open,
+# so the commands write to files.
 exe() { wine "$programs/roomcall.exe" "$@" </dev/null >"$base/said" 2>&1; }
 msi() { wine msiexec "$@" /qn </dev/null >"$base/said" 2>&1; }
 state() { wine sc query roomcall </dev/null >"$base/said" 2>&1; }
@@ -77,11 +77,11 @@ waiting() { exe buffer info --json; sed -n 's/.*"waiting": *\([0-9]*\).*/\1/p' "
 has_backlog() { [ "$(waiting)" -ge "$1" ] 2>/dev/null; }
 drained() { [ "$(waiting)" -lt 10 ] 2>/dev/null; }
 # Numbers of the samples by the epoch of their store: id is client.epoch.device.kind.number.
-no_hole() {
+no_gap() {
 	grep -o '"id":"[^"]*"' "$base/samples" | tr -d '"' | awk -F. '{print $2, $5}' | sort -u -k1,1n -k2,2n |
-		awk '$1 == epoch && $2 != last + 1 { print "hole before", $2; bad = 1 } { epoch = $1; last = $2 } END { print NR, "samples"; exit bad || NR < 10 }'
+		awk '$1 == epoch && $2 != last + 1 { print "gap before", $2; bad = 1 } { epoch = $1; last = $2 } END { print NR, "samples"; exit bad || NR < 10 }'
 }
-# within 3 s of the service's own time; wine itself needs some to start a command
+# within 3 s in the service itself; wine needs some more time to start a command
 stop_in_time() {
 	local began
 	began=$(date +%s%3N)
@@ -90,9 +90,9 @@ stop_in_time() {
 	[ "$(cat "$base/took")" -le 3500 ]
 }
 
-# The agent's own address is fixed until there is a config to change.
+# The agent's own address cannot be changed before there is a config.
 port_is_free() { ! (: <"/dev/tcp/127.0.0.1/9478") 2>/dev/null; }
-eventually 60 port_is_free || { echo "FAIL another agent has 127.0.0.1:9478 on this machine"; exit 1; }
+eventually 60 port_is_free || { echo "FAIL another agent uses 127.0.0.1:9478 on this machine"; exit 1; }
 
 # Everything is built with a golang.org/x/sys that makes up for this wine: settings
 # of a service that wine does not know count as set and read as zero, and wine's
@@ -123,7 +123,7 @@ done
 mv "$base"/v1/*.msi "$base/v1.msi"
 mv "$base"/v2/*.msi "$base/v2.msi"
 : >"$base/out"
-# Until the first wine has ended altogether: a second one beside it has no services.
+# Wait until the first wine has ended completely: a second one beside it has no services.
 step "wine" all 'wineboot -i' 'wineserver -w'
 step "the DLL that this wine lacks" x86_64-w64-mingw32-gcc -shared -O2 -o "$WINEPREFIX/drive_c/windows/system32/bcryptprimitives.dll" packaging/trial/bcryptprimitives.c -ladvapi32
 unzip -q "$base"/v1/*.zip -d "$WINEPREFIX/drive_c/"
@@ -141,31 +141,31 @@ service_tests() { (cd service && ROOMCALL_TEST_SCM=1 wine 'C:\service.exe' -test
 step "package service: install, start, hang, fail, stop, uninstall" service_tests
 
 # --- MSI: install, run, stop, kill
-step "MSI with bad values fails and leaves nothing" all 'not msi /i "$base/v1.msi" DEVICEURL=nonsense BROKERURL=tcp://127.0.0.1:1' 'not test -e "$programs/roomcall.exe"' 'not installed'
+step "MSI with bad values fails and leaves nothing behind" all 'not msi /i "$base/v1.msi" DEVICEURL=nonsense BROKERURL=tcp://127.0.0.1:1' 'not test -e "$programs/roomcall.exe"' 'not installed'
 step "and setup.log says what was wrong" grep -q nonsense "$data/setup.log"
 step "MSI installs silently" msi /i "$base/v1.msi" CLIENTID=trial SITE=lab "ROOM=Room A" "DEVICEURL=http://127.0.0.1:$sim" DEVICEUSER=api 'SECRETFILE=C:\secret.txt' "BROKERURL=tcp://127.0.0.1:$mqtt"
 step "the service runs" eventually 20 running
 step "a sample is delivered" sample
-step "the secret is in a file of its own" all 'grep -q S3cret "$data/endpoint.secret"' 'not grep -rq S3cret "$data/agent.toml" "$data/setup.log"'
+step "the secret is in its own file" all 'grep -q S3cret "$data/endpoint.secret"' 'not grep -rq S3cret "$data/agent.toml" "$data/setup.log"'
 sed -i 's/^device = .*/&\npoll_interval = "500ms"\nidle_interval = "500ms"/' "$data/agent.toml"
 step "stop within 3 s" all stop_in_time stopped
 echo "     took $(cat "$base/took") ms, wine's own start of a command included"
 step "start" all 'exe start' 'eventually 10 running' sample
-# wine's service manager does not see that a service died, and recovers nothing.
-step "killed: the store is opened again" all 'kill -9 "$(service_pid)"' 'eventually 5 not service_pid' 'exe stop || true' 'exe start' 'eventually 10 running' 'eventually 5 service_pid' sample
+# wine's service manager does not notice that a service died, and restarts nothing.
+step "after a kill the store opens again" all 'kill -9 "$(service_pid)"' 'eventually 5 not service_pid' 'exe stop || true' 'exe start' 'eventually 10 running' 'eventually 5 service_pid' sample
 
 # --- upgrade, downgrade, removal
-step "records wait while the broker is away" all no_broker 'eventually 60 has_backlog 10'
+step "records wait while the broker is down" all no_broker 'eventually 60 has_backlog 10'
 before=$(waiting)
 step "MSI upgrades" msi /i "$base/v2.msi"
 step "the new version runs with what waited" all 'exe version' 'grep -q 0.1.1 "$base/said"' 'eventually 20 running' "eventually 20 has_backlog $before"
 step "the broker is back: everything is delivered" all broker 'eventually 60 drained' sample
 sub -c -i watcher -W 3 >"$base/samples" 2>/dev/null || true
-step "no sample is missing over stop, kill and upgrade" no_hole
-echo "     $(tail -n1 "$base/out"), numbered without a hole"
+step "no sample is missing after stop, kill and upgrade" no_gap
+echo "     $(tail -n1 "$base/out"), numbered without a gap"
 step "MSI refuses a downgrade" all 'not msi /i "$base/v1.msi"' 'exe version' 'grep -q 0.1.1 "$base/said"' running
 step "MSI uninstalls and keeps config and store" all 'msi /x "$base/v2.msi"' 'not installed' 'not test -e "$programs/roomcall.exe"' 'test -s "$data/agent.toml"' 'ls "$data"/data/seg-*.db'
-step "MSI installs again and goes on with them" all 'msi /i "$base/v2.msi"' 'eventually 20 running' sample
+step "MSI installs again and continues with them" all 'msi /i "$base/v2.msi"' 'eventually 20 running' sample
 step "KEEPDATA=0 removes them" all 'msi /x "$base/v2.msi" KEEPDATA=0' 'not installed' 'not test -e "$data"' 'not test -e "$programs"'
 
 # --- the .exe by hand

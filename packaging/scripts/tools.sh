@@ -1,5 +1,5 @@
-# Sourced by the packages' scripts. `tools COMMAND:PACKAGE...` wants each command;
-# as root it installs what is missing with apt, otherwise it says what to install.
+# Sourced by the packages' scripts. `tools COMMAND:PACKAGE...` requires each command;
+# as root it installs what is missing with apt, otherwise it prints what to install.
 PATH=$PATH:/usr/sbin
 tools() {
 	local pair missing=()
@@ -16,6 +16,6 @@ tools() {
 	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 }
 
-# packager FOLDER puts nfpm there, which makes .deb and .rpm; the build cache
-# keeps it. Later versions cannot be built.
+# packager FOLDER installs nfpm there, which builds .deb and .rpm; the build cache
+# keeps it. Later versions do not build.
 packager() { (cd "$1" && GOBIN="$1" go install github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.0); }

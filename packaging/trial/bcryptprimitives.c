@@ -1,5 +1,5 @@
-/* For wine 8 only, which lacks this DLL that Go needs: ProcessPrng by way of
-   RtlGenRandom. Never shipped; Windows has its own. */
+/* Only for wine 8, which lacks this DLL that Go needs: ProcessPrng, implemented
+   with RtlGenRandom. Never shipped; Windows has its own. */
 #include <windows.h>
 
 BOOLEAN NTAPI SystemFunction036(PVOID buffer, ULONG length); /* RtlGenRandom */

@@ -1,5 +1,6 @@
 # Makes a store look as if a newer version had written it: raises the format in
-# the head of a segment and mends its CRC-32C. Takes the segment's path.
+# the header of a segment and recomputes its CRC-32C. The argument is the
+# segment's path.
 use strict;
 use warnings;
 
@@ -18,7 +19,7 @@ my $data = <$f>;
 my $changed = 0;
 while ($data =~ /rch\x01/g) {
     my $at = pos($data) - 4;
-    # A head is magic, version, numbers of 8 bytes, and the sum of all before.
+    # A header is magic, version, 8-byte numbers, and the checksum of all these.
     for my $size (map { 4 + 8 * $_ } 1 .. 32) {
         last if length($data) < $at + $size + 4;
         next if unpack('N', substr $data, $at + $size, 4) != crc32c(substr $data, $at, $size);
@@ -31,5 +32,5 @@ while ($data =~ /rch\x01/g) {
 seek $f, 0, 0;
 print $f $data;
 close $f or die $!;
-print "heads changed: $changed\n";
+print "headers changed: $changed\n";
 exit($changed ? 0 : 1);

@@ -1,6 +1,6 @@
 #!/bin/bash
-# The steps of test-systemd.sh, run as root inside the container. One line each;
-# the first that fails ends the trial.
+# The steps of test-systemd.sh, run as root inside the container. It prints one line
+# for each; the first one that fails ends the trial.
 set -u
 export LC_ALL=C DEBIAN_FRONTEND=noninteractive
 topic=roomcall/v1/trial
@@ -27,14 +27,14 @@ eventually() { # SECONDS COMMAND...
 	local end=$(($(date +%s) + $1))
 	shift
 	until "$@"; do
-		[ "$(date +%s)" -lt "$end" ] || { echo "not within the time: $*"; return 1; }
+		[ "$(date +%s)" -lt "$end" ] || { echo "timeout: $*"; return 1; }
 		sleep 0.05
 	done
 }
 
 not() { ! "$@"; }
-all() { local c; for c in "$@"; do eval "$c" || { echo "not so: $c"; return 1; }; done; }
-# In a terminal the credentials are not handed over by systemd.
+all() { local c; for c in "$@"; do eval "$c" || { echo "false: $c"; return 1; }; done; }
+# In a terminal systemd does not pass the credentials.
 roomcall() { CREDENTIALS_DIRECTORY=/etc/roomcall-secrets command roomcall "$@"; }
 main_pid() { systemctl show -P MainPID roomcall; }
 active() { [ "$(systemctl show -P SubState roomcall)" = running ]; }
@@ -82,8 +82,8 @@ echo "booted: $(systemctl --version | head -n1)"
 
 # --- Debian: install, run, reload, fail, recover
 step "install without a config" install_deb /trial/v1.deb
-step "says what to do, starts nothing" all 'said "systemctl enable --now"' 'not active' 'not systemctl -q is-enabled roomcall'
-step "user, config and store have tight rights" all \
+step "prints the next steps, starts nothing" all 'said "systemctl enable --now"' 'not active' 'not systemctl -q is-enabled roomcall'
+step "user, config and store have tight permissions" all \
 	'[ "$(stat -c %U:%G:%a /etc/roomcall/agent.toml)" = root:roomcall:640 ]' \
 	'[ "$(stat -c %U:%G:%a /etc/roomcall)" = root:roomcall:750 ]' \
 	'[ "$(stat -c %U:%G:%a /var/lib/roomcall)" = roomcall:roomcall:750 ]'
@@ -93,31 +93,31 @@ step "broker" broker
 mosquitto_sub -h 127.0.0.1 -i watcher -c -q 1 -t "$topic/+/sample" -E
 mosquitto_sub -h 127.0.0.1 -t '#' -F '%t %p' >/trial/traffic 2>&1 & # until the broker goes away
 step "config with a secret that only root can read" all 'configure "Room A"' credential
-step "install again finds the config good" install_deb /trial/v1.deb
+step "installing again accepts the config" install_deb /trial/v1.deb
 step "and starts and enables the service" all 'eventually 10 active' 'systemctl -q is-enabled roomcall'
 step "a sample is delivered" sample
-step "ready was said: systemctl status has the agent's line" eventually 10 all '[ -n "$(systemctl show -P StatusText roomcall)" ]'
+step "the agent reported ready: systemctl status has its line" eventually 10 all '[ -n "$(systemctl show -P StatusText roomcall)" ]'
 step "systemd-analyze security is 1.5 or better" all \
 	'systemd-analyze security --no-pager roomcall | tail -n1 | tee /trial/score' '[ "$(grep -o "[0-9]\.[0-9]" /trial/score | tr -d .)" -le 15 ]'
 echo "     $(sed 's/[^ -~]*//g' /trial/score)"
 pid=$(main_pid)
-step "reload takes the new config" all 'configure "Room B"' 'systemctl reload roomcall' 'eventually 20 sample_says Room.B' '[ "$(main_pid)" = "$pid" ]'
-step "reload of a bad config is refused, the old goes on" all 'echo "nonsense = 1" >>/etc/roomcall/conf.d/room.toml' \
+step "reload applies the new config" all 'configure "Room B"' 'systemctl reload roomcall' 'eventually 20 sample_says Room.B' '[ "$(main_pid)" = "$pid" ]'
+step "reload rejects a bad config, the old one stays" all 'echo "nonsense = 1" >>/etc/roomcall/conf.d/room.toml' \
 	'systemctl reload roomcall' 'eventually 10 in_journal "reload refused"' 'eventually 20 sample_says Room.B'
 configure "Room B"
 new_process() { local now; now=$(main_pid); [ "$now" != 0 ] && [ "$now" != "$pid" ]; }
-# How long it takes is printed, not asserted: RestartSec=2 is what makes it short.
-step "kill -9: a new process comes by itself" all '[ "$(systemctl show -P RestartUSec roomcall)" = 2s ]' 'kill -9 $pid' 'eventually 20 new_process'
+# How long it takes is printed, not asserted: RestartSec=2 makes it short.
+step "kill -9: systemd starts a new process" all '[ "$(systemctl show -P RestartUSec roomcall)" = 2s ]' 'kill -9 $pid' 'eventually 20 new_process'
 step "and a sample is delivered again" sample
 step "a shorter watchdog" all 'mkdir -p /run/systemd/system/roomcall.service.d' \
 	'printf "[Service]\nWatchdogSec=3\nTimeoutAbortSec=2\n" >/run/systemd/system/roomcall.service.d/w.conf' 'systemctl daemon-reload' 'systemctl restart roomcall'
 pid=$(main_pid)
-step "SIGSTOP trips it, a new process comes" all 'kill -STOP $pid' 'eventually 30 new_process' 'in_journal "Watchdog timeout"' 'eventually 10 active'
+step "SIGSTOP triggers it, systemd starts a new process" all 'kill -STOP $pid' 'eventually 30 new_process' 'in_journal "Watchdog timeout"' 'eventually 10 active'
 rm -rf /run/systemd/system/roomcall.service.d
 systemctl daemon-reload
 
 # --- Upgrade, downgrade, a newer store
-step "records wait while the broker is away" all no_broker 'eventually 60 has_backlog 30'
+step "records wait while the broker is down" all no_broker 'eventually 60 has_backlog 30'
 before=$(waiting)
 step "upgrade" install_deb /trial/v2.deb
 step "the new version runs" all 'eventually 10 active' 'roomcall version | grep -q 0.1.1' \
@@ -125,23 +125,23 @@ step "the new version runs" all 'eventually 10 active' 'roomcall version | grep 
 step "what waited still waits" eventually 20 has_backlog "$before"
 echo "     waited before: $before, after: $(waiting)"
 step "the broker is back: everything is delivered" all broker 'eventually 60 drained' sample
-step "config and credential are as before" all 'eventually 10 sample_says Room.B' 'test -f /etc/systemd/system/roomcall.service.d/secret.conf'
+step "config and credential are unchanged" all 'eventually 10 sample_says Room.B' 'test -f /etc/systemd/system/roomcall.service.d/secret.conf'
 sleep 1
 mosquitto_sub -h 127.0.0.1 -i watcher -c -q 1 -t "$topic/+/sample" -W 3 >/trial/samples 2>/dev/null
 # Numbers of the samples by the epoch of their store: id is client.epoch.device.kind.number.
-no_hole() {
+no_gap() {
 	grep -o '"id":"[^"]*"' "/trial/samples" | tr -d '"' | awk -F. '{print $2, $5}' | sort -u -k1,1n -k2,2n |
-		awk '$1 == epoch && $2 != last + 1 { print "hole before", $2; bad = 1 } { epoch = $1; last = $2 } END { print NR, "samples"; exit bad || NR < 50 }'
+		awk '$1 == epoch && $2 != last + 1 { print "gap before", $2; bad = 1 } { epoch = $1; last = $2 } END { print NR, "samples"; exit bad || NR < 50 }'
 }
-step "no sample is missing over kill, watchdog and upgrade" no_hole
-echo "     $(tail -n1 /trial/step.out), numbered without a hole"
+step "no sample is missing after kill, watchdog and upgrade" no_gap
+echo "     $(tail -n1 /trial/step.out), numbered without a gap"
 step "upgrade to the same version with a bad config does not stop it" all 'echo "nonsense = 1" >>/etc/roomcall/conf.d/room.toml' \
-	'pid=$(main_pid)' 'install_deb /trial/v2.deb' 'said "the old version goes on"' '[ "$(main_pid)" = "$pid" ]' active
+	'pid=$(main_pid)' 'install_deb /trial/v2.deb' 'said "the old version keeps running"' '[ "$(main_pid)" = "$pid" ]' active
 configure "Room B"
 step "downgrade keeps the store" all 'install_deb /trial/v1.deb' 'eventually 10 active' 'roomcall version | grep -q 0.1.0' sample
 newest() { ls /var/lib/roomcall/seg-*.db | tail -n1; }
 sums() { sha256sum /var/lib/roomcall/seg-*.db; }
-step "a store of a newer version is refused" all 'systemctl stop roomcall' 'cp -a /var/lib/roomcall /trial/kept' 'perl /trial/newer-store.pl "$(newest)"' \
+step "a store of a newer version is rejected" all 'systemctl stop roomcall' 'cp -a /var/lib/roomcall /trial/kept' 'perl /trial/newer-store.pl "$(newest)"' \
 	'sums >/trial/sums' 'not timeout 20 systemctl start roomcall' 'in_journal "newer version"'
 step "and left untouched" all 'systemctl stop roomcall' 'sums | cmp - /trial/sums'
 step "the right store runs again" all 'rm -rf /var/lib/roomcall' 'cp -a /trial/kept /var/lib/roomcall' 'systemctl reset-failed roomcall' 'systemctl start roomcall' sample
@@ -149,7 +149,7 @@ step "the right store runs again" all 'rm -rf /var/lib/roomcall' 'cp -a /trial/k
 # --- Secrets
 no_secret() { # in files and folders
 	local found
-	[ "$(du -sb "$@" | awk '{n += $1} END {print n}')" -gt 0 ] || { echo "nothing to look into: $*"; return 1; }
+	[ "$(du -sb "$@" | awk '{n += $1} END {print n}')" -gt 0 ] || { echo "nothing to search: $*"; return 1; }
 	for s in "$secret" "$mqtt_secret" "$(printf %s "$secret" | base64)" "$(printf %s "$mqtt_secret" | base64)"; do
 		found=$(grep -r -a -l -F -e "$s" "$@") && { echo "a secret is in: $found"; return 1; }
 	done
@@ -167,21 +167,21 @@ done
 for page in / /metrics /readyz /api/v1/status /api/v1/samples; do curl -s "http://127.0.0.1:9478$page"; done >$outside/pages
 roomcall diag --out $outside/diag.zip >>$outside/commands 2>&1
 cp -a /var/lib/roomcall $outside/store
-mosquitto_sub -h 127.0.0.1 -t '#' -F '%t %p' -W 2 >>/trial/traffic 2>/dev/null # what is retained
+mosquitto_sub -h 127.0.0.1 -t '#' -F '%t %p' -W 2 >>/trial/traffic 2>/dev/null # the retained messages
 cp /trial/traffic $outside/traffic
 for p in /trial/v?.deb; do dpkg-deb -R "$p" "$outside/packages/$(basename "$p")"; done
 for p in /trial/v?.rpm; do rpm2cpio "$p" >"$outside/packages/$(basename "$p").cpio"; done
 step "the search for secrets finds them where they belong" all 'not no_secret /etc/roomcall-secrets' 'grep -q roomcall.sample $outside/traffic' 'grep -q MESSAGE= $outside/journal'
 step "no secret in the journal, environment and arguments" no_secret $outside/{journal,environ,argv}
-step "none in what commands and pages say" no_secret $outside/{commands,pages}
-step "none in the bundle for support" all 'unzip -q $outside/diag.zip -d $outside/diag' 'no_secret $outside/diag'
+step "none in the output of commands and pages" no_secret $outside/{commands,pages}
+step "none in the support bundle" all 'unzip -q $outside/diag.zip -d $outside/diag' 'no_secret $outside/diag'
 step "none in the MQTT traffic and the store" no_secret $outside/{traffic,store}
 step "none in the packages" no_secret $outside/packages
 
 # --- Remove and purge
 step "remove stops it" all 'dpkg -r roomcall' 'not active' 'not test -e /usr/bin/roomcall' 'not test -e /etc/systemd/system/multi-user.target.wants/roomcall.service'
 step "config and store are kept" all 'test -s /etc/roomcall/agent.toml' 'test -n "$(newest)"' 'getent passwd roomcall'
-step "install again goes on with them" all 'install_deb /trial/v2.deb' 'eventually 10 active' sample
+step "installing again continues with them" all 'install_deb /trial/v2.deb' 'eventually 10 active' sample
 step "purge leaves nothing" all 'dpkg -P roomcall' 'not test -e /etc/roomcall' 'not test -e /var/lib/roomcall' 'not getent passwd roomcall' \
 	'not getent group roomcall' 'not test -e /usr/lib/systemd/system/roomcall.service' '[ -z "$(find /usr /etc /var/lib -name "*roomcall*" -not -path "/etc/roomcall-secrets*" -not -path "*/roomcall.service.d*" 2>/dev/null)" ]'
 
@@ -198,7 +198,7 @@ step "without a package: uninstall keeps config and store" all 'command roomcall
 	'rm -rf /etc/roomcall /var/lib/roomcall /usr/local/bin/roomcall /etc/sysusers.d/roomcall.conf' 'userdel roomcall'
 hash -r
 
-# --- rpm, on this Debian: its database is empty, so dependencies are not looked at
+# --- rpm, on this Debian: its database is empty, so dependencies are not checked
 rpm_do() { rpm --force-debian --nodeps "$@"; }
 step "rpm: install without a config" all 'rpm_do -i /trial/v1.rpm >/trial/kept.out 2>&1' 'said "systemctl enable --now"' 'not active' \
 	'[ "$(stat -c %U:%G:%a /etc/roomcall/agent.toml)" = root:roomcall:640 ]' '[ "$(stat -c %U:%a /var/lib/roomcall)" = roomcall:750 ]'

@@ -1,7 +1,7 @@
-// Checks the dashboards: node check.mjs FROM TO DASHBOARD... Their structure, and every
-// query in them, run by psql with Grafana's variables and macros filled in. FROM and TO
-// are the time range, RFC 3339. A query that gives no row, or a time series without
-// time and number, is an error: the database is full.
+// Checks the dashboards: node check.mjs FROM TO DASHBOARD... It checks their structure
+// and runs every query in them by psql, with Grafana's variables and macros filled in.
+// FROM and TO are the time range, RFC 3339. A query that returns no row, or a time
+// series without time and number, is an error, because the database has data for each.
 import { readFileSync } from "node:fs";
 import { execFileSync } from "node:child_process";
 import assert from "node:assert/strict";
@@ -30,7 +30,7 @@ function expand(sql, vars) {
     assert(vars.has(name), `unknown variable ${all}`);
     return vars.get(name).map(quote).join(",");
   }));
-  assert(!/\$(__|\{)/.test(out), `not understood: ${/\$(__|\{)\w*/.exec(out)}`);
+  assert(!/\$(__|\{)/.test(out), `unknown macro or variable: ${/\$(__|\{)\w*/.exec(out)}`);
   return out;
 }
 
@@ -43,8 +43,8 @@ function run(sql) {
   return list;
 }
 
-// variables takes, as a person would, a value of each list: PICK names it by a part of
-// its text, else all of a multiple choice or the first.
+// variables chooses a value of each list, as a person would: PICK_NAME selects it by a
+// part of its text; without it, all values of a multiple choice, else the first.
 function variables(board) {
   const vars = new Map();
   for (const v of board.templating.list) {
@@ -76,7 +76,7 @@ function checkLinks(where, text) {
 
 function checkBoard(board) {
   for (const key of ["uid", "title", "schemaVersion", "panels", "time", "templating"]) assert(board[key], `${board.uid}: no ${key}`);
-  assert(!("id" in board), `${board.uid}: an id belongs to one Grafana`);
+  assert(!("id" in board), `${board.uid}: has an id, which is valid in one Grafana only`);
   checkLinks(board.uid, JSON.stringify(board));
   const vars = variables(board), ids = new Set(), taken = new Set();
   for (const p of board.panels) {
@@ -86,7 +86,7 @@ function checkBoard(board) {
     const g = p.gridPos;
     assert(g.x >= 0 && g.x + g.w <= 24, `${where}: wider than the page`);
     for (let x = g.x; x < g.x + g.w; x++) for (let y = g.y; y < g.y + g.h; y++) {
-      assert(!taken.has(`${x},${y}`), `${where}: lies on another panel`);
+      assert(!taken.has(`${x},${y}`), `${where}: overlaps another panel`);
       taken.add(`${x},${y}`);
     }
     assert(p.targets.length, `${where}: no query`);

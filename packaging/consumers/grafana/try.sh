@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Tries the dashboards against the database that postgres/try.sh has filled with the
+# Tests the dashboards with the database that postgres/try.sh has filled with the
 # example day: their structure, and every query in them.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 . "$REPO/packaging/scripts/interop/lib.sh"
 
-# A room with trouble, and a call of it that samples and streams are kept of.
+# A room with problems, and one of its calls for which there are samples and streams.
 export PICK_room=floor-2/room-08
 PICK_call=$(psql -X -A -t -c "select s.call_id from stream s join call c using (call_id) where s.client_id = 'floor-2' and c.cause is not null group by 1 order by count(*) desc limit 1")
 export PICK_call

@@ -17,7 +17,7 @@ const keys = {
 };
 const units = { data_rate: ["kbit/s"], duration: ["ms", "min"] };
 
-// render does what Home Assistant's template does with the one form that we use.
+// render does what Home Assistant does with the one form of template that we use.
 function render(template, value) {
   const m = /^\{\{ value_json\.([a-z_]+) \| default\(none\) \}\}$/.exec(template);
   assert(m, `unexpected template ${template}`);
@@ -35,7 +35,7 @@ function checkComponent(key, c, interval, ids) {
 }
 
 let values = 0, unknown = 0;
-const said = new Set(), ids = new Set();
+const seen = new Set(), ids = new Set();
 for (const config of configs) {
   only(config, ["device", "origin", "availability", "state_topic", "qos", "components"], "the config");
   only(config.device, ["identifiers", "name", "manufacturer"], "device");
@@ -49,12 +49,12 @@ for (const config of configs) {
       assert.equal(r.key, key);
       if (r.value === "None") { unknown++; continue; }
       values++;
-      said.add(key);
+      seen.add(key);
       if (c.options) assert(c.options.includes(r.value), `${key} is ${r.value}`);
       else if (c.platform === "binary_sensor") assert([c.payload_on, c.payload_off].includes(r.value));
       else if (c.state_class) assert(Number.isFinite(Number(r.value)), `${key} is ${r.value}`);
     }
   }
-  for (const key of Object.keys(config.components)) assert(said.has(key), `no sample has ${key}`);
+  for (const key of Object.keys(config.components)) assert(seen.has(key), `no sample has ${key}`);
 }
 console.log(`ok homeassistant ${configs.length} retained configs, ${ids.size} entities, ${values} values of ${samples.length} samples, ${unknown} absent ones unknown`);

@@ -7,12 +7,12 @@
 | .devices[]
 | ("roomcall_" + $birth.client_id + "_" + .device) as $name
 | ($prefix + "/" + $birth.client_id) as $agent
-# A value counts for 3 polls of the slower pace; an endpoint that does not answer is
-# asked at least once a minute and a half, and that it does not answer must stay.
+# A value is valid for 3 polls at the slower interval. An endpoint that does not answer
+# is polled at least every minute and a half, and its state must not expire meanwhile.
 | ([.poll_interval_s, .idle_interval_s] | max * 3 | ceil) as $fresh
 | ([$fresh, 300] | max) as $reachable
 
-# What the endpoint does not say is an absent key: default(none) makes it unknown.
+# What the endpoint does not report is an absent key: default(none) makes it unknown.
 | def sensor($key; $text; $more):
     {($key): ({platform: "sensor", unique_id: ($name + "_" + $key), name: $text, expire_after: $fresh,
       value_template: "{{ value_json.\($key) | default(none) }}"} + $more)};
@@ -31,7 +31,7 @@
     identifiers: [$name], name: (if .room == "" then .device else .room end), manufacturer: "Huawei"
   },
   origin: {name: "roomcall", sw_version: $birth.version},
-  # Three words say how the agent is; all but online mean that nothing is known.
+  # Of the agent's three availability values, all except online mean that nothing is known.
   availability: [{
     topic: ($agent + "/availability"),
     value_template: "{{ 'online' if value == 'online' else 'offline' }}"

@@ -1,10 +1,10 @@
 #!/bin/sh
-# Tells Home Assistant about the rooms: publishes a retained discovery config for
+# Announces the rooms to Home Assistant: publishes a retained discovery config for
 # each device of each agent, from the agents' retained birth messages, and again
-# whenever an agent says something new. With --once it stops after two seconds. All
+# whenever an agent publishes a new one. With --once it stops after two seconds. All
 # other arguments go to mosquitto_sub and mosquitto_pub (-h HOST, -p PORT, --cafile
-# FILE ...); an account is better kept in ~/.config/mosquitto_sub and
-# ~/.config/mosquitto_pub ("-u NAME" and "-P PASSWORD", a line each) than given here.
+# FILE ...). Put an account into ~/.config/mosquitto_sub and ~/.config/mosquitto_pub
+# ("-u NAME" and "-P PASSWORD", a line each) rather than into the arguments.
 # TOPIC_PREFIX is the agents' topic_prefix. Needs mosquitto-clients and jq.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Tries the discovery configs: they are retained, have the structure that Home
-# Assistant wants, name topics that exist, and their templates give the values of the
-# agent's real states, and nothing for what is absent.
+# Tests the discovery configs: they are retained, have the structure that Home
+# Assistant requires, name topics that exist, and their templates return the values of
+# the agent's real states, and nothing for what is absent.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 . "$REPO/packaging/scripts/interop/lib.sh"

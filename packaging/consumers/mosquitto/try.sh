@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Tries roomcall.conf and roomcall.acl with a real mosquitto: what an agent and a
-# consumer may do arrives, and nothing else does.
+# Tests roomcall.conf and roomcall.acl with a real mosquitto: what an agent and a
+# consumer may publish arrives, and nothing else does.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 . "$REPO/packaging/scripts/interop/lib.sh"
@@ -23,7 +23,7 @@ as() { # as USER COMMAND... adds the account
 	"$@" -u "$user" -P "secret-$user" -q 1
 }
 
-# What a consumer sees of all that the users try to write.
+# What a consumer sees of everything that the users try to write.
 seen=$WORK/seen
 spawn "$seen" mosquitto_sub -h "$BROKER_HOST" -p "$BROKER_PORT" -u postgres -P secret-postgres -q 1 -t 'roomcall/v1/#' -F '%t'
 # What room-b can read of room-a.
@@ -33,15 +33,15 @@ spawn "$spied" mosquitto_sub -h "$BROKER_HOST" -p "$BROKER_PORT" -u room-b -P se
 echoed=$WORK/echoed
 spawn "$echoed" mosquitto_sub -h "$BROKER_HOST" -p "$BROKER_PORT" -u room-a -P secret-room-a -q 1 -t roomcall/v1/room-a/echo -F '%t'
 subscribed() { [ "$(grep -c 'Sending SUBACK' "$WORK/broker/mosquitto.log")" -ge 3 ]; }
-await 10 subscribed || fail "mosquitto: the subscribers did not get in"
+await 10 subscribed || fail "mosquitto: the subscribers could not subscribe"
 
 as room-a pub -t roomcall/v1/room-a/hub/sample -m allowed
 as room-a pub -t roomcall/v1/room-b/hub/sample -m foreign
 as room-a pub -t homeassistant/device/x/config -m foreign
 as postgres pub -t roomcall/v1/room-a/hub/sample -m consumer
 as room-a pub -t roomcall/v1/room-a/echo -m proof
-if pub -t roomcall/v1/room-a/x -m anonymous 2>/dev/null; then fail "mosquitto: takes clients without a password"; fi
-if pub -u room-a -P wrong -t roomcall/v1/room-a/x -m x 2>/dev/null; then fail "mosquitto: takes a wrong password"; fi
+if pub -t roomcall/v1/room-a/x -m anonymous 2>/dev/null; then fail "mosquitto: accepts clients without a password"; fi
+if pub -u room-a -P wrong -t roomcall/v1/room-a/x -m x 2>/dev/null; then fail "mosquitto: accepts a wrong password"; fi
 as room-a pub -t roomcall/v1/room-a/hub/end -m end
 await 10 grep -q 'room-a/hub/end' "$seen" || fail "mosquitto: an allowed record did not arrive"
 
@@ -50,8 +50,8 @@ want=$'roomcall/v1/room-a/hub/sample\nroomcall/v1/room-a/echo\nroomcall/v1/room-
 [ ! -s "$spied" ] || fail "mosquitto: room-b reads $(cat "$spied")"
 await 10 grep -q room-a/echo "$echoed" || fail "mosquitto: room-a cannot read its echo"
 
-# The real agent: proven under its own name; denied under a foreign one it says so,
-# though the broker acknowledges every record.
+# The real agent: with its own user name delivery is proven; with another one it reports
+# that delivery fails, although the broker acknowledges every record.
 start_simulator hub quiet-meeting
 agent() { # agent CLIENT_ID USER
 	local http
@@ -77,6 +77,6 @@ agent() { # agent CLIENT_ID USER
 agent room-a room-a
 await 20 grep -q room-a/hub/stream "$seen" || fail "mosquitto: the agent's records do not arrive"
 agent room-c room-b
-await 30 grep -q 'delivery proof failed' "$WORK/room-c.log" || fail "mosquitto: the denied agent does not notice"
-if grep -q room-c "$seen"; then fail "mosquitto: a foreign client id got through"; fi
+await 30 grep -q 'delivery proof failed' "$WORK/room-c.log" || fail "mosquitto: the denied agent does not notice it"
+if grep -q room-c "$seen"; then fail "mosquitto: a record under another client id arrived"; fi
 ok mosquitto "write only below the own client id, read only the own echo; 5 denied, 3 allowed, agent proven and denied"

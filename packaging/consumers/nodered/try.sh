@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Tries the flow in a real Node-RED (from npm, in $NODE_MODULES): rooms and alerts
-# of the live agent come through, and a record that comes twice counts once.
+# Tests the flow in a real Node-RED (from npm, in $NODE_MODULES): rooms and alerts of
+# the running agent appear, and a record that arrives twice counts once.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 . "$REPO/packaging/scripts/interop/lib.sh"
@@ -31,4 +31,4 @@ await 30 alerts || fail "nodered: no alert came"
 [ "$(get /alerts | jq '[.[] | select(contains("Twice"))] | length')" = 1 ] || fail "nodered: a duplicate counted twice"
 [ "$(get /alerts | jq -r '.[] | select(contains("Twice"))')" = "T Twice: quality.degraded (video_recv_loss_pct 7, limit 3)" ] || fail "nodered: the alert is $(get /alerts)"
 if grep -iE 'error|warn.*missing' "$WORK/nodered.log" | grep -v 'bcrypt' >"$WORK/errors"; then fail "nodered: $(head -3 "$WORK/errors")"; fi
-ok nodered "3 rooms and their agent live over HTTP, alerts from events, duplicate dropped (Node-RED $(sed -n 's/.*"version": "\(.*\)".*/\1/p' "$NODE_MODULES/node-red/package.json"))"
+ok nodered "3 rooms and their agent over HTTP, alerts from events, duplicate dropped (Node-RED $(sed -n 's/.*"version": "\(.*\)".*/\1/p' "$NODE_MODULES/node-red/package.json"))"

@@ -2,8 +2,8 @@
 //
 // Promise: a record is acknowledged to the broker after its transaction is
 // committed, never before; the session stays at the broker while this program is
-// away. So no record that the broker has is lost, and one that comes twice is one
-// row. A record that the database can never take is logged and left out.
+// not running. So no record that the broker has is lost, and one that arrives twice
+// is one row. A record that the database can never accept is logged and skipped.
 //
 // BROKER_URL (tcp://host:1883, tls://host:8883), MQTT_USER and MQTT_PASSWORD_FILE
 // name the broker, DATABASE_URL the database (or the PG* variables of libpq),
@@ -30,11 +30,11 @@ import (
 
 const (
 	wait     = 30 * time.Second // for the broker or the database to answer
-	pause    = 5 * time.Second  // before the next try
-	maxBatch = 500              // records a transaction
+	pause    = 5 * time.Second  // before the next attempt
+	maxBatch = 500              // records per transaction
 )
 
-// kinds are the records to keep; each has a table of its name.
+// kinds are the records to keep; each kind has a table with its name.
 var kinds = []string{"sample", "stream", "event", "call", "minute"}
 
 func main() {
@@ -51,8 +51,8 @@ func main() {
 	}
 }
 
-// run lives as long as one connection to the broker and one to the database: what
-// was not acknowledged on them comes again on the next ones.
+// run ends with its connection to the broker or to the database. What was not
+// acknowledged on them is delivered again on the next ones.
 func run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -122,7 +122,7 @@ func settled(t mqtt.Token) error {
 	return t.Error()
 }
 
-// batch takes what waits already, so that a transaction is as large as the backlog.
+// batch collects what already waits, up to maxBatch, for one transaction.
 func batch(first mqtt.Message, more <-chan mqtt.Message) []mqtt.Message {
 	list := []mqtt.Message{first}
 	for len(list) < maxBatch {
@@ -136,15 +136,15 @@ func batch(first mqtt.Message, more <-chan mqtt.Message) []mqtt.Message {
 	return list
 }
 
-// store writes the messages in one transaction and acknowledges them. When the
-// database refuses one for what it says, they are written one by one.
+// store writes the messages in one transaction and acknowledges them. If the database
+// rejects the content of one, they are written one by one.
 func store(ctx context.Context, db *pgx.Conn, list []mqtt.Message) error {
 	err := write(ctx, db, list)
 	var refused *pgconn.PgError
 	switch {
 	case errors.As(err, &refused) && (strings.HasPrefix(refused.Code, "22") || strings.HasPrefix(refused.Code, "23")):
 		if len(list) == 1 {
-			slog.Error("record left out", "topic", list[0].Topic(), "err", err)
+			slog.Error("record skipped", "topic", list[0].Topic(), "err", err)
 			break
 		}
 		for _, m := range list {
@@ -167,7 +167,7 @@ func write(ctx context.Context, db *pgx.Conn, list []mqtt.Message) error {
 	for _, m := range list {
 		var record struct{ ID string }
 		if err := json.Unmarshal(m.Payload(), &record); err != nil || record.ID == "" {
-			slog.Error("no record, left out", "topic", m.Topic())
+			slog.Error("not a record, skipped", "topic", m.Topic())
 			continue
 		}
 		table := m.Topic()[strings.LastIndex(m.Topic(), "/")+1:] // one of kinds, by the subscription

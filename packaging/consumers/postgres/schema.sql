@@ -1,10 +1,10 @@
--- Tables for roomcall's records in PostgreSQL 12 or newer (tried with 15). One table a kind, one row
--- a record: its id and the record as it came. The columns beside it are computed from
--- the record, so a new key needs no change here and is at once in doc.
+-- Tables for roomcall's records in PostgreSQL 12 or newer (tested with 15). One table
+-- per kind, one row per record: its id and the record as it arrived. The other columns
+-- are computed from the record, so a new key needs no change here; it is in doc at once.
 --
 --   psql -d roomcall -f schema.sql
 --
--- Writing is an upsert by id, so a record that comes twice is one row:
+-- Writing is an upsert by id, so a record that arrives twice is one row:
 --
 --   insert into sample (id, doc) values ($1, $2)
 --   on conflict (id) do update set doc = excluded.doc;
@@ -18,13 +18,13 @@ create table record (
   client_id text   generated always as (doc->>'client_id') stored,
   device    text   generated always as (doc->>'device') stored,
   site      text   generated always as (doc->>'site') stored,
-  -- The room's name, or the device where it has none.
+  -- The room's name, or the device if it has none.
   room      text   generated always as (coalesce(nullif(doc->>'room', ''), doc->>'device')) stored,
   epoch     bigint generated always as ((doc->>'epoch')::bigint) stored,
   seq       bigint generated always as ((doc->>'seq')::bigint) stored,
   call_id   text   generated always as (doc->>'call_id') stored
 );
-comment on table record is 'The pattern of the five tables; empty itself.';
+comment on table record is 'The template of the five tables; always empty.';
 
 create table sample (like record including all);
 create table stream (like record including all);
@@ -73,9 +73,9 @@ create index on minute (started);
 create index on sample (call_id, ts);
 create index on stream (call_id, ts);
 
--- Every room with its newest sample. since is how long ago that was: a room that is
--- silent is not the same as a room that is idle. The index is walked room by room, so
--- this stays fast however many samples there are.
+-- Every room with its newest sample. since is the age of that sample: a silent room is
+-- not the same as an idle one. The index is walked room by room, so this stays fast
+-- however many samples there are.
 create view room_now as
 with recursive room as (
   (select client_id, device from sample order by client_id, device limit 1)
@@ -89,7 +89,7 @@ select n.client_id, n.device, n.site, n.room, n.ts, now() - n.ts as since, n.end
 from room r, lateral (
   select * from sample s where (s.client_id, s.device) = (r.client_id, r.device) order by s.ts desc limit 1) n;
 
--- Opening and closing event of an incident in one row; ended is null while it lasts.
+-- The opening and closing event of an incident in one row; ended is null while it lasts.
 create view incident as
 select o.incident_id, o.client_id, o.device, o.room, o.type, o.severity, o.call_id,
   to_timestamp((o.doc->>'since_ms')::bigint / 1000.0::float8) as started, c.ts as ended,
@@ -98,7 +98,7 @@ from event o
 left join event c on c.incident_id = o.incident_id and c.type in ('quality.recovered', 'endpoint.online')
 where o.type in ('quality.degraded', 'endpoint.offline', 'endpoint.refused');
 
--- Records that seq says are missing. 0 rows = none. It reads all rows.
+-- Gaps in seq: how many records are missing, by topic. 0 rows = none. It reads all rows.
 create view hole as
 select kind, client_id, device, epoch, max(seq) - min(seq) + 1 - count(*) as missing
 from (
@@ -111,7 +111,7 @@ from (
 group by kind, client_id, device, epoch
 having max(seq) - min(seq) + 1 <> count(*);
 
--- Keep calls for years and samples for days: run this once a day.
+-- Keeps calls for years and samples for days: run it once a day.
 create procedure forget(samples_after interval default '7 days', minutes_after interval default '90 days')
 language sql as $$
   delete from sample where ts < now() - samples_after;

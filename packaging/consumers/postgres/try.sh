@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Tries schema.sql and the program that fills it against a real PostgreSQL ($PGHOST)
-# with the records of a day of 50 rooms ($DAY) and of the live agent ($RECORDS). The
-# program is killed in between: afterwards each record is there once.
+# Tests schema.sql and the program that fills it with a real PostgreSQL ($PGHOST), the
+# records of a day of 50 rooms ($DAY) and those of the running agent ($RECORDS). The
+# program is killed in between; afterwards each record is there once.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 . "$REPO/packaging/scripts/interop/lib.sh"
@@ -18,7 +18,7 @@ loader() {
 loader
 await 20 grep -q reading "$WORK/loader.log" || fail "postgres: $(cat "$WORK/loader.log")"
 
-# What no database can take must not stop the rest.
+# Messages that no database can accept must not stop the rest.
 pub -q 1 -t roomcall/v1/x/x/sample -m 'no record'
 pub -q 1 -t roomcall/v1/x/x/sample -m '{"id":"nul","schema":"roomcall.sample/1.0","text":"\u0000"}'
 
@@ -44,15 +44,15 @@ await 120 all || fail "postgres: $(rows) of $want rows: $(tail -3 "$WORK/loader.
 feed "$WORK/live.jsonl"
 pub -q 1 -t roomcall/v1/x/x/call -m '{"id":"last.1.x.call.1","schema":"roomcall.call/1.0","client_id":"last","device":"x","ts_ms":1,"seq":1,"epoch":1}'
 last() { [ "$(ask "select count(*) from call where id = 'last.1.x.call.1'")" = 1 ]; }
-await 60 last || fail "postgres: the end did not come"
+await 60 last || fail "postgres: the last record did not arrive"
 ask "delete from call where client_id = 'last'" >/dev/null
 [ "$(rows)" = "$want" ] || fail "postgres: $(rows) rows after a replay, want $want"
-[ "$(grep -c 'left out' "$WORK/loader.log")" -ge 2 ] || fail "postgres: the two bad messages were not reported"
+[ "$(grep -c skipped "$WORK/loader.log")" -ge 2 ] || fail "postgres: the two bad messages were not reported"
 
 holes=$(ask "select coalesce(sum(missing), 0) from hole where client_id like 'floor-%' and kind in ('event', 'call', 'minute')")
 [ "$holes" = 0 ] || fail "postgres: $holes records of the day are missing"
 [ "$(ask "select count(*) from incident where client_id like 'floor-%' and ended is null")" = 0 ] || fail "postgres: incidents without an end"
-[ "$(ask "select count(*) from room_now where client_id = 'interop'")" = 3 ] || fail "postgres: room_now does not show the 3 live rooms"
+[ "$(ask "select count(*) from room_now where client_id = 'interop'")" = 3 ] || fail "postgres: room_now does not show the 3 rooms of the running agent"
 ask "call forget('100 years', '100 years')" >/dev/null
-[ "$(rows)" = "$want" ] || fail "postgres: forget took what is young"
-ok postgres "$want records in $want rows through $killed kills and a replay, 0 holes, 2 bad messages reported"
+[ "$(rows)" = "$want" ] || fail "postgres: forget deleted new records"
+ok postgres "$want records in $want rows after $killed kills and a replay, 0 missing, 2 bad messages reported"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Tries the scrape config and the alerts with a real Prometheus against the agent.
+# Tests the scrape config and the alerts with a real Prometheus and the running agent.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 . "$REPO/packaging/scripts/interop/lib.sh"
@@ -10,7 +10,7 @@ sed -i "s/127.0.0.1:9478/$HTTP/" "$WORK/roomcall-targets.yml"
 sed -i 's/scrape_interval: 15s/scrape_interval: 1s/' "$WORK/prometheus.yml"
 promtool check config "$WORK/prometheus.yml" >"$WORK/check" || fail "prometheus: $(cat "$WORK/check")"
 curl -fsS "http://$HTTP/metrics" >"$WORK/metrics"
-promtool check metrics <"$WORK/metrics" >"$WORK/check" 2>&1 || fail "prometheus: promtool dislikes /metrics: $(cat "$WORK/check")"
+promtool check metrics <"$WORK/metrics" >"$WORK/check" 2>&1 || fail "prometheus: promtool rejects /metrics: $(cat "$WORK/check")"
 
 port=$(free_port)
 spawn "$WORK/prometheus.log" prometheus --config.file="$WORK/prometheus.yml" \
@@ -19,11 +19,11 @@ ask() { curl -fsS -G "http://127.0.0.1:$port/api/v1/query" --data-urlencode "que
 scraped() { [ "$(ask 'up{job="roomcall"}' | jq -r '.data.result[0].value[1]')" = 1 ]; }
 await 30 scraped || fail "prometheus: the agent is not scraped: $(tail -3 "$WORK/prometheus.log")"
 
-# Every metric that an alert names is one the agent has, and every alert is loaded.
+# The agent has every metric that an alert names, and every alert is loaded.
 for name in $(grep -o 'roomcall_[a-z_]*' "$here/roomcall-rules.yml" | sort -u); do
 	grep -q "^$name" "$WORK/metrics" || fail "prometheus: the agent has no $name"
 done
 rules() { curl -fsS "http://127.0.0.1:$port/api/v1/rules" | jq '[.data.groups[].rules[] | select(.lastError == null or .lastError == "")] | length'; }
 [ "$(rules)" = "$(grep -c 'alert:' "$here/roomcall-rules.yml")" ] || fail "prometheus: not all alerts are loaded"
 series=$(ask 'count({job="roomcall"})' | jq -r '.data.result[0].value[1]')
-ok prometheus "$series series scraped from the agent, $(rules) alerts loaded, promtool: config and metrics good"
+ok prometheus "$series series scraped from the agent, $(rules) alerts loaded, promtool accepts config and metrics"

@@ -1,6 +1,6 @@
 // Checks the AsyncAPI document and the JSON Schemas with the parsers that others use:
 // node check.mjs FOLDER RECORDS. FOLDER has asyncapi.json and KIND.json of each kind, as
-// `roomcall schema` prints them; RECORDS has a payload a line. NODE_MODULES has
+// `roomcall schema` prints them; RECORDS has a payload on each line. NODE_MODULES has
 // @asyncapi/parser, ajv and ajv-formats.
 import { createRequire } from "node:module";
 import { readFileSync, readdirSync } from "node:fs";
@@ -37,7 +37,7 @@ for (const line of readFileSync(records, "utf8").split("\n")) {
   kind.count++;
   Object.keys(payload).forEach((k) => kind.keys.add(k));
   if (!kind.check(payload) && bad++ < 5) console.error(payload.id ?? payload.schema, ajv.errorsText(kind.check.errors));
-  // The schemas say no as well: a payload without its id, and with a text for a time.
+  // The schemas also reject wrong payloads: one without schema, one whose v is a text.
   if (kind.count === 1) {
     const { schema: _, ...headless } = payload;
     for (const wrong of [headless, { ...payload, v: "1" }]) if (!kind.check(wrong)) refused++;
@@ -45,6 +45,6 @@ for (const line of readFileSync(records, "utf8").split("\n")) {
 }
 assert.equal(bad, 0, `${bad} payloads do not fit their schema`);
 for (const [name, kind] of kinds) assert(kind.count > 0, `no payload of kind ${name}`);
-assert.equal(refused, 2 * kinds.size, "a schema takes what is wrong");
+assert.equal(refused, 2 * kinds.size, "a schema accepts a wrong payload");
 const total = [...kinds.values()].reduce((n, k) => n + k.count, 0);
 console.log(`ok schema AsyncAPI ${document.version()} with ${document.channels().all().length} channels parsed, ${kinds.size} schemas compiled, ${total} payloads fit`);

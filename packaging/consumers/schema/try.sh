@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Checks what `roomcall schema` prints with @asyncapi/parser and ajv from npm, against
-# the payloads of the live agent ($RECORDS), of the example day ($DAY) and the golden
+# Checks the output of `roomcall schema` with @asyncapi/parser and ajv from npm, against
+# the payloads of the running agent ($RECORDS), of the example day ($DAY) and the golden
 # ones.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Tries a consumer group: two members share the samples of the fleet. Each record
-# goes to one of them, and none is lost when a member goes away and comes back with
+# Tests a consumer group: two members share the samples of the fleet. Each record
+# goes to one of them, and none is lost when a member disconnects and comes back with
 # its session.
 set -euo pipefail
 . "$REPO/packaging/scripts/interop/lib.sh"
@@ -14,21 +14,21 @@ has() { [ "$(cat "$WORK/$1" | wc -l)" -ge "$2" ]; }
 member one
 ONE=$SPAWNED
 member two
-await 60 has one 10 || fail "shared: the first member gets nothing"
-await 60 has two 10 || fail "shared: the second member gets nothing"
+await 60 has one 10 || fail "shared: the first member receives nothing"
+await 60 has two 10 || fail "shared: the second member receives nothing"
 stop "$ONE"
 alone=$(wc -l <"$WORK/two")
-await 60 has two $((alone + 10)) || fail "shared: the second member does not go on alone"
+await 60 has two $((alone + 10)) || fail "shared: the second member does not continue alone"
 away=$(wc -l <"$WORK/one")
 member one
-await 60 has one $((away + 10)) || fail "shared: the first member does not get its share when it is back"
+await 60 has one $((away + 10)) || fail "shared: the first member does not receive its share after it came back"
 
-# Every record of each device came to one of them; the newest three may still be on
+# Every record of each device reached one of them; the newest three may still be on
 # their way to the other member.
 cat "$WORK/one" "$WORK/two" >"$WORK/group"
-holes=$(jq -s '[group_by(.device)[] | map(.seq) | unique | (.[-1] - 3) as $last | map(select(. <= $last)) |
+missing=$(jq -s '[group_by(.device)[] | map(.seq) | unique | (.[-1] - 3) as $last | map(select(. <= $last)) |
 	.[-1] - .[0] + 1 - length] | add' "$WORK/group")
-[ "$holes" = 0 ] || fail "shared: $holes records came to no member"
+[ "$missing" = 0 ] || fail "shared: $missing records reached no member"
 both=$(comm -12 <(jq -r .id "$WORK/one" | sort -u) <(jq -r .id "$WORK/two" | sort -u) | wc -l)
 retained=$(timeout 2 mosquitto_sub -h "$BROKER_HOST" -p "$BROKER_PORT" -q 1 -t '$share/new/roomcall/v1/+/+/state' -F %r | grep -c 1 || true)
 [ "$(sub -t 'roomcall/v1/+/+/state' -C 1 -W 10 -F %r)" = 1 ] || fail "shared: no retained state for a plain subscription"

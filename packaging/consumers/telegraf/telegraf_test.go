@@ -1,8 +1,8 @@
-// Package telegraf tries the shipped configs with Telegraf's own code: its config
-// loader, its MQTT input and its parsers, against a real broker.
+// Package telegraf tests the shipped configs with Telegraf's own code: its config
+// loader, its MQTT input and its parsers, with a real broker.
 //
 // BROKER_URL names the broker (tcp://host:port), ROOMCALL_RECORDS a file with
-// records, one JSON object a line. packaging/scripts/interop.sh sets both.
+// records, one JSON object per line. packaging/scripts/interop.sh sets both.
 package telegraf
 
 import (
@@ -29,7 +29,7 @@ import (
 
 const patience = 60 * time.Second
 
-// tags are the keys that tell series apart, by kind.
+// tags are the keys that distinguish series, by kind.
 var tags = map[string][]string{
 	"sample": nil, "call": nil, "minute": nil,
 	"stream": {"media", "direction", "stream"},
@@ -47,7 +47,7 @@ type record struct {
 func (r record) text(key string) string { return fmt.Sprint(r.keys[key]) }
 
 // records reads the flat records of the file, each id once (state is a copy of the
-// newest sample); views and lines that are none are left out.
+// newest sample); views and lines that are not records are skipped.
 func records(t *testing.T) []record {
 	t.Helper()
 	f, err := os.Open(os.Getenv("ROOMCALL_RECORDS"))
@@ -79,13 +79,13 @@ func records(t *testing.T) []record {
 }
 
 // consume starts the inputs of a config as Telegraf does, publishes the records
-// and gives the metrics by the record's id.
+// and returns the metrics by the record's id.
 func consume(t *testing.T, file string, list []record) map[string]telegraf.Metric {
 	t.Helper()
 	t.Setenv("MQTT_URL", os.Getenv("BROKER_URL"))
 	cfg := config.NewConfig()
 	if err := cfg.LoadConfig(file); err != nil {
-		t.Fatalf("Telegraf refuses %s: %v", file, err)
+		t.Fatalf("Telegraf rejects %s: %v", file, err)
 	}
 	out := make(chan telegraf.Metric, 100)
 	for _, in := range cfg.Inputs {
@@ -106,7 +106,7 @@ func consume(t *testing.T, file string, list []record) map[string]telegraf.Metri
 			got[fmt.Sprint(id)] = m
 			m.Accept()
 		case <-limit:
-			t.Fatalf("%d of %d records came within %s", len(got), len(list), patience)
+			t.Fatalf("%d of %d records arrived within %s", len(got), len(list), patience)
 		}
 	}
 	return got
@@ -126,8 +126,8 @@ func publish(t *testing.T, list []record) {
 	}
 }
 
-// lost names the texts that data_format "json" drops, which the config does not
-// list on purpose.
+// lost names the keys that a config omits on purpose; data_format "json" drops every
+// text that is not listed.
 var lost = map[string][]string{
 	"json.conf":       {"ts", "schema", "vendor", "source_api", "audio_send_codec", "audio_recv_codec", "video_send_codec", "video_recv_codec", "aux_send_codec", "aux_recv_codec"},
 	"json_v2.conf":    {"v", "schema", "ts"},
@@ -166,13 +166,13 @@ func TestTelegrafReadsEveryRecord(t *testing.T) {
 	}
 }
 
-// compare wants each key of the record in the metric: as the time, as a tag, or as
-// a field with the same value.
+// compare checks that each key of the record is in the metric: as the time, as a tag,
+// or as a field with the same value.
 func compare(t *testing.T, file string, r record, m telegraf.Metric) {
 	t.Helper()
 	id := r.text("id")
 	if m == nil {
-		t.Errorf("%s did not come", id)
+		t.Errorf("%s did not arrive", id)
 		return
 	}
 	at, _ := r.keys["ts_ms"].(float64)
@@ -180,7 +180,7 @@ func compare(t *testing.T, file string, r record, m telegraf.Metric) {
 		at, _ = r.keys["minute_ms"].(float64)
 	}
 	if m.Name() != "roomcall_"+r.kind || m.Time().UnixMilli() != int64(at) {
-		t.Errorf("%s came as %s at %d, want roomcall_%s at %d", id, m.Name(), m.Time().UnixMilli(), r.kind, int64(at))
+		t.Errorf("%s arrived as %s at %d, want roomcall_%s at %d", id, m.Name(), m.Time().UnixMilli(), r.kind, int64(at))
 	}
 	tagged := slices.Concat(everywhere, tags[r.kind])
 	for key, want := range r.keys {
@@ -200,7 +200,7 @@ func compare(t *testing.T, file string, r record, m telegraf.Metric) {
 	}
 }
 
-// same compares by value; numbers come as float64 or int64.
+// same compares by value; numbers are float64 or int64.
 func same(got, want any) bool {
 	if n, ok := got.(int64); ok {
 		got = float64(n)

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Tries the three configs with Telegraf's own code ($WORK/../telegraf.test, built from
-# this folder) at a broker of its own, with the records of the live agent and the golden
-# ones.
+# Tests the three configs with Telegraf's own code ($WORK/../telegraf.test, built from
+# this folder) and a separate broker, with the records of the running agent and the
+# golden ones.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 . "$REPO/packaging/scripts/interop/lib.sh"
@@ -18,4 +18,4 @@ cd "$here"
 "$WORK/../telegraf.test" -test.v >"$WORK/log" 2>&1 || fail "telegraf: $(grep -v ' I! ' "$WORK/log" | head -20)"
 ! grep -q -e '--- SKIP' "$WORK/log" || fail "telegraf: skipped"
 version=$(sed -n 's|.*influxdata/telegraf \(v[0-9.]*\).*|\1|p' go.mod)
-ok telegraf "json, json_v2 and xpath_json read$(sed -n 's/.*: \([0-9]* records, all . kinds\)$/ \1/p' "$WORK/log" | head -1), no key lost and no row overwritten (Telegraf $version)"
+ok telegraf "json, json_v2 and xpath_json read$(sed -n 's/.*: \([0-9]* records, all . kinds\)$/ \1/p' "$WORK/log" | head -1), no key lost, no row overwritten (Telegraf $version)"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs the commands of the table of the five systems in docs/consume.md with the live
-# agent's records, and wants every key that _meta names to be in that page.
+# Runs the commands of the table of the five systems in docs/consume.md with the records
+# of the running agent, and checks that the page contains every key that _meta names.
 set -euo pipefail
 . "$REPO/packaging/scripts/interop/lib.sh"
 
@@ -15,16 +15,16 @@ for command in "${commands[@]}"; do
 	set -- ${command//room-1/hub}
 	shift
 	"$ROOMCALL" --config "$LIVE/agent.toml" "$@" >out.json 2>err || fail "views: $command: $(cat err)"
-	jq -e . out.json >/dev/null || fail "views: $command gives no JSON"
+	jq -e . out.json >/dev/null || fail "views: $command does not print JSON"
 	[ "$1" = convert ] || continue
 	jq -e '._meta | .exact and .approximate and .absent and (.exact | length > 0)' out.json >/dev/null || fail "views: $command: no _meta"
 	# Names with an underscore or a capital inside, and metric ids.
 	while read -r name; do
 		names=$((names + 1))
-		grep -qF "$name" "$page" || fail "views: $command: docs/consume.md does not speak of $name"
+		grep -qF "$name" "$page" || fail "views: $command: docs/consume.md does not mention $name"
 	done < <(jq -r '._meta | (.exact + .approximate + .absent)[]' out.json | sed 's/([^)]*)//g' | grep -oE '[a-zA-Z]+[_A-Z][A-Za-z_0-9]+|[0-9]{5}' | grep -vE '^(UTC|CPU|SDK)$' | sort -u)
 done
 for view in zoom agora trtc; do
-	grep -q "/hub/view/$view	" "$RECORDS" || fail "views: the live agent publishes no view/$view"
+	grep -q "/hub/view/$view	" "$RECORDS" || fail "views: the running agent publishes no view/$view"
 done
-ok views "${#commands[@]} commands of docs/consume.md, $names names of _meta in it; live views arrive"
+ok views "${#commands[@]} commands of docs/consume.md, $names names of _meta in it; the agent's views arrive"

@@ -1,13 +1,13 @@
 # Group Policy, Computer Configuration > Windows Settings > Scripts > Startup.
-# A plain "Software installation" policy cannot hand over properties, so this
-# script runs msiexec. $share is readable for "Domain Computers" only.
+# A plain "Software installation" policy cannot pass properties, so this script
+# runs msiexec. Only "Domain Computers" can read $share.
 $share = '\\files.example.net\roomcall$'
 $wanted = '0.1.0'
 $name = $env:COMPUTERNAME.ToLower()
 $exe = Join-Path $env:ProgramFiles 'roomcall\roomcall.exe'
 $folder = Join-Path $env:ProgramData 'roomcall'
 $config = "$share\rendered\$name\agent.toml"
-if (-not (Test-Path $config)) { exit 0 } # no room of ours
+if (-not (Test-Path $config)) { exit 0 } # not one of our rooms
 
 New-Item -ItemType Directory -Force "$folder\secrets" | Out-Null
 Copy-Item "$share\secrets\*" "$folder\secrets" -Force
@@ -17,7 +17,7 @@ $same = (Test-Path "$folder\agent.toml") -and
 if ($version -eq $wanted -and $same) { exit 0 }
 
 if ($version -eq $wanted) {
-    # Only the config is new: checked, taken, and the service restarted.
+    # Only the config is new: check it, apply it, restart the service.
     & $exe init --yes --no-check --from $config --install
     Restart-Service roomcall
     exit $LASTEXITCODE

@@ -1,4 +1,4 @@
-# Installed = the version that is wanted, and a service that runs.
+# Installed means: the wanted version, and a running service.
 $wanted = '0.1.0'
 $exe = Join-Path $env:ProgramFiles 'roomcall\roomcall.exe'
 if (-not (Test-Path $exe)) { exit 1 }

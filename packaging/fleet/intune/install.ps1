@@ -5,13 +5,13 @@
 #   uninstall  powershell -ExecutionPolicy Bypass -File uninstall.ps1
 #   detection  script: detect.ps1
 #
-# The names of the machines, in lower case, are the client ids of the CSV.
+# The machines' names, in lower case, are the client ids of the CSV.
 $ErrorActionPreference = 'Stop'
 $name = $env:COMPUTERNAME.ToLower()
 $config = Join-Path $PSScriptRoot "rendered\$name\agent.toml"
 if (-not (Test-Path $config)) { Write-Error "no config for $name in the package"; exit 1 }
 
-# The secrets first: the service starts at the end of the MSI's install.
+# The secrets come first: the service starts at the end of the MSI's install.
 $folder = Join-Path $env:ProgramData 'roomcall'
 New-Item -ItemType Directory -Force "$folder\secrets" | Out-Null
 icacls $folder /inheritance:r /grant '*S-1-5-18:(OI)(CI)F' '*S-1-5-32-544:(OI)(CI)F' | Out-Null

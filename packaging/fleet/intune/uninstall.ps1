@@ -1,4 +1,4 @@
-# Removes roomcall. Config, secrets and store stay; with -Everything they go too.
+# Removes roomcall. Keeps config, secrets and store; -Everything removes them too.
 param([switch]$Everything)
 $product = Get-ItemProperty 'HKLM:\SOFTWARE\Microsoft\Windows\CurrentVersion\Uninstall\*' |
     Where-Object { $_.DisplayName -eq 'roomcall' } | Select-Object -First 1

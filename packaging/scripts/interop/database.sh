@@ -1,7 +1,7 @@
 # shellcheck shell=bash
-# Starts a PostgreSQL of its own on a private socket, below $WORK. Leaves $PGHOST,
-# $PGUSER, $PGDATABASE. As root the server runs as the user postgres, for it refuses
-# to be root.
+# Starts a private PostgreSQL on a socket below $WORK. Sets $PGHOST, $PGUSER,
+# $PGDATABASE. If this runs as root, the server runs as the user postgres, because it
+# refuses to run as root.
 
 # shellcheck source=lib.sh
 . "$REPO/packaging/scripts/interop/lib.sh"

@@ -1,13 +1,13 @@
 # shellcheck shell=bash
-# What interop.sh and the consumers' try.sh share. Source it; it needs $WORK, the
+# Shared by interop.sh and the consumers' try.sh. Source it; it needs $WORK, the
 # temporary folder. Everything runs on loopback with free ports, and stop_all ends
-# what spawn started, by its id.
+# what spawn started, by its process id.
 
 PATH=$PATH:/usr/sbin
 PIDS=()
 
-# spawn LOG COMMAND... starts a process, leader of a group of its own, and remembers
-# its id in $SPAWNED.
+# spawn LOG COMMAND... starts a process as the leader of its own group and stores its
+# id in $SPAWNED.
 spawn() {
 	local log=$1
 	shift
@@ -47,9 +47,9 @@ await() {
 	done
 }
 
-# start_broker NAME [LINE...] starts mosquitto with these lines of config beside a
-# loopback listener; the address is left in $BROKER_HOST, $BROKER_PORT and
-# $BROKER_URL, the process id in $SPAWNED.
+# start_broker NAME [LINE...] starts mosquitto with a loopback listener and these lines
+# of config; it sets $BROKER_HOST, $BROKER_PORT and $BROKER_URL, and the process id in
+# $SPAWNED.
 start_broker() {
 	local dir=$WORK/$1
 	shift
@@ -70,7 +70,8 @@ start_broker() {
 	export BROKER_HOST BROKER_PORT BROKER_URL
 }
 
-# start_simulator NAME SCENARIO leaves the endpoint's address in $SIM_URL.
+# start_simulator NAME SCENARIO starts a simulated endpoint and sets its address in
+# $SIM_URL.
 start_simulator() {
 	local log=$WORK/sim-$1.log
 	spawn "$log" "$ROOMCALL" simulate --listen 127.0.0.1:0 --scenario "$2"
@@ -78,19 +79,19 @@ start_simulator() {
 	SIM_URL=$(sed -n 's/.*url = "\(.*\)".*/\1/p' "$log")
 }
 
-# endpoint DEVICE ROOM SCENARIO starts a simulated endpoint and prints its table of
+# endpoint DEVICE ROOM SCENARIO starts a simulated endpoint and prints its table for
 # agent.toml.
 endpoint() {
 	start_simulator "$1" "$3"
 	printf '[[endpoint]]\ndevice = "%s"\nroom = "%s"\nurl = "%s"\npoll_interval = "1s"\nidle_interval = "1s"\npeer_names = "plain"\n\n' "$1" "$2" "$SIM_URL"
 }
 
-# sub ARGS... and pub ARGS... are the mosquitto clients at the current broker.
+# sub ARGS... and pub ARGS... run the mosquitto clients with the current broker.
 sub() { mosquitto_sub -h "$BROKER_HOST" -p "$BROKER_PORT" "$@"; }
 pub() { mosquitto_pub -h "$BROKER_HOST" -p "$BROKER_PORT" "$@"; }
 
-# live prints the payloads of the live agent so far; the last line may be half
-# written. state is a copy of a sample, the echo is no record.
+# live prints what the running agent has published so far, without the last line,
+# which may be half written. state is a copy of a sample, and the echo is not a record.
 live() { sed '$d' "$RECORDS" | grep -v -e '/echo	' -e '/state	' | cut -f2 | grep '^{'; }
 
 ok() { echo "ok $*"; }
@@ -99,8 +100,8 @@ fail() {
 	exit 1
 }
 
-# feed FILE publishes records (one JSON object a line) on the topics they belong to,
-# in order on each topic.
+# feed FILE publishes records (one JSON object a line) on their topics, in order on
+# each topic.
 feed() {
 	local dir part
 	dir=$(mktemp -d "$WORK/feed-XXXX")

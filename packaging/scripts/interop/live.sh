@@ -1,7 +1,7 @@
 # shellcheck shell=bash
-# Starts the main broker, three simulated rooms and an agent, and records all that
-# is published. Leaves $BROKER_*, $HTTP (the agent's address), $LIVE (the folder of
-# its agent.toml) and $RECORDS (topic, tab, payload; a line each).
+# Starts the main broker, three simulated rooms and an agent, and records everything
+# that is published. Sets $BROKER_*, $HTTP (the agent's address), $LIVE (the folder of
+# its agent.toml) and $RECORDS (a file with topic, tab, payload on each line).
 
 # shellcheck source=lib.sh
 . "$REPO/packaging/scripts/interop/lib.sh"
