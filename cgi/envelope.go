@@ -1,6 +1,8 @@
 package cgi
 
 import (
+	"bytes"
+	"cmp"
 	"errors"
 	"regexp"
 	"strconv"
@@ -19,24 +21,31 @@ const (
 
 // envelope is the outer object of every reply.
 type envelope struct {
-	success         string // "0", "1", "" = not said
-	data            *fastjson.Value
-	failure         bool // error or exception is there
-	exception       bool // the web family's word for error
-	id, code        int64
-	msg             string
-	seen            uint8
-	duplicate       string // a key that came twice
-	hasTopLevelCode bool
+	success   string // "0", "1", "" = not said
+	data      *fastjson.Value
+	failure   failure // error
+	exception failure // the same in the words of the web family
+	code      failure // "code" beside the others, as TE20 sends it
+	msg       string
 }
 
-// The keys of the envelope as bits of envelope.seen.
-const (
-	seenSuccess = 1 << iota
-	seenData
-	seenError
-	seenCode
-)
+// failure is what the endpoint says about a failure.
+type failure struct {
+	said     bool
+	id, code int64 // 0 = not said
+}
+
+// envelopeFields are the keys of every reply.
+func envelopeFields(e *envelope) table {
+	return table{noEnding, nil, [maxFields]field{
+		row("success", boolean, &e.success),
+		row("data", unread, &e.data),
+		row("error", failed, &e.failure),
+		row("exception", failed, &e.exception),
+		row("code", failedCode, &e.code),
+		row("msg", text(maxQuirkText), &e.msg),
+	}}
+}
 
 // open reads the outer object and returns the object in data. There is none
 // (json is nil) when the endpoint reports success and says nothing: data is "",
@@ -45,19 +54,21 @@ func (d *decoder) open(raw []byte) (value, *Error) {
 	if len(raw) > maxReply {
 		return value{}, &Error{Kind: KindError, Reason: "too_large", Err: errLarge}
 	}
-	outer, failed := d.outer(raw)
-	if failed != nil {
-		return value{}, failed
+	outer, err := d.outer(raw)
+	if err != nil {
+		return value{}, err
 	}
 	var e envelope
-	outer.Visit(func(key []byte, v *fastjson.Value) { e.field(d, key, v) })
-	if failed := e.verdict(); failed != nil {
-		return value{}, failed
+	fields := envelopeFields(&e)
+	outer.readObject(func(value) {}, &fields)
+	if err := e.verdict(fields); err != nil {
+		return value{}, err
 	}
-	v, level, err := d.unwrap(e.data, 0)
+	d.quirks = quirks{}
+	v, level, failed := d.unwrap(e.data, 0)
 	switch {
-	case err != nil:
-		return value{}, badJSON("data: "+err.Error(), "")
+	case failed != nil:
+		return value{}, badJSON("data: "+failed.Error(), "")
 	case v == nil, v.Type() == fastjson.TypeArray && len(v.GetArray()) == 0:
 		v = nil
 	case v.Type() != fastjson.TypeObject:
@@ -69,140 +80,120 @@ func (d *decoder) open(raw []byte) (value, *Error) {
 }
 
 // outer parses the reply itself.
-func (d *decoder) outer(raw []byte) (*fastjson.Object, *Error) {
+func (d *decoder) outer(raw []byte) (value, *Error) {
 	v, err := d.parse(raw, 0)
-	if errors.Is(err, errNotJSON) {
-		if mended, ok := mend(raw); ok {
-			v, err = d.parse(mended, 0)
+	if errors.Is(err, errNotJSON) && len(raw) <= maxRepaired {
+		if repaired := brokenError.ReplaceAll(raw, []byte("${1}{${2}")); len(repaired) > len(raw) {
+			v, err = d.parse(repaired, 0)
 		}
 	}
 	switch {
 	case err != nil:
-		return nil, badJSON(err.Error(), htmlHint(raw))
+		hint := ""
+		if bytes.HasPrefix(trim(raw), []byte("<")) {
+			hint = hintWebPage
+		}
+		return value{}, badJSON(err.Error(), hint)
 	case v == nil:
-		return nil, &Error{Kind: KindError, Reason: "no_data", Err: errEmpty}
+		return value{}, &Error{Kind: KindError, Reason: "no_data", Err: errEmpty}
 	case v.Type() != fastjson.TypeObject:
-		return nil, badJSON(errNoObject.Error(), "")
+		return value{}, badJSON(errNoObject.Error(), "")
 	}
-	return v.GetObject(), nil
+	return value{decoder: d, json: v, index: -1}, nil
 }
 
 // brokenError is the error example as several of the vendor's pages print it,
 // with a brace missing: {"success":0,"error":"id":100666995,...}}.
 var brokenError = regexp.MustCompile(`("(?i:error|exception)"\s*:)(\s*"(?i:id|code)"\s*:)`)
 
-// maxMended bounds the replies that get a second try, in bytes: errors are short.
-const maxMended = 4096
-
-// mend puts the missing brace in.
-func mend(raw []byte) ([]byte, bool) {
-	if len(raw) > maxMended || !brokenError.Match(raw) {
-		return nil, false
-	}
-	return brokenError.ReplaceAll(raw, []byte("${1}{${2}")), true
-}
+// maxRepaired bounds the replies that get a second try with the brace in its
+// place, in bytes: errors are short.
+const maxRepaired = 4096
 
 func badJSON(text, hint string) *Error {
 	return &Error{Kind: KindError, Reason: "bad_json", Hint: hint, Err: errors.New(text)}
 }
 
-// htmlHint helps when a web page came back.
-func htmlHint(raw []byte) string {
-	if b := trim(raw); len(b) > 0 && b[0] == '<' {
-		return hintWebPage
-	}
-	return ""
-}
-
-// field takes one key of the outer object.
-func (e *envelope) field(d *decoder, key []byte, v *fastjson.Value) {
-	switch {
-	case sameWord(key, "success"):
-		e.once(seenSuccess, "success")
-		e.success = d.flag(v)
-	case sameWord(key, "data"):
-		e.once(seenData, "data")
-		e.data = v
-	case sameWord(key, "error"), sameWord(key, "exception"):
-		e.once(seenError, "error")
-		e.exception = e.exception || len(key) == len("exception")
-		e.readFailure(d, v)
-	case sameWord(key, "code"):
-		e.once(seenCode, "code")
-		e.hasTopLevelCode = true
-		if n := d.integer(v); e.code == 0 {
-			e.code = n
-		}
-	case sameWord(key, "msg"):
-		if text, ok := d.scalar(v); ok {
-			e.msg = shorten(string(text[:min(len(text), 4*maxQuirkText)]), maxQuirkText)
-		}
-	}
-}
-
-func (e *envelope) once(bit uint8, name string) {
-	if e.seen&bit != 0 {
-		e.duplicate = name
-	}
-	e.seen |= bit
-}
-
-// flag is the text of a flag, in which 1, "1" and true are the same.
-func (d *decoder) flag(v *fastjson.Value) string {
-	switch v.Type() {
+// boolean is the reader of a flag's text, in which 1, "1" and true are the same.
+func boolean(v value, to any) verdict {
+	s := to.(*string)
+	switch v.json.Type() {
 	case fastjson.TypeTrue:
-		return "1"
+		*s = "1"
 	case fastjson.TypeFalse:
-		return "0"
+		*s = "0"
+	default:
+		text, _ := v.scalar(v.json)
+		*s = string(text[:min(len(text), 8)])
 	}
-	text, _ := d.scalar(v)
-	return string(text[:min(len(text), 8)])
+	return known
 }
 
-// readFailure reads error or exception: an object, the same as a string, or a
-// bare number. param and params carry nothing that is used.
-func (e *envelope) readFailure(d *decoder, v *fastjson.Value) {
-	v, _, err := d.unwrap(v, 0)
-	if err != nil || v == nil {
-		return
-	}
-	e.failure = true
-	if v.Type() == fastjson.TypeNumber {
-		e.id = d.integer(v)
-		return
-	}
-	v.GetObject().Visit(func(key []byte, v *fastjson.Value) {
-		switch {
-		case sameWord(key, "id"):
-			e.id = d.integer(v)
-		case sameWord(key, "code"):
-			e.code = d.integer(v)
-		}
-	})
+// unread is the reader of a value that is left as it is.
+func unread(v value, to any) verdict {
+	*to.(**fastjson.Value) = v.json
+	return known
 }
 
-// integer reads a whole number in the vendor's 32 bits (signed or unsigned),
-// 0 when it is none.
-func (d *decoder) integer(v *fastjson.Value) int64 {
-	text, ok := d.scalar(v)
+// integer is the reader of a whole number in the vendor's 32 bits (signed or
+// unsigned).
+func integer(v value, to any) verdict {
+	to64 := to.(*int64)
+	*to64 = 0
+	text, ok := v.scalar(v.json)
 	if !ok || len(text) > 11 {
-		return 0
+		return unreadable
 	}
 	n, err := strconv.ParseInt(string(text), 10, 64)
 	if err != nil || n < -1<<31 || n > 1<<32-1 {
-		return 0
+		return unreadable
 	}
-	return n
+	*to64 = n
+	return known
+}
+
+// failed is the reader of error or exception: an object, the same as a string, or
+// the bare id.
+func failed(v value, to any) verdict {
+	f := to.(*failure)
+	v, ok := v.unwrapped()
+	*f = failure{said: ok}
+	if !ok {
+		return absent
+	}
+	if v.json.Type() == fastjson.TypeNumber {
+		return integer(v, &f.id)
+	}
+	v.json.GetObject().Visit(func(key []byte, one *fastjson.Value) {
+		v.json = one
+		switch { // param and params carry nothing that is used
+		case sameWord(key, "id"):
+			integer(v, &f.id)
+		case sameWord(key, "code"):
+			integer(v, &f.code)
+		}
+	})
+	return known
+}
+
+func failedCode(v value, to any) verdict {
+	f := to.(*failure)
+	f.said = true
+	return integer(v, &f.code)
 }
 
 // verdict is nil when the endpoint reports success.
-func (e *envelope) verdict() *Error {
+func (e *envelope) verdict(fields table) *Error {
+	for _, f := range fields.fields {
+		if f.again {
+			return badJSON("the key "+f.key+" comes twice", "")
+		}
+	}
+	said := e.failure.said || e.exception.said || e.code.said
 	switch {
-	case e.duplicate != "":
-		return badJSON("the key "+e.duplicate+" comes twice", "")
 	case e.success == "1":
 		return nil
-	case e.success == "0", e.success == "" && (e.failure || e.hasTopLevelCode):
+	case e.success == "0", e.success == "" && said:
 		return e.refusal()
 	case e.success == "":
 		return badJSON("the key success is missing", "")
@@ -212,20 +203,20 @@ func (e *envelope) verdict() *Error {
 
 // refusal is the error of a reply that reports failure.
 func (e *envelope) refusal() *Error {
-	err := &Error{Kind: KindError, Reason: "api_error", ID: e.id, Code: e.code}
+	err := &Error{
+		Kind: KindError, Reason: "api_error", ID: cmp.Or(e.failure.id, e.exception.id),
+		Code: cmp.Or(e.failure.code, e.exception.code, e.code.code),
+	}
 	if e.msg != "" {
 		err.Err = errors.New(e.msg)
 	}
 	switch {
-	case e.code == codeSessionLimit:
-		err.Kind, err.Reason = KindBusy, "session_limit"
-		err.Hint = hintSessionLimit
-	case e.code == codeAuthFailed, e.id == idAuthFailed:
-		err.Kind, err.Reason = KindRefused, "auth_failed"
-		err.Hint = hintAuthFailed
-	case e.id == idDisabled && e.exception:
-		err.Kind, err.Reason = KindRefused, "disabled"
-		err.Hint = hintDisabled
+	case err.Code == codeSessionLimit:
+		err.Kind, err.Reason, err.Hint = KindBusy, "session_limit", hintSessionLimit
+	case err.Code == codeAuthFailed, err.ID == idAuthFailed:
+		err.Kind, err.Reason, err.Hint = KindRefused, "auth_failed", hintAuthFailed
+	case err.ID == idDisabled && e.exception.said:
+		err.Kind, err.Reason, err.Hint = KindRefused, "disabled", hintDisabled
 	}
 	return err
 }

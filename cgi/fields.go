@@ -16,7 +16,8 @@ type field struct {
 	to    any
 	exact bool // only this spelling
 
-	got verdict // what the first value with this key was
+	got   verdict // what the first value with this key was
+	again bool    // the key came twice
 }
 
 func row(key string, read reader, to any) field { return field{key: key, read: read, to: to} }
@@ -120,6 +121,7 @@ func (v value) readObject(other func(value), tables ...*table) {
 		case f.read == nil:
 			f.got = absent
 		case f.got != unseen:
+			f.again = true
 			v.quirks.add(item.place(), "twice")
 			item.json = nothing
 			f.read(item, f.to)
@@ -225,8 +227,10 @@ func token(minimum int) reader {
 
 // yes is the reader of a flag: 1, "1" and true are yes, everything else is no.
 func yes(v value, to any) verdict {
-	*to.(*bool) = v.flag(v.json) == "1"
-	return known
+	var s string
+	got := boolean(v, &s)
+	*to.(*bool) = s == "1"
+	return got
 }
 
 // audioStream and videoStream are the readers of one stream. A list of one is the
