@@ -3,6 +3,7 @@ package buffer
 import (
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"runtime"
 )
@@ -12,7 +13,7 @@ import (
 // disk is full: nothing was written, delivered records have been dropped already,
 // and the batch may be tried again later.
 func (q *Queue) Append(b Batch) error {
-	if err := checkBatch(b); err != nil {
+	if err := b.check(); err != nil {
 		return err
 	}
 	q.wmu.Lock()
@@ -30,8 +31,18 @@ func (q *Queue) Append(b Batch) error {
 	if err != nil {
 		return fmt.Errorf("append to store %s: %w", q.o.Dir, err)
 	}
-	q.finishEviction(b.Evict)
-	q.announced(b.Damage)
+	if b.Evict != nil { // what cannot be removed now goes later
+		if err := q.removeDelivered(q.o.Now()); err != nil {
+			q.warn("remove evicted segments", err)
+		}
+		for _, pos := range b.Evict.aside {
+			if err := q.removeQuarantined(pos); err != nil {
+				q.warn("remove an evicted record from the quarantine", err)
+			}
+		}
+	}
+	q.removeReports(b.Damage)
+	q.knowOldest()
 	select {
 	case q.changed <- struct{}{}:
 	default:
@@ -39,27 +50,16 @@ func (q *Queue) Append(b Batch) error {
 	return nil
 }
 
-// finishEviction removes what a committed eviction takes. What cannot be removed
-// now goes later.
-func (q *Queue) finishEviction(ev *Eviction) {
-	if ev == nil {
-		return
-	}
-	if err := q.removeDone(q.o.Now()); err != nil {
-		q.warn("remove evicted segments", err)
-	}
-	for _, pos := range ev.aside {
-		if err := q.removeQuarantined(pos); err != nil {
-			q.warn("remove an evicted record from the quarantine", err)
-		}
-	}
-}
-
 func (q *Queue) checkState(change map[string][]byte) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	total := 0
-	for k, v := range q.mergedState(change) {
+	for k, v := range q.state {
+		if _, replaced := change[k]; !replaced {
+			total += len(k) + len(v)
+		}
+	}
+	for k, v := range change {
 		if len(k) > MaxLane {
 			return fmt.Errorf("append: %w: state key has %d bytes, at most %d are allowed", ErrRefused, len(k), MaxLane)
 		}
@@ -74,50 +74,51 @@ func (q *Queue) checkState(change map[string][]byte) error {
 // commit writes a batch to the newest segment, or to a new one when that is full
 // or may not be written any more. Under wmu.
 func (q *Queue) commit(b Batch) error {
-	size := batchSize(b)
-	if q.w != nil && q.w.size+size > q.segmentRoom() && q.segs[len(q.segs)-1].count > 0 {
-		q.sealWriter(false)
+	size := b.room()
+	if q.w != nil && q.w.size+size > q.segmentRoom() && q.newest().count > 0 {
+		q.closeWriter(true)
 	}
 	if q.w == nil {
 		if err := q.rotate(); err != nil {
 			return err
 		}
 	}
-	if err := q.w.reserve(size, growStep(q.o.SegmentBytes)); err != nil {
+	if err := q.w.reserve(size); err != nil {
 		return fmt.Errorf("grow segment: %w", err)
 	}
 	h, items := q.prepare(b)
 	if err := q.w.commit(items, b.State, h); err != nil {
-		q.sealWriter(true)
+		// The handle may be dead, and the file longer than known: it stays as it is.
+		q.closeWriter(false)
 		return err
 	}
-	q.committed(b, h)
+	q.mu.Lock()
+	s := q.newest()
+	s.last, s.count, s.bytes, s.file = h.next-1, h.count, h.bytes, q.w.file
+	q.head = h
+	q.progress.saved, q.progress.savedAt = h.cursor, q.o.Now()
+	q.progress.evicted = h.evicted
+	for k, v := range b.State {
+		if v == nil {
+			delete(q.state, k)
+		} else {
+			q.state[k] = append([]byte{}, v...)
+		}
+	}
+	q.mu.Unlock()
 	q.removeMarks()
 	return nil
 }
 
-// segmentRoom is how large a segment may get: each has a copy of the state, which
-// commits write anew before the old pages are free. Under wmu.
-func (q *Queue) segmentRoom() int64 { return q.o.SegmentBytes + 3*q.stateBytes() }
-
-func (q *Queue) stateBytes() (n int64) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	for k, v := range q.state {
-		n += int64(len(k) + len(v))
-	}
-	return n
-}
-
-// prepare gives the batch its positions and the head that goes with it.
+// prepare numbers the records of a batch and makes the head that goes with it.
 func (q *Queue) prepare(b Batch) (head, []Item) {
 	now := q.o.Now()
 	q.mu.Lock()
-	h := q.head
+	h, s := q.head, q.newest()
+	h.cursor, h.evicted = q.progress.cursor, q.progress.evicted
 	q.mu.Unlock()
 	h.batch++
 	h.clock, h.wall = max(h.clock, q.clock.at(now)), now.UnixMilli()
-	s := q.segs[len(q.segs)-1]
 	h.count, h.bytes = s.count, s.bytes
 	items := make([]Item, len(b.Records))
 	for i, r := range b.Records {
@@ -132,87 +133,85 @@ func (q *Queue) prepare(b Batch) (head, []Item) {
 	return h, items
 }
 
-// committed takes over what is on disk now.
-func (q *Queue) committed(b Batch, h head) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	s := q.segs[len(q.segs)-1]
-	s.last, s.count, s.bytes, s.file = h.next-1, h.count, h.bytes, q.w.file
-	q.saved, q.savedAt = h.cursor, q.o.Now()
-	h.cursor = max(h.cursor, q.head.cursor) // an Ack may have come meanwhile
-	q.head = h
-	q.applyState(b.State)
-}
-
-// sealWriter ends the newest segment; the next append starts a new one.
-func (q *Queue) sealWriter(failed bool) {
-	w, s := q.w, q.segs[len(q.segs)-1]
-	q.setWriter(nil)
-	if err := w.seal(failed); err != nil {
-		q.warn("close segment "+w.path, err)
-	}
-	size := fileSize(s.path)
-	q.mu.Lock()
-	s.file = size
-	q.mu.Unlock()
-}
+// newest is the last segment. Under wmu or mu.
+func (q *Queue) newest() *segment { return q.segs[len(q.segs)-1] }
 
 // rotate starts a new segment with a copy of head and state. A segment without
 // records has the same first position and is replaced. Under wmu.
 func (q *Queue) rotate() error {
 	q.mu.Lock()
-	h, state := q.head, q.mergedState(nil)
+	h := q.head
+	h.cursor, h.evicted = q.progress.cursor, q.progress.evicted
 	q.mu.Unlock()
-	h.count, h.bytes = 0, 0
 	if h.wall == 0 {
 		h.wall = q.o.Now().UnixMilli()
 	}
-	q.forgetReader(h.next)
-	if err := createSegment(q.o, h.next, h, state); err != nil {
+	path := filepath.Join(q.o.Dir, segName(h.next))
+	err := createSegment(q.o, path, h, q.state, nil, func(tmp string) error { return rewriteByPage(q.o.fs, tmp) })
+	if err != nil {
 		return fmt.Errorf("start segment: %w", err)
 	}
-	path := filepath.Join(q.o.Dir, segName(h.next))
 	w, err := openWriter(q.o, path, h.next)
 	if err != nil {
 		return fmt.Errorf("start segment: %w", err)
 	}
-	q.addSegment(&segment{path: path, first: h.next, last: h.next - 1, file: w.file})
+	q.mu.Lock()
+	if n := len(q.segs); n > 0 && q.segs[n-1].first == h.next {
+		q.segs = q.segs[:n-1]
+	}
+	q.segs = append(q.segs, &segment{path: path, first: h.next, last: h.next - 1, file: w.file, checked: true})
+	q.mu.Unlock()
 	q.setWriter(w)
 	return nil
 }
 
-// addSegment puts a new segment at the end of the list, in place of an empty one of
-// the same name.
-func (q *Queue) addSegment(s *segment) {
+// setWriter makes w the newest segment's writer, also for readers. Under wmu.
+func (q *Queue) setWriter(w *writer) {
+	q.w = w
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if n := len(q.segs); n > 0 && q.segs[n-1].first == s.first {
-		q.segs = q.segs[:n-1]
-	}
-	q.segs = append(q.segs, s)
-}
-
-// forgetReader closes Peek's file if it is the segment that starts at first.
-func (q *Queue) forgetReader(first uint64) {
-	q.rmu.Lock()
-	defer q.rmu.Unlock()
-	if q.r != nil && filepath.Base(q.r.path) == segName(first) {
-		q.r.close()
-		q.r = nil
+	q.db = nil
+	if w != nil {
+		q.db = w.db
 	}
 }
 
-// batchSize is an upper bound of what a batch adds to a segment: full pages, and
-// the pages that each commit writes anew.
-func batchSize(b Batch) int64 {
-	n := int64(0)
-	for _, r := range b.Records {
-		n += int64(envOverhead + len(r.Lane) + len(r.Payload) + 8 + 16)
+// closeWriter ends the newest segment, and when its last commit went well gives
+// back the room that it did not use; the next append starts a new one.
+func (q *Queue) closeWriter(trim bool) {
+	w, s := q.w, q.newest()
+	q.setWriter(nil)
+	err := w.db.Close()
+	if err == nil && trim {
+		err = w.trim()
 	}
-	for k, v := range b.State {
-		n += int64(len(k) + len(v) + 32)
+	if err != nil {
+		q.warn("close segment "+w.path, err)
 	}
-	return n + n/4 + 8*pageSize
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	s.file = fileSize(s.path)
+}
+
+func fileSize(path string) int64 {
+	st, err := os.Stat(path)
+	if err != nil {
+		return 0
+	}
+	return st.Size()
+}
+
+// segmentRoom is how large a segment may get: each has a copy of the state, which
+// commits write anew before the old pages are free. Under wmu.
+func (q *Queue) segmentRoom() int64 { return q.o.SegmentBytes + 3*q.stateBytes() }
+
+func (q *Queue) stateBytes() (n int64) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for k, v := range q.state {
+		n += int64(len(k) + len(v))
+	}
+	return n
 }
 
 // growth is by how much the files would grow for so many bytes. Under wmu.

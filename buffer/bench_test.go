@@ -137,7 +137,7 @@ func BenchmarkOpenFull(b *testing.B) {
 		dir := b.TempDir()
 		o := Options{Dir: dir, MaxBytes: 256 << 20, SegmentBytes: segment}
 		q := open(b, o)
-		for n := uint64(1); q.diskBytes() < 250<<20; n += 1000 {
+		for n := uint64(1); q.Info().DiskBytes < 250<<20; n += 1000 {
 			fillFast(b, q, n, 1000)
 		}
 		for _, clean := range []bool{true, false} {

@@ -1,10 +1,13 @@
 package buffer
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"sort"
+	"strings"
 	"time"
 
 	"roomcall/durable"
@@ -37,137 +40,111 @@ func (q *Queue) Damage() []Damage {
 	return append([]Damage{}, q.damage...)
 }
 
-// repair replaces a broken sealed segment by one with its whole records. A broken
-// newest segment is sealed first; what is in memory is its right state.
-func (q *Queue) repair(path string, cause error) error {
+// repair replaces the broken segment that cause names by one with its whole
+// records. It returns nil when the segment can be read again or is gone.
+func (q *Queue) repair(cause error) error {
 	q.wmu.Lock()
 	defer q.wmu.Unlock()
-	i := q.indexOf(path)
-	if i < 0 || q.isClosed() || !isBroken(path, q.lastOf(i)) {
-		return nil // gone, or another reader has seen to it
+	return q.repairLocked(cause)
+}
+
+// repairLocked is repair for those who hold wmu. A broken newest segment is closed
+// first; what is in memory is its right state.
+func (q *Queue) repairLocked(cause error) error {
+	var damaged *damagedError
+	if q.readOnly || !errors.As(cause, &damaged) {
+		return cause
 	}
-	if i == len(q.segs)-1 {
-		if q.w != nil {
-			q.sealWriter(true)
-		}
-		if q.segs[i].first == q.headNext() {
-			return q.rotate() // it had no record: the new one takes its place
-		}
-		if err := q.rotate(); err != nil {
+	s, there := q.segmentByPath(damaged.path)
+	if !there || q.isClosed() {
+		return nil
+	}
+	newest := s.path == q.newest().path
+	if newest && q.w != nil {
+		q.closeWriter(false)
+	}
+	if _, _, _, err := checkSegment(s); !errors.Is(err, errDamaged) && !errors.Is(err, os.ErrNotExist) {
+		return nil // another reader has seen to it
+	}
+	if newest {
+		empty := s.last < s.first // a new one takes its place
+		if err := q.rotate(); err != nil || empty {
 			return asFull(err)
 		}
 	}
-	q.forgetReader(q.segs[i].first)
-	return asFull(q.replaceBroken(i, cause))
-}
-
-func (q *Queue) headNext() uint64 {
 	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.head.next
+	i := q.index(s.path)
+	q.mu.Unlock()
+	return asFull(q.salvage(i, cause))
 }
 
-func (q *Queue) indexOf(path string) int {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	for i, s := range q.segs {
-		if s.path == path {
-			return i
-		}
-	}
-	return -1
-}
-
-func (q *Queue) lastOf(i int) uint64 {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.segs[i].last
-}
-
-// isBroken reads a whole segment and says whether it is damaged.
-func isBroken(path string, last uint64) bool {
-	r, err := openReader(path)
-	if err == nil {
-		defer r.close()
-		err = r.check(last)
-	}
-	return errors.Is(missing(err), errDamaged)
-}
-
-// replaceBroken salvages sealed segment i. Under wmu, or before Open returns.
-func (q *Queue) replaceBroken(i int, cause error) error {
+// salvage replaces segment i, which is not the newest, by one with its whole
+// records. Under wmu, or before Open returns.
+func (q *Queue) salvage(i int, cause error) error {
 	s := q.segs[i]
 	found, err := scanFile(s.path, s.first, s.last)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
 	q.mu.Lock()
-	h, done := q.head, q.done()
+	h := q.head
+	h.cursor, h.evicted = q.progress.cursor, q.progress.evicted
 	q.mu.Unlock()
 	h.next = s.last + 1
-	d := q.describe(s, found, cause, done)
-	d.Gaps = q.lostLanes(i, found, done)
-	if err := q.swap(s.path, found, h, nil, &d); err != nil {
-		return err
-	}
-	q.mu.Lock()
-	s.count, s.bytes, s.file, s.used = uint64(len(found.records)), found.bytes, fileSize(s.path), 0
-	q.mu.Unlock()
-	q.report(d)
-	return nil
+	return q.replace(i, found, h, nil, q.describe(i, found, cause))
 }
 
-func (q *Queue) describe(s *segment, found *finding, cause error, done uint64) Damage {
+// describe makes the report of what a salvage has found.
+func (q *Queue) describe(i int, found *finding, cause error) Damage {
+	s := q.segs[i]
+	q.mu.Lock()
+	done := q.progress.done()
+	q.mu.Unlock()
 	d := Damage{
 		Segment: filepath.Base(s.path), At: q.o.Now(), Reason: cause.Error(),
 		Salvaged: uint64(len(found.records)),
 	}
-	whole := uint64(0)
+	waiting := uint64(0)
 	for _, r := range found.records {
-		if r.it.Pos > done {
-			whole++
+		if r.Pos > done {
+			waiting++
 		}
 	}
 	if s.last > done {
-		d.Lost = s.last - max(done, s.first-1) - whole
+		d.Lost = s.last - max(done, s.first-1) - waiting
 	}
+	d.Gaps = q.lostLanes(i, found, done)
 	return d
 }
 
-func (q *Queue) report(d Damage) {
-	q.o.Logger.Error("a segment of the store was damaged", "store", q.o.Dir, "segment", d.Segment,
-		"kept_as", d.Aside, "reason", d.Reason, "salvaged", d.Salvaged, "lost", d.Lost, "reset", d.Reset)
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.damage = append(q.damage, d)
-}
-
-// swap writes a new segment with the found records, keeps the broken file under
+// replace writes a new segment with the found records, keeps the broken file under
 // another name and puts the new one in its place; before that the report is on
 // disk. At a kill the name always leads to a file: the broken one, which is found
 // again, or the new one.
-func (q *Queue) swap(path string, found *finding, h head, state map[string][]byte, d *Damage) error {
-	h.count, h.bytes = uint64(len(found.records)), found.bytes
-	tmp := path + ".tmp"
-	if err := buildSegment(q.o, tmp, h, state, found.records); err != nil {
+func (q *Queue) replace(i int, found *finding, h head, state map[string][]byte, d Damage) error {
+	s, aside := q.segs[i], ""
+	err := createSegment(q.o, s.path, h, state, found.records, func(string) error {
+		aside = freeName(s.path + ".corrupt-" + d.At.UTC().Format("20060102T150405Z"))
+		err := linkOrCopy(q.o.fs, s.path, aside)
+		switch {
+		case err == nil:
+			d.Aside = filepath.Base(aside)
+		case !errors.Is(err, os.ErrNotExist): // else nothing is left to keep
+			return fmt.Errorf("keep damaged segment: %w", err)
+		}
+		return q.keepReport(d)
+	})
+	if err != nil {
+		if sameFile(s.path, aside) { // it is tried again, and each try would leave a name
+			q.o.fs.Remove(aside)
+		}
 		return fmt.Errorf("write salvaged segment: %w", err)
 	}
-	aside := asideName(path, d.At)
-	err := linkOrCopy(q.o.fs, path, aside)
-	switch {
-	case err == nil:
-		d.Aside = filepath.Base(aside)
-	case !errors.Is(err, os.ErrNotExist): // else nothing is left to keep
-		q.o.fs.Remove(tmp)
-		return fmt.Errorf("keep damaged segment: %w", err)
-	}
-	if err = q.keepReport(*d); err == nil {
-		err = durable.Publish(q.o.fs, tmp, path)
-	}
-	if err != nil && sameFile(path, aside) { // it is tried again, and each try would leave a name
-		q.o.fs.Remove(aside)
-	}
-	return err
+	q.mu.Lock()
+	s.count, s.bytes, s.file, s.used, s.checked = uint64(len(found.records)), found.bytes, fileSize(s.path), 0, true
+	q.mu.Unlock()
+	q.report(d)
+	return nil
 }
 
 func sameFile(a, b string) bool {
@@ -176,9 +153,8 @@ func sameFile(a, b string) bool {
 	return errX == nil && errY == nil && os.SameFile(x, y)
 }
 
-// asideName is a free name for a broken file.
-func asideName(path string, now time.Time) string {
-	base := path + ".corrupt-" + now.UTC().Format("20060102T150405Z")
+// freeName is base, or base-2, base-3 and so on when that is in use.
+func freeName(base string) string {
 	name := base
 	for i := 2; ; i++ {
 		if _, err := os.Lstat(name); err != nil {
@@ -198,4 +174,132 @@ func linkOrCopy(fsys durable.FS, from, to string) error {
 		return err
 	}
 	return durable.Write(fsys, to, b, 0o600)
+}
+
+// lostLanes names the waiting records that segment i has lost: the holes between
+// the numbers of each lane, with the segments before and after as borders.
+func (q *Queue) lostLanes(i int, found *finding, done uint64) []Gap {
+	last := map[string]uint64{} // highest number seen of each lane
+	gaps := map[string]*Gap{}
+	note := func(it Item) {
+		prev, known := last[it.Lane]
+		last[it.Lane] = max(prev, it.Num)
+		if !known || it.Num <= prev+1 || it.Pos <= done {
+			return
+		}
+		g := gaps[it.Lane]
+		if g == nil {
+			g = &Gap{Lane: it.Lane, First: prev + 1, Reason: ReasonDamaged}
+			gaps[it.Lane] = g
+		}
+		g.Last = it.Num - 1
+		g.Count += it.Num - prev - 1
+	}
+	q.eachOf(i-1, note)
+	clear(gaps) // holes of the segment before are not this one's
+	for _, r := range found.records {
+		note(r.Item)
+	}
+	seen := map[string]bool{}
+	q.eachOf(i+1, func(it Item) {
+		if !seen[it.Lane] {
+			seen[it.Lane] = true
+			note(it)
+		}
+	})
+	return sortedGaps(gaps)
+}
+
+// eachOf reads segment i, if there is one, as far as that is possible.
+func (q *Queue) eachOf(i int, fn func(Item)) {
+	if i < 0 || i >= len(q.segs) {
+		return
+	}
+	for it, err := range q.records(q.segs[i].first, q.segs[i].last, chunkItems, func(err error) error { return err }) {
+		if err != nil {
+			q.warn("read the neighbour of a damaged segment", err)
+			return
+		}
+		fn(it)
+	}
+}
+
+func (q *Queue) report(d Damage) {
+	q.o.Logger.Error("a segment of the store was damaged", "store", q.o.Dir, "segment", d.Segment,
+		"kept_as", d.Aside, "reason", d.Reason, "salvaged", d.Salvaged, "lost", d.Lost, "reset", d.Reset)
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.damage = append(q.damage, d)
+}
+
+// A report of damage is on disk, as damage-<segment>.json, before the broken
+// segment is replaced, and stays there until a batch has announced it: a kill in
+// between must not make the loss a silent one. Damage found again in the same
+// segment replaces its report, for its count has the earlier losses in it.
+const (
+	reportPrefix = "damage-"
+	reportEnd    = ".json"
+)
+
+func (q *Queue) reportPath(segment string) string {
+	return filepath.Join(q.o.Dir, reportPrefix+segment+reportEnd)
+}
+
+// keepReport writes a report. Under wmu, or before Open returns.
+func (q *Queue) keepReport(d Damage) error {
+	b, err := json.Marshal(d)
+	if err != nil {
+		return err
+	}
+	if err := durable.Write(q.o.fs, q.reportPath(d.Segment), b, 0o600); err != nil {
+		return err
+	}
+	q.reports[d.Segment] = d.At
+	return nil
+}
+
+// loadReports reads what is still to be announced, and puts what Open has found
+// with it.
+func (q *Queue) loadReports() error {
+	names, err := filepath.Glob(filepath.Join(q.o.Dir, reportPrefix+"*"+reportEnd))
+	if err != nil {
+		return err
+	}
+	var all []Damage
+	for _, name := range names {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		segment := strings.TrimSuffix(strings.TrimPrefix(filepath.Base(name), reportPrefix), reportEnd)
+		var d Damage
+		if json.Unmarshal(b, &d) != nil || d.Segment != segment {
+			d = Damage{Segment: segment, At: q.o.Now(), Reason: "damage was found here before; its report cannot be read"}
+		}
+		q.reports[segment] = d.At
+		all = append(all, d)
+	}
+	for _, d := range q.damage {
+		if _, kept := q.reports[d.Segment]; !kept {
+			all = append(all, d)
+		}
+	}
+	sort.SliceStable(all, func(i, j int) bool { return all[i].At.Before(all[j].At) })
+	q.damage = all
+	return nil
+}
+
+// removeReports removes what a committed batch has announced, unless the segment
+// has a newer report. Under wmu.
+func (q *Queue) removeReports(announced []Damage) {
+	for _, d := range announced {
+		if at, kept := q.reports[d.Segment]; !kept || !at.Equal(d.At) {
+			continue
+		}
+		if err := q.o.fs.Remove(q.reportPath(d.Segment)); err != nil && !os.IsNotExist(err) {
+			q.warn("remove the report of a damage", err) // it is announced again after the next start
+			continue
+		}
+		delete(q.reports, d.Segment)
+	}
 }

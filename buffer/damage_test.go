@@ -161,7 +161,7 @@ func TestDamageFoundWhileRunningIsSalvagedAndTheQueueGoesOn(t *testing.T) {
 	c, dir := newClock(), shmDir(t)
 	q := open(t, Options{Dir: dir, MaxBytes: 8 << 20, SegmentBytes: 64 << 10, Now: c.now})
 	fill(t, q, c, "a", 1, 300, 800)
-	s, _ := q.segmentOf(80)
+	s, _ := q.segmentAt(80)
 	path := s.path
 	b, _ := os.ReadFile(path)
 	b = []byte(strings.ReplaceAll(string(b), "a#80 ", "a#88 ")) // also in pages in disuse
@@ -230,15 +230,13 @@ func TestNewerFormatIsRefusedAndLeftUntouched(t *testing.T) {
 	fill(t, q, c, "a", 1, 5, 100)
 	path := q.segs[0].path
 	q.Close()
-	r, err := openReader(path)
+	h, _, _, err := readHead(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := r.head
-	r.close()
 	newer := h.encode()
 	newer[3]++
-	newer = sealBlob(newer[:len(newer)-4])
+	newer = sealed(newer[:len(newer)-crcSize])
 	b, _ := os.ReadFile(path)
 	b = []byte(strings.ReplaceAll(string(b), string(h.encode()), string(newer)))
 	os.WriteFile(path, b, 0o600)
@@ -254,43 +252,6 @@ func TestNewerFormatIsRefusedAndLeftUntouched(t *testing.T) {
 	}
 }
 
-func TestSegmentIsVerifiedInAChildAfterAnUncleanStop(t *testing.T) {
-	c, dir := newClock(), shmDir(t)
-	o := Options{Dir: dir, Now: c.now, VerifyCommand: child(t, "-child-verify")}
-	q := open(t, o)
-	fill(t, q, c, "a", 1, 50, 100)
-	path := q.segs[0].path
-	crash(q)
-	if err := runVerify(o.VerifyCommand, path, verifyTimeout); err != nil {
-		t.Fatalf("verify a sound segment: %v", err)
-	}
-	q = open(t, o)
-	if len(q.Damage()) != 0 {
-		t.Fatalf("a sound segment was taken for damaged: %+v", q.Damage())
-	}
-	crash(q)
-	b, _ := os.ReadFile(path)
-	bad := filepath.Join(shmDir(t), segName(1))
-	clear(b[3*pageSize : 4*pageSize])
-	copy(b[5*pageSize:], make([]byte, 3*pageSize))
-	os.WriteFile(bad, b, 0o600)
-	if err := runVerify(o.VerifyCommand, bad, verifyTimeout); !errors.Is(err, errDamaged) {
-		t.Fatalf("verify a damaged segment: %v", err)
-	}
-	err := error(nil) // a slow machine may need longer to start the child at all
-	for limit := 100 * time.Millisecond; limit < verifyTimeout && !errors.Is(err, errDamaged); limit *= 2 {
-		err = runVerify(child(t, "-child-hang"), path, limit)
-	}
-	if !errors.Is(err, errDamaged) {
-		t.Fatalf("a check that hangs: %v", err)
-	}
-	for _, command := range [][]string{{"/bin/true"}, {"/bin/false"}, {"/no/such/program"}} {
-		if err := runVerify(command, path, time.Second); err == nil || errors.Is(err, errDamaged) {
-			t.Fatalf("%v was taken for a verdict: %v", command, err)
-		}
-	}
-}
-
 func TestVerifyNamesTheBrokenSegment(t *testing.T) {
 	dir := shmDir(t)
 	damagedStore(t, dir)
@@ -299,7 +260,7 @@ func TestVerifyNamesTheBrokenSegment(t *testing.T) {
 	b[len(b)-100] ^= 1
 	os.WriteFile(segs[2].path, b[:len(b)-pageSize], 0o600)
 	before := listing(t, dir)
-	verdicts, err := VerifyDir(dir, child(t, "-child-verify"))
+	verdicts, err := VerifyDir(dir)
 	if err != nil || len(verdicts) != len(segs) {
 		t.Fatalf("%d verdicts of %d segments, %v", len(verdicts), len(segs), err)
 	}

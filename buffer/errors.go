@@ -31,8 +31,17 @@ func damagedf(format string, args ...any) error {
 	return fmt.Errorf("%w: "+format, append([]any{errDamaged}, args...)...)
 }
 
-// asFull gives err the mark of ErrFull when the disk is full. bbolt turns some
-// errors into text, so the text counts too.
+// damagedError is errDamaged with the segment it was met in.
+type damagedError struct {
+	path string
+	err  error
+}
+
+func (e *damagedError) Error() string { return fmt.Sprintf("read segment %s: %v", e.path, e.err) }
+func (e *damagedError) Unwrap() error { return e.err }
+
+// asFull marks err with ErrFull when the disk is full. bbolt turns some errors
+// into text, so the text counts too.
 func asFull(err error) error {
 	if err == nil || errors.Is(err, ErrFull) {
 		return err

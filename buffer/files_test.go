@@ -17,8 +17,8 @@ func markedStore(t *testing.T, o Options, c *clock) (q *Queue, delivered uint64)
 	if err := q.Ack(290); err != nil {
 		t.Fatal(err)
 	}
-	if q.saved != 0 {
-		t.Fatalf("the cursor is on disk already: %d", q.saved)
+	if q.progress.saved != 0 {
+		t.Fatalf("the cursor is on disk already: %d", q.progress.saved)
 	}
 	return q, 290
 }

@@ -1,6 +1,9 @@
 package buffer
 
-import "time"
+import (
+	"path/filepath"
+	"time"
+)
 
 // Info is what a store holds.
 type Info struct {
@@ -20,100 +23,211 @@ type Info struct {
 	Damage           []Damage // what was found broken since Open
 }
 
-// Info reports the state of the store. Its cost does not depend on how many
-// records wait.
+// Info reports the state of the store, from memory only.
 func (q *Queue) Info() Info {
 	q.mu.Lock()
-	in := q.infoLocked()
-	q.mu.Unlock()
-	in.DiskBytes = q.diskBytes()
-	if in.Waiting > 0 {
-		if items, err := q.Peek(0, 1, 1); err == nil && len(items) > 0 {
-			in.Oldest = items[0].Time
-		}
+	defer q.mu.Unlock()
+	p := q.progress
+	in := Info{
+		Dir: q.o.Dir, MaxBytes: q.o.MaxBytes, Epoch: q.head.epoch,
+		First: q.head.next, Next: q.head.next, Cursor: p.cursor,
+		Segments: len(q.segs), DiskBytes: q.diskBytes(), Waiting: q.waiting(),
+		Quarantined: len(q.aside), QuarantinedBytes: q.asideBytes(),
+		Damage: append([]Damage(nil), q.damage...),
 	}
-	return in
-}
-
-func (q *Queue) infoLocked() Info {
-	in := summary(q.segs, q.head)
-	in.Dir, in.MaxBytes = q.o.Dir, q.o.MaxBytes
-	in.Damage = append(in.Damage, q.damage...)
-	in.Quarantined, in.QuarantinedBytes = len(q.aside), q.asideBytes()
-	done := q.done()
-	for pos := range q.skip {
-		if pos > done && in.Waiting > 0 {
-			in.Waiting--
-		}
+	if len(q.segs) > 0 {
+		in.First = q.segs[0].first
 	}
-	return in
-}
-
-// summary counts from what is known of each segment. Positions have no holes but
-// for damage, so a segment that is delivered in part is split by position.
-func summary(segs []*segment, h head) Info {
-	in := Info{Epoch: h.epoch, Next: h.next, First: h.next, Cursor: h.cursor, Segments: len(segs)}
-	done := max(h.cursor, h.evicted)
-	for i, s := range segs {
-		if i == 0 {
-			in.First = s.first
-		}
-		wait := s.count
-		if s.last <= done {
-			wait = 0
-		} else if s.first <= done {
-			wait = min(s.count, s.last-done)
-		}
-		in.Waiting += wait
+	for _, s := range q.segs {
+		wait := s.waiting(p.done())
 		if s.count > 0 {
 			in.WaitingBytes += uint64(float64(s.bytes) * float64(wait) / float64(s.count))
 		}
-		if s.first <= h.cursor {
-			in.DeliveredKept += min(s.count-wait, h.cursor-s.first+1)
+		if s.first <= p.cursor {
+			in.DeliveredKept += min(s.count-wait, p.cursor-s.first+1)
 		}
 	}
+	if in.Waiting > 0 && len(q.peeked) > 0 {
+		in.Oldest = q.peeked[0].at
+	}
 	return in
+}
+
+// waiting is how many records of the segment are above a position. Positions have
+// no holes but for damage, so a segment that is delivered in part is split by
+// position.
+func (s *segment) waiting(done uint64) uint64 {
+	switch {
+	case s.last <= done:
+		return 0
+	case s.first <= done:
+		return min(s.count, s.last-done)
+	}
+	return s.count
+}
+
+// waiting is how many records wait. Under mu.
+func (q *Queue) waiting() (n uint64) {
+	done := q.progress.done()
+	for _, s := range q.segs {
+		n += s.waiting(done)
+	}
+	for pos := range q.skip {
+		if pos > done && n > 0 {
+			n--
+		}
+	}
+	return n
+}
+
+// Waits tells whether a record waits for delivery, from memory only.
+func (q *Queue) Waits() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.waiting() > 0
+}
+
+// diskBytes is the size of all files that count for MaxBytes. Under mu.
+func (q *Queue) diskBytes() int64 {
+	total := q.asideBytes()
+	for _, s := range q.segs {
+		total += s.file
+	}
+	return total
+}
+
+// asideBytes is the size of the quarantine. Under mu.
+func (q *Queue) asideBytes() (n int64) {
+	for _, size := range q.aside {
+		n += size
+	}
+	return n
+}
+
+// peekedItem is a record that waits and whose time is known.
+type peekedItem struct {
+	pos uint64
+	at  time.Time
+}
+
+// maxPeeked bounds the list of them; there are usually as many as are in flight.
+const maxPeeked = 10_000
+
+// notePeeked keeps the times of what Peek has returned, so that Info knows the
+// oldest waiting record without reading the disk.
+func (q *Queue) notePeeked(after uint64, items []Item) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	last := q.progress.done()
+	if n := len(q.peeked); n > 0 {
+		last = q.peeked[n-1].pos
+	}
+	if after > last {
+		return // records in between are not known
+	}
+	for _, it := range items {
+		if it.Pos > last && len(q.peeked) < maxPeeked {
+			q.peeked = append(q.peeked, peekedItem{it.Pos, it.Time})
+		}
+	}
+}
+
+// knowOldest forgets the times of records that do not wait any more, and reads the
+// oldest one's when it is not known. It follows whatever moves the front of the
+// queue; it repairs nothing.
+func (q *Queue) knowOldest() {
+	q.mu.Lock()
+	for len(q.peeked) > 0 && (q.peeked[0].pos <= q.progress.done() || q.skip[q.peeked[0].pos]) {
+		q.peeked = q.peeked[1:]
+	}
+	from, to := q.progress.done()+1, q.head.next-1
+	known := len(q.peeked) > 0 || q.waiting() == 0
+	q.mu.Unlock()
+	if known {
+		return
+	}
+	for it, err := range q.records(from, to, 1, func(err error) error { return err }) {
+		if err == nil && q.isSkipped(it.Pos) {
+			continue
+		}
+		if err == nil {
+			q.notePeeked(from-1, []Item{it})
+		}
+		return
+	}
 }
 
 // InfoDir is Info for a store that no process has open. It changes and creates
 // nothing.
 func InfoDir(dir string) (Info, error) {
-	var in Info
-	err := withDir(dir, func(segs []*segment, h head) error {
-		for i, s := range segs {
-			r, err := openReader(s.path)
-			if err != nil {
-				return err
-			}
-			r.close()
-			s.last, s.count, s.bytes = r.head.next-1, r.head.count, r.head.bytes
-			if i+1 < len(segs) {
-				s.last = segs[i+1].first - 1
-			}
-		}
-		in = summary(segs, h)
-		for _, s := range segs {
-			in.DiskBytes += s.file
-		}
-		return nil
-	})
-	in.Dir = dir
-	if err != nil || in.Waiting == 0 {
-		return in, err
+	q, err := openForReading(dir)
+	if err != nil {
+		return Info{Dir: dir}, err
 	}
-	err = enough(ScanDir(dir, func(it Item, delivered bool) error {
-		if delivered {
-			return nil
-		}
-		in.Oldest = it.Time
-		return errEnough
-	}))
-	return in, err
+	defer q.Close()
+	return q.Info(), q.unreadable
 }
 
-// Waits tells whether a record waits for delivery, without touching the disk.
-func (q *Queue) Waits() bool {
+// ScanDir is Scan for a store that no process has open. It changes and creates
+// nothing, and keeps others from opening the store while it runs.
+func ScanDir(dir string, fn func(it Item, delivered bool) error) error {
+	q, err := openForReading(dir)
+	if err != nil {
+		return err
+	}
+	defer q.Close()
+	if q.head.epoch == 0 && q.unreadable != nil {
+		return q.unreadable
+	}
+	return q.Scan(fn)
+}
+
+// VerifyDir is Verify for a store that no process has open. The error says that
+// checking was not possible; damage is in the verdicts.
+func VerifyDir(dir string) ([]Verdict, error) {
+	q, err := openForReading(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer q.Close()
+	return q.Verify(), nil
+}
+
+// Verdict is the result of checking one segment.
+type Verdict struct {
+	Segment string
+	Records uint64
+	Bytes   int64 // of the file
+	Err     error // nil = sound
+}
+
+// Verify checks every segment: each page of its tree and each record. It waits for
+// no append, changes and repairs nothing; a segment that is being written is left
+// out.
+func (q *Queue) Verify() []Verdict {
+	q.mu.Lock()
+	var segs []segment
+	for i, s := range q.segs {
+		if q.db == nil || i < len(q.segs)-1 {
+			segs = append(segs, *s)
+		}
+	}
+	q.mu.Unlock()
+	var out []Verdict
+	for _, s := range segs {
+		h, _, _, err := checkSegment(s)
+		if _, there := q.segmentByPath(s.path); there {
+			out = append(out, Verdict{Segment: filepath.Base(s.path), Records: h.count, Bytes: s.file, Err: err})
+		}
+	}
+	return out
+}
+
+func (q *Queue) segmentByPath(path string) (segment, bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.infoLocked().Waiting > 0
+	if i := q.index(path); i >= 0 {
+		return *q.segs[i], true
+	}
+	return segment{}, false
 }

@@ -3,11 +3,9 @@ package buffer
 import (
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
-	"sort"
-	"strconv"
-	"strings"
 	"time"
 
 	"roomcall/durable"
@@ -29,72 +27,94 @@ func Open(o Options) (*Queue, error) {
 	if err := durable.MkdirAll(o.fs, o.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("create store folder: %w", asFull(err))
 	}
-	lock, err := takeLock(o.Dir)
+	q, err := lockStore(o, os.O_RDWR|os.O_CREATE)
 	if err != nil {
 		return nil, fmt.Errorf("open store %s: %w", o.Dir, asFull(err))
 	}
-	q := &Queue{o: o, lock: lock, changed: make(chan struct{}, 1), state: map[string][]byte{}, skip: map[uint64]bool{}, aside: map[uint64]int64{},
-		reports: map[string]time.Time{}}
 	if err := q.load(); err != nil {
 		if q.w != nil {
 			q.w.db.Close()
 		}
-		lock.Close()
+		q.lock.Close()
 		return nil, fmt.Errorf("open store %s: %w", o.Dir, asFull(err))
 	}
+	q.knowOldest()
 	return q, nil
 }
 
-func takeLock(dir string) (*os.File, error) {
-	f, err := os.OpenFile(filepath.Join(dir, lockName), os.O_RDWR|os.O_CREATE, 0o600)
+// openForReading opens a store that no process has open, and keeps others from
+// opening it meanwhile. It changes and creates nothing.
+func openForReading(dir string) (*Queue, error) {
+	o, err := Options{Dir: dir}.withDefaults()
 	if err != nil {
 		return nil, err
 	}
-	if err := lockFile(f, true); err != nil {
-		f.Close()
-		return nil, err
+	o.MaxBytes = 0 // not known
+	q, err := lockStore(o, os.O_RDONLY)
+	if err != nil {
+		return nil, fmt.Errorf("open store %s: %w", dir, err)
 	}
-	return f, nil
+	if err := q.loadForReading(); err != nil {
+		q.lock.Close()
+		return nil, fmt.Errorf("open store %s: %w", dir, err)
+	}
+	q.knowOldest()
+	return q, nil
 }
 
-// listSegments returns the segments of a folder, oldest first, without opening
-// them.
-func listSegments(dir string) ([]*segment, error) {
-	entries, err := os.ReadDir(dir)
+// lockStore makes a Queue that has the folder for itself, or with other readers.
+func lockStore(o Options, flag int) (*Queue, error) {
+	lock, err := os.OpenFile(filepath.Join(o.Dir, lockName), flag, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	var segs []*segment
-	for _, e := range entries {
-		first, ok := parseSegName(e.Name())
-		if !ok {
-			continue
-		}
-		st, err := e.Info()
-		if err != nil {
-			return nil, err
-		}
-		segs = append(segs, &segment{
-			path: filepath.Join(dir, e.Name()), first: first, last: first - 1,
-			file: st.Size(), doneAt: st.ModTime(),
-		})
+	readOnly := flag == os.O_RDONLY
+	if err := lockFile(lock, !readOnly); err != nil {
+		lock.Close()
+		return nil, err
 	}
-	sort.Slice(segs, func(i, j int) bool { return segs[i].first < segs[j].first })
-	return segs, nil
+	return &Queue{o: o, lock: lock, readOnly: readOnly, changed: make(chan struct{}, 1),
+		state: map[string][]byte{}, skip: map[uint64]bool{}, aside: map[uint64]int64{}, reports: map[string]time.Time{}}, nil
 }
 
-func parseSegName(name string) (first uint64, ok bool) {
-	hex, found := strings.CutPrefix(name, "seg-")
-	hex, ends := strings.CutSuffix(hex, ".db")
-	if !found || !ends || len(hex) != 16 {
-		return 0, false
+func (q *Queue) loadForReading() (err error) {
+	if q.segs, err = listSegments(q.o.Dir); err != nil {
+		return err
 	}
-	first, err := strconv.ParseUint(hex, 16, 64)
-	return first, err == nil && first > 0 && segName(first) == name
+	if len(q.segs) == 0 {
+		q.head.next = 1
+		return nil
+	}
+	if _, err := q.readNewest(); errors.Is(err, errDamaged) {
+		q.unreadable = err
+	} else if err != nil {
+		return err
+	}
+	for _, s := range q.segs[:len(q.segs)-1] {
+		if err := readOlder(s); errors.Is(err, errDamaged) {
+			q.unreadable = errors.Join(q.unreadable, err)
+		} else if err != nil {
+			return err
+		}
+	}
+	return q.loadQuarantine()
 }
 
 // load finds out what the folder holds. It changes nothing before it is sure
-// that this program may write the store.
+// that this program may write the store. What it does depends on the newest
+// segment:
+//
+//	there is none             a new store begins
+//	sound, the mark names it  the last stop was clean: it is written on
+//	sound                     a kill: it is flushed, for what it holds counts from now on, and
+//	                          stays as it is; the next append starts a new one
+//	sound, but commits that   the disk has lost them: salvaged, with a new epoch and an empty
+//	were on disk are missing  state, for numbers of an older state would be given out twice
+//	broken, head and state    salvaged: its whole records, head and state go on
+//	are those of the end
+//	broken                    salvaged, with a new epoch and an empty state
+//	of a newer format, or it  refused, and nothing is changed
+//	cannot be read just now
 func (q *Queue) load() error {
 	segs, err := listSegments(q.o.Dir)
 	if err != nil {
@@ -103,26 +123,39 @@ func (q *Queue) load() error {
 	q.segs = segs
 	now := q.o.Now()
 	if len(segs) == 0 {
-		q.head = head{epoch: now.Unix(), next: 1}
+		q.clean, q.head = true, head{epoch: now.Unix(), next: 1}
 		q.clock = newStoreClock(q.head, now)
-		q.clean = true
 		return q.rotate()
 	}
 	mark, err := readClean(q.o.Dir)
 	if err != nil {
 		return err
 	}
-	if q.delivered, err = readMark(q.o.Dir); err != nil {
+	s := q.newest()
+	trusted, err := q.readNewest()
+	q.clean = err == nil && mark == cleanMark{filepath.Base(s.path), q.head.batch}
+	if err == nil && !q.clean {
+		err = errors.Join(durable.SyncFile(q.o.fs, s.path), q.o.fs.SyncDir(q.o.Dir))
+	}
+	if err == nil && !q.clean {
+		if trusted, err = q.nothingMissing(mark); err != nil && !errors.Is(err, errDamaged) {
+			return err
+		}
+	}
+	switch {
+	case errors.Is(err, errDamaged):
+		if err := q.salvageNewest(trusted, err); err != nil {
+			return err
+		}
+	case err != nil:
 		return err
 	}
-	q.marked = q.delivered > 0
-	clean, err := q.loadNewest(mark)
-	if err != nil {
-		return err
-	}
-	q.clean = clean
-	for i := range q.segs[:len(q.segs)-1] {
-		if err := q.loadOlder(i); err != nil {
+	for i, s := range q.segs[:len(q.segs)-1] {
+		err := readOlder(s)
+		if errors.Is(err, errDamaged) {
+			err = q.salvage(i, err)
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -130,22 +163,145 @@ func (q *Queue) load() error {
 	if err := q.loadReports(); err != nil {
 		return err
 	}
-	q.savedAt = now
+	q.progress.savedAt = now
 	q.clock = newStoreClock(q.head, now)
 	if err := q.loadQuarantine(); err != nil {
 		return err
 	}
-	if err := q.openNewest(clean); err != nil {
+	if err := removeClean(q.o); err != nil {
 		return err
 	}
+	if q.clean {
+		w, err := openWriter(q.o, s.path, q.head.next)
+		if err != nil {
+			return err
+		}
+		q.setWriter(w)
+	}
 	q.removeLeftovers()
-	q.trimSegments()
-	return q.removeDone(now)
+	return q.removeDelivered(now)
 }
 
-// trimSegments gives back the room that segments had reserved when a kill ended
-// them.
-func (q *Queue) trimSegments() {
+// readNewest reads all of the newest segment and sets head, state and progress
+// from it. When that finds damage, trusted says whether they are those of the last
+// commit nevertheless.
+func (q *Queue) readNewest() (trusted bool, err error) {
+	s := q.newest()
+	all := *s
+	all.last = asHeadSays
+	h, state, used, err := checkSegment(all)
+	if state == nil {
+		return false, err
+	}
+	marked, markErr := readMarks(q.o.Dir)
+	if markErr != nil {
+		return false, markErr
+	}
+	q.head, q.state = h, state
+	q.progress = progress{cursor: min(max(h.cursor, marked), h.next-1), evicted: h.evicted, saved: h.cursor, marked: marked > 0}
+	s.last, s.count, s.bytes, s.used, s.checked = h.next-1, h.count, h.bytes, used, err == nil
+	return true, err
+}
+
+// nothingMissing looks for traces of commits that the newest segment, which is
+// sound, does not hold. One batch beyond the head is the one that the stop cut off.
+func (q *Queue) nothingMissing(mark cleanMark) (bool, error) {
+	found, err := scanFile(q.newest().path, q.newest().first, math.MaxUint64)
+	if err == nil && (mark.batch > q.head.batch || found.batch > q.head.batch+1) {
+		err = damagedf("the disk has lost commits after batch %d", q.head.batch)
+	}
+	return err == nil, err
+}
+
+// readOlder reads the counts of a sealed segment.
+func readOlder(s *segment) error {
+	h, _, used, err := readHead(s.path)
+	if err != nil {
+		return err
+	}
+	// What is beyond the end is of a commit that failed: it was never accepted.
+	s.count, s.bytes, s.used = min(h.count, s.last+1-s.first), h.bytes, used
+	if h.next <= s.last {
+		return &damagedError{s.path, damagedf("it ends at position %d, expected %d", h.next-1, s.last)}
+	}
+	return nil
+}
+
+// salvageNewest rebuilds the newest segment from its whole records.
+func (q *Queue) salvageNewest(trusted bool, cause error) error {
+	i, s, upto := len(q.segs)-1, q.newest(), uint64(math.MaxUint64)
+	if trusted {
+		upto = s.last
+	}
+	found, err := scanFile(s.path, s.first, upto)
+	if err != nil {
+		return err
+	}
+	if !trusted {
+		if err := q.reset(found); err != nil {
+			return err
+		}
+	}
+	s.last = q.head.next - 1
+	d := q.describe(i, found, cause)
+	d.Reset = !trusted
+	h := q.head
+	h.cursor, h.evicted = q.progress.cursor, q.progress.evicted
+	return q.replace(i, found, h, q.state, d)
+}
+
+// reset makes head, state and progress of a store whose newest head is lost:
+// cursor and eviction mark only rise, so the highest that is still to be found is
+// right.
+func (q *Queue) reset(found *finding) error {
+	heads := found.heads
+	if n := len(q.segs); n > 1 {
+		if h, _, _, err := readHead(q.segs[n-2].path); err == nil {
+			heads = append(heads, h)
+		}
+	}
+	h := head{next: q.newest().first, batch: found.batch}
+	for _, o := range heads {
+		h.epoch = max(h.epoch, o.epoch)
+		h.batch = max(h.batch, o.batch)
+		h.cursor = max(h.cursor, o.cursor)
+		h.evicted = max(h.evicted, o.evicted)
+		h.next = max(h.next, o.next)
+		h.clock, h.wall = max(h.clock, o.clock), max(h.wall, o.wall)
+	}
+	if n := len(found.records); n > 0 {
+		h.next = max(h.next, found.records[n-1].Pos+1)
+	}
+	h.epoch = max(h.epoch+1, q.o.Now().Unix())
+	h.wall = max(h.wall, 1)
+	marked, err := readMarks(q.o.Dir)
+	q.head, q.state = h, map[string][]byte{}
+	q.progress = progress{cursor: min(max(h.cursor, marked), h.next-1), evicted: min(h.evicted, h.next-1), marked: marked > 0}
+	q.progress.saved = q.progress.cursor
+	return err
+}
+
+// missingFirst reports waiting positions that no file has.
+func (q *Queue) missingFirst() {
+	first, done := q.segs[0].first, q.progress.done()
+	if first <= done+1 {
+		return
+	}
+	d := Damage{Segment: segName(done + 1), At: q.o.Now(), Reason: "the oldest segments are missing", Lost: first - 1 - done}
+	if err := q.keepReport(d); err != nil {
+		q.warn("keep the report of missing segments", err) // found again until a commit has the mark
+	}
+	q.report(d)
+	q.progress.evicted = first - 1
+}
+
+// removeLeftovers removes files that were not finished when a process ended, and
+// gives back the room that segments had reserved.
+func (q *Queue) removeLeftovers() {
+	names, _ := filepath.Glob(filepath.Join(q.o.Dir, "*.tmp"))
+	for _, name := range names {
+		q.o.fs.Remove(name)
+	}
 	for i, s := range q.segs {
 		if s.used == 0 || s.used >= s.file || i == len(q.segs)-1 && q.w != nil {
 			continue
@@ -158,60 +314,7 @@ func (q *Queue) trimSegments() {
 	}
 }
 
-// loadOlder takes the counts of sealed segment i. Its last position follows from
-// the next segment's name, whatever is in its pages.
-func (q *Queue) loadOlder(i int) error {
-	s := q.segs[i]
-	s.last = q.segs[i+1].first - 1
-	r, err := openReader(s.path)
-	if err == nil {
-		defer r.close()
-		s.count, s.bytes, s.used = r.head.count, r.head.bytes, r.pg.used()
-		if r.head.next <= s.last || r.pg.metas != 2 {
-			err = damagedf("segment ends at position %d, expected %d", r.head.next-1, s.last)
-		}
-	}
-	if !errors.Is(err, errDamaged) {
-		return err
-	}
-	return q.replaceBroken(i, err)
-}
-
-// missingFirst reports waiting positions that no file has.
-func (q *Queue) missingFirst() {
-	first, done := q.segs[0].first, q.done()
-	if first <= done+1 {
-		return
-	}
-	d := Damage{Segment: segName(done + 1), At: q.o.Now(), Reason: "the oldest segments are missing", Lost: first - 1 - done}
-	if err := q.keepReport(d); err != nil {
-		q.warn("keep the report of missing segments", err) // found again until a commit has the mark
-	}
-	q.report(d)
-	q.head.evicted = first - 1
-}
-
-// openNewest goes on with the newest segment after a clean stop. After any other
-// stop it stays as it is and the next append starts a new one.
-func (q *Queue) openNewest(clean bool) error {
-	err := q.o.fs.Remove(filepath.Join(q.o.Dir, cleanName))
-	if err == nil {
-		err = q.o.fs.SyncDir(q.o.Dir)
-	}
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	if !clean {
-		return nil
-	}
-	w, err := openWriter(q.o, q.segs[len(q.segs)-1].path, q.head.next)
-	if err == nil {
-		q.setWriter(w)
-	}
-	return err
-}
-
-// cleanMark says which commit was the last before a clean stop.
+// cleanMark is what a clean stop leaves: the newest segment and its last commit.
 type cleanMark struct {
 	segment string
 	batch   uint64
@@ -229,15 +332,19 @@ func readClean(dir string) (m cleanMark, err error) {
 		return m, err
 	}
 	if _, err := fmt.Sscanf(string(b), "%s %d\n", &m.segment, &m.batch); err != nil {
-		return cleanMark{}, nil // torn: not a clean stop
+		return cleanMark{}, nil // not whole: not a clean stop
 	}
 	return m, nil
 }
 
-// removeLeftovers removes files that were not finished when a process ended.
-func (q *Queue) removeLeftovers() {
-	names, _ := filepath.Glob(filepath.Join(q.o.Dir, "*.tmp"))
-	for _, n := range names {
-		q.o.fs.Remove(n)
+// removeClean removes the mark before anything is written.
+func removeClean(o Options) error {
+	err := o.fs.Remove(filepath.Join(o.Dir, cleanName))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
 	}
+	if err == nil {
+		err = o.fs.SyncDir(o.Dir)
+	}
+	return err
 }

@@ -111,7 +111,7 @@ func TestOrderOnDiskOfEveryOperation(t *testing.T) {
 	if err := q.Quarantine(2, "refused"); err != nil {
 		t.Fatal(err)
 	}
-	aside := filepath.Base(q.poisonPath(2))
+	aside := filepath.Base(q.quarantinePath(2))
 	check("quarantine", wroteSteps(aside))
 	if err := q.Requeue(2); err != nil {
 		t.Fatal(err)

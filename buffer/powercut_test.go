@@ -62,7 +62,7 @@ func newPowerRun(t testing.TB, dir string, commits int, rnd *rand.Rand) *powerRu
 	num := q.head.next
 	if rnd.IntN(2) == 0 {
 		q.wmu.Lock()
-		q.sealWriter(false)
+		q.closeWriter(true)
 		if err := q.rotate(); err != nil {
 			t.Fatal(err)
 		}

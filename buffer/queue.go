@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"maps"
 	"os"
 	"path/filepath"
 	"sync"
@@ -18,14 +17,11 @@ import (
 
 // Options say where the store is and how much it may hold.
 type Options struct {
-	Dir           string        // the store's folder; created when missing, nothing else belongs in it
-	MaxBytes      int64         // bound of the store on disk, bytes; 0 = 256 MiB, at least 512 KiB
-	MaxAge        time.Duration // records older than this are evicted; 0 = no limit
-	KeepDelivered time.Duration // how long delivered records stay for replay
-	SegmentBytes  int64         // size of a segment beside its copy of the state; 0 = 8 MiB, always at most MaxBytes/8
-	// VerifyCommand is the command line that runs VerifyMain in a child process;
-	// the file's name is appended. Empty: no child process.
-	VerifyCommand []string
+	Dir           string           // the store's folder; created when missing, nothing else belongs in it
+	MaxBytes      int64            // bound of the store on disk, bytes; 0 = 256 MiB, at least 512 KiB
+	MaxAge        time.Duration    // records older than this are evicted; 0 = no limit
+	KeepDelivered time.Duration    // how long delivered records stay for replay
+	SegmentBytes  int64            // size of a segment beside its copy of the state; 0 = 8 MiB, always at most MaxBytes/8
 	Now           func() time.Time // nil = time.Now
 	Logger        *slog.Logger     // nil = silent
 
@@ -44,7 +40,7 @@ const (
 // two, because Windows grows files in powers of two.
 func (o Options) withDefaults() (Options, error) {
 	if o.Dir == "" {
-		return o, errors.New("open store: no folder given")
+		return o, errors.New("open store: no folder is named")
 	}
 	if o.MaxBytes == 0 {
 		o.MaxBytes = defaultMaxBytes
@@ -63,14 +59,14 @@ func (o Options) withDefaults() (Options, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
+	}
 	if o.fs == nil {
 		o.fs = durable.OS
 	}
 	if o.opened == nil {
 		o.opened = func(*bbolt.DB) {}
-	}
-	if o.Logger == nil {
-		o.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
 	}
 	return o, nil
 }
@@ -78,47 +74,34 @@ func (o Options) withDefaults() (Options, error) {
 // Queue is an open store. Its methods are safe for concurrent use. Append and Peek
 // wait for each other only while one of them touches the list of segments.
 type Queue struct {
-	o    Options
-	lock *os.File
+	o        Options
+	lock     *os.File
+	readOnly bool // opened for reading: nothing is written or repaired
+	clean    bool // the last stop was a Close, or the store is new
+	clock    storeClock
+	changed  chan struct{}
 
-	// The mutexes are taken in this order: wmu, rmu, mu.
-	wmu sync.Mutex // one writer: append, rotation, removal of files, close
-	w   *writer    // nil: the next append starts a new segment
+	// wmu guards what is written: one writer at a time appends, starts segments,
+	// repairs, removes files, closes. It is locked before mu.
+	wmu     sync.Mutex
+	w       *writer              // nil: the next append starts a new segment
+	reports map[string]time.Time // reports on disk: Damage.At by segment
+	ageNext int64                // store clock at which the age limit is looked at next
 
-	rmu sync.Mutex // the open segment of Peek
-	r   *reader
-
-	mu        sync.Mutex // everything below, held for moments only
-	db        *bbolt.DB  // w's handle, for readers
-	segs      []*segment // oldest first; the last one may be w's
-	head      head       // as of the last commit, but cursor is the newest
-	saved     uint64     // cursor as of the last commit
-	savedAt   time.Time
-	ackAgain  time.Time // Ack persists the cursor again from then on
-	delivered uint64    // what a mark said at Open, see readMark
-	marked    bool      // segments were dropped that only a mark knows as delivered; under wmu
-	state     map[string][]byte
-	skip      map[uint64]bool  // quarantined positions that wait
-	aside     map[uint64]int64 // quarantine: sizes of its files by position
-	damage    []Damage
-	reports   map[string]time.Time // reports on disk: Damage.At by segment; under wmu
-	closed    bool
-	clean     bool // the last stop was a Close, or the store is new
-
-	clock   storeClock
-	ageNext int64 // store clock at which the age limit is looked at next; under wmu
-	changed chan struct{}
-}
-
-// segment is what the queue knows of a file without opening it.
-type segment struct {
-	path        string
-	first, last uint64 // positions; last is first-1 when it has no record
-	count       uint64
-	bytes       uint64 // payload bytes
-	file        int64  // bytes on disk
-	used        int64  // of those in use, as found at Open; 0 = not known
-	doneAt      time.Time
+	// mu guards what is in memory, everything below, and is held for moments only.
+	// head and state change under both, so either is enough to read them.
+	mu         sync.Mutex
+	db         *bbolt.DB         // w's handle, for readers
+	segs       []*segment        // oldest first; the last one may be w's; the list changes under both
+	head       head              // as of the last commit
+	state      map[string][]byte // the same
+	progress   progress
+	peeked     []peekedItem     // times of waiting records, the oldest first
+	skip       map[uint64]bool  // positions above the cursor that are out of the queue: quarantined, whatever came after
+	aside      map[uint64]int64 // quarantine: sizes of its files by position
+	damage     []Damage
+	unreadable error // of a store opened for reading: the first segment that cannot be read
+	closed     bool
 }
 
 // Epoch is the Unix second of the store's creation. It is new when the store had
@@ -147,8 +130,8 @@ func (q *Queue) State() map[string][]byte {
 // Changed signals after an Append. Its capacity is one: a signal means one or more.
 func (q *Queue) Changed() <-chan struct{} { return q.changed }
 
-// Close persists the cursor, marks the stop as clean and frees the folder. A
-// second Close does nothing.
+// Close saves the cursor, marks the stop as clean and frees the folder. A second
+// Close does nothing.
 func (q *Queue) Close() error {
 	q.wmu.Lock()
 	defer q.wmu.Unlock()
@@ -159,17 +142,18 @@ func (q *Queue) Close() error {
 	if was {
 		return nil
 	}
-	err := q.persistCursor()
-	q.closeReader()
-	clean := err == nil && q.w != nil
-	if q.w != nil {
-		w := q.w
-		q.setWriter(nil)
-		err = errors.Join(err, w.seal(true))
+	if q.readOnly {
+		return q.lock.Close()
 	}
-	if clean {
-		if err := durable.Write(q.o.fs, filepath.Join(q.o.Dir, cleanName), []byte(q.mark().String()), 0o600); err != nil {
-			q.warn("mark the clean stop: the next start checks the store", err)
+	err := q.saveCursor()
+	if w := q.w; w != nil {
+		q.setWriter(nil)
+		closeErr := w.db.Close()
+		if err = errors.Join(err, closeErr); err == nil {
+			mark := cleanMark{filepath.Base(q.newest().path), q.head.batch}
+			if err := durable.Write(q.o.fs, filepath.Join(q.o.Dir, cleanName), []byte(mark.String()), 0o600); err != nil {
+				q.warn("mark the clean stop: the next start checks the store", err)
+			}
 		}
 	}
 	if err = errors.Join(err, q.lock.Close()); err != nil {
@@ -178,72 +162,14 @@ func (q *Queue) Close() error {
 	return nil
 }
 
-// setWriter makes w the newest segment's writer, also for readers. Under wmu.
-func (q *Queue) setWriter(w *writer) {
-	q.w = w
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.db = nil
-	if w != nil {
-		q.db = w.db
-	}
-}
-
-// writing returns the handle of a segment while it is being written.
-func (q *Queue) writing(path string) *bbolt.DB {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.db == nil || q.segs[len(q.segs)-1].path != path {
-		return nil
-	}
-	return q.db
-}
-
-func (q *Queue) closeReader() {
-	q.rmu.Lock()
-	defer q.rmu.Unlock()
-	if q.r != nil {
-		q.r.close()
-		q.r = nil
-	}
-}
-
-// mark names the newest segment and its last commit.
-func (q *Queue) mark() cleanMark {
-	return cleanMark{filepath.Base(q.segs[len(q.segs)-1].path), q.head.batch}
-}
-
-// done is the position up to which nothing waits any more. Call it under mu.
-func (q *Queue) done() uint64 { return max(q.head.cursor, q.head.evicted) }
-
 func (q *Queue) isClosed() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.closed
 }
 
-// applyState merges the committed changes into the copy in memory. Under mu.
-func (q *Queue) applyState(change map[string][]byte) {
-	for k, v := range change {
-		if v == nil {
-			delete(q.state, k)
-		} else {
-			q.state[k] = append([]byte{}, v...)
-		}
-	}
-}
-
-// mergedState is the state as it will be after change. Under mu.
-func (q *Queue) mergedState(change map[string][]byte) map[string][]byte {
-	out := maps.Clone(q.state)
-	for k, v := range change {
-		if v == nil {
-			delete(out, k)
-		} else {
-			out[k] = v
-		}
-	}
-	return out
+func (q *Queue) warn(what string, err error) {
+	q.o.Logger.Warn(what, "store", q.o.Dir, "error", err)
 }
 
 // storeClock counts the milliseconds that the store has lived: monotonic time

@@ -16,15 +16,10 @@ import (
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 {
 		switch os.Args[1] {
-		case "-child-verify":
-			os.Exit(VerifyMain(os.Args[2:]))
 		case "-child-append":
 			os.Exit(childAppend(os.Args[2]))
 		case "-child-write":
 			os.Exit(writeForever(os.Args[2]))
-		case "-child-hang":
-			fmt.Print(verifyGreeting)
-			time.Sleep(time.Hour)
 		}
 	}
 	goleak.VerifyTestMain(m)
@@ -104,7 +99,6 @@ func drain(t testing.TB, q *Queue, ack bool) []Item {
 func crash(q *Queue) {
 	q.wmu.Lock()
 	defer q.wmu.Unlock()
-	q.closeReader()
 	if w := q.w; w != nil {
 		q.setWriter(nil)
 		w.db.Close()

@@ -32,7 +32,7 @@ over its local HTTP.`,
 		Args: noArgs,
 		RunE: group("buffer", "info, export, verify or replay"),
 	}
-	cmd.AddCommand(a.bufferInfoCommand(), a.bufferExportCommand(), a.bufferVerifyCommand(), a.bufferReplayCommand(), verifySegmentCommand())
+	cmd.AddCommand(a.bufferInfoCommand(), a.bufferExportCommand(), a.bufferVerifyCommand(), a.bufferReplayCommand())
 	return cmd
 }
 
@@ -264,7 +264,7 @@ file is damaged.`,
 
 // verifyStore asks the running agent, or checks the files when none runs.
 func verifyStore(ctx context.Context, cfg *config.Config) (v run.Verification, err error) {
-	list, err := buffer.VerifyDir(cfg.Agent.DataDir, run.VerifyCommand())
+	list, err := buffer.VerifyDir(cfg.Agent.DataDir)
 	if err == nil {
 		return run.VerificationOf(list), nil
 	}
@@ -305,16 +305,4 @@ func (a *app) verificationTable(v run.Verification) error {
 		fmt.Fprintln(w, "nothing to check: there is no file but the one that the running agent writes to")
 	}
 	return w.Flush()
-}
-
-// verifySegmentCommand is the child process of verifyCommand.
-func verifySegmentCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:    "verify-segment FILE",
-		Hidden: true,
-		Args:   args(cobra.ExactArgs(1)),
-		Run: func(_ *cobra.Command, list []string) {
-			os.Exit(buffer.VerifyMain(list))
-		},
-	}
 }

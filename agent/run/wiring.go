@@ -165,18 +165,7 @@ func StoreOptions(cfg *config.Config) buffer.Options {
 		MaxBytes:      cfg.Buffer.MaxBytes,
 		MaxAge:        cfg.Buffer.MaxAge,
 		KeepDelivered: cfg.Buffer.KeepDelivered,
-		VerifyCommand: VerifyCommand(),
 	}
-}
-
-// VerifyCommand is the command line of the child process that checks a file of
-// the store: a damaged file can end the process that reads it.
-func VerifyCommand() []string {
-	self, err := os.Executable()
-	if err != nil {
-		return nil
-	}
-	return []string{self, "buffer", "verify-segment"}
 }
 
 // ConfigError is a config that loads but cannot work.

@@ -1,7 +1,6 @@
 package buffer
 
 import (
-	"errors"
 	"sort"
 	"time"
 )
@@ -31,7 +30,7 @@ type Gap struct {
 }
 
 // ageStep bounds how often the age limit is applied, so that an outage longer
-// than MaxAge gives one announcement a minute and not one a record: a record may
+// than MaxAge leads to one announcement a minute and not one a record: a record may
 // become that much older than MaxAge.
 func ageStep(maxAge time.Duration) int64 {
 	return min(time.Minute, maxAge/100).Milliseconds()
@@ -43,29 +42,12 @@ func ageStep(maxAge time.Duration) int64 {
 // whole segments at a time for MaxBytes, single records for MaxAge. Age counts
 // from Append and in elapsed time, not by the wall clock.
 func (q *Queue) Due(now time.Time, add int64) *Eviction {
-	for repairs := 0; ; repairs++ {
-		ev, err := q.due(now, add)
-		var broken *brokenError
-		if errors.As(err, &broken) && repairs < maxRepairs {
-			err = q.repair(broken.path, err)
-			if err == nil {
-				continue
-			}
-		}
-		if err != nil {
-			q.warn("read records that have to be evicted", err)
-		}
-		return ev
-	}
-}
-
-func (q *Queue) due(now time.Time, add int64) (*Eviction, error) {
 	q.wmu.Lock()
 	defer q.wmu.Unlock()
 	if q.isClosed() {
-		return nil, nil
+		return nil
 	}
-	if err := q.removeDone(now); err != nil {
+	if err := q.removeDelivered(now); err != nil {
 		q.warn("remove delivered segments", err)
 	}
 	upto, reason := q.dueByBytes(add), ReasonMaxBytes
@@ -73,39 +55,44 @@ func (q *Queue) due(now time.Time, add int64) (*Eviction, error) {
 	if byAge > upto {
 		upto, reason = byAge, ReasonMaxAge
 	}
+	var gaps []Gap
+	if err == nil {
+		gaps, err = q.gaps(upto, reason)
+	}
 	if err != nil {
-		return nil, err
+		q.warn("read records that have to be evicted", err)
+		return nil
 	}
 	aside, setAside := q.dueAside()
 	if upto == 0 && len(aside) == 0 {
-		return nil, nil
+		return nil
 	}
-	gaps, err := q.gaps(upto, reason)
-	if err != nil {
-		return nil, err
-	}
-	return &Eviction{Gaps: append(gaps, setAside...), upto: upto, aside: aside}, nil
+	return &Eviction{Gaps: append(gaps, setAside...), upto: upto, aside: aside}
 }
 
 // dueByBytes returns the position up to which records have to go, or 0. It keeps
 // a reserve, because the announcement is committed before the files go.
 func (q *Queue) dueByBytes(add int64) uint64 {
 	reserve := growStep(q.o.SegmentBytes) + 8*pageSize
-	over := func() int64 { return q.diskBytes() + q.growth(add) + reserve - q.o.MaxBytes }
+	over := func() int64 {
+		growth := q.growth(add)
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		return q.diskBytes() + growth + reserve - q.o.MaxBytes
+	}
 	for over() > 0 && q.dropOldestDelivered() {
 	}
 	left, upto := over(), uint64(0)
 	for i := 0; i < len(q.segs) && left > 0; i++ {
-		s := q.segs[i]
 		if i == len(q.segs)-1 && q.w != nil {
-			q.sealWriter(false) // nothing else is left: the next append starts a new one
+			q.closeWriter(true) // nothing else is left: the next append starts a new one
 		}
-		left -= s.file
-		upto = s.last
+		left -= q.segs[i].file
+		upto = q.segs[i].last
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if upto <= q.done() {
+	if upto <= q.progress.done() {
 		return 0
 	}
 	return upto
@@ -114,45 +101,50 @@ func (q *Queue) dueByBytes(add int64) uint64 {
 // dueByAge returns the position of the last record that is too old, or 0. Times of
 // acceptance rise with the position, so it need not look again before the oldest
 // waiting record has reached the limit.
-func (q *Queue) dueByAge(now time.Time) (uint64, error) {
+func (q *Queue) dueByAge(now time.Time) (upto uint64, err error) {
 	clock, maxAge := q.clock.at(now), q.o.MaxAge.Milliseconds()
 	if maxAge <= 0 || clock < q.ageNext {
 		return 0, nil
 	}
-	next, upto := clock, uint64(0)
-	q.mu.Lock()
-	from, to := q.done()+1, q.head.next-1
-	q.mu.Unlock()
-	err := q.each(from, to, func(it Item) error {
+	next := clock
+	from, to := q.waitingRange()
+	for it, err := range q.records(from, to, chunkItems, q.repairLocked) {
+		if err != nil {
+			return 0, err
+		}
 		if it.kept+maxAge >= clock {
 			next = it.kept
-			return errStop
+			break
 		}
 		upto = it.Pos
-		return nil
-	})
-	if err != nil && !errors.Is(err, errStop) {
-		return 0, err
 	}
 	q.ageNext = max(next+maxAge, clock+ageStep(q.o.MaxAge))
 	return upto, nil
 }
 
+// waitingRange is the first position that may wait and the last one.
+func (q *Queue) waitingRange() (from, to uint64) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.progress.done() + 1, q.head.next - 1
+}
+
 // gaps counts the waiting records up to a position, by lane.
 func (q *Queue) gaps(upto uint64, reason string) ([]Gap, error) {
-	q.mu.Lock()
-	from := q.done() + 1
-	q.mu.Unlock()
 	lanes := map[string]*Gap{}
 	var single []Gap
-	err := q.each(from, upto, func(it Item) error {
+	from, _ := q.waitingRange()
+	for it, err := range q.records(from, upto, chunkItems, q.repairLocked) {
+		if err != nil {
+			return nil, err
+		}
 		if q.isSkipped(it.Pos) {
-			return nil
+			continue
 		}
 		g := lanes[it.Lane]
 		if g != nil && it.Num <= g.Last {
 			single = append(single, Gap{it.Lane, it.Num, it.Num, 1, reason})
-			return nil
+			continue
 		}
 		if g == nil {
 			g = &Gap{Lane: it.Lane, First: it.Num, Reason: reason}
@@ -160,12 +152,15 @@ func (q *Queue) gaps(upto uint64, reason string) ([]Gap, error) {
 		}
 		g.Last = it.Num
 		g.Count++
-		return nil
-	})
+	}
+	return append(sortedGaps(lanes), single...), nil
+}
+
+func sortedGaps(lanes map[string]*Gap) []Gap {
 	out := make([]Gap, 0, len(lanes))
 	for _, g := range lanes {
 		out = append(out, *g)
 	}
 	sort.Slice(out, func(i, j int) bool { return out[i].Lane < out[j].Lane })
-	return append(out, single...), err
+	return out
 }
