@@ -24,13 +24,13 @@ const idForm = `a-z, 0-9 and "-", 1 to 63 characters`
 
 var idPattern = regexp.MustCompile(`^[a-z0-9-]{1,63}$`)
 
-func checkID(v string) (string, *complaint) {
+func checkID(v string) (string, *Error) {
 	if idPattern.MatchString(v) {
 		return v, nil
 	}
-	c := &complaint{}
+	c := &Error{}
 	if id := toID(v); id != "" && id != v {
-		c.hint = fmt.Sprintf("did you mean %q?", id)
+		c.Hint = fmt.Sprintf("did you mean %q?", id)
 	}
 	return v, c
 }
@@ -48,13 +48,13 @@ func toID(name string) string {
 	return strings.TrimRight(id[:min(len(id), 63)], "-")
 }
 
-func checkDevice(v string) (string, *complaint) {
+func checkDevice(v string) (string, *Error) {
 	if v == reservedDevice {
-		return v, &complaint{problem: `"agent" is reserved for the agent's own events`, allowed: "any other name of " + idForm}
+		return v, &Error{Problem: `"agent" is reserved for the agent's own events`, Allowed: "any other name of " + idForm}
 	}
 	_, c := checkID(v)
 	if c != nil && toID(v) == reservedDevice {
-		c.hint = ""
+		c.Hint = ""
 	}
 	return v, c
 }
@@ -63,6 +63,8 @@ func checkDevice(v string) (string, *complaint) {
 func isLabel(v string) bool {
 	return utf8.RuneCountInString(v) <= 200 && !strings.ContainsFunc(v, unicode.IsControl)
 }
+
+func isFilled(v string) bool { return v != "" }
 
 func isUser(v string) bool { return len(v) <= 1024 && !strings.ContainsFunc(v, unicode.IsControl) }
 
@@ -77,10 +79,10 @@ func isPrefix(v string) bool {
 var hex64 = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
 // cleanFingerprint returns 64 lower-case hex digits.
-func cleanFingerprint(v string) (string, *complaint) {
+func cleanFingerprint(v string) (string, *Error) {
 	hex := strings.ToLower(strings.ReplaceAll(v, ":", ""))
 	if !hex64.MatchString(hex) {
-		return "", &complaint{}
+		return "", &Error{}
 	}
 	return hex, nil
 }
@@ -95,13 +97,13 @@ const (
 var brokerPorts = map[string]string{"tcp": "1883", "tls": "8883", "ws": "80", "wss": "443"}
 
 // parseURL checks what endpoint and broker URLs have in common.
-func parseURL(text string, schemes []string) (*url.URL, *complaint) {
-	bad := &complaint{hide: strings.Contains(text, "@")}
+func parseURL(text string, schemes []string) (*url.URL, *Error) {
+	bad := &Error{hide: strings.Contains(text, "@")}
 	if _, rest, ok := strings.Cut(text, "://"); ok {
 		authority, _, _ := strings.Cut(rest, "/")
 		if strings.Contains(authority, "@") {
-			bad.problem = "a user name or password in the URL is a secret in plain sight"
-			bad.hint = "use username and password_file"
+			bad.Problem = "a user name or password in the URL is a secret in plain sight"
+			bad.Hint = "use username and password_file"
 			return nil, bad
 		}
 	}
@@ -110,21 +112,21 @@ func parseURL(text string, schemes []string) (*url.URL, *complaint) {
 		return nil, bad
 	}
 	if !slices.Contains(schemes, u.Scheme) {
-		bad.hint = schemeHint(u.Scheme, text, schemes)
+		bad.Hint = schemeHint(u.Scheme, text, schemes)
 		return nil, bad
 	}
 	if !isHost(u.Hostname()) {
-		bad.problem = "no host name or address in the URL"
+		bad.Problem = "no host name or address in the URL"
 		return nil, bad
 	}
 	if p := u.Port(); p != "" || strings.HasSuffix(u.Host, ":") {
 		if n, err := strconv.Atoi(p); err != nil || n < 1 || n > 65535 {
-			bad.problem = "the port is not from 1 to 65535"
+			bad.Problem = "the port is not from 1 to 65535"
 			return nil, bad
 		}
 	}
 	if u.RawQuery != "" || u.Fragment != "" || u.ForceQuery {
-		bad.problem, bad.hide = "a URL with ? or #", true
+		bad.Problem, bad.hide = "a URL with ? or #", true
 		return nil, bad
 	}
 	return u, nil
@@ -163,19 +165,19 @@ func schemeHint(scheme, text string, schemes []string) string {
 	return ""
 }
 
-func checkEndpointURL(text string) (string, *complaint) {
+func checkEndpointURL(text string) (string, *Error) {
 	_, c := parseURL(text, []string{"https", "http"})
 	return text, c
 }
 
 // cleanBroker returns the URL with its port.
-func cleanBroker(text string) (string, *complaint) {
+func cleanBroker(text string) (string, *Error) {
 	u, c := parseURL(text, []string{"tls", "tcp", "wss", "ws"})
 	if c != nil {
 		return "", c
 	}
 	if (u.Scheme == "tcp" || u.Scheme == "tls") && strings.Trim(u.Path, "/") != "" {
-		return "", &complaint{problem: "a path needs ws:// or wss://"}
+		return "", &Error{Problem: "a path needs ws:// or wss://"}
 	}
 	if u.Port() == "" {
 		u.Host = net.JoinHostPort(u.Hostname(), brokerPorts[u.Scheme])
@@ -206,46 +208,42 @@ func isRemoteListen(text string) bool {
 
 const maxCertBytes = 1 << 20
 
-func fileComplaint(what string, err error) *complaint {
+func fileComplaint(what string, err error) *Error {
 	hint := ""
 	if errors.Is(err, os.ErrPermission) {
 		hint = "give the user that runs roomcall the right to read it"
 	}
-	return &complaint{problem: what + ": " + reason(err), hint: hint}
+	return &Error{Problem: what + ": " + reason(err), Hint: hint}
 }
 
 // checkCA wants a readable PEM file with at least one certificate.
-func checkCA(path string) *complaint {
+func checkCA(path string) *Error {
 	data, _, err := readBounded(path, maxCertBytes)
 	if err != nil {
 		return fileComplaint("read certificates", err)
 	}
 	if !x509.NewCertPool().AppendCertsFromPEM(data) {
-		return &complaint{problem: "no certificate in the file"}
+		return &Error{Problem: "no certificate in the file"}
 	}
 	return nil
 }
 
-func checkReadable(path string) *complaint {
+func checkReadable(path string) *Error {
 	if _, _, err := readBounded(path, maxCertBytes); err != nil {
 		return fileComplaint("read file", err)
 	}
 	return nil
 }
 
-// checkKeyPair wants a certificate and a key that belong together. The error
-// of crypto/tls holds no part of the key.
-func checkKeyPair(cert, key string) *complaint {
-	certPEM, _, err := readBounded(cert, maxCertBytes)
-	if err != nil {
-		return nil // reported with its own key
-	}
-	keyPEM, _, err := readBounded(key, maxCertBytes)
-	if err != nil {
+// checkKeyPair wants a certificate and a key that belong together. What cannot be
+// read is reported with its own key. The error of crypto/tls holds no part of the
+// key.
+func checkKeyPair(cert, key string) *Error {
+	if checkReadable(cert) != nil || checkReadable(key) != nil {
 		return nil
 	}
-	if _, err := tls.X509KeyPair(certPEM, keyPEM); err != nil {
-		return &complaint{problem: fmt.Sprintf("load certificate and key: %v", err), allowed: "cert_file and key_file that belong together, PEM"}
+	if _, err := tls.LoadX509KeyPair(cert, key); err != nil {
+		return &Error{Problem: fmt.Sprintf("load certificate and key: %v", err), Allowed: "cert_file and key_file that belong together, PEM"}
 	}
 	return nil
 }

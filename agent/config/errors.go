@@ -16,37 +16,27 @@ type Place struct {
 	Device string
 }
 
-// String gives the place as it opens an error line:
+// String returns the place as it begins an error line:
 // `agent.toml:12: [mqtt] broker`.
 func (p Place) String() string {
 	s := p.File
 	if p.Line > 0 {
 		s = fmt.Sprintf("%s:%d", s, p.Line)
 	}
-	if p.Key == "" {
+	table, key, inTable := strings.Cut(p.Key, ".")
+	if table == "limits" {
+		name, rest, ok := strings.Cut(key, ".")
+		table, key, inTable = table+"."+name, rest, ok
+	}
+	switch {
+	case p.Key == "":
 		return s
+	case p.Device != "":
+		return s + ": " + p.Key + " (" + p.Device + ")"
+	case inTable && !strings.HasPrefix(table, "endpoint["):
+		return s + ": [" + table + "] " + key
 	}
-	return s + ": " + p.keyText()
-}
-
-func (p Place) keyText() string {
-	if strings.HasPrefix(p.Key, "endpoint[") {
-		if p.Device == "" {
-			return p.Key
-		}
-		return p.Key + " (" + p.Device + ")"
-	}
-	for _, table := range []string{"agent", "mqtt", "buffer", "publish"} {
-		if rest, ok := strings.CutPrefix(p.Key, table+"."); ok {
-			return "[" + table + "] " + rest
-		}
-	}
-	if rest, ok := strings.CutPrefix(p.Key, "limits."); ok {
-		if table, key, ok := strings.Cut(rest, "."); ok {
-			return "[limits." + table + "] " + key
-		}
-	}
-	return p.Key
+	return s + ": " + p.Key
 }
 
 // Error is one problem of a configuration. It never holds a secret.
@@ -57,33 +47,28 @@ type Error struct {
 	Allowed string // what is allowed
 	Hint    string // such as `did you mean "broker"?`
 	Err     error  // the cause, for errors.Is; may be nil
+
+	hide bool // what was found may hold a secret
 }
 
-// Error gives one line of text for the operator.
+// Error returns one line of text for the operator.
 func (e *Error) Error() string {
 	var parts []string
-	if e.Problem != "" {
-		parts = append(parts, e.Problem)
-	}
-	if e.Found != "" {
-		parts = append(parts, "found "+e.Found)
-	}
-	if e.Allowed != "" {
-		parts = append(parts, "allowed: "+e.Allowed)
-	}
-	if e.Hint != "" {
-		parts = append(parts, e.Hint)
+	for _, p := range []struct{ label, text string }{{"", e.Problem}, {"found ", e.Found}, {"allowed: ", e.Allowed}, {"", e.Hint}} {
+		if p.text != "" {
+			parts = append(parts, p.label+p.text)
+		}
 	}
 	return oneLine(e.Place.String() + ": " + strings.Join(parts, "; "))
 }
 
-// Unwrap gives the cause.
+// Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
 // Errors is every problem of a configuration, in the order of files and lines.
 type Errors []*Error
 
-// Error gives one problem a line.
+// Error returns one problem a line.
 func (es Errors) Error() string {
 	lines := make([]string, len(es))
 	for i, e := range es {
@@ -92,7 +77,7 @@ func (es Errors) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// Unwrap gives the problems to errors.Is and errors.As.
+// Unwrap shows the problems to errors.Is and errors.As.
 func (es Errors) Unwrap() []error {
 	out := make([]error, len(es))
 	for i, e := range es {
@@ -136,10 +121,10 @@ type Warning struct {
 	Text string
 }
 
-// String gives one line of text for the operator.
+// String returns one line of text for the operator.
 func (w Warning) String() string { return oneLine(w.Place.String() + ": " + w.Text) }
 
-// didYouMean gives a hint when one of the names is close to what was found.
+// didYouMean returns a hint when one of the names is close to what was found.
 func didYouMean(found string, names []string) string {
 	if best := closest(found, names); best != "" {
 		return fmt.Sprintf("did you mean %q?", best)
@@ -147,7 +132,7 @@ func didYouMean(found string, names []string) string {
 	return ""
 }
 
-// closest gives the name that is meant: the only one with the smallest edit
+// closest returns the name that is meant: the only one with the smallest edit
 // distance, within a third of the length of what was found (at least one
 // edit), or the only one that begins what was found or is begun by it. "" when
 // there is none.
@@ -211,4 +196,75 @@ func distance(a, b string) int {
 		}
 	}
 	return rows[len(a)][len(b)]
+}
+
+// kindName names what TOML holds for an operator.
+func kindName(v any) string {
+	switch v.(type) {
+	case string:
+		return "text"
+	case int64:
+		return "an integer"
+	case float64:
+		return "a number with a fraction"
+	case bool:
+		return "true/false"
+	case []any:
+		return "a list"
+	case map[string]any:
+		return "a table"
+	default:
+		return "a date or time"
+	}
+}
+
+// describe says what was found, shortened. It is never called on a secret.
+func describe(v any) string {
+	switch v := v.(type) {
+	case string:
+		return quote(v)
+	case []any, map[string]any:
+		return kindName(v)
+	case float64:
+		return fmt.Sprintf("%s (%s)", strings.ToLower(tomlValue(v)), kindName(v))
+	default:
+		return fmt.Sprintf("%s (%s)", shorten(fmt.Sprint(v)), kindName(v))
+	}
+}
+
+func quote(s string) string {
+	s, cut := cutRunes(s, 60)
+	if cut {
+		return fmt.Sprintf("%q...", s)
+	}
+	return fmt.Sprintf("%q", s)
+}
+
+func shorten(s string) string {
+	s, cut := cutRunes(s, 60)
+	if cut {
+		return s + "..."
+	}
+	return s
+}
+
+// cutRunes bounds what of a text an error shows.
+func cutRunes(s string, most int) (string, bool) {
+	n := 0
+	for i := range s {
+		if n == most {
+			return s[:i], true
+		}
+		n++
+	}
+	return s, false
+}
+
+func oneLine(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return '?'
+		}
+		return r
+	}, s)
 }

@@ -171,7 +171,7 @@ func exampleTOML() string {
 				b.WriteByte('\n')
 			}
 			comment(k.doc)
-			if form := k.kind.allowed(); form != "text in quotes" {
+			if form := k.kind.form; form != "text in quotes" {
 				comment("Allowed: " + form + ".")
 			}
 			value := k.example
@@ -206,7 +206,7 @@ func keyTables() string {
 			} else if !ok && def == "" {
 				def = "`" + tomlValue(k.def) + "`"
 			}
-			form := urlForm.ReplaceAllString(k.kind.allowed(), "`$0`")
+			form := urlForm.ReplaceAllString(k.kind.form, "`$0`")
 			fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", k.name, def, form, k.doc)
 		}
 	}

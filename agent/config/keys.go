@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -12,6 +13,7 @@ import (
 type section struct {
 	name   string // "mqtt"
 	header string // "[mqtt]"
+	form   string // how it must be written
 	doc    string
 	keys   []key
 }
@@ -47,129 +49,129 @@ const (
 )
 
 // builtinLimits are the profiles that need no table.
-var builtinLimits = oneOf{"huawei", "teams", "polycom", "vidyo"}
+var builtinLimits = []string{"huawei", "teams", "polycom", "vidyo"}
+
+var kinds = []string{"sample", "stream", "event", "call", "minute"}
 
 var (
-	kinds = oneOf{"sample", "stream", "event", "call", "minute"}
-	views = oneOf{"zoom", "agora", "volc", "trtc"}
-)
-
-var (
-	label  = text{"text of at most 200 characters on one line", matching(isLabel)}
-	user   = text{"text of at most 1024 bytes on one line", matching(isUser)}
-	server = text{"a host name or an address, without scheme and port", matching(isServerName)}
-	caFile = file{"a PEM file with CA certificates", checkCA, true}
+	id           = text(idForm, checkID)
+	label        = text("text of at most 200 characters on one line", is(isLabel))
+	user         = text("text of at most 1024 bytes on one line", is(isUser))
+	hostName     = text("a host name or an address, without scheme and port", is(isServerName))
+	caFile       = text("a PEM file with CA certificates", nil).file(checkCA)
+	pemFile      = text("a PEM file", nil).file(checkReadable)
+	passwordFile = text(secretFile, nil).file(nil)
 )
 
 // sections are all tables and keys, in the order in which they are shown.
 var sections = []section{
-	{"agent", "[agent]", "", []key{
-		{name: "client_id", kind: text{idForm, checkID}, def: hostID,
+	{"agent", "[agent]", "a table [agent]", "", []key{
+		{name: "client_id", kind: id, def: hostID,
 			doc:     "The name of this agent at the broker, MQTT client id and topic level. The default is the host name.",
 			example: `"pc-berlin-3"`, shown: "host name, lower case, others to `-`"},
 		{name: "site", kind: label, def: "",
 			doc: "Copied into every payload, to tell sites apart."},
-		{name: "data_dir", kind: file{form: "a folder name"}, def: dataDir,
+		{name: "data_dir", kind: text("a folder name", is(isFilled)).file(nil), def: dataDir,
 			doc:     `The store lives here. On Windows the default is %ProgramData%\roomcall\data.`,
 			example: `"/var/lib/roomcall"`, shown: "`\"/var/lib/roomcall\"` (Windows `%ProgramData%\\roomcall\\data`)"},
-		{name: "http_listen", kind: text{`ADDR:PORT such as "127.0.0.1:9478", or "" for off`, matching(isListen)}, def: "127.0.0.1:9478",
+		{name: "http_listen", kind: text(`ADDR:PORT such as "127.0.0.1:9478", or "" for off`, is(isListen)), def: "127.0.0.1:9478",
 			doc: "Status page, health, metrics and the local API."},
-		{name: "http_allow_remote", kind: boolean{}, def: false,
+		{name: "http_allow_remote", kind: boolean, def: false,
 			doc: "An http_listen that others on the network can reach needs true here."},
-		{name: "log_level", kind: oneOf{"debug", "info", "warn", "error"}, def: "info",
+		{name: "log_level", kind: oneOf("debug", "info", "warn", "error"), def: "info",
 			doc: "The least important lines that are logged."},
-		{name: "log_format", kind: oneOf{"text", "json"}, def: "text",
+		{name: "log_format", kind: oneOf("text", "json"), def: "text",
 			doc: "The form of a log line."},
 	}},
-	{"endpoint", "[[endpoint]]", "One table for each device, 1000 at most.", []key{
-		{name: "device", kind: text{idForm, checkDevice}, def: required, example: `"room-1"`,
+	{"endpoint", "[[endpoint]]", "[[endpoint]] in double brackets, one for each device", "One table for each device, 1000 at most.", []key{
+		{name: "device", kind: text(idForm, checkDevice), def: required, example: `"room-1"`,
 			doc: "Topic level of the device: unique, and not agent."},
 		{name: "room", kind: label, def: "",
 			doc: "The room's name for people, in any language."},
-		{name: "url", kind: text{endpointURLs, checkEndpointURL}, def: required, example: `"https://192.0.2.10"`,
+		{name: "url", kind: text(endpointURLs, checkEndpointURL), def: required, example: `"https://192.0.2.10"`,
 			doc: "The device's address, with a path if it needs one."},
 		{name: "username", kind: user, def: "",
 			doc: "Without a username there is no login."},
-		{name: "password", kind: secret{}, def: Secret{},
+		{name: "password", kind: secret, def: Secret{},
 			doc: "Works, and warns when others can read this file: password_file is better."},
-		{name: "password_file", kind: file{form: "a file name", empty: true}, def: "",
+		{name: "password_file", kind: passwordFile, def: "",
 			doc: "A file with the password on its first line, which roomcall alone should be able to read."},
-		{name: "login", kind: oneOf{"auto", "api", "web", "none"}, def: "auto",
+		{name: "login", kind: oneOf("auto", "api", "web", "none"), def: "auto",
 			doc: "Which of its two logins the device wants; auto finds out."},
-		{name: "poll_interval", kind: duration{low: ms100, high: time.Hour}, def: 5 * time.Second,
+		{name: "poll_interval", kind: duration(ms100, time.Hour), def: 5 * time.Second,
 			doc: "How often the device is asked in a call."},
-		{name: "idle_interval", kind: duration{low: ms100, high: time.Hour}, def: 15 * time.Second,
+		{name: "idle_interval", kind: duration(ms100, time.Hour), def: 15 * time.Second,
 			doc: "How often it is asked outside a call."},
-		{name: "timeout", kind: duration{low: ms100, high: 5 * time.Minute}, def: 8 * time.Second,
+		{name: "timeout", kind: duration(ms100, 5*time.Minute), def: 8 * time.Second,
 			doc: "How long one request may last."},
 		{name: "ca_file", kind: caFile, def: "",
 			doc: "The CAs to trust instead of the system's."},
-		{name: "server_name", kind: server, def: "",
+		{name: "server_name", kind: hostName, def: "",
 			doc: "The name in the certificate, if it is not the URL's."},
-		{name: "fingerprint", kind: list{item: text{"a SHA-256 as 64 hex digits, colons optional", cleanFingerprint},
-			form: "one fingerprint or a list of two, in quotes", most: 2}, def: []string(nil),
+		{name: "fingerprint", kind: text("a SHA-256 as 64 hex digits, colons optional", cleanFingerprint).
+			listOf(list{form: "one fingerprint or a list of two, in quotes", most: 2}), def: []string(nil),
 			doc: "The SHA-256 of the device's certificate (a list of two while it changes); replaces the checks of chain and name. `roomcall check` shows it."},
-		{name: "insecure_skip_verify", kind: boolean{}, def: false,
+		{name: "insecure_skip_verify", kind: boolean, def: false,
 			doc: "Do not check the certificate: anyone on the way can then read the password."},
-		{name: "tls_min", kind: oneOf{"1.0", "1.1", "1.2", "1.3"}, def: "1.2",
+		{name: "tls_min", kind: oneOf("1.0", "1.1", "1.2", "1.3"), def: "1.2",
 			doc: "The lowest TLS version, for old terminals."},
-		{name: "legacy_ciphers", kind: boolean{}, def: false,
+		{name: "legacy_ciphers", kind: boolean, def: false,
 			doc: "Allow cipher suites with plain RSA, for old terminals."},
-		{name: "peer_names", kind: oneOf{"off", "hash", "plain"}, def: "off",
+		{name: "peer_names", kind: oneOf("off", "hash", "plain"), def: "off",
 			doc: "Whether the names of remote sites, which are personal data, are published."},
-		{name: "limits", kind: text{form: builtinLimits.allowed() + ", or the NAME of a table [limits.NAME]"}, def: "huawei",
+		{name: "limits", kind: text(strings.Join(builtinLimits, ", ")+", or the NAME of a table [limits.NAME]", nil), def: "huawei",
 			doc: "The profile that grades: what is fair and what is poor."},
 	}},
-	{"mqtt", "[mqtt]", "TLS to the broker is 1.2 at least.", []key{
-		{name: "broker", kind: list{item: text{brokerURLs, cleanBroker},
-			form: "one URL or a list of them, in quotes: " + brokerURLs, most: 16, some: true}, def: required, example: `"tcp://127.0.0.1:1883"`,
+	{"mqtt", "[mqtt]", "a table [mqtt]", "TLS to the broker is 1.2 at least.", []key{
+		{name: "broker", kind: text(brokerURLs, cleanBroker).
+			listOf(list{form: "one URL or a list of them, in quotes: " + brokerURLs, most: 16, some: true}), def: required, example: `"tcp://127.0.0.1:1883"`,
 			doc: "One URL, or a list of up to 16 that are tried in turn."},
 		{name: "username", kind: user, def: "",
 			doc: "The user at the broker."},
-		{name: "password", kind: secret{}, def: Secret{},
+		{name: "password", kind: secret, def: Secret{},
 			doc: "Works, and warns when others can read this file: password_file is better."},
-		{name: "password_file", kind: file{form: "a file name", empty: true}, def: "",
+		{name: "password_file", kind: passwordFile, def: "",
 			doc: "A file with the password on its first line."},
 		{name: "ca_file", kind: caFile, def: "",
 			doc: "The CAs to trust instead of the system's."},
-		{name: "cert_file", kind: file{"a PEM file", checkReadable, true}, def: "",
+		{name: "cert_file", kind: pemFile, def: "",
 			doc: "The client certificate, for brokers that want one; goes with key_file."},
-		{name: "key_file", kind: file{"a PEM file", checkReadable, true}, def: "",
+		{name: "key_file", kind: pemFile, def: "",
 			doc: "The key of cert_file."},
-		{name: "server_name", kind: server, def: "",
+		{name: "server_name", kind: hostName, def: "",
 			doc: "The name in the broker's certificate, if it is not the URL's."},
-		{name: "insecure_skip_verify", kind: boolean{}, def: false,
+		{name: "insecure_skip_verify", kind: boolean, def: false,
 			doc: "Do not check the broker's certificate: anyone on the way can then read and change the data."},
-		{name: "topic_prefix", kind: text{`topic levels such as "roomcall/v1": none empty, no "+" or "#", no "$" at the start, at most 128 bytes`, matching(isPrefix)}, def: "roomcall/v1",
+		{name: "topic_prefix", kind: text(`topic levels such as "roomcall/v1": none empty, no "+" or "#", no "$" at the start, at most 128 bytes`, is(isPrefix)), def: "roomcall/v1",
 			doc: "Topics begin with topic_prefix/client_id/."},
-		{name: "confirm", kind: oneOf{"puback", "echo"}, def: "puback",
+		{name: "confirm", kind: oneOf("puback", "echo"), def: "puback",
 			doc: "When a record counts as delivered: when the broker has acknowledged it, or when it has handed it back to the agent."},
-		{name: "keepalive", kind: duration{low: time.Second, high: time.Hour}, def: 30 * time.Second,
+		{name: "keepalive", kind: duration(time.Second, time.Hour), def: 30 * time.Second,
 			doc: "How long the connection may be silent before the agent asks whether it is still there."},
-		{name: "max_inflight", kind: whole{1, 10000}, def: 100,
+		{name: "max_inflight", kind: whole(1, 10000), def: 100,
 			doc: "Unacknowledged records in flight."},
-		{name: "reconnect_min", kind: duration{low: ms100, high: time.Hour}, def: time.Second,
+		{name: "reconnect_min", kind: duration(ms100, time.Hour), def: time.Second,
 			doc: "The wait before the next connect is random between this and reconnect_max."},
-		{name: "reconnect_max", kind: duration{low: ms100, high: day}, def: 2 * time.Minute,
+		{name: "reconnect_max", kind: duration(ms100, day), def: 2 * time.Minute,
 			doc: "The longest wait; not below reconnect_min."},
-		{name: "replay_rate", kind: whole{0, 1000000}, def: 0,
+		{name: "replay_rate", kind: whole(0, 1000000), def: 0,
 			doc: "Records a second at most while catching up; 0 = no limit."},
 	}},
-	{"buffer", "[buffer]", "", []key{
-		{name: "max_bytes", kind: size{1 << 20, 1 << 40}, def: int64(256 << 20),
+	{"buffer", "[buffer]", "a table [buffer]", "", []key{
+		{name: "max_bytes", kind: size(1<<20, 1<<40), def: int64(256 << 20),
 			doc: "The bound of the whole store on disk; beyond it the oldest record goes first, and every such loss is announced."},
-		{name: "max_age", kind: duration{time.Second, decade, true}, def: 720 * time.Hour,
+		{name: "max_age", kind: orZero(duration(time.Second, decade)), def: 720 * time.Hour,
 			doc: `The bound of a record's age; "0s" = no limit.`},
-		{name: "keep_delivered", kind: duration{time.Second, decade, true}, def: day,
+		{name: "keep_delivered", kind: orZero(duration(time.Second, decade)), def: day,
 			doc: "Delivered records stay this long for `roomcall buffer replay`, inside max_bytes."},
 	}},
-	{"publish", "[publish]", "", []key{
-		{name: "kinds", kind: list{item: kinds, form: "at least one of " + kinds.allowed(), most: 100, brackets: true, some: true, once: true}, def: []string(kinds),
+	{"publish", "[publish]", "a table [publish]", "", []key{
+		{name: "kinds", kind: oneOf(kinds...).listOf(list{form: "at least one of " + strings.Join(kinds, ", "), most: 100, brackets: true, some: true, once: true}), def: kinds,
 			doc: "What is recorded."},
-		{name: "views", kind: list{item: views, form: "any of " + views.allowed(), most: 100, brackets: true, once: true}, def: []string(nil),
+		{name: "views", kind: oneOf("zoom", "agora", "volc", "trtc").listOf(list{most: 100, brackets: true, once: true}), def: []string(nil),
 			doc: "The same facts in another system's shape, beside the records."},
 	}},
-	{"limits", "[limits.NAME]", "A profile of your own: name it in an endpoint's `limits`.", limitKeys()},
+	{"limits", "[limits.NAME]", "tables [limits.NAME]", "A profile of your own: name it in an endpoint's `limits`.", limitKeys()},
 }
 
 // metrics are what a profile grades. Audio has no fps.
@@ -189,7 +191,7 @@ var metrics = []struct {
 const maxSamples = 16
 
 func limitKeys() []key {
-	keys := []key{{name: "base", kind: builtinLimits, def: optional,
+	keys := []key{{name: "base", kind: oneOf(builtinLimits...), def: optional,
 		doc: "The built-in profile to start from; without it only what the table names is graded."}}
 	for _, medium := range []string{"audio", "video", "aux"} {
 		for _, m := range metrics {
@@ -201,15 +203,15 @@ func limitKeys() []key {
 				if m.low {
 					where = "below this"
 				}
-				keys = append(keys, key{name: medium + "_" + m.name + "_" + grade, kind: number{m.high}, def: optional,
+				keys = append(keys, key{name: medium + "_" + m.name + "_" + grade, kind: number(m.high), def: optional,
 					doc: fmt.Sprintf("%s, %s %s", m.doc, grade, where)})
 			}
 		}
 	}
 	return append(keys,
-		key{name: "enter", kind: whole{1, maxSamples}, def: optional, doc: "An incident opens when this many of the last `of` samples are poor."},
-		key{name: "of", kind: whole{1, maxSamples}, def: optional, doc: "The samples that `enter` looks at."},
-		key{name: "leave", kind: whole{1, maxSamples}, def: optional, doc: "An incident closes after this many good samples in a row."})
+		key{name: "enter", kind: whole(1, maxSamples), def: optional, doc: "An incident opens when this many of the last `of` samples are poor."},
+		key{name: "of", kind: whole(1, maxSamples), def: optional, doc: "The samples that `enter` looks at."},
+		key{name: "leave", kind: whole(1, maxSamples), def: optional, doc: "An incident closes after this many good samples in a row."})
 }
 
 func sectionOf(name string) section {

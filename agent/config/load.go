@@ -179,14 +179,15 @@ func (l *loader) confFiles(path string) []string {
 		}
 	}
 	if len(out) > maxConfFiles {
-		l.failAt(Place{File: folder}, &complaint{problem: fmt.Sprintf("%d files", len(out)), allowed: fmt.Sprintf("at most %d", maxConfFiles)})
+		l.failAt(Place{File: folder}, &Error{Problem: fmt.Sprintf("%d files", len(out)), Allowed: fmt.Sprintf("at most %d", maxConfFiles)})
 		out = out[:maxConfFiles]
 	}
 	return out
 }
 
-func (l *loader) failAt(p Place, c *complaint) {
-	l.errs = append(l.errs, &Error{Place: p, Problem: c.problem, Allowed: c.allowed, Hint: c.hint})
+func (l *loader) failAt(p Place, e *Error) {
+	e.Place = p
+	l.errs = append(l.errs, e)
 }
 
 // add lays a file over what is there: a key replaces the earlier value, a list
@@ -200,50 +201,42 @@ func (l *loader) add(file string, data []byte, mode fs.FileMode) {
 		return
 	}
 	for path, line := range d.line {
-		if _, isTable := l.tables[path]; !isTable { // a table stays where it was first
+		if l.tables[path] == nil { // a table is where it was first
 			l.places[path] = Place{File: file, Line: line}
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(d.tree)) {
-		v, at := d.tree[name], Place{File: file, Line: d.line[join("", name)]}
+		v, at := d.tree[name], Place{File: file, Line: d.line[join("", name)], Key: shorten(name)}
+		if !slices.ContainsFunc(sections, func(s section) bool { return s.name == name }) {
+			l.unknown(at, name, v)
+			continue
+		}
 		tables, many := tablesIn(v)
-		switch {
-		case !slices.ContainsFunc(sections, func(s section) bool { return s.name == name }):
-			l.unknownTable(at, name, tables != nil)
-		case name == "limits":
-			l.addLimits(at, v)
-		case tables == nil:
-			at.Key = name
-			wanted := "a table " + sectionOf(name).header
-			if name == "endpoint" {
-				wanted = "tables [[endpoint]], one for each device"
-			}
-			l.errs = append(l.errs, &Error{Place: at, Found: describe(v), Allowed: wanted})
-		case name == "endpoint":
-			if !many {
-				l.failAt(at, &complaint{problem: "found [endpoint]", allowed: "[[endpoint]] in double brackets, one for each device"})
-			}
-			for _, t := range tables {
+		if len(tables) == 0 || many != (name == "endpoint") {
+			l.failAt(at, &Error{Found: describeTable(name, v), Allowed: sectionOf(name).form})
+		}
+		for i, t := range tables {
+			switch {
+			case name == "endpoint":
 				l.endpoints++
 				l.merge(fmt.Sprintf("endpoint[%d]", l.endpoints), t)
+			case name == "limits":
+				l.addProfiles(t)
+			case i == 0:
+				l.merge(name, t)
 			}
-		default:
-			if many {
-				l.failAt(at, &complaint{problem: "found [[" + name + "]]", allowed: "one table [" + name + "]"})
-			}
-			l.merge(name, tables[0])
 		}
 	}
 }
 
-// tablesIn returns the table or the tables that a value is, nil when it is
-// anything else.
+// tablesIn returns the table that a value is, or the tables that it lists; nil
+// when it is anything else.
 func tablesIn(v any) (tables []map[string]any, many bool) {
 	if t, ok := v.(map[string]any); ok {
 		return []map[string]any{t}, false
 	}
-	items, _ := v.([]any)
-	for _, it := range items {
+	list, _ := v.([]any)
+	for _, it := range list {
 		t, ok := it.(map[string]any)
 		if !ok {
 			return nil, true
@@ -253,25 +246,31 @@ func tablesIn(v any) (tables []map[string]any, many bool) {
 	return tables, true
 }
 
-func (l *loader) addLimits(at Place, v any) {
-	at.Key = "limits"
-	profiles, ok := v.(map[string]any)
-	if !ok {
-		l.errs = append(l.errs, &Error{Place: at, Found: describe(v), Allowed: "tables [limits.NAME]"})
-		return
+// describeTable describes what should have been another kind of table, or one.
+func describeTable(name string, v any) string {
+	switch tables, many := tablesIn(v); {
+	case tables == nil:
+		return describe(v)
+	case many:
+		return "[[" + name + "]]"
 	}
-	for _, name := range slices.Sorted(maps.Keys(profiles)) {
+	return "[" + name + "]"
+}
+
+func (l *loader) addProfiles(limits map[string]any) {
+	for _, name := range slices.Sorted(maps.Keys(limits)) {
 		path := join("limits", name)
-		if t, ok := profiles[name].(map[string]any); ok {
+		if t, ok := limits[name].(map[string]any); ok {
 			l.merge(path, t)
 			continue
 		}
 		at := l.places[path]
 		at.Key = "limits." + shorten(name)
-		l.failAt(at, &complaint{problem: "limits need a name: [limits.NAME]", allowed: "tables [limits.NAME]"})
+		l.failAt(at, &Error{Problem: "limits need a name: [limits.NAME]", Allowed: sectionOf("limits").form})
 	}
 }
 
+// merge lays a table over the one with the same path.
 func (l *loader) merge(path string, over map[string]any) {
 	base := l.tables[path]
 	if base == nil {
@@ -280,33 +279,29 @@ func (l *loader) merge(path string, over map[string]any) {
 	}
 	// A later password_file replaces an earlier password, and the other way round.
 	for name, rival := range map[string]string{"password": "password_file", "password_file": "password"} {
-		if _, both := over[rival]; over[name] != nil && !both {
+		if over[name] != nil && over[rival] == nil {
 			delete(base, rival)
 		}
 	}
 	maps.Copy(base, over)
 }
 
-// unknownTable reports a table or a key at the top level that does not belong there.
-func (l *loader) unknownTable(at Place, name string, isTable bool) {
-	var known, forms []string
+// unknown reports what is at the top level of a file and does not belong there.
+func (l *loader) unknown(at Place, name string, v any) {
+	var known []string
 	for _, s := range sections {
-		known, forms = append(known, s.name), append(forms, s.header)
+		known = append(known, s.name)
 	}
-	short := shorten(name)
-	c := &complaint{hint: "known tables are " + strings.Join(known, ", ")}
-	if isTable {
-		c.problem = "unknown table [" + short + "]"
-		if i := slices.Index(known, closest(name, known)); i >= 0 {
-			c.hint = "did you mean " + forms[i] + "?"
+	e := &Error{Problem: "unknown key outside any table", Hint: "known tables are " + strings.Join(known, ", ")}
+	if tables, _ := tablesIn(v); tables != nil {
+		at.Key, e.Problem = "", "unknown table ["+shorten(name)+"]"
+		if best := closest(name, known); best != "" {
+			e.Hint = "did you mean " + sectionOf(best).header + "?"
 		}
-	} else {
-		at.Key, c.problem = short, "unknown key outside any table"
-		if homes := homesOf(name); len(homes) > 0 {
-			c.hint = "it belongs below " + strings.Join(homes, " or ")
-		}
+	} else if homes := homesOf(name); len(homes) > 0 {
+		e.Hint = "it belongs below " + strings.Join(homes, " or ")
 	}
-	l.failAt(at, c)
+	l.failAt(at, e)
 }
 
 // config reads and checks every table.
@@ -316,7 +311,7 @@ func (l *loader) config() *Config {
 	var endpoints []*table
 	if n := min(l.endpoints, maxEndpoints); n < l.endpoints {
 		at := l.places[fmt.Sprintf("endpoint[%d]", n+1)]
-		l.failAt(at, &complaint{problem: fmt.Sprintf("found %d endpoints", l.endpoints), allowed: fmt.Sprintf("at most %d", n)})
+		l.failAt(at, &Error{Problem: fmt.Sprintf("found %d endpoints", l.endpoints), Allowed: fmt.Sprintf("at most %d", n)})
 	}
 	c.Endpoints = make([]Endpoint, min(l.endpoints, maxEndpoints))
 	for i := range c.Endpoints {
@@ -327,8 +322,8 @@ func (l *loader) config() *Config {
 		endpoints = append(endpoints, t)
 	}
 	if _, named := l.places["endpoint"]; !named && !l.broken {
-		l.failAt(Place{File: l.docs[0].file}, &complaint{problem: "no [[endpoint]] table: there is nothing to poll",
-			allowed: "one [[endpoint]] table for each device"})
+		l.failAt(Place{File: l.docs[0].file}, &Error{Problem: "no [[endpoint]] table: there is nothing to poll",
+			Allowed: "one [[endpoint]] table for each device"})
 	}
 	t := l.table("mqtt", "mqtt", &c.MQTT)
 	c.MQTT.Password = t.password(c.MQTT.Password, c.MQTT.PasswordFile)

@@ -5,8 +5,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
+
+	"roomcall/durable"
 )
 
 // maxRenderErrors bounds what Render reports: a wrong template is wrong in
@@ -161,52 +162,13 @@ func writeAll(list []renderedRoom, opts RenderOptions, done *Rendered) error {
 		mode = 0o600
 	}
 	for _, room := range list {
-		if err := os.MkdirAll(filepath.Dir(room.path), 0o755); err != nil {
+		if err := durable.MkdirAll(durable.OS, filepath.Dir(room.path), 0o755); err != nil {
 			return fmt.Errorf("make folder: %w", err)
 		}
-		if err := writeWhole(room.path, room.text, mode); err != nil {
+		if err := durable.WriteFile(room.path, room.text, mode); err != nil {
 			return fmt.Errorf("write config of line %d: %w", room.line, err)
 		}
 		done.Files = append(done.Files, room.path)
 	}
 	return nil
-}
-
-// writeWhole replaces a file so that a power cut leaves the old or the new one.
-func writeWhole(path string, data []byte, mode os.FileMode) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".agent-*.toml.tmp")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name()) // gone after the rename
-	_, err = f.Write(data)
-	if err == nil && runtime.GOOS != "windows" {
-		err = f.Chmod(mode)
-	}
-	if err == nil {
-		err = f.Sync()
-	}
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	if err != nil {
-		return err
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return err
-	}
-	return syncFolder(filepath.Dir(path))
-}
-
-// syncFolder makes the rename last; Windows has no such call.
-func syncFolder(dir string) error {
-	if runtime.GOOS == "windows" {
-		return nil
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }

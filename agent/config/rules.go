@@ -13,23 +13,23 @@ import (
 
 func checkAgent(t *table, a Agent) {
 	if isRemoteListen(a.HTTPListen) && !a.HTTPAllowRemote && !t.unresolved(a.HTTPListen) {
-		t.failFound("http_listen", t.raw["http_listen"], &complaint{allowed: "a loopback address such as 127.0.0.1:9478",
-			hint: "or set http_allow_remote = true"})
+		t.failFound("http_listen", t.raw["http_listen"], &Error{Allowed: "a loopback address such as 127.0.0.1:9478",
+			Hint: "or set http_allow_remote = true"})
 	}
 	if t.raw["client_id"] != nil || a.ClientID != "" {
 		return
 	}
 	if t.opts.Elsewhere {
-		t.fail("client_id", &complaint{problem: "missing; it names the room's folder", hint: `write client_id = "{{column}}" below [agent]`})
+		t.fail("client_id", &Error{Problem: "missing; it names the room's folder", Hint: `write client_id = "{{column}}" below [agent]`})
 	} else {
-		t.fail("client_id", &complaint{problem: "missing, and nothing of the host name can be used", allowed: idForm})
+		t.fail("client_id", &Error{Problem: "missing, and nothing of the host name can be used", Allowed: idForm})
 	}
 }
 
 func checkEndpoint(t *table, e Endpoint) {
 	login := e.Username != "" && e.Login != "none"
 	if (e.Login == "api" || e.Login == "web") && e.Username == "" {
-		t.fail("login", &complaint{problem: fmt.Sprintf("login %q needs a username", e.Login), allowed: `a username, or login = "none"`})
+		t.fail("login", &Error{Problem: fmt.Sprintf("login %q needs a username", e.Login), Allowed: `a username, or login = "none"`})
 	}
 	if e.Username == "" && e.Password.IsSet() {
 		t.warn(t.passwordKey(), "a password without a username is not used")
@@ -83,21 +83,21 @@ func checkMQTT(t *table, m MQTT) {
 		if t.raw[key] == nil {
 			key = "reconnect_min"
 		}
-		t.failFound(key, t.raw[key], &complaint{allowed: fmt.Sprintf("reconnect_max (%s) not below reconnect_min (%s)",
+		t.failFound(key, t.raw[key], &Error{Allowed: fmt.Sprintf("reconnect_max (%s) not below reconnect_min (%s)",
 			durationText(m.ReconnectMax), durationText(m.ReconnectMin))})
 	}
 	if m.Password.IsSet() && m.Username == "" {
-		t.fail(t.passwordKey(), &complaint{problem: "a password without a username",
-			allowed: "username with password; MQTT 3.1.1 sends no password alone"})
+		t.fail(t.passwordKey(), &Error{Problem: "a password without a username",
+			Allowed: "username with password; MQTT 3.1.1 sends no password alone"})
 	}
 	if m.Username != "" && m.CertFile == "" && t.passwordKey() == "" {
 		t.warn("username", "a username without a password: most brokers refuse that; set password_file")
 	}
 	switch {
 	case m.CertFile != "" && m.KeyFile == "":
-		t.fail("cert_file", &complaint{problem: "cert_file without key_file", allowed: "both or none"})
+		t.fail("cert_file", &Error{Problem: "cert_file without key_file", Allowed: "both or none"})
 	case m.CertFile == "" && m.KeyFile != "":
-		t.fail("key_file", &complaint{problem: "key_file without cert_file", allowed: "both or none"})
+		t.fail("key_file", &Error{Problem: "key_file without cert_file", Allowed: "both or none"})
 	case m.CertFile != "" && !t.opts.Elsewhere:
 		if c := checkKeyPair(m.CertFile, m.KeyFile); c != nil {
 			t.fail("cert_file", c)
@@ -129,12 +129,12 @@ func checkLimits(t *table, name string, v Limits) {
 	at.Key = "limits." + shorten(name)
 	switch _, c := checkID(name); {
 	case c != nil:
-		c.allowed = idForm
+		c.Allowed = idForm
 		t.failAt(at, c)
 	case slices.Contains(builtinLimits, name):
-		t.failAt(at, &complaint{problem: "the profile " + name + " is built in", allowed: "any other name"})
+		t.failAt(at, &Error{Problem: "the profile " + name + " is built in", Allowed: "any other name"})
 	case len(t.raw) == 0:
-		t.failAt(at, &complaint{problem: "the table is empty", allowed: "at least one limit, such as audio_loss_pct_poor = 10"})
+		t.failAt(at, &Error{Problem: "the table is empty", Allowed: "at least one limit, such as audio_loss_pct_poor = 10"})
 	}
 	for _, k := range t.keys {
 		metric, isFair := strings.CutSuffix(k.name, "_fair")
@@ -144,13 +144,13 @@ func checkLimits(t *table, name string, v Limits) {
 			continue
 		}
 		if low := strings.HasSuffix(metric, "fps"); low && fair < poor {
-			t.failFound(k.name, t.raw[k.name], &complaint{allowed: fmt.Sprintf("not below %s_poor (%g)", metric, poor)})
+			t.failFound(k.name, t.raw[k.name], &Error{Allowed: fmt.Sprintf("not below %s_poor (%g)", metric, poor)})
 		} else if !low && fair > poor {
-			t.failFound(k.name, t.raw[k.name], &complaint{allowed: fmt.Sprintf("not above %s_poor (%g)", metric, poor)})
+			t.failFound(k.name, t.raw[k.name], &Error{Allowed: fmt.Sprintf("not above %s_poor (%g)", metric, poor)})
 		}
 	}
 	if enter, of := v.Values["enter"], v.Values["of"]; enter > 0 && of > 0 && enter > of {
-		t.failFound("enter", t.raw["enter"], &complaint{allowed: fmt.Sprintf("not above of (%g)", of)})
+		t.failFound("enter", t.raw["enter"], &Error{Allowed: fmt.Sprintf("not above of (%g)", of)})
 	}
 }
 
@@ -168,7 +168,7 @@ func checkProfiles(l *loader, c *Config, endpoints []*table) {
 			if hint == "" {
 				hint = "or add a table [limits.NAME]"
 			}
-			t.failFound("limits", written, &complaint{allowed: strings.Join(names, ", "), hint: hint})
+			t.failFound("limits", written, &Error{Allowed: strings.Join(names, ", "), Hint: hint})
 		}
 	}
 	for _, name := range own {
@@ -188,8 +188,8 @@ func checkDevices(c *Config, endpoints []*table) {
 		t := endpoints[i]
 		if first := names[e.Device]; first != nil && e.Device != "" {
 			at := first.place("device")
-			t.failFound("device", e.Device, &complaint{problem: "this device name is used twice",
-				allowed: "a name of its own for each endpoint", hint: fmt.Sprintf("the first is %s:%d", at.File, at.Line)})
+			t.failFound("device", e.Device, &Error{Problem: "this device name is used twice",
+				Allowed: "a name of its own for each endpoint", Hint: fmt.Sprintf("the first is %s:%d", at.File, at.Line)})
 		} else {
 			names[e.Device] = t
 		}

@@ -38,26 +38,29 @@ func (Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
 // Format returns "[redacted]" for every verb, those for numbers too.
 func (Secret) Format(f fmt.State, _ rune) { io.WriteString(f, redacted) }
 
-const maxSecretBytes = 16 << 10
+const (
+	maxSecretBytes = 16 << 10
+	secretFile     = "a file with the secret on its first line"
+)
 
 // password returns the secret of a table: the plain one, or the first line of the
 // file.
 func (t *table) password(plain Secret, path string) Secret {
 	var fromFile string
 	if path != "" && !t.opts.Elsewhere {
-		var c *complaint
+		var c *Error
 		if fromFile, c = t.readSecret(path); c != nil {
-			t.failFile("password_file", path, "a file with the secret on its first line", c)
+			t.failFile("password_file", path, secretFile, c)
 		}
 	}
 	if plain.IsSet() && path != "" {
-		t.fail("password_file", &complaint{problem: "password and password_file are both set", allowed: "one of them"})
+		t.fail("password_file", &Error{Problem: "password and password_file are both set", Allowed: "one of them"})
 	}
 	return Secret{plain.text + fromFile}
 }
 
 // readSecret returns the first line of a file without its line end.
-func (t *table) readSecret(path string) (string, *complaint) {
+func (t *table) readSecret(path string) (string, *Error) {
 	data, mode, err := readBounded(path, maxSecretBytes)
 	if err != nil {
 		return "", fileComplaint("read secret", err)
@@ -70,11 +73,11 @@ func (t *table) readSecret(path string) (string, *complaint) {
 	line = bytes.TrimSuffix(line, []byte("\r"))
 	switch {
 	case bytes.HasPrefix(data, []byte{0xff, 0xfe}), bytes.HasPrefix(data, []byte{0xfe, 0xff}):
-		return "", &complaint{problem: "the secret file is UTF-16", hint: "save it as UTF-8"}
+		return "", &Error{Problem: "the secret file is UTF-16", Hint: "save it as UTF-8"}
 	case len(line) == 0:
-		return "", &complaint{problem: "the secret file's first line is empty"}
+		return "", &Error{Problem: "the secret file's first line is empty"}
 	case !utf8.Valid(line) || bytes.IndexByte(line, 0) >= 0:
-		return "", &complaint{problem: "the secret file is not UTF-8 text"}
+		return "", &Error{Problem: "the secret file is not UTF-8 text"}
 	}
 	return string(line), nil
 }

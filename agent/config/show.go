@@ -5,7 +5,9 @@ import (
 	"encoding/hex"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 )
 
 // Setting is one key of the effective configuration.
@@ -40,15 +42,6 @@ func (c *Config) Effective() string {
 	return b.String()
 }
 
-func oneLine(s string) string { return strings.Map(dropControl, s) }
-
-func dropControl(r rune) rune {
-	if r < ' ' || r == 0x7f {
-		return '?'
-	}
-	return r
-}
-
 // AsWritten returns the files as they were read, with comments, secrets
 // redacted, each file after a comment with its name when there is more than one.
 func (c *Config) AsWritten() string {
@@ -78,4 +71,54 @@ func (c *Config) Hash() string {
 	slices.Sort(lines)
 	sum := sha256.Sum256([]byte(strings.Join(lines, "")))
 	return hex.EncodeToString(sum[:8])
+}
+
+// tomlValue writes a field's value as TOML.
+func tomlValue(v any) string {
+	switch v := v.(type) {
+	case string:
+		return Quote(v)
+	case int64:
+		return Quote(sizeText(v))
+	case time.Duration:
+		return Quote(durationText(v))
+	case float64:
+		return strconv.FormatFloat(v, 'f', -1, 64)
+	case Secret:
+		if v.IsSet() {
+			return Quote(redacted)
+		}
+		return `""`
+	case []string:
+		quoted := make([]string, len(v))
+		for i, s := range v {
+			quoted[i] = Quote(s)
+		}
+		return "[" + strings.Join(quoted, ", ") + "]"
+	default:
+		return fmt.Sprint(v)
+	}
+}
+
+// Quote writes a text as a TOML value that comes back as it is: no escape and
+// no ${NAME} in it has a meaning.
+func Quote(s string) string { return quoteTOML(strings.ReplaceAll(s, "${", "$${")) }
+
+// quoteTOML leaves ${NAME} its meaning.
+func quoteTOML(s string) string {
+	var b strings.Builder
+	b.WriteByte('"')
+	for _, r := range s {
+		switch {
+		case r == '"' || r == '\\':
+			b.WriteByte('\\')
+			b.WriteRune(r)
+		case r < ' ' || r == 0x7f:
+			fmt.Fprintf(&b, `\u%04X`, r)
+		default:
+			b.WriteRune(r)
+		}
+	}
+	b.WriteByte('"')
+	return b.String()
 }

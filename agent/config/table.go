@@ -1,7 +1,6 @@
 package config
 
 import (
-	"cmp"
 	"fmt"
 	"maps"
 	"reflect"
@@ -68,24 +67,24 @@ func (t *table) read(k key) any {
 		if def != nil {
 			t.record(k.name, def)
 		} else if k.def == required && !t.broken {
-			t.fail(k.name, &complaint{problem: "missing; it is required", allowed: k.kind.allowed()})
+			t.fail(k.name, &Error{Problem: "missing; it is required", Allowed: k.kind.form})
 		}
 		return def
 	}
 	var v any
-	if l, ok := k.kind.(list); ok {
-		v = t.list(k.name, l, raw)
+	if k.kind.list != nil {
+		v = t.list(k, raw)
 	} else {
 		v = t.value(k.name, k.kind, raw)
 	}
 	if v == nil {
 		return def
 	}
-	switch kind := k.kind.(type) {
-	case secret:
+	switch {
+	case k.kind.isSecret:
 		t.warnPlain(k.name, v.(Secret), raw.(string))
-	case file:
-		v = t.absolute(k.name, kind, v.(string))
+	case k.kind.isFile:
+		v = t.absolute(k, v.(string))
 	}
 	t.record(k.name, v)
 	return v
@@ -95,46 +94,53 @@ func (t *table) read(k key) any {
 func (t *table) value(at string, k kind, raw any) any {
 	v, elsewhere := raw, false
 	if s, ok := raw.(string); ok {
-		s, c := t.expand(s)
-		if c != nil {
-			t.fail(at, c)
+		s, e := t.expand(s)
+		if e != nil {
+			t.fail(at, e)
 			return nil
 		}
 		v, elsewhere = s, t.unresolved(s)
 	}
-	out, c := k.read(v)
-	if c != nil && !elsewhere {
-		c.allowed = cmp.Or(c.allowed, k.allowed())
-		t.failFound(at, raw, c)
+	out, e := k.read(v)
+	if e == nil || elsewhere {
+		return out
 	}
+	if e.Allowed == "" {
+		e.Allowed = k.form
+	}
+	if out == nil && k.list != nil && !k.list.brackets {
+		e.Allowed = k.list.form
+	}
+	t.failFound(at, raw, e)
 	return out
 }
 
 // list reads one text or a list of texts.
-func (t *table) list(name string, k list, raw any) any {
+func (t *table) list(k key, raw any) any {
+	want := k.kind.list
 	items, many := raw.([]any)
 	switch {
-	case !many && k.brackets:
-		first, _, _ := strings.Cut(k.allowed(), ",")
-		t.failFound(name, raw, &complaint{allowed: fmt.Sprintf("a list in brackets such as [%q]", first)})
+	case !many && want.brackets:
+		first, _, _ := strings.Cut(k.kind.form, ",")
+		t.failFound(k.name, raw, &Error{Allowed: fmt.Sprintf("a list in brackets such as [%q]", first)})
 		return nil
 	case !many:
 		items = []any{raw}
-	case len(items) == 0 && k.some:
-		t.fail(name, &complaint{problem: "an empty list", allowed: k.form})
-	case len(items) > k.most:
-		t.fail(name, &complaint{problem: fmt.Sprintf("found %d values", len(items)), allowed: fmt.Sprintf("at most %d", k.most)})
-		items = items[:k.most]
+	case len(items) == 0 && want.some:
+		t.fail(k.name, &Error{Problem: "an empty list", Allowed: want.form})
+	case len(items) > want.most:
+		t.fail(k.name, &Error{Problem: fmt.Sprintf("found %d values", len(items)), Allowed: fmt.Sprintf("at most %d", want.most)})
+		items = items[:want.most]
 	}
 	var out []string
 	for i, raw := range items {
-		at := name
+		at := k.name
 		if many {
-			at = fmt.Sprintf("%s[%d]", name, i+1)
+			at = fmt.Sprintf("%s[%d]", k.name, i+1)
 		}
-		v, ok := t.value(at, k, raw).(string)
-		if ok && k.once && slices.Contains(out, v) {
-			t.failFound(at, raw, &complaint{problem: "listed twice", allowed: "each value once"})
+		v, ok := t.value(at, k.kind, raw).(string)
+		if ok && want.once && slices.Contains(out, v) {
+			t.failFound(at, raw, &Error{Problem: "listed twice", Allowed: "each value once"})
 		}
 		if ok {
 			out = append(out, v)
@@ -143,39 +149,39 @@ func (t *table) list(name string, k list, raw any) any {
 	return out
 }
 
-// absolute returns a file's name counted from the config's folder, and checks
-// the file.
-func (t *table) absolute(name string, k file, v string) string {
+// absolute returns a file's name counted from the folder of the config file, and
+// checks the file.
+func (t *table) absolute(k key, v string) string {
 	if v == "" || t.unresolved(v) {
 		return v
 	}
 	path := joinPath(t.opts.GOOS, t.dir, v)
-	if k.check != nil && !t.opts.Elsewhere {
-		if c := k.check(path); c != nil {
-			t.failFile(name, path, k.form, c)
+	if k.kind.check != nil && !t.opts.Elsewhere {
+		if e := k.kind.check(path); e != nil {
+			t.failFile(k.name, path, k.kind.form, e)
 		}
 	}
 	return path
 }
 
 // failFile reports what is wrong with a file that a key names.
-func (t *table) failFile(name, path, allowed string, c *complaint) {
+func (t *table) failFile(name, path, form string, e *Error) {
 	written, _ := t.raw[name].(string)
-	if c.hint == "" && !isAbs(t.opts.GOOS, written) && len(variables(written)) == 0 {
-		c.hint = "looked at " + path
+	if e.Hint == "" && !isAbs(t.opts.GOOS, written) && len(variables(written)) == 0 {
+		e.Hint = "looked at " + path
 	}
-	c.allowed = allowed
-	t.failFound(name, written, c)
+	e.Allowed = form
+	t.failFound(name, written, e)
 }
 
-func (t *table) failFound(at string, raw any, c *complaint) {
-	t.fail(at, c)
-	if !c.hide {
-		t.errs[len(t.errs)-1].Found = describe(raw)
+func (t *table) failFound(at string, raw any, e *Error) {
+	if !e.hide {
+		e.Found = describe(raw)
 	}
+	t.fail(at, e)
 }
 
-func (t *table) fail(at string, c *complaint) { t.failAt(t.place(at), c) }
+func (t *table) fail(at string, e *Error) { t.failAt(t.place(at), e) }
 
 func (t *table) warn(key, format string, args ...any) {
 	t.warnings = append(t.warnings, Warning{t.place(key), fmt.Sprintf(format, args...)})
@@ -196,14 +202,15 @@ func (t *table) place(at string) Place {
 }
 
 func (t *table) unknown(name string) {
-	c := &complaint{problem: "unknown key", hint: didYouMean(name, t.names())}
+	hint := didYouMean(name, t.names())
 	if homes := homesOf(name); len(homes) > 0 {
-		c.hint = "it belongs below " + strings.Join(homes, " or ")
+		hint = "it belongs below " + strings.Join(homes, " or ")
+	} else if hint == "" {
+		hint = "known keys are " + strings.Join(t.names(), ", ")
 	}
-	c.hint = cmp.Or(c.hint, "known keys are "+strings.Join(t.names(), ", "))
 	p := t.places[join(t.path, name)]
 	p.Key, p.Device = t.path+"."+shorten(name), t.device
-	t.failAt(p, c)
+	t.failAt(p, &Error{Problem: "unknown key", Hint: hint})
 }
 
 func (t *table) record(name string, v any) {
@@ -233,7 +240,7 @@ var variable = regexp.MustCompile(`\$\$\{|\$\{([A-Za-z_][A-Za-z0-9_()]*)\}|\$\{`
 
 // expand puts in the environment's values. What they hold is not looked at
 // again.
-func (l *loader) expand(text string) (string, *complaint) {
+func (l *loader) expand(text string) (string, *Error) {
 	var unset []string
 	malformed := false
 	out := variable.ReplaceAllStringFunc(text, func(m string) string {
@@ -254,9 +261,9 @@ func (l *loader) expand(text string) (string, *complaint) {
 	})
 	switch {
 	case malformed:
-		return "", &complaint{problem: "${ begins a variable that is not well formed", allowed: "${NAME}, or $${ for the characters ${"}
+		return "", &Error{Problem: "${ begins a variable that is not well formed", Allowed: "${NAME}, or $${ for the characters ${"}
 	case len(unset) > 0 && !l.opts.Elsewhere:
-		return "", &complaint{problem: fmt.Sprintf("environment variable %s is not set", strings.Join(unset, ", "))}
+		return "", &Error{Problem: fmt.Sprintf("environment variable %s is not set", strings.Join(unset, ", "))}
 	}
 	return out, nil
 }
