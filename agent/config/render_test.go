@@ -59,7 +59,7 @@ func TestRenderWritesOneConfigPerRoom(t *testing.T) {
 	if err != nil || !strings.Contains(string(text), "$${y}") {
 		t.Errorf("a cell is no place for variables: %s, err %v", text, err)
 	}
-	c, _, err := Load(want[1], elsewhere())
+	c, _, err := Load(want[1], elsewhere)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,7 +101,7 @@ func TestRenderErrorsNameTheRowAndWriteNothing(t *testing.T) {
 	cases := map[string]struct{ rooms, template, want string }{
 		"bad values":         {head + good + "Room 2,n,h h,berlin,fast\nroom-3,n,u:pw@h,berlin,2s\n", roomTemplate, "rooms.csv:3: agent.toml:3: [agent] client_id: found \"pc-Room 2\""},
 		"all at once":        {head + good + "Room 2,n,h h,berlin,fast\nroom-3,n,u:pw@h,berlin,2s\n", roomTemplate, "rooms.csv:4: agent.toml:9: endpoint[1].url (room-3): a user name"},
-		"two rooms, one id":  {head + good + good, roomTemplate, "rooms.csv:3: client_id \"pc-room-1\" stands in line 2 already"},
+		"two rooms, one id":  {head + good + good, roomTemplate, "rooms.csv:3: client_id \"pc-room-1\" is in line 2 already"},
 		"required cell":      {head + ",n,h,berlin,2s\n", strings.Replace(roomTemplate, "pc-{{id}}", "pc", 1), "endpoint[1].device: missing; it is required"},
 		"no client_id":       {head + good, strings.Replace(roomTemplate, "client_id = \"pc-{{id}}\"", "", 1), "missing; it names the room's folder"},
 		"client_id from env": {head + good, strings.Replace(roomTemplate, "pc-{{id}}", "${X}", 1), "the folder needs a name that is known now"},
@@ -110,13 +110,13 @@ func TestRenderErrorsNameTheRowAndWriteNothing(t *testing.T) {
 		"broken placeholder": {head + good, strings.Replace(roomTemplate, "{{name}}", "{{name", 1), "agent.toml:8: {{ begins a placeholder"},
 		"broken template":    {head + good, roomTemplate + "x = {{name}}\n", "agent.toml:16: syntax error"},
 		"secret column":      {strings.Replace(head, "poll", "Passwort", 1) + good, strings.Replace(roomTemplate, "{{poll}}", "{{Passwort}}", 1), `column "Passwort" looks like a secret`},
-		"inlined password":   {head + good, literal, "agent.toml:11: a password would stand in every file"},
+		"inlined password":   {head + good, literal, "agent.toml:11: a password would be in every file"},
 		"empty CSV":          {"", roomTemplate, "rooms.csv: the file is empty"},
 		"header only":        {head, roomTemplate, "no room below the header line"},
 		"short row":          {head + "a,b\n", roomTemplate, "rooms.csv:2: read rooms: wrong number of fields"},
 		"bad quote":          {head + "a,\"b\n", roomTemplate, "rooms.csv:2: read rooms:"},
 		"bad column":         {"id,my name,addr,site,poll\n" + good, roomTemplate, `rooms.csv:1: column name; found "my name"`},
-		"column twice":       {"id,id,addr,site,poll\n" + good, roomTemplate, `column "id" stands here twice`},
+		"column twice":       {"id,id,addr,site,poll\n" + good, roomTemplate, `column "id" is there twice`},
 		"Latin-1":            {head + "r,K\xf6ln,h,s,2s\n", roomTemplate, `CSV UTF-8`},
 	}
 	for name, c := range cases {
@@ -166,7 +166,7 @@ func TestRenderThatCannotWriteSaysWhere(t *testing.T) {
 	dir := filepath.Dir(write(t, map[string]string{"rooms.csv": "id,name,addr,site,poll\nroom-1,n,h,s,2s\n", "t.toml": roomTemplate, "out": "a file"}))
 	_, err := Render(filepath.Join(dir, "rooms.csv"), filepath.Join(dir, "t.toml"), filepath.Join(dir, "out"), RenderOptions{})
 	var problems Errors
-	if err == nil || errors.As(err, &problems) || !strings.Contains(err.Error(), "make folder") {
+	if err == nil || errors.As(err, &problems) || !strings.Contains(err.Error(), "write ") {
 		t.Errorf("got %v", err)
 	}
 }

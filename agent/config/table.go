@@ -208,8 +208,8 @@ func (t *table) unknown(name string) {
 	} else if hint == "" {
 		hint = "known keys are " + strings.Join(t.names(), ", ")
 	}
-	p := t.places[join(t.path, name)]
-	p.Key, p.Device = t.path+"."+shorten(name), t.device
+	p := t.place(join("", name))
+	p.Key = t.path + "." + shorten(name)
 	t.failAt(p, &Error{Problem: "unknown key", Hint: hint})
 }
 
