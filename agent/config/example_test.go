@@ -171,7 +171,7 @@ func exampleTOML() string {
 				b.WriteByte('\n')
 			}
 			comment(k.doc)
-			if form := k.kind.form; form != "text in quotes" {
+			if form := k.kind.form; form != inQuotes && form != boolean.form && !k.kind.isFile {
 				comment("Allowed: " + form + ".")
 			}
 			value := k.example
@@ -199,6 +199,10 @@ func keyTables() string {
 			fmt.Fprintf(&b, "%s\n\n", s.doc)
 		}
 		b.WriteString("| key | default | allowed | meaning |\n| --- | --- | --- | --- |\n")
+		alike := map[string]string{} // many limits differ in their name alone
+		for _, k := range s.keys {
+			alike[k.kind.form+k.doc] += "`, `" + k.name
+		}
 		for _, k := range s.keys {
 			def := k.shown
 			if p, ok := k.def.(presence); ok && p == required {
@@ -206,8 +210,11 @@ func keyTables() string {
 			} else if !ok && def == "" {
 				def = "`" + tomlValue(k.def) + "`"
 			}
-			form := urlForm.ReplaceAllString(k.kind.form, "`$0`")
-			fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", k.name, def, form, k.doc)
+			names := strings.TrimPrefix(alike[k.kind.form+k.doc], "`, `")
+			if strings.HasPrefix(names, k.name) {
+				form := urlForm.ReplaceAllString(k.kind.form, "`$0`")
+				fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", names, def, form, k.doc)
+			}
 		}
 	}
 	return b.String()

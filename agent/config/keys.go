@@ -99,9 +99,9 @@ var sections = []section{
 		{name: "login", kind: oneOf("auto", "api", "web", "none"), def: "auto",
 			doc: "Which of its two logins the device wants; auto finds out."},
 		{name: "poll_interval", kind: duration(ms100, time.Hour), def: 5 * time.Second,
-			doc: "How often the device is asked in a call."},
+			doc: "How often the device is polled in a call."},
 		{name: "idle_interval", kind: duration(ms100, time.Hour), def: 15 * time.Second,
-			doc: "How often it is asked outside a call."},
+			doc: "How often the device is polled outside a call."},
 		{name: "timeout", kind: duration(ms100, 5*time.Minute), def: 8 * time.Second,
 			doc: "How long one request may last."},
 		{name: "ca_file", kind: caFile, def: "",
@@ -125,7 +125,7 @@ var sections = []section{
 	{"mqtt", "[mqtt]", "a table [mqtt]", "TLS to the broker is 1.2 at least.", []key{
 		{name: "broker", kind: text(brokerURLs, cleanBroker).
 			listOf(list{form: "one URL or a list of them, in quotes: " + brokerURLs, most: 16, some: true}), def: required, example: `"tcp://127.0.0.1:1883"`,
-			doc: "One URL, or a list of up to 16 that are tried in turn."},
+			doc: "One URL, or a list of up to 16 that are tried in turn. The ports are 1883, 8883, 80 and 443 unless the URL names one."},
 		{name: "username", kind: user, def: "",
 			doc: "The user at the broker."},
 		{name: "password", kind: secret, def: Secret{},
@@ -178,13 +178,12 @@ var sections = []section{
 var metrics = []struct {
 	name string
 	high float64
-	low  bool // a low value is a bad one
 	doc  string
 }{
-	{"loss_pct", 100, false, "percent"},
-	{"delay_ms", 60000, false, "milliseconds"},
-	{"jitter_ms", 60000, false, "milliseconds"},
-	{"fps", 1000, true, "frames a second"},
+	{"loss_pct", 100, "Percent of the packets lost"},
+	{"delay_ms", 60000, "Milliseconds of delay"},
+	{"jitter_ms", 60000, "Milliseconds of jitter"},
+	{"fps", 1000, "Frames a second"},
 }
 
 // maxSamples bounds the window of samples that opens or closes an incident.
@@ -200,18 +199,18 @@ func limitKeys() []key {
 			}
 			for _, grade := range []string{"fair", "poor"} {
 				where := "from here on"
-				if m.low {
+				if m.name == "fps" { // low is bad
 					where = "below this"
 				}
 				keys = append(keys, key{name: medium + "_" + m.name + "_" + grade, kind: number(m.high), def: optional,
-					doc: fmt.Sprintf("%s, %s %s", m.doc, grade, where)})
+					doc: fmt.Sprintf("%s: %s %s.", m.doc, grade, where)})
 			}
 		}
 	}
 	return append(keys,
-		key{name: "enter", kind: whole(1, maxSamples), def: optional, doc: "An incident opens when this many of the last `of` samples are poor."},
-		key{name: "of", kind: whole(1, maxSamples), def: optional, doc: "The samples that `enter` looks at."},
-		key{name: "leave", kind: whole(1, maxSamples), def: optional, doc: "An incident closes after this many good samples in a row."})
+		key{name: "enter", kind: whole(1, maxSamples), def: optional, shown: "3", doc: "An incident opens when this many of the last `of` samples are poor."},
+		key{name: "of", kind: whole(1, maxSamples), def: optional, shown: "4", doc: "How many of the last samples `enter` looks at; not below `enter`."},
+		key{name: "leave", kind: whole(1, maxSamples), def: optional, shown: "3", doc: "An incident closes after this many good samples in a row."})
 }
 
 func sectionOf(name string) section {
