@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -83,7 +84,8 @@ func TestMissingFileIsTellable(t *testing.T) {
 func TestUnreadableKindsOfFileAreErrors(t *testing.T) {
 	cases := map[string]struct{ text, want string }{
 		"too large":     {strings.Repeat("# filling\n", 110000), "larger than 1MiB"},
-		"UTF-16":        {"\xff\xfe[\x00a\x00", "save it as UTF-8"},
+		"UTF-16":        {"\xff\xfe[\x00a\x00", "agent.toml: the file is UTF-16; save it as UTF-8"},
+		"UTF-16BE":      {"\xfe\xff\x00[\x00a", "agent.toml: the file is UTF-16; save it as UTF-8"},
 		"UTF-16, bare":  {"[\x00a\x00g\x00", "agent.toml:1: a NUL byte: the file is not text, or it is UTF-16; save it as UTF-8"},
 		"invalid UTF-8": {"[agent]\nsite = \"\xff\"\n", "agent.toml:2: invalid UTF-8"},
 		"empty":         {"", "no [[endpoint]] table"},
@@ -98,6 +100,27 @@ func TestUnreadableKindsOfFileAreErrors(t *testing.T) {
 	}
 	if _, _, err := Load(t.TempDir(), testOptions(nil)); err == nil || !strings.Contains(err.Error(), "folder") {
 		t.Errorf("a folder: got %v", err)
+	}
+	if runtime.GOOS != "windows" { // reading /dev/zero would never end
+		if _, _, err := Load("/dev/zero", testOptions(nil)); err == nil || !strings.Contains(err.Error(), "not a regular file") {
+			t.Errorf("a device: got %v", err)
+		}
+	}
+}
+
+func TestFormatIsNamedByAComment(t *testing.T) {
+	for text, good := range map[string]bool{
+		"# roomcall config format 1\n":            true,
+		"\n# x\n#  roomcall config format 1 \r\n": true,
+		"# roomcall config format 0\n":            false,
+		"# roomcall config format 2\n":            false,
+		"# roomcall config format 999999999\n":    false,
+		"[agent]\n# roomcall config format 2\n":   true, // below the first key it is a comment like any other
+	} {
+		_, _, err := LoadText("agent.toml", []byte(text+minimal), testOptions(nil))
+		if good != (err == nil) || !good && !strings.Contains(err.Error(), "another version of roomcall") {
+			t.Errorf("%q: got %v", text, err)
+		}
 	}
 }
 
@@ -149,6 +172,15 @@ func TestCountsAreBounded(t *testing.T) {
 		t.Errorf("files: got %v", err)
 	}
 	text := minimal
+	for i := range maxEndpoints - 1 {
+		text += fmt.Sprintf("[[endpoint]]\ndevice = \"d%d\"\nurl = \"https://h%d\"\n", i, i)
+	}
+	text += "[[endpoint]]\n"
+	_, _, err = LoadText("agent.toml", []byte(text), testOptions(nil))
+	if err == nil || err.Error() != "agent.toml:3004: found 1001 endpoints; allowed: at most 1000" {
+		t.Errorf("endpoints: got %.300v", err)
+	}
+	text = minimal
 	for i := range maxProfiles + 1 {
 		text += fmt.Sprintf("[limits.p%d]\nleave = 1\n", i)
 	}

@@ -117,6 +117,11 @@ func TestReadableSecretsAreWarnedOf(t *testing.T) {
 			t.Errorf("missing %q in %s", want, got)
 		}
 	}
+	os.WriteFile(path, []byte(minimal+"username = \"u\"\npassword = \"${EMPTY}p${EMPTY}\"\n"), 0o644)
+	o := testOptions(map[string]string{"EMPTY": ""})
+	if _, w, err := Load(path, o); err != nil || len(w) != 0 {
+		t.Errorf("a secret of the environment is not in the file: %v, err %v", w, err)
+	}
 	windows := minimal + "username = \"u\"\npassword = \"p\"\n"
 	os.WriteFile(path, []byte(windows), 0o644)
 	if got := load("linux"); !strings.Contains(got, "others on this machine") {

@@ -1,0 +1,64 @@
+package config
+
+import (
+	"strings"
+	"testing"
+)
+
+// Every range holds at both ends: the last good value loads, the first bad one
+// is an error that names the range.
+func TestEveryRangeHoldsAtItsEnds(t *testing.T) {
+	cases := []struct {
+		table, key string
+		good, bad  []string
+	}{
+		{"[[endpoint]]", "poll_interval", []string{`"100ms"`, `"1h"`}, []string{`"99ms"`, `"1h1ms"`, `"0s"`}},
+		{"[[endpoint]]", "idle_interval", []string{`"100ms"`, `"1h"`}, []string{`"99ms"`, `"1h1ms"`}},
+		{"[[endpoint]]", "timeout", []string{`"100ms"`, `"5m"`}, []string{`"99ms"`, `"5m1ms"`}},
+		{"[mqtt]", "keepalive", []string{`"1s"`, `"1h"`}, []string{`"999ms"`, `"1h1s"`, `"0s"`}},
+		{"[mqtt]", "max_inflight", []string{"1", "10000"}, []string{"0", "10001", "-1"}},
+		{"[mqtt]", "reconnect_min", []string{`"100ms"`, `"2m"`}, []string{`"99ms"`, `"1h1s"`}},
+		{"[mqtt]", "reconnect_max", []string{`"1s"`, `"24h"`}, []string{`"99ms"`, `"24h1s"`}},
+		{"[mqtt]", "replay_rate", []string{"0", "1000000"}, []string{"-1", "1000001"}},
+		{"[buffer]", "max_bytes", []string{`"1MiB"`, `"1TiB"`, "1048576"}, []string{"1048575", "1099511627777", `"1025GiB"`}},
+		{"[buffer]", "max_age", []string{`"0s"`, `"1s"`, `"87600h"`}, []string{`"999ms"`, `"87601h"`, `"-1s"`}},
+		{"[buffer]", "keep_delivered", []string{`"0s"`, `"1s"`, `"87600h"`}, []string{`"999ms"`, `"87601h"`}},
+		{"[limits.mine]", "audio_loss_pct_poor", []string{"0", "100", "0.5"}, []string{"-0.1", "100.1", "nan", "inf"}},
+		{"[limits.mine]", "video_delay_ms_poor", []string{"0", "60000"}, []string{"-1", "60001"}},
+		{"[limits.mine]", "aux_jitter_ms_fair", []string{"0", "60000"}, []string{"-1", "60001"}},
+		{"[limits.mine]", "video_fps_fair", []string{"0", "1000"}, []string{"-1", "1001"}},
+		{"[limits.mine]", "enter", []string{"1", "16"}, []string{"0", "17", "1.5"}},
+		{"[limits.mine]", "of", []string{"1", "16"}, []string{"0", "17"}},
+		{"[limits.mine]", "leave", []string{"1", "16"}, []string{"0", "17"}},
+	}
+	ranged := map[string]bool{}
+	for _, c := range cases {
+		ranged[c.key] = true
+		load := func(value string) error {
+			line := c.key + " = " + value + "\n"
+			text := minimal + c.table + "\n" + line
+			if strings.Contains(minimal, c.table) {
+				text = strings.Replace(minimal, c.table+"\n", c.table+"\n"+line, 1)
+			}
+			_, _, err := LoadText("agent.toml", []byte(text), testOptions(nil))
+			return err
+		}
+		for _, v := range c.good {
+			if err := load(v); err != nil {
+				t.Errorf("%s %s = %s: %v", c.table, c.key, v, err)
+			}
+		}
+		for _, v := range c.bad {
+			if err := load(v); err == nil || !strings.Contains(err.Error(), c.key) || !strings.Contains(err.Error(), ": found ") || !strings.Contains(err.Error(), "allowed: ") {
+				t.Errorf("%s %s = %s: got %v", c.table, c.key, v, err)
+			}
+		}
+	}
+	for _, s := range sections {
+		for _, k := range s.keys {
+			if strings.Contains(k.kind.form, " from ") && s.name != "limits" && !ranged[k.name] {
+				t.Errorf("%s %s has a range that this test does not try", s.header, k.name)
+			}
+		}
+	}
+}
