@@ -14,7 +14,7 @@ type AgentEvent struct {
 	// "agent.store_damaged", "agent.store_reset", "agent.undelivered" or
 	// "agent.clock_step".
 	Type string
-	// Severity is "info", "warning" or "critical"; "" takes the type's own.
+	// Severity is "info", "warning" or "critical"; "" means the type's own.
 	Severity string
 	// Device and Kind name the topic of the records that the event speaks of.
 	Device, Kind             string
@@ -31,10 +31,9 @@ var severities = map[string]string{
 	"agent.undelivered": "critical", "agent.clock_step": "warning",
 }
 
-// AgentEvent makes the record of one of the agent's own events; st is the state
-// of the device "agent". Of agent.undelivered and agent.clock_step, more than 60
-// an hour are held back and counted; the others announce holes and always go
-// out.
+// AgentEvent returns the record of one of the agent's own events; st is the state
+// of the device "agent". More than 60 agent.undelivered or agent.clock_step an
+// hour are held back and counted; the others announce holes and always go out.
 func (r *Reporter) AgentEvent(st State, at time.Time, ev AgentEvent) (State, []Record) {
 	next := st.clone()
 	dev := r.devices[AgentDevice]
@@ -70,7 +69,7 @@ func (ev *AgentEvent) payload() payload.Event {
 	return p
 }
 
-// number is a reading as an optional key; one that is not there is nil.
+// number is a reading as an optional key: nil when absent.
 func number(x cgi.Reading) *float64 {
 	if !x.Known || math.IsNaN(x.Value) || math.IsInf(x.Value, 0) {
 		return nil

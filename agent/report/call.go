@@ -19,7 +19,7 @@ const (
 	// for the end.
 	observedGap = time.Minute
 	// A join timer that says the call began this much later than it said before
-	// speaks of another call.
+	// belongs to another call.
 	timerSlack = 2 * time.Minute
 	// A call that no poll saw for this long has ended, in ms.
 	maxUnseen = int64(24 * time.Hour / time.Millisecond)
@@ -82,8 +82,8 @@ func (t *turn) track() {
 	}
 }
 
-// otherCall tells by the join timer that the open call ended unseen and another
-// one began: the timer fell, or it moved before and now implies a later start.
+// otherCall reports whether, by the join timer, the open call ended unseen and
+// another one began: the timer fell, or it moved before and now implies a later start.
 // After a day without a sample it is another one unless the timer went along.
 func (t *turn) otherCall(c *callState) bool {
 	if t.at-c.MarkMs > maxUnseen && !t.timerAgrees() {
@@ -111,7 +111,7 @@ func (t *turn) readTimer() {
 }
 
 // startCall opens a call. Its start is this poll when an idle poll was shortly
-// before; else the join timer gives it, up to 60 s late, and never before the
+// before; otherwise it comes from the join timer, up to 60 s late, and is never before the
 // last idle poll.
 func (t *turn) startCall() {
 	start, source := t.at, "observed"
@@ -163,7 +163,7 @@ func (t *turn) account(v *verdict, media *payload.GroupMedia) {
 	}
 }
 
-// spend gives the time since the mark to a grade. Of a gap, only the last poll
+// spend assigns the time since the mark to a grade. Of a gap, only the last poll
 // interval belongs to the sample; the rest is unknown.
 func (c *callState) spend(at int64, g grade, interval time.Duration) {
 	passed := at - c.MarkMs
@@ -203,11 +203,11 @@ func (t *turn) endCall() {
 	t.d.Call = nil
 }
 
-// sees: the poll gave a status with this verdict.
+// sees reports whether the poll has a status with this verdict.
 func (t *turn) sees(s cgi.CallState) bool { return t.p.Err == nil && t.p.Status.Call == s }
 
-// scope says what several received video streams tell about a trouble: some bad
-// = the far end, all bad = the own access, "" = no trouble or fewer than two.
+// scope says where a problem is, by several received video streams: some bad =
+// the far end, all bad = the own access, "" = no problem or fewer than two.
 func (t *turn) scope() string {
 	active, bad := 0, 0
 	for i := range t.streams[payload.VideoRecv] {

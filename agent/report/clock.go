@@ -5,8 +5,8 @@ import "time"
 // stepMin is the smallest jump of the wall clock that counts as a step.
 const stepMin = 2 * time.Second
 
-// ClockStep tells how far the wall clock jumped between two times that carry
-// monotonic readings: positive = forward, 0 = less than 2 s or not known.
+// ClockStep returns how far the wall clock jumped between two times that carry
+// monotonic readings: positive = forward, 0 = less than 2 s or unknown.
 func ClockStep(prev, now time.Time) time.Duration {
 	step := now.Round(0).Sub(prev.Round(0)) - now.Sub(prev)
 	if step.Abs() < stepMin {
@@ -46,7 +46,8 @@ func (t *turn) clock(prev time.Time) {
 	}
 }
 
-// timerAgrees: the endpoint's join timer rose as much as the wall clock.
+// timerAgrees reports whether the endpoint's join timer rose as much as the wall
+// clock.
 func (t *turn) timerAgrees() bool {
 	c, now := t.d.Call, t.p.Status.JoinMinutes
 	if c == nil || t.p.Err != nil || !now.Known || !c.Join.Known {

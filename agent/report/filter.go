@@ -9,7 +9,7 @@ type Filter struct {
 	Until  time.Time // records before this time; zero = no bound
 }
 
-// Match tells whether a record of a device and time is chosen.
+// Match reports whether a record of a device and time is chosen.
 func (f Filter) Match(device string, at time.Time) bool {
 	return (f.Device == "" || f.Device == device) &&
 		(f.Since.IsZero() || !at.Before(f.Since)) &&

@@ -21,7 +21,7 @@ type incident struct {
 
 // Event rates: so many incidents of a type, and of a metric, in an hour; further
 // ones are counted and held back, opening and closing event alike. Each metric
-// counts for itself: one trouble of the network is beyond many limits at once.
+// is counted by itself: one network problem exceeds many limits at once.
 const (
 	maxQualityHour  = 30
 	maxEndpointHour = 12
@@ -36,13 +36,13 @@ type rate struct {
 	Held   int64 `json:"held,omitzero"`
 }
 
-// over: the hour of the rate is not the one of a time.
+// over reports whether the hour of the rate has passed at a time.
 func (r rate) over(at int64) bool {
 	return at < r.FromMs || at-r.FromMs >= rateWindow.Milliseconds()
 }
 
-// allow tells whether one more event of a type may go out; held is the number
-// held back since the last one that went.
+// allow reports whether one more event of a type may go out; held is the number
+// held back since the last one that did.
 func (d *stateData) allow(kind string, limit int, at int64) (ok bool, held int64) {
 	if d.Rates == nil {
 		d.Rates = map[string]rate{}
@@ -105,7 +105,7 @@ func (t *turn) endpoint() {
 			t.d.FailMs = t.at
 		}
 		if t.d.Fails >= offlineAfter && t.d.Offline == nil {
-			t.d.Offline = t.open(t.trouble("endpoint.offline"), maxEndpointHour, t.d.FailMs)
+			t.d.Offline = t.open(t.problem("endpoint.offline"), maxEndpointHour, t.d.FailMs)
 		}
 		return
 	}
@@ -116,15 +116,15 @@ func (t *turn) endpoint() {
 	}
 	switch {
 	case failed && kind == cgi.KindRefused && t.d.Refused == nil:
-		t.d.Refused = t.open(t.trouble("endpoint.refused"), maxEndpointHour, t.at)
+		t.d.Refused = t.open(t.problem("endpoint.refused"), maxEndpointHour, t.at)
 	case !failed && t.d.Refused != nil:
 		t.close(t.d.Refused, payload.Event{Type: "endpoint.online", Reason: "accepted"})
 		t.d.Refused = nil
 	}
 }
 
-// trouble is the opening event of an endpoint's incident: critical in a call.
-func (t *turn) trouble(kind string) payload.Event {
+// problem is the opening event of an endpoint's incident: critical in a call.
+func (t *turn) problem(kind string) payload.Event {
 	ev := payload.Event{Type: kind, Severity: "warning", Reason: errWord(t.p.Err)}
 	if t.d.Call != nil {
 		ev.Severity, ev.CallID = "critical", t.d.Call.ID
@@ -201,7 +201,7 @@ func (t *turn) recovered(i int, in *incident, x cgi.Reading, reason string) {
 	})
 }
 
-// limitOf is the limit whose undershooting is good: the fair one, or the poor
+// limitOf is the limit below which a reading is good: the fair one, or the poor
 // one when the profile has no other.
 func (t *turn) limitOf(i int) *float64 {
 	l := t.dev.Limits.limits[i/metrics/2][i%metrics]
@@ -211,7 +211,7 @@ func (t *turn) limitOf(i int) *float64 {
 	return number(l.Poor)
 }
 
-// closeQuality closes all open incidents, for the call ends.
+// closeQuality closes all open incidents because the call ends.
 func (t *turn) closeQuality(reason string) {
 	for i := range gauges {
 		if m, ok := t.d.Quality[i]; ok && m.Open != nil {

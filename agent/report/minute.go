@@ -66,7 +66,7 @@ func (m *minuteState) payload() payload.Minute {
 }
 
 // Tick closes what is over at a time without a poll: the device's open minute
-// and the views that go with it. It gives no records as a rule.
+// and the views that go with it. Usually there is nothing to close.
 func (r *Reporter) Tick(st State, name string, at time.Time) (State, []Record) {
 	dev := r.devices[name]
 	if dev == nil || st.d.Minute == nil || at.UnixMilli() < st.d.Minute.StartMs+minuteMs {

@@ -10,7 +10,7 @@ const MOSMethod = "g107-nb;ie=0;bpl=25.1;burstr=1;dejitter=2x"
 
 // Constants of the estimate: ITU-T G.107 for a narrow-band codec with
 // concealment (G.711 with PLC). The endpoints' codecs have no published Ie and
-// Bpl, so the value is a network MOS: it tells network paths apart, not codecs.
+// Bpl, so the value is a network MOS: it distinguishes network paths, not codecs.
 const (
 	mosR0     = 93.2
 	mosIe     = 0.0
@@ -20,8 +20,8 @@ const (
 	deJitter = 2.0
 )
 
-// estimateMOS gives the network MOS of an audio group, from 1 to 4.5. Without
-// loss or delay there is none.
+// estimateMOS returns the network MOS of an audio group, from 1 to 4.5. Without
+// loss or delay it is absent.
 func estimateMOS(m *payload.Media) cgi.Reading {
 	loss, delay, jitter := m.Values[payload.Loss], m.Values[payload.Delay], m.Values[payload.Jitter]
 	if !loss.Known || !delay.Known {

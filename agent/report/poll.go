@@ -58,7 +58,7 @@ func (r *Reporter) Poll(st State, p Poll) (State, Output) {
 // maxJoinMinutes is the largest join timer that is believed: 1,900 years.
 const maxJoinMinutes = 1e9
 
-// readStreams takes over what the endpoint said of its streams.
+// readStreams reads what the endpoint said of its streams.
 func (t *turn) readStreams() {
 	if t.p.Err != nil {
 		return
@@ -145,7 +145,7 @@ func (t *turn) fillError() {
 	}
 }
 
-// failure tells what kind of failure the poll was, if it was one.
+// failure returns what kind of failure the poll was, if it was one.
 func (t *turn) failure() (cgi.Kind, bool) {
 	var e *cgi.Error
 	switch {
@@ -236,7 +236,7 @@ func (t *turn) emitStreams() {
 }
 
 // peer is the remote site's name as the device's setting allows. The hash is the
-// first 16 hex digits of HMAC-SHA-256 under the site's key: the same name gives
+// first 16 hex digits of HMAC-SHA-256 under the site's key: the same name has
 // the same hash wherever the key is the same.
 func (t *turn) peer(name string) string {
 	switch {

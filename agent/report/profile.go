@@ -180,7 +180,7 @@ func (p Profile) check() error {
 	return nil
 }
 
-// beyond tells whether a value of a metric is on the bad side of a limit.
+// beyond reports whether a value of a metric is on the bad side of a limit.
 func beyond(metric int, v, lim float64, strict bool) bool {
 	if metric == metricFPS {
 		return v < lim

@@ -41,7 +41,7 @@ type Device struct {
 	PollInterval, IdleInterval time.Duration
 	// PeerNames is "off", "hash" or "plain"; "" is "off".
 	PeerNames string
-	// Limits grade the device's calls; the zero value is the profile "huawei".
+	// Limits grade the device's calls; the zero value means the profile "huawei".
 	Limits Profile
 }
 
@@ -94,7 +94,7 @@ func (r *Reporter) addDevice(d Device) error {
 	case d.Name == "" || d.Name == AgentDevice:
 		return fmt.Errorf("the name is empty or reserved")
 	case r.devices[d.Name] != nil:
-		return fmt.Errorf("the name is there twice")
+		return fmt.Errorf("the name appears twice")
 	case d.PollInterval <= 0 || d.IdleInterval <= 0:
 		return fmt.Errorf("poll interval %v and idle interval %v must be above 0", d.PollInterval, d.IdleInterval)
 	}
@@ -125,13 +125,13 @@ type Poll struct {
 	Err    error         // a *cgi.Error as a rule
 }
 
-// Output is what a poll gave.
+// Output is what became of a poll.
 type Output struct {
 	Records []Record
 	// Sample is the payload for the retained state topic.
 	Sample []byte
 	// Interval is the device's current time between polls: PollInterval while a
-	// call is open, IdleInterval else.
+	// call is open, otherwise IdleInterval.
 	Interval time.Duration
 }
 
@@ -150,5 +150,5 @@ func fresh(interval time.Duration) time.Duration {
 	return max(2*interval, 2*time.Second)
 }
 
-// MarkReplayed gives a payload with "replayed":1 as its last key. It uses p up.
+// MarkReplayed adds "replayed":1 to a payload as its last key. It uses p up.
 func MarkReplayed(p []byte) []byte { return payload.MarkReplayed(p) }

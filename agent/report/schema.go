@@ -12,7 +12,7 @@ import (
 	"roomcall/agent/report/view"
 )
 
-// viewDocs are the documents of the views, for their schemas.
+// viewDocs are the documents whose schemas the views have.
 var viewDocs = map[string]any{
 	"view/zoom": view.Zoom{}, "view/agora": view.Agora{}, "view/volc": view.Volc{}, "view/trtc": view.TRTC{},
 }

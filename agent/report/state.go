@@ -19,10 +19,10 @@ var ErrStateVersion = errors.New("the state has an unknown version")
 
 // State is what the reporter remembers of one device, or of the agent. It is
 // plain data: the zero value is a device never seen. A State is never changed;
-// Poll, Tick and AgentEvent give a new one.
+// Poll, Tick and AgentEvent return a new one.
 type State struct {
 	d stateData
-	// at is the time of the last poll with its monotonic reading. It tells a
+	// at is the time of the last poll with its monotonic reading. It distinguishes a
 	// step of the clock from time that went by, and is not marshalled.
 	at time.Time
 }
@@ -51,7 +51,7 @@ type stateData struct {
 	Volc      *volcState          `json:"volc,omitempty"`
 }
 
-// Marshal writes the state as JSON with its version. Equal states give equal
+// Marshal writes the state as JSON with its version. Equal states have equal
 // bytes.
 func (s State) Marshal() ([]byte, error) {
 	s.d.V = stateVersion
@@ -115,7 +115,7 @@ func (d *stateData) check() error {
 }
 
 // clone returns a copy that can be changed without changing s. The sums of
-// readings are never changed, but replaced.
+// readings are replaced, never changed.
 func (s State) clone() State {
 	c := s
 	c.d.Seq = maps.Clone(s.d.Seq)
@@ -137,7 +137,7 @@ func copyOf[T any](p *T) *T {
 	return &c
 }
 
-// next gives the next number of a kind, from 1.
+// next returns the next number of a kind, from 1.
 func (d *stateData) next(kind string) uint64 {
 	if d.Seq == nil {
 		d.Seq = map[string]uint64{}

@@ -17,7 +17,7 @@ type ConvertOptions = view.Options
 // Convert reads published or exported records, one JSON object a line, any
 // kinds, in any order, duplicates allowed, and writes one JSON document in the
 // shape of another system's reply ("zoom", "agora", "volc", "trtc"), plus _meta.
-// With lines that cannot be read it gives the document of the others and an error.
+// When lines cannot be read, it returns the document of the others and an error.
 func Convert(to string, in io.Reader, o ConvertOptions) ([]byte, error) {
 	return view.Convert(to, in, o)
 }

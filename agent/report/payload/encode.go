@@ -10,7 +10,7 @@ import (
 )
 
 // Encode writes a record as one flat JSON object: the struct's keys, then those
-// of its measures. Equal records give equal bytes.
+// of its measures. Equal records have equal bytes.
 func Encode(r Record) []byte {
 	b := bytes.NewBuffer(make([]byte, 0, 2048))
 	e := json.NewEncoder(b)
@@ -35,8 +35,8 @@ func Encode(r Record) []byte {
 	return b.Bytes()
 }
 
-// Decode reads one flat payload into r. Unknown keys are ignored, for a newer
-// minor version may add some; a known key of the wrong JSON type is an error.
+// Decode reads one flat payload into r. Unknown keys are ignored because a
+// newer minor version may add some; a known key of the wrong JSON type is an error.
 func Decode(line []byte, r Record) error {
 	var m map[string]any
 	if err := json.Unmarshal(line, &m); err != nil {
@@ -54,7 +54,7 @@ func Decode(line []byte, r Record) error {
 		}
 		delete(m, c.key)
 	}
-	b, err := json.Marshal(m) // whole numbers in one form, for others write 3.0 or 3e0
+	b, err := json.Marshal(m) // whole numbers in one form: others write 3.0 or 3e0
 	if err == nil {
 		err = json.Unmarshal(b, r)
 	}

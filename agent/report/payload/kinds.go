@@ -2,7 +2,7 @@ package payload
 
 import "fmt"
 
-// Sample is what one poll told: one record a poll, failed polls too.
+// Sample is what one poll found: one record a poll, failed polls too.
 type Sample struct {
 	Head
 	Vendor            string     `json:"vendor" enum:"huawei" doc:"Maker of the endpoint."`

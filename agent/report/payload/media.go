@@ -34,7 +34,7 @@ type rule int
 const (
 	first   rule = iota // that of stream 0
 	sum                 // bit rates add up
-	highest             // the worst stream; lost packets too, for their windows may differ
+	highest             // the worst stream; of lost packets too, because their windows may differ
 	lowest
 	derived // not said by a stream: counted or estimated over the group
 )
@@ -136,8 +136,8 @@ type Media struct {
 	Values [Measures]cgi.Reading
 }
 
-// StreamMedia reads one stream. A reading outside the measure's range is no
-// measurement and is absent.
+// StreamMedia reads one stream. A reading outside the measure's range is not
+// a measurement and is absent.
 func StreamMedia(s *cgi.Stream) Media {
 	m := Media{Active: s.Active, Name: s.Name, Codec: Clip(s.Codec)}
 	for i := range measureTable {
@@ -159,8 +159,8 @@ func (row *measure) sane(x cgi.Reading) cgi.Reading {
 	return cgi.Known(x.Value + 0) // no "-0"
 }
 
-// Combine takes the active streams of a group together, each measure by its
-// rule.
+// Combine makes one value of each measure from the active streams of a group, by
+// the measure's rule.
 func Combine(list []Media) Media {
 	var m Media
 	active := 0

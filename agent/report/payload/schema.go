@@ -54,7 +54,7 @@ var titles = map[string]string{
 
 // FlatSchema is the JSON Schema of a flat kind: every key with its type, unit
 // and range. Keys may be added within the major version, so unknown ones are
-// allowed; they are texts and numbers too, for the object stays flat.
+// allowed; they are texts and numbers too because the object stays flat.
 func FlatSchema(kind string) Object {
 	props, required := flatProperties(kind)
 	return append(SchemaHead(kind, titles[kind]),

@@ -7,7 +7,7 @@ import (
 	"math"
 )
 
-// A statistic is what a call or a minute says of a measure; they are bits.
+// A statistic is what a call or a minute has of a measure; they are bits.
 type statistic uint8
 
 const (
@@ -172,8 +172,8 @@ func (s *Stat) value(which statistic) float64 {
 	}
 }
 
-// MarshalJSON writes a list of numbers, for the state is written with every
-// poll: n and sum, max and min unless both are 0, the histogram if there is one.
+// MarshalJSON writes a list of numbers because the state is written with
+// every poll: n and sum, max and min unless both are 0, the histogram if there is one.
 func (s Stat) MarshalJSON() ([]byte, error) {
 	list := []float64{s.N, s.Sum}
 	if s.Max != 0 || s.Min != 0 || len(s.Hist.Counts) > 0 {

@@ -174,8 +174,8 @@ func (s *AgoraSeries) add(ms int64, x cgi.Reading) {
 	}
 }
 
-// peerRows gives received video by stream, when there are stream records:
-// peer_uid is the stream's index + 1, for 0 means local.
+// peerRows returns received video by stream, when there are stream records:
+// peer_uid is the stream's index + 1 because 0 means local.
 func peerRows(peers []*Peer, m agoraMID) []AgoraSeries {
 	if m.group != payload.VideoRecv {
 		return nil

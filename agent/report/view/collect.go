@@ -43,7 +43,7 @@ type rawPeer struct {
 	Peer
 }
 
-// line takes one line. A topic or other text before the object is ignored.
+// line reads one line. A topic or other text before the object is ignored.
 func (c *collector) line(b []byte) error {
 	if i := bytes.IndexByte(b, '{'); i >= 0 {
 		return c.object(b[i:], true)
@@ -51,7 +51,7 @@ func (c *collector) line(b []byte) error {
 	return c.bareLine(b)
 }
 
-// object takes a record. With envelope it may be the payload of another object,
+// object reads a record. With envelope it may be the payload of another object,
 // as an object or as a text (mosquitto_sub -F %J and %j).
 func (c *collector) object(b []byte, envelope bool) error {
 	var head struct {
@@ -91,7 +91,7 @@ func (c *collector) object(b []byte, envelope bool) error {
 	return nil
 }
 
-// payload takes the payload of an envelope.
+// payload reads the payload of an envelope.
 func (c *collector) payload(b []byte) error {
 	var text string
 	if json.Unmarshal(b, &text) == nil {
@@ -149,7 +149,7 @@ func (c *collector) sample(p *payload.Sample) {
 	c.samples = append(c.samples, rawPoint{call: p.CallID, place: p.ClientID + "/" + p.Device, Point: NewPoint(p, 0), media: &p.Media})
 }
 
-// See takes what a sample says about its call.
+// See notes what a sample says about its call.
 func (k *Call) See(p *payload.Sample) {
 	if p.Model != "" {
 		k.Model = p.Model

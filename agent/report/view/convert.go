@@ -31,20 +31,20 @@ type Options struct {
 	Granularity string
 	// Swap exchanges Zoom's input and output.
 	Swap bool
-	// Bad is told of each line that cannot be read, with its number from 1; nil =
-	// nobody is told.
+	// Bad is called for each line that cannot be read, with its number from 1; nil
+	// = nobody wants to know.
 	Bad func(line int, err error)
-	// Empty is told when the input has no record that is asked for, with the
-	// devices that it has; nil = nobody is told.
+	// Empty is called when the input has no record that is asked for, with the
+	// devices that it has; nil = nobody wants to know.
 	Empty func(devices []string)
 }
 
-// wants tells whether the records of a device are asked for.
+// wants reports whether the records of a device are asked for.
 func (o *Options) wants(client, device string) bool {
 	return o.Device == "" || o.Device == device || o.Device == client+"/"+device
 }
 
-// Check refuses a view, a part or a granularity that there is not.
+// Check rejects an unknown view, part or granularity.
 func (o *Options) Check(to string) error {
 	if !slices.Contains(Names(), to) {
 		return fmt.Errorf("convert: unknown view %q, allowed are %s", to, strings.Join(Names(), ", "))
@@ -63,9 +63,9 @@ var ErrDevices = errors.New("the input has several devices and the zoom view spe
 
 // Convert reads published or exported records, one JSON object a line, any
 // kinds, in any order, duplicates allowed, and writes one document in the shape
-// of the other system's reply. Blank lines count for nothing. What is no record
+// of the other system's reply. Blank lines are ignored. What is no record
 // but belongs to roomcall's topics (availability, echo, birth, views) and objects
-// of others are passed over and counted in _meta. With lines that cannot be read
+// of others are skipped and counted in _meta. When lines cannot be read,
 // the document has the others, and the error is a *BadLinesError.
 func Convert(to string, in io.Reader, o Options) ([]byte, error) {
 	if err := o.Check(to); err != nil {

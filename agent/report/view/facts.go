@@ -3,7 +3,7 @@
 // Tencent TRTC DescribeCallDetail.
 //
 // Promise: a key of theirs is filled only where the record has the fact. What is
-// the same, what comes close and what is not there is told in every document's
+// the same, what comes close and what is not there is listed in every document's
 // _meta; what is not there stays empty or absent, as in the system's own
 // example.
 package view
@@ -45,7 +45,7 @@ type Point struct {
 	Readings []float64 `json:"r,omitempty"`
 }
 
-// NewPoint takes a sample's readings.
+// NewPoint copies a sample's readings.
 func NewPoint(s *payload.Sample, call int) Point {
 	p := Point{TsMs: s.TsMs, Call: call, Grade: s.GradeCode, Factors: Factors(s.GradeReasons)}
 	for g := range s.Media {
@@ -151,7 +151,7 @@ var factorIDs = map[string]int{
 // FactorID is Agora's factor id of a reason such as "video_recv_loss", 0 = none.
 func FactorID(reason string) int { return factorIDs[reason] }
 
-// Factors gives the ids of a list of reasons.
+// Factors returns the ids of a list of reasons.
 func Factors(reasons string) []int {
 	if reasons == "" {
 		return nil
@@ -165,7 +165,8 @@ func Factors(reasons string) []int {
 	return out
 }
 
-// calls by id; a call that only its id tells of starts at the id's second.
+// callBook has calls by id; a call of which only the id is known starts at the
+// second in its id.
 type callBook map[string]*Call
 
 func (b callBook) get(id string, h *payload.Head) *Call {
@@ -180,7 +181,7 @@ func (b callBook) get(id string, h *payload.Head) *Call {
 	return c
 }
 
-// sorted gives the calls by start and their places by id.
+// sorted returns the calls by start and their places by id.
 func (b callBook) sorted() ([]Call, map[string]int) {
 	ids := slices.SortedFunc(maps.Keys(b), func(x, y string) int {
 		return cmp.Or(cmp.Compare(b[x].StartMs, b[y].StartMs), cmp.Compare(x, y))

@@ -32,8 +32,8 @@ func (e *BadLinesError) Error() string {
 	return fmt.Sprintf("%d of %d lines could not be read and are left out", e.Bad, e.Lines)
 }
 
-// read takes all lines of the input. A line that cannot be read is told to
-// Options.Bad and left out. The error is a *BadLinesError, or that of the
+// read reads all lines of the input. A line that cannot be read goes to
+// Options.Bad and is left out. The error is a *BadLinesError, or that of the
 // reader.
 func (c *collector) read(in io.Reader) error {
 	lines := lineReader{from: bufio.NewReaderSize(in, 64<<10)}
@@ -64,14 +64,14 @@ func (c *collector) read(in io.Reader) error {
 	}
 }
 
-// lineReader gives lines one after the other, in bounded memory.
+// lineReader returns lines one after the other, in bounded memory.
 type lineReader struct {
 	from *bufio.Reader
 	line []byte
 }
 
-// next gives the next line, valid until the next call. The error is io.EOF behind
-// the last one, errLongLine for one that is over maxLine and was passed over, or
+// next returns the next line, valid until the next call. The error is io.EOF behind
+// the last one, errLongLine for one that is over maxLine and was skipped, or
 // that of the reader.
 func (l *lineReader) next() ([]byte, error) {
 	l.line = l.line[:0]
@@ -101,7 +101,7 @@ var (
 	bareEcho  = regexp.MustCompile(`^[A-Z2-7]{26}$`)
 )
 
-// bareLine takes a line without an object; a topic may stand before its word.
+// bareLine reads a line without an object; a topic may precede its word.
 func (c *collector) bareLine(b []byte) error {
 	b = bytes.TrimSpace(b)
 	if len(b) == 0 {

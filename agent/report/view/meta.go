@@ -1,11 +1,11 @@
 package view
 
-// Meta tells of every key of a document how good it is. It is not part of the
+// Meta says of every key of a document how good it is. It is not part of the
 // other system's reply.
 type Meta struct {
 	Source string `json:"source"`
 	// Exact: the same fact. Approximate: close, with the reason. Absent: the
-	// endpoint does not tell, so the key is empty or not there.
+	// endpoint does not say it, so the key is empty or not there.
 	Exact       []string `json:"exact"`
 	Approximate []string `json:"approximate"`
 	Absent      []string `json:"absent"`

@@ -49,7 +49,7 @@ type TRTCPoint struct {
 	Value float64 `json:"Value"`
 }
 
-// mixed stands for the peers of what the server sends as one.
+// mixed is the peer of what the server sends as one stream.
 const mixed = "mixed"
 
 type trtcType struct {
@@ -67,7 +67,7 @@ var trtcTypes = []trtcType{
 	{"bigvHeight", payload.VideoSend, height}, {"bigvHeight", payload.VideoRecv, height},
 }
 
-// trtc makes the reply with all data types that can be told.
+// trtc makes the reply with all data types that are known.
 func trtc(f *Facts) *TRTC {
 	t := &TRTC{Meta: trtcMeta()}
 	r := &t.Response
@@ -139,7 +139,7 @@ func (s *trtcSeries) add(peer string, ms int64, x cgi.Reading) {
 	s.by[peer].Content = append(s.by[peer].Content, TRTCPoint{Time: ms / 1000, Value: x.Value})
 }
 
-// sorted gives the series by peer.
+// sorted returns the series by peer.
 func (s *trtcSeries) sorted() []TRTCData {
 	var out []TRTCData
 	for _, d := range s.by {

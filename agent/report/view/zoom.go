@@ -45,7 +45,7 @@ type ZoomVideo struct {
 	FrameRate  string `json:"frame_rate"`
 }
 
-// ZoomCPU stays empty: the endpoint does not tell.
+// ZoomCPU stays empty: the endpoint does not say it.
 type ZoomCPU struct {
 	ZoomMin   string `json:"zoom_min_cpu_usage"`
 	ZoomAvg   string `json:"zoom_avg_cpu_usage"`
