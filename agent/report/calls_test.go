@@ -6,6 +6,7 @@ import (
 	"time"
 	"unsafe"
 
+	"roomcall/agent/report/payload"
 	"roomcall/cgi"
 )
 
@@ -163,6 +164,72 @@ func stepped(t time.Time, d time.Duration) time.Time {
 	})(unsafe.Pointer(&moved))
 	words.mono -= int64(d)
 	return moved
+}
+
+func TestSleepInMidCallBelongsToTheCall(t *testing.T) {
+	base := time.Now() // carries a monotonic reading
+	r := reporter(t, nil)
+	st, _ := r.Poll(State{}, Poll{Device: "room-1", At: base, Status: idle()})
+	st, _ = r.Poll(st, Poll{Device: "room-1", At: base.Add(5 * time.Second), Status: inCall(0)})
+	awake := stepped(base.Add(10*time.Second), time.Hour)
+	st, _ = r.Poll(st, Poll{Device: "room-1", At: awake, Status: inCall(60)})
+	_, out := r.Poll(st, Poll{Device: "room-1", At: awake.Add(5 * time.Second), Status: idle()})
+	if m := of(t, out.Records, "call")[0]; m["duration_s"] != 3610.0 {
+		t.Errorf("the join timer went along for an hour, and the call lasts %v s", m["duration_s"])
+	}
+}
+
+func TestCallsOfOneSecondHaveTheirOwnIDs(t *testing.T) {
+	records, _ := script(t, reporter(t, nil), poll(0, idle()), poll(5, inCall(-1)), poll(5.4, idle()), poll(5.8, inCall(-1)), poll(9, idle()))
+	calls := of(t, records, "call")
+	if len(calls) != 2 || calls[0]["call_id"] == calls[1]["call_id"] {
+		t.Errorf("%v", calls)
+	}
+}
+
+func TestGradeOfACallIsTheWorstThatHoldsATwentieth(t *testing.T) {
+	for _, c := range []struct {
+		unknown, good, fair, poor int64
+		want                      grade
+	}{
+		{0, 95, 0, 5, gradePoor}, {0, 951, 0, 49, gradeGood}, {0, 95, 5, 0, gradeFair}, {0, 94, 3, 3, gradeFair},
+		{0, 951, 49, 0, gradeGood}, {100, 100, 0, 0, gradeGood}, {101, 100, 0, 0, gradeUnknown}, {101, 95, 0, 5, gradePoor}, {9, 0, 0, 0, gradeUnknown},
+	} {
+		call := callState{GradeMs: [grades]int64{c.unknown, c.good, c.fair, c.poor}}
+		if got := call.grade(); got != c.want {
+			t.Errorf("%+v: %s, want %s", c, got, c.want)
+		}
+	}
+}
+
+func TestCauseIsTheMostFrequentReasonAtTheGradeOfTheCall(t *testing.T) {
+	const a, b = payload.AudioSend*metrics + metricLoss, payload.VideoRecv*metrics + metricDelay
+	var call callState
+	call.Fair[a], call.Fair[b], call.Poor[b] = 5, 3, 3
+	if word, ids := call.cause(gradeFair); word != "video_recv_delay" || ids != "8,22" {
+		t.Errorf("fair: %s %s", word, ids)
+	}
+	call.Poor[a], call.Poor[b] = 4, 3
+	if word, ids := call.cause(gradePoor); word != "audio_send_loss" || ids != "22,8" {
+		t.Errorf("poor: %s %s", word, ids)
+	}
+	for i := range call.Poor {
+		call.Poor[i] = uint32(100 - i)
+	}
+	if word, ids := call.cause(gradePoor); word != "audio_send_loss" || ids != "22,43,45" {
+		t.Errorf("all: %s %s", word, ids)
+	}
+}
+
+func TestTimeThatNoSampleCoversIsUnknown(t *testing.T) {
+	var polls []Poll
+	for _, at := range []float64{5, 10, 25, 46, 51} { // 15 s are still one sample's, 21 s are not
+		polls = append(polls, poll(at, inCall(-1)))
+	}
+	records, _ := script(t, reporter(t, nil), append(append([]Poll{poll(0, idle())}, polls...), poll(56, idle()))...)
+	if m := of(t, records, "call")[0]; m["seconds_unknown"] != 16.0 || m["seconds_good"] != 35.0 || m["coverage_pct"] != 68.63 {
+		t.Errorf("%v", m)
+	}
 }
 
 func TestRestartInMidCallGivesOneSummary(t *testing.T) {

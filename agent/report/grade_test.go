@@ -1,6 +1,7 @@
 package report
 
 import (
+	"bytes"
 	"errors"
 	"math"
 	"testing"
@@ -142,6 +143,9 @@ func TestStateOfAnotherVersionIsRefused(t *testing.T) {
 		if _, err := UnmarshalState([]byte(b)); err == nil {
 			t.Errorf("%s: no error", b)
 		}
+	}
+	if _, err := UnmarshalState(append(bytes.Repeat([]byte(" "), maxState), `{"v":2}`...)); err == nil {
+		t.Error("a state of more than 4 MiB is read")
 	}
 	if st, err := UnmarshalState(nil); err != nil || st.d.Seq != nil {
 		t.Errorf("no bytes are a new device: %v", err)

@@ -49,6 +49,23 @@ func TestEndpointIncidentsComeInPairs(t *testing.T) {
 	}
 }
 
+func TestEndpointEventsSayWhenItBeganAndWhenItEnded(t *testing.T) {
+	down := func(s float64) Poll { return failed(s, cgi.KindUnreachable, "timeout") }
+	refused := func(s float64) Poll { return failed(s, cgi.KindRefused, "auth_failed") }
+	at := func(m map[string]any, key string) float64 {
+		return (m[key].(float64) - float64(day.UnixMilli())) / 1000
+	}
+	records, _ := script(t, reporter(t, nil), down(5), down(20), down(35), refused(50), refused(65), failed(80, cgi.KindError, "bad_json"), poll(95, idle()))
+	var got []string
+	for _, m := range of(t, records, "event") {
+		got = append(got, fmt.Sprintf("%v at %v since %v", m["type"], at(m, "ts_ms"), at(m, "since_ms")))
+	}
+	want := "[endpoint.offline at 20 since 5 endpoint.online at 50 since 5 endpoint.refused at 50 since 50 endpoint.online at 95 since 50]"
+	if fmt.Sprint(got) != want {
+		t.Errorf("%v, want %s", got, want)
+	}
+}
+
 // losses makes a call with one poll for each received loss; -1 = not said.
 func losses(list ...float64) []Poll {
 	polls := []Poll{poll(0, idle())}

@@ -101,6 +101,16 @@ func TestIntervalFollowsTheCall(t *testing.T) {
 	}
 }
 
+func TestRecordIsFreshForTwoIntervalsAndAtLeastTwoSeconds(t *testing.T) {
+	for interval, want := range map[time.Duration]time.Duration{100 * time.Millisecond: 2 * time.Second, time.Second: 2 * time.Second, 5 * time.Second: 10 * time.Second} {
+		r := reporter(t, func(s *Settings) { s.Devices[0].PollInterval = interval })
+		_, out := r.Poll(State{}, poll(0, documented()))
+		if got := out.Records[0].Fresh; got != want {
+			t.Errorf("interval %v: fresh for %v, want %v", interval, got, want)
+		}
+	}
+}
+
 func TestSamplesThatAreNotRecordedLeaveNoHoleInTheirNumbers(t *testing.T) {
 	off := reporter(t, func(s *Settings) { s.Kinds = []string{"event"} })
 	on := reporter(t, nil)
@@ -127,6 +137,64 @@ func TestPeerNamesFollowTheSetting(t *testing.T) {
 		}
 		if setting != "plain" && strings.Contains(got, "site1") {
 			t.Errorf("%q shows the name", setting)
+		}
+	}
+}
+
+func TestPeerHashDependsOnNameAndKey(t *testing.T) {
+	hash := func(key, name string) string {
+		r := reporter(t, func(s *Settings) { s.Devices[0].PeerNames, s.PeerKey = "hash", []byte(key) })
+		st := documented()
+		st.VideoRecv[0].Name = name
+		records, _ := script(t, r, poll(0, st))
+		for _, m := range of(t, records, "stream") {
+			if peer, ok := m["peer"].(string); ok {
+				return peer
+			}
+		}
+		return ""
+	}
+	a := hash("key a", "site1")
+	if len(a) != 16 || a != hash("key a", "site1") || a == hash("key b", "site1") || a == hash("key a", "site2") {
+		t.Errorf("%q", a)
+	}
+}
+
+func TestTextsAreBoundedAndStayWhole(t *testing.T) {
+	s := documented()
+	s.Model, s.AudioSend.Codec, s.VideoRecv[0].Name = strings.Repeat("会", 90), strings.Repeat("会", 90), strings.Repeat("会", 90)
+	records, _ := script(t, reporter(t, nil), poll(0, s))
+	want := strings.Repeat("会", 85) // 255 bytes; another one is beyond 256
+	sample := of(t, records, "sample")[0]
+	if sample["model"] != want || sample["audio_send_codec"] != want {
+		t.Errorf("%v, %v", sample["model"], sample["audio_send_codec"])
+	}
+	for _, m := range of(t, records, "stream") {
+		if peer, ok := m["peer"]; ok && peer != want {
+			t.Errorf("%v", peer)
+		}
+	}
+}
+
+func TestMinuteClosesAtItsEndAndIsDatedThere(t *testing.T) {
+	r := reporter(t, nil)
+	_, st := script(t, r, poll(5, idle()), failed(20, cgi.KindBusy, "session_limit"), poll(59.999, idle()))
+	at := day.Add(time.Minute)
+	if _, early := r.Tick(st, "room-1", at.Add(-time.Millisecond)); len(early) != 0 {
+		t.Errorf("closed before its end: %s", lines(early))
+	}
+	for name, records := range map[string][]Record{
+		"tick": func() []Record { _, out := r.Tick(st, "room-1", at); return out }(),
+		"poll": func() []Record { _, out := r.Poll(st, poll(60, idle())); return out.Records }(),
+	} {
+		minutes := of(t, records, "minute")
+		if len(minutes) != 1 {
+			t.Fatalf("%s: %d minutes", name, len(minutes))
+		}
+		m := minutes[0]
+		if m["minute_ms"] != float64(day.UnixMilli()) || m["ts_ms"] != float64(at.UnixMilli()) ||
+			m["samples"] != 3.0 || m["samples_ok"] != 2.0 || m["coverage_pct"] != 50.0 {
+			t.Errorf("%s: %v", name, m)
 		}
 	}
 }

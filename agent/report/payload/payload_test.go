@@ -86,7 +86,7 @@ func TestDecodeRefusesTheWrongTypeAndIgnoresUnknownKeys(t *testing.T) {
 	if !s.Media[AudioSend].Active || s.Media[AudioSend].Values[Loss] != cgi.Known(0) || s.Media[VideoSend].Active {
 		t.Errorf("%+v", s.Media)
 	}
-	for _, b := range []string{`{"v":"1"}`, `{"grade":1}`, `{"audio_send_loss_pct":null}`, `[]`, `{`} {
+	for _, b := range []string{`{"v":"1"}`, `{"grade":1}`, `{"audio_send_loss_pct":null}`, `{"audio_send_loss_pct":"1"}`, `{"audio_send_codec":1}`, `[]`, `{`} {
 		if err := Decode([]byte(b), new(Sample)); err == nil {
 			t.Errorf("%s: no error", b)
 		}
