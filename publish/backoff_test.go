@@ -79,7 +79,7 @@ func TestExtremeBackoffBoundsDoNotOverflow(t *testing.T) {
 // Only a connection that ends with nothing in flight and a proof that had not
 // failed speaks for a client id used twice; one that ends before its proof is
 // decided has the broker asked.
-func TestEarlyLossesAreJudgedByWhatWasInFlightAndProven(t *testing.T) {
+func TestEarlyLossesAreExplainedByWhatWasInFlightAndProven(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newClient(t, Config{Brokers: []string{"tcp://h"}, ClientID: "a"})
 		lose := func(lived time.Duration, busy bool, proof ProofState) Class {

@@ -69,7 +69,7 @@ func BenchmarkDrainBarePaho(b *testing.B) {
 		}
 		defer c.Disconnect(250)
 		window := make(chan mqtt.Token, benchWindow)
-		settle := func() {
+		awaitOldest := func() {
 			if t := <-window; !t.WaitTimeout(patience) || t.Error() != nil {
 				b.Fatal(t.Error())
 			}
@@ -78,12 +78,12 @@ func BenchmarkDrainBarePaho(b *testing.B) {
 		b.ResetTimer()
 		for range b.N {
 			if len(window) == benchWindow {
-				settle()
+				awaitOldest()
 			}
 			window <- c.Publish("bare/sample", 1, false, benchPayload)
 		}
 		for range len(window) {
-			settle()
+			awaitOldest()
 		}
 		b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "msg/s")
 	})

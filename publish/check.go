@@ -42,7 +42,7 @@ func (c *Client) Stages(index int, asAgent bool) []Stage {
 		stages[i].Run = func(ctx context.Context) (string, error) {
 			detail, err := run(ctx)
 			if err != nil {
-				err = connectError(b.name, err)
+				err = c.connectError(b, err)
 			}
 			return detail, err
 		}

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
@@ -38,6 +39,8 @@ type Client struct {
 	// For check: no will, birth and availability, and another client id.
 	quiet    bool
 	idSuffix string
+	// The broker asked this attempt for a client certificate, and there is none.
+	certMissing atomic.Bool
 
 	mu       sync.Mutex // guards everything below; taken after Conn.mu
 	backoff  *backoff
@@ -106,6 +109,7 @@ func (c *Client) Connect(ctx context.Context) (*Conn, error) {
 	c.setState(Connecting, b.name)
 	ask := c.delivery.about(b.name).ask
 	c.mu.Unlock()
+	c.certMissing.Store(false)
 
 	var m *Conn
 	var err error
@@ -116,7 +120,7 @@ func (c *Client) Connect(ctx context.Context) (*Conn, error) {
 		m, err = c.attempt(ctx, b)
 	}
 	if err != nil {
-		e := connectError(b.name, err)
+		e := c.connectError(b, err)
 		c.connectFailed(e)
 		return nil, e
 	}
@@ -170,9 +174,6 @@ func (c *Client) attempt(ctx context.Context, b broker) (*Conn, error) {
 	if err != nil {
 		l.abort()
 		return nil, err
-	}
-	if a, ok := l.raw.(*certAsked); ok {
-		a.refused.Store(false)
 	}
 	return m, nil
 }

@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -22,33 +21,25 @@ var (
 )
 
 // dial opens the byte stream to b: TCP, then TLS, then websocket, each bounded
-// by ctx. No proxy is taken from the environment. The second value is the
-// socket below, which can be closed at once when a peer does not answer.
-func (c *Client) dial(ctx context.Context, b broker) (net.Conn, net.Conn, error) {
-	var raw net.Conn
-	tcp := func(ctx context.Context, _, _ string) (net.Conn, error) {
-		conn, err := dialTCP(ctx, b.addr)
-		raw = conn
-		return conn, err
-	}
-	secure := func(ctx context.Context, network, addr string) (net.Conn, error) {
-		conn, err := tcp(ctx, network, addr)
+// by ctx. No proxy is taken from the environment. raw is the socket below, which
+// can be closed at once when a peer does not answer.
+func (c *Client) dial(ctx context.Context, b broker) (conn, raw net.Conn, err error) {
+	open := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		socket, err := dialTCP(ctx, b.addr)
 		if err != nil {
 			return nil, err
 		}
-		asked := &certAsked{Conn: conn}
-		raw = asked
-		return c.handshake(ctx, asked, b)
-	}
-	open := tcp
-	if b.tls {
-		open = secure
+		raw = socket
+		if b.tls {
+			return c.handshake(ctx, socket, b)
+		}
+		return socket, nil
 	}
 	if b.ws {
-		conn, err := dialWebsocket(ctx, b, open)
-		return conn, raw, err
+		conn, err = dialWebsocket(ctx, b, open)
+	} else {
+		conn, err = open(ctx, "tcp", b.addr)
 	}
-	conn, err := open(ctx, "tcp", b.addr)
 	return conn, raw, err
 }
 
@@ -63,13 +54,19 @@ func dialTCP(ctx context.Context, addr string) (net.Conn, error) {
 	return d.DialContext(ctx, "tcp", addr)
 }
 
-func (c *Client) handshake(ctx context.Context, conn *certAsked, b broker) (net.Conn, error) {
+func (c *Client) handshake(ctx context.Context, conn net.Conn, b broker) (net.Conn, error) {
 	cfg, err := c.tlsConfig(b)
 	if err != nil {
 		conn.Close()
 		return nil, err
 	}
-	cfg.GetClientCertificate = conn.certificate(cfg.Certificates)
+	cfg.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+		if len(cfg.Certificates) > 0 {
+			return &cfg.Certificates[0], nil
+		}
+		c.certMissing.Store(true)
+		return &tls.Certificate{}, nil
+	}
 	t := tls.Client(conn, cfg)
 	if err := t.HandshakeContext(ctx); err != nil {
 		conn.Close()
@@ -81,45 +78,6 @@ func (c *Client) handshake(ctx context.Context, conn *certAsked, b broker) (net.
 		c.mu.Unlock()
 	}
 	return t, nil
-}
-
-// errCertWanted stands before the end of a connection whose broker asked for a
-// client certificate. With TLS 1.3 a missing one is refused only after the
-// handshake, and the reset that follows may overtake the alert.
-var errCertWanted = errors.New("the broker asked for a client certificate and ended the connection")
-
-// certAsked marks read and write errors as errCertWanted when the broker asked
-// for a certificate and got none, until the connection is accepted.
-type certAsked struct {
-	net.Conn
-	refused atomic.Bool
-}
-
-func (a *certAsked) certificate(have []tls.Certificate) func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
-	return func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
-		if len(have) > 0 {
-			return &have[0], nil
-		}
-		a.refused.Store(true)
-		return &tls.Certificate{}, nil
-	}
-}
-
-func (a *certAsked) Read(p []byte) (int, error) {
-	n, err := a.Conn.Read(p)
-	return n, a.mark(err)
-}
-
-func (a *certAsked) Write(p []byte) (int, error) {
-	n, err := a.Conn.Write(p)
-	return n, a.mark(err)
-}
-
-func (a *certAsked) mark(err error) error {
-	if err != nil && a.refused.Load() {
-		return fmt.Errorf("%w: %w", errCertWanted, err)
-	}
-	return err
 }
 
 type dialFunc func(ctx context.Context, network, addr string) (net.Conn, error)

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 
@@ -90,14 +91,26 @@ const (
 	hintPath        = "check the path of the websocket URL in [mqtt] broker, often /mqtt"
 )
 
+// errCertMissing explains the end of a connection whose broker asked for a
+// client certificate. With TLS 1.3 a missing one is rejected only after the
+// handshake, and the reset that follows may overtake the alert.
+var errCertMissing = errors.New("the broker asked for a client certificate and ended the connection")
+
 // connectError classifies what ended a connection attempt.
-func connectError(broker string, err error) *Error {
+func (c *Client) connectError(b broker, err error) *Error {
 	var e *Error
 	if errors.As(err, &e) {
 		return e
 	}
 	class, hint := classify(err)
-	return &Error{Class: class, Op: "connect", Broker: broker, Err: cause(err), Hint: hint}
+	err = cause(err)
+	switch {
+	case class == "" && c.certMissing.Load():
+		class, hint, err = ClassBadCertificate, hintClientCert, fmt.Errorf("%w: %w", errCertMissing, err)
+	case class == "":
+		class, hint = ClassProtocol, hintNoAnswer
+	}
+	return &Error{Class: class, Op: "connect", Broker: b.name, Err: err, Hint: hint}
 }
 
 // cause drops the MQTT library's own "network Error" in front of an error.
@@ -110,6 +123,7 @@ func cause(err error) error {
 	return err
 }
 
+// classify knows all but the end of a connection without a word.
 func classify(err error) (Class, string) {
 	if class, hint, ok := classifyTLS(err); ok {
 		return class, hint
@@ -136,7 +150,7 @@ func classify(err error) (Class, string) {
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.Canceled):
 		return ClassUnreachable, hintNoAnswer
 	}
-	return ClassProtocol, hintNoAnswer
+	return "", ""
 }
 
 // classifyTLS knows the errors of crypto/tls. A refusal by the broker comes as
@@ -157,7 +171,7 @@ func classifyTLS(err error) (Class, string, bool) {
 		return ClassBadCertificate, hintTrust, true
 	case errors.As(err, &record):
 		return ClassProtocol, hintNoTLS, true
-	case errors.As(err, &op) && op.Op == "remote error", errors.Is(err, errCertWanted):
+	case errors.As(err, &op) && op.Op == "remote error":
 		return ClassBadCertificate, hintClientCert, true
 	}
 	return "", "", false

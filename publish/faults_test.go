@@ -42,7 +42,7 @@ func stressOnce(t *testing.T, f *brokertest.Fake, c *Client, round int, r *rand.
 		select {
 		case <-rec.Done():
 		default:
-			t.Fatal("a receipt is unsettled after the loss")
+			t.Fatal("a receipt is not complete after the loss")
 		}
 		if rec.Err() != nil {
 			failed++
@@ -174,23 +174,23 @@ func TestALossConfirmsWhatWasAcknowledged(t *testing.T) {
 }
 
 func TestReceiptsOfALossNameTheMessageThatCausedIt(t *testing.T) {
-	poison := func(m brokertest.Message) bool { return string(m.Payload) == "poison" }
-	f := brokertest.NewFake(t, brokertest.Faults{Poison: poison})
+	rejected := func(m brokertest.Message) bool { return string(m.Payload) == "rejected" }
+	f := brokertest.NewFake(t, brokertest.Faults{Reject: rejected})
 	c := newClient(t, testConfig(f.URL()))
 	for range 4 {
 		m := connect(t, c)
-		good, bad := send(t, m, "room/sample", "good"), send(t, m, "room/sample", "poison")
+		good, bad := send(t, m, "room/sample", "good"), send(t, m, "room/sample", "rejected")
 		waitDone(t, "loss", m.Lost())
 		if good.Err() != nil {
-			t.Errorf("the message before the poison: %v", good.Err())
+			t.Errorf("the message before the rejected one: %v", good.Err())
 		}
 		if bad.Err() == nil {
-			t.Error("the poison was confirmed")
+			t.Error("the rejected message was confirmed")
 		}
 	}
 	e := c.Status().LastError
 	if e.Class != ClassLost || e.Hint == "" {
-		t.Errorf("a message that the broker does not take is reported as %s, hint %q", e.Class, e.Hint)
+		t.Errorf("a message that the broker rejects is reported as %s, hint %q", e.Class, e.Hint)
 	}
 }
 

@@ -32,7 +32,7 @@ func Follow(ctx context.Context, cfg Config, filters []string, up func(broker st
 	}
 	b := c.brokers[0]
 	if err := c.follow(ctx, b, filters, up, handle); err != nil && ctx.Err() == nil {
-		return connectError(b.name, err)
+		return c.connectError(b, err)
 	}
 	return nil
 }

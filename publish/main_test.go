@@ -53,9 +53,9 @@ func connect(t testing.TB, c *Client) *Conn {
 	return m
 }
 
-func send(t testing.TB, m *Conn, lane, payload string) *Receipt {
+func send(t testing.TB, m *Conn, topic, payload string) *Receipt {
 	t.Helper()
-	r, err := m.Publish(Message{Topic: m.client.Topic(lane), Payload: []byte(payload)})
+	r, err := m.Publish(Message{Topic: m.client.Topic(topic), Payload: []byte(payload)})
 	if err != nil {
 		t.Fatalf("Publish: %v", err)
 	}

@@ -275,7 +275,7 @@ func (m *Conn) tryEcho() error {
 	}
 	// With Confirm "echo" records have to come back too, and an access list may
 	// serve the echo topic alone. The availability, sent once more as it is,
-	// stands for them.
+	// represents them.
 	word := "online"
 	if c.quiet {
 		word = "offline"

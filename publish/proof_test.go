@@ -123,7 +123,7 @@ func TestBrokerThatEndsTheConnectionOnADeniedMessageIsAFailedProof(t *testing.T)
 	t.Fatalf("the proof comes to no end: %+v", c.Status().Proof)
 }
 
-func TestVerdictOfTheWriteProbeIsRememberedSoThatItIsNoLoop(t *testing.T) {
+func TestAnswerOfTheBrokerIsRememberedSoThatItIsAskedOnce(t *testing.T) {
 	s := brokertest.Mosquitto(t, brokertest.Conf{ACL: aclNoRead})
 	c, _ := proofClient(t, s.URL())
 	m, _ := proveUntil(t, c)

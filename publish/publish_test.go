@@ -163,7 +163,7 @@ func TestCloseWithoutOfflineAckCutsAndKeepsEverything(t *testing.T) {
 	wantClass(t, r.Err(), ClassClosed)
 	f.Wait(func([]brokertest.Message) bool { return len(f.Wills()) == 1 })
 	if _, err := m.Publish(Message{Topic: "a"}); err == nil {
-		t.Error("a closed connection takes messages")
+		t.Error("a closed connection accepts messages")
 	}
 }
 

@@ -76,7 +76,7 @@ func TestWindowStaysFullButNotFuller(t *testing.T) {
 // connection does not stop the rest.
 func TestPoisonRecordIsSetAsideAndAnnounced(t *testing.T) {
 	poison := []byte(`{"seq":4}`)
-	d := drain(t, brokertest.Faults{Poison: func(m brokertest.Message) bool { return bytes.Equal(m.Payload, poison) }}, 10, nil)
+	d := drain(t, brokertest.Faults{Reject: func(m brokertest.Message) bool { return bytes.Equal(m.Payload, poison) }}, 10, nil)
 	d.put(10, 0)
 	d.waiting(0)
 	var seqs []string

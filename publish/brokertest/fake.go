@@ -23,11 +23,11 @@ type Faults struct {
 	AckDelay    time.Duration
 	// Ack decides about the PUBACK of a message; nil = always.
 	Ack func(Message) bool
-	// Poison cuts the connection at a message instead of taking it.
-	Poison func(Message) bool
+	// Reject cuts the connection at a message instead of accepting it.
+	Reject func(Message) bool
 }
 
-// Fake is a scripted MQTT 3.1.1 broker. It takes QoS 0 and 1, hands messages
+// Fake is a scripted MQTT 3.1.1 broker. It accepts QoS 0 and 1, hands messages
 // back to subscriptions of the same connection, and keeps what it received.
 type Fake struct {
 	tb  testing.TB
@@ -79,7 +79,7 @@ func (f *Fake) Set(faults Faults) {
 	f.faults = faults
 }
 
-// Received are all messages taken so far, acknowledged or not, in order.
+// Received are all messages accepted so far, acknowledged or not, in order.
 func (f *Fake) Received() []Message {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -11,7 +11,7 @@ func (s *session) publish(p *packets.PublishPacket) error {
 	m := Message{Topic: p.TopicName, Payload: p.Payload, Retain: p.Retain, Conn: s.number}
 	faults := s.f.now()
 	s.taken++
-	if faults.CutBefore > 0 && s.taken >= faults.CutBefore || faults.Poison != nil && faults.Poison(m) {
+	if faults.CutBefore > 0 && s.taken >= faults.CutBefore || faults.Reject != nil && faults.Reject(m) {
 		return errCut
 	}
 	ack := p.Qos == 1 && (faults.Ack == nil || faults.Ack(m))

@@ -174,7 +174,7 @@ func (s *Server) Wipe() { os.Remove(filepath.Join(s.Dir, "mosquitto.db")) }
 // Log is what the broker wrote so far.
 func (s *Server) Log() string { return s.log.String() }
 
-// CountLog is how often text stands in the broker's log.
+// CountLog is how often text occurs in the broker's log.
 func (s *Server) CountLog(text string) int { return strings.Count(s.Log(), text) }
 
 func (s *Server) end(sig syscall.Signal) {
