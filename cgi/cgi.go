@@ -1,10 +1,13 @@
 // Package cgi talks to the local CGI of a Huawei video endpoint (IdeaHub,
-// CloudLink, TE) and tells what the endpoint says about its call.
+// CloudLink, TE) and reports what the endpoint says about its call.
 //
 // Promise: a Status holds what the endpoint said and nothing else. A
-// measurement that the endpoint did not give, or gave as a placeholder, is
+// measurement that the endpoint did not send, or sent as a placeholder, is
 // absent; it is never 0. Whatever bytes come back, the result is a Status or an
 // *Error, never a panic.
+//
+// A reply is decoded by tables of the vendor's keys (tables.go), each line with
+// its reader (fields.go, units.go) and the place where the value goes.
 package cgi
 
 // Reading is a measurement that may be absent. The zero value is absent.
@@ -16,7 +19,7 @@ type Reading struct {
 // Known makes a reading that is there.
 func Known(v float64) Reading { return Reading{Value: v, Known: true} }
 
-// CallState says what the endpoint tells about being in a call.
+// CallState says whether the endpoint is in a call.
 type CallState int
 
 // The three answers. CallUnknown means that the endpoint's statements
@@ -30,7 +33,7 @@ const (
 
 // Status is what one poll of an endpoint told. All strings are valid UTF-8.
 type Status struct {
-	// SourceAPI is the CGI action that gave the media values, for example
+	// SourceAPI is the CGI action that the media values come from, for example
 	// "WEB_GetMultiCallStatusInfoAPI".
 	SourceAPI string
 	// Model is the endpoint's own name of its type (szTermType), "" = not said.
@@ -38,7 +41,7 @@ type Status struct {
 	// Call is the verdict over mailbox state and media, see CallState.
 	Call CallState
 	// JoinMinutes is the time since the room joined the call, in whole minutes
-	// (joinDay, joinHour, joinMin). The vendor gives no seconds.
+	// (joinDay, joinHour, joinMin). The vendor sends no seconds.
 	JoinMinutes Reading
 
 	AudioSend, AudioRecv Stream
@@ -52,7 +55,7 @@ type Status struct {
 	// not known. At most 32 entries; the last then has the key "(more)" and the
 	// number of those left out. The text of a name is "(hidden)".
 	NotUnderstood []Quirk
-	// Raw is the reply that gave the media values, as it came.
+	// Raw is the reply that the media values come from, byte for byte.
 	Raw []byte
 }
 
@@ -60,7 +63,7 @@ type Status struct {
 // server. The zero value is an inactive stream; an inactive stream has no
 // readings.
 type Stream struct {
-	// Active: the endpoint gave a rate above zero; or a rate of zero, or one that
+	// Active: the endpoint sent a rate above zero; or a rate of zero, or one that
 	// could not be read, beside a codec, a size or a reading above zero; or no
 	// rate and a reading above zero. "0ms", 0 frames and 0 lost packets without a
 	// rate are the vendor's placeholders.
@@ -77,7 +80,7 @@ type Stream struct {
 	DelayMs     Reading // milliseconds; one-way or round trip is not documented
 	FPS         Reading // frames a second; no upper clip, the vendor's own example has 41
 
-	// Width and Height in pixels, 0 = not said. WidthAssumed: the endpoint gave
+	// Width and Height in pixels, 0 = not said. WidthAssumed: the endpoint sent
 	// the height alone ("720p") and 16:9 is assumed.
 	Width, Height int
 	WidthAssumed  bool

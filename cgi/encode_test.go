@@ -83,7 +83,7 @@ func encodeStream(s Stream, codec, rate, kind, loss string) map[string]any {
 
 func plainNumber(r Reading) string { return strconv.FormatFloat(r.Value, 'f', -1, 64) }
 
-// allStreams gives every stream of a status.
+// allStreams returns every stream of a status.
 func allStreams(st Status) []Stream {
 	all := []Stream{st.AudioSend, st.AudioRecv, st.AuxSend, st.AuxRecv}
 	return append(append(all, st.VideoSend...), st.VideoRecv...)

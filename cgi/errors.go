@@ -16,7 +16,7 @@ import (
 	"syscall"
 )
 
-// Kind says what stands between the agent and a status. The names are the
+// Kind says why there is no status. The names are the
 // values of endpoint_state.
 type Kind int
 
@@ -56,7 +56,7 @@ type Error struct {
 	Err         error
 }
 
-// Error tells what was tried, where and what came back.
+// Error says what was tried, where and what came back.
 func (e *Error) Error() string {
 	s := e.Reason
 	if e.Action != "" {
@@ -187,7 +187,7 @@ func isErrno(err error, list ...syscall.Errno) bool {
 	return errors.As(err, &n) && slices.Contains(list, n)
 }
 
-// isReset tells that the connection was closed before an answer came, as
+// isReset: the connection was closed before an answer came, as
 // happens when an endpoint drops an idle connection at the moment of a
 // request.
 func isReset(err error) bool {
@@ -195,13 +195,13 @@ func isReset(err error) bool {
 		errors.Is(err, io.EOF) || strings.Contains(err.Error(), "server closed idle connection"))
 }
 
-// isDial tells that no connection came about.
+// isDial: no connection came about.
 func isDial(err error) bool {
 	var op *net.OpError
 	return errors.As(err, &op) && op.Op == "dial"
 }
 
-// isTLS tells that the handshake or the certificate failed.
+// isTLS: the handshake or the certificate failed.
 func isTLS(err error) bool {
 	var (
 		alert  tls.AlertError

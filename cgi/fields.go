@@ -57,7 +57,7 @@ func (t *table) find(key []byte) *field {
 	return nil
 }
 
-// anyRead tells whether the reply had one of the keys.
+// anyRead: the reply had one of the keys.
 func (t *table) anyRead() bool {
 	return slices.ContainsFunc(t.fields[:], func(f field) bool { return f.got != unseen })
 }
@@ -175,7 +175,7 @@ func text(limit int) reader {
 	}
 }
 
-// isNumberZero tells whether a value that should be a text is the number 0.
+// isNumberZero: the value should be a text and is the number 0.
 func (v value) isNumberZero(text []byte) bool {
 	return string(text) == "0" && v.json.Type() == fastjson.TypeNumber
 }

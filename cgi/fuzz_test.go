@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// seedCorpus gives the replies of the cases to a fuzz target.
+// seedCorpus returns the replies of the cases to a fuzz target.
 func seedCorpus(f *testing.F, prefix string) {
 	for _, name := range caseNames(f) {
 		if strings.HasPrefix(name, prefix) {

@@ -17,7 +17,7 @@ const (
 	largeText  = 1 << 16 // bytes; larger texts must be strictly valid JSON
 )
 
-// The causes of a reply that is no JSON. The JSON library's own text is not
+// The causes of a reply that is not JSON. The JSON library's own text is not
 // used: it quotes the reply, which may hold a session id.
 var (
 	errNotJSON  = errors.New("the reply is no JSON")
@@ -40,7 +40,7 @@ type decoder struct {
 
 var parsers fastjson.ParserPool
 
-// release gives the parsers back. No value of the reply may be used afterwards.
+// release returns the parsers to their pool. No value of the reply may be used afterwards.
 func (d *decoder) release() {
 	for _, p := range d.parsers {
 		if p != nil {

@@ -21,7 +21,7 @@ type LoginPause struct {
 	ID         int64  `json:"err_id,omitzero"`
 	Code       int64  `json:"err_code,omitzero"`
 	HTTPStatus int    `json:"http_status,omitzero"`
-	// Account tells by a salted, slow digest whether the account is the same.
+	// Account is a salted, slow digest by which the same account is recognised.
 	Account []byte `json:"account"`
 	Salt    []byte `json:"salt"`
 }
@@ -97,7 +97,7 @@ func (e *Error) backoff() backoff {
 	return otherBackoff
 }
 
-// harmless tells that a failed login left nothing behind in the endpoint: it
+// harmless: a failed login left nothing behind in the endpoint: it
 // was not reached, or it dropped the connection before the first step was done.
 func (e *Error) harmless() bool {
 	if e.Kind != KindUnreachable {

@@ -30,7 +30,7 @@ func TestThreeRepliesWithoutMediaStayApart(t *testing.T) {
 			continue
 		}
 		var e *Error
-		if !errors.As(err, &e) || e.Reason != c.reason || !e.noMedia() {
+		if !errors.As(err, &e) || e.Reason != c.reason || !e.saysNothing() {
 			t.Errorf("%s: %v, want %s that means no media", c.name, err, c.reason)
 		}
 	}
@@ -42,7 +42,7 @@ func TestFailuresAreNotTakenForSilence(t *testing.T) {
 		"error_exception_interface_off", "reply_cut", "reply_web_page", "data_is_text", "data_with_unknown_keys_only"} {
 		_, err := parseMultiCall(readReply(t, name))
 		var e *Error
-		if !errors.As(err, &e) || e.noMedia() {
+		if !errors.As(err, &e) || e.saysNothing() {
 			t.Errorf("%s: %v, want an error that is not silence", name, err)
 		}
 	}

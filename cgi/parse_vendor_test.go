@@ -8,7 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// readReply gives the raw reply of a case.
+// readReply returns the raw reply of a case.
 func readReply(tb testing.TB, name string) []byte {
 	tb.Helper()
 	raw, err := os.ReadFile(filepath.Join("testdata", name, "reply.json"))

@@ -15,7 +15,7 @@ const siteSystem = 255
 // multi-stream media and the mailbox says "in a call", or never says anything,
 // the single-stream request also.
 // It logs in when there is no session, and once anew when the endpoint no
-// longer takes the session. An error is always an *Error.
+// longer accepts the session. An error is always an *Error.
 //
 // While a login is paused (see Error.Kind refused and busy), Poll returns the
 // remembered error at once and sends nothing.
@@ -51,7 +51,7 @@ func (c *Client) poll(ctx context.Context) (Status, *Error) {
 	return st, err
 }
 
-// ask sends the requests of one poll.
+// ask sends the requests of one poll and decides over what they say.
 func (c *Client) ask(ctx context.Context) (Status, *Error) {
 	if c.pause.upgrade {
 		return c.askUpgrading(ctx)
@@ -62,87 +62,65 @@ func (c *Client) ask(ctx context.Context) (Status, *Error) {
 	}
 	st, perr := parseMultiCall(raw)
 	media := c.located(multiCallAction, perr)
-	if media != nil && !media.saysNothing() {
+	switch {
+	case media != nil && !media.saysNothing():
 		return Status{Raw: raw}, media
-	}
-	if media != nil {
+	case media != nil:
 		st = Status{SourceAPI: multiCallAction, Raw: raw}
 	}
-	return c.judge(ctx, st, media)
-}
-
-// judge asks the mailbox and gives the verdict over both. media is the reason
-// why there is no multi-stream media, if the endpoint gave one.
-func (c *Client) judge(ctx context.Context, st Status, media *Error) (Status, *Error) {
 	mb, err := c.mailbox(ctx)
 	st.NotUnderstood = append(st.NotUnderstood, mb.NotUnderstood...)
+	refused := err != nil && err.Reason == "api_error"
 	switch {
-	case mb.Upgrading && !st.hasMedia():
-		return Status{}, c.pauseForUpgrade()
 	case st.hasMedia():
 		if err != nil {
 			st.NotUnderstood = append(st.NotUnderstood, Quirk{Key: mailboxAction, Text: err.Reason})
 		}
 		st.Call = CallActive
 		return st, nil
-	case err != nil && refusedBoth(media, err):
-		return Status{}, c.refusal(media)
-	case err != nil:
-		return c.withoutMailbox(ctx, st, err)
-	case mb.Call == CallActive:
+	case mb.Upgrading:
+		return Status{}, c.pauseForUpgrade()
+	case err == nil && mb.Call == CallActive:
 		return c.singleCall(ctx, st, CallActive)
-	}
-	st.Call = mb.Call
-	return st, nil
-}
-
-// withoutMailbox gives the verdict when there is no multi-stream media and the
-// mailbox says nothing. One that answered before and refuses now has lost the
-// session, or fails: that is no word about the call. From one that never
-// answered there is none to come; then the single-stream action is asked, and no
-// media is no call, for the vendor has values "only after joining".
-func (c *Client) withoutMailbox(ctx context.Context, st Status, err *Error) (Status, *Error) {
-	switch {
+	case err == nil:
+		st.Call = mb.Call
+		return st, nil
+	case refused && media != nil && media.Reason == "api_error":
+		return Status{}, c.refusal(media)
 	case !err.saysNothing():
 		return Status{}, err
-	case c.session.mailbox && c.session.open() && err.Reason == "api_error":
+	// A mailbox that answered before and refuses now has lost the session, or fails:
+	// that says nothing about the call.
+	case c.session.mailbox && refused && c.session.open():
 		return Status{}, c.refusal(err)
 	case c.session.mailbox:
 		return Status{}, err
 	}
+	// A mailbox that never answered is not going to. No media at all is no call then,
+	// because the vendor has values "only after joining".
 	return c.singleCall(ctx, st, CallIdle)
 }
 
-// noMedia tells that a reply to one of the call-status actions means "no media
-// to speak of" and not a broken endpoint. The vendor documents the action's
-// values inside a multi-stream conference only and not what comes outside one;
-// it may be a refusal ("api_error", with the endpoint's id and code), success
-// with nothing in it ("no_data"), or a status whose streams are all inactive
-// (no error at all, see Status.hasMedia). Whether the room is in a call is then
-// for the mailbox to say.
-func (e *Error) noMedia() bool { return e.Reason == "no_data" || e.Reason == "api_error" }
-
-// saysNothing: the CGI answered in due form and has no values. A reply without
-// any envelope is a failure, not a statement.
-func (e *Error) saysNothing() bool { return e.noMedia() && !errors.Is(e, errEmpty) }
-
-// refusedBoth: success 0 on both requests.
-func refusedBoth(media, mailbox *Error) bool {
-	return media != nil && media.Reason == "api_error" && mailbox.Reason == "api_error"
+// saysNothing tells that a reply means "no media to speak of" and not a broken
+// endpoint. The vendor documents the values inside a multi-stream conference only
+// and not what comes outside one; it may be a refusal ("api_error", with the
+// endpoint's id and code), success with nothing in it ("no_data"), or a status
+// whose streams are all inactive (no error at all, see Status.hasMedia). Whether
+// the room is in a call is then for the mailbox to say. A reply without any
+// envelope is a failure, not a statement.
+func (e *Error) saysNothing() bool {
+	return (e.Reason == "no_data" || e.Reason == "api_error") && !errors.Is(e, errEmpty)
 }
 
 // refusal is what the refusal of both requests, or of a mailbox that answered
 // before, means: the session is over, or there is none and the endpoint wants
-// one. No device documents it; it is what public clients take for it.
+// one. No vendor's page says so; public clients understand it like that.
 func (c *Client) refusal(refused *Error) *Error {
 	out := *refused
-	out.Kind = KindRefused
-	if !c.session.open() {
-		out.Hint = hintWantsLogin
-		return &out
+	out.Kind, out.Hint = KindRefused, hintWantsLogin
+	if c.session.open() {
+		out.Reason, out.Hint = "session_lost", hintSessionLost
 	}
-	out.Reason = "session_lost"
-	out.Hint = hintSessionLost
 	return &out
 }
 
@@ -209,7 +187,7 @@ func (c *Client) askUpgrading(ctx context.Context) (Status, *Error) {
 	return c.ask(ctx)
 }
 
-// read sends a reading action and gives its reply.
+// read sends a reading action and returns its reply.
 func (c *Client) read(ctx context.Context, action string, fields map[string]any) ([]byte, *Error) {
 	out, err := c.post(ctx, c.reading, action, c.fields(fields))
 	return out.body, err

@@ -99,14 +99,14 @@ func (j joinTime) total() Reading {
 	return Known((j.days.Value*24+j.hours.Value)*60 + j.minutes.Value)
 }
 
-// hasMedia tells whether any stream is active.
+// hasMedia: at least one stream is active.
 func (st *Status) hasMedia() bool {
 	active := func(s Stream) bool { return s.Active }
 	return st.AudioSend.Active || st.AudioRecv.Active || st.AuxSend.Active || st.AuxRecv.Active ||
 		slices.ContainsFunc(st.VideoSend, active) || slices.ContainsFunc(st.VideoRecv, active)
 }
 
-// mailbox is what WEB_GetMailboxDataAPI tells about the call.
+// mailbox is what WEB_GetMailboxDataAPI says about the call.
 type mailbox struct {
 	// Call is CallActive when isInConf is 1, or when callstate is 2 and conftype
 	// is not 0; CallIdle when all three are 0; otherwise CallUnknown. Public
@@ -172,7 +172,7 @@ func parseMailbox(raw []byte) (mailbox, error) {
 	return mailbox{}, noData()
 }
 
-// loginReply is what the login actions and WEB_GetLoginInfo tell. Each field
+// loginReply is what the login actions and WEB_GetLoginInfo say. Each field
 // is its zero value when the endpoint does not say it.
 type loginReply struct {
 	SessionID    string // acSessionId

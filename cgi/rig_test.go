@@ -136,7 +136,7 @@ func (r *rig) logins() int {
 	return r.Count("WEB_RequestCertificateAPI") + r.Count("Web_RequestCertificate")
 }
 
-// closedAddress gives a loopback address on which nothing listens.
+// closedAddress returns a loopback address on which nothing listens.
 func closedAddress(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// session is what a login gave. The zero value is no session.
+// session is the result of a login. The zero value is no session.
 type session struct {
 	id, token string
 	web       bool // the family of the endpoint's own pages, which wants browser headers

@@ -48,7 +48,7 @@ func runStages(t *testing.T, c *Client) []found {
 	return list
 }
 
-// stages gives the names, with a mark on those that warn or fail.
+// stages returns the names, with a mark on those that warn or fail.
 func stages(list []found) string {
 	var out []string
 	for _, s := range list {

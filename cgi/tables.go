@@ -8,7 +8,7 @@ const (
 )
 
 // Bounds of texts and numbers. The vendor's are 192 characters for names and 20
-// for codecs; the vendor's table gives 0 to 59 for joinHour too. Session ids of 31
+// for codecs; the vendor's table says 0 to 59 for joinHour too. Session ids of 31
 // letters and digits (TE) and 64 hex digits (IdeaHub, Box) were seen, tokens of 32.
 const (
 	maxName      = 768 // bytes: 192 characters of up to 4

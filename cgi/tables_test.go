@@ -19,7 +19,7 @@ var streamTables = map[string]func(*Stream) table{
 	"single aux":   func(s *Stream) table { return singleAuxFields(recvEnding, s) },
 }
 
-// allTables gives every table with places to read into.
+// allTables returns every table with places to read into.
 func allTables() map[string]table {
 	all := map[string]table{
 		"multi": multiFields(new(Status), new(joinTime)), "single": singleOtherFields(new(joinTime)), "single data": singleDataFields(),

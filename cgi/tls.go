@@ -71,7 +71,7 @@ func parseFingerprints(list []string) ([]string, error) {
 	return out, nil
 }
 
-// fingerprintError tells that the endpoint showed another certificate than the
+// fingerprintError: the endpoint showed another certificate than the
 // pinned one.
 type fingerprintError struct{ seen string }
 
@@ -91,7 +91,7 @@ func checkPins(pins []string, chain []*x509.Certificate) error {
 }
 
 // fingerprint is the SHA-256 sum of a certificate in lower-case hexadecimal,
-// in the form that fingerprint takes.
+// as the setting fingerprint has it.
 func fingerprint(cert *x509.Certificate) string {
 	sum := sha256.Sum256(cert.Raw)
 	return hex.EncodeToString(sum[:])

@@ -152,7 +152,7 @@ func (e *Endpoint) Now() Snapshot {
 	return e.play(e.opts.Now())
 }
 
-// Log gives the newest answers, oldest first, at most Options.Keep.
+// Log returns the newest answers, oldest first, at most Options.Keep.
 func (e *Endpoint) Log() []Served {
 	e.mu.Lock()
 	defer e.mu.Unlock()

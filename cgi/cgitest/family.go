@@ -12,7 +12,7 @@ type Family struct {
 	model string // szTermType, "" = the family answers numbers instead
 
 	// Login.
-	api, web     bool   // the login families the endpoint takes
+	api, web     bool   // the login families the endpoint accepts
 	idInBody     bool   // the session id comes in data.acSessionId, without a cookie
 	idByHeader   bool   // the session id is read from the Sessionid header, not from the Cookie
 	idLen        int    // length of a session id
@@ -85,7 +85,7 @@ var families = []Family{
 // Families lists the families in the order in which they are shown.
 func Families() []Family { return append([]Family(nil), families...) }
 
-// familyByName gives the named family; "" is the first.
+// familyByName returns the named family; "" is the first.
 func familyByName(name string) (Family, bool) {
 	if name == "" {
 		return families[0], true

@@ -16,12 +16,12 @@ type FaultKind string
 // between, was seen to do.
 const (
 	FaultNone      FaultKind = ""
-	FaultHang      FaultKind = "hang"       // takes the request, never answers
+	FaultHang      FaultKind = "hang"       // accepts the request, never answers
 	FaultCutBody   FaultKind = "cut-body"   // announces a body, sends half, closes
 	FaultHugeBody  FaultKind = "huge-body"  // 64 MiB of blanks
 	FaultStatus    FaultKind = "status"     // an HTTP status (Fault.Status, 500 if 0) with a short page
 	FaultRedirect  FaultKind = "redirect"   // 302 to Fault.Location
-	FaultBadHeader FaultKind = "bad-header" // a header line that is none
+	FaultBadHeader FaultKind = "bad-header" // a line that is not a header
 	FaultGarbage   FaultKind = "garbage"    // bytes that are no JSON
 	FaultSlow      FaultKind = "slow"       // the right answer, a byte each Fault.Delay
 	FaultReset     FaultKind = "reset"      // the connection is reset
@@ -52,7 +52,7 @@ func FaultKinds() []FaultKind {
 	}
 }
 
-// takeFault gives the fault of this request and counts it.
+// takeFault returns the fault of this request and counts it.
 func (e *Endpoint) takeFault(action string) Fault {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -35,7 +35,7 @@ func (e *Endpoint) loginInfo() reply {
 	return reply{body: e.family.success(map[string]any{"szTermType": e.family.model, "AlreadyLogin": person})}
 }
 
-// requestSession gives out an id unless the table is full or the firmware is
+// requestSession hands out an id unless the table is full or the firmware is
 // being upgraded, as the vendor documents.
 func (e *Endpoint) requestSession(req request, snap Snapshot, offered bool) reply {
 	switch {

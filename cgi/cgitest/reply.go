@@ -76,7 +76,7 @@ func ms(v int) string          { return fmt.Sprintf("%dms", v) }
 func percent(v float64) string { return fmt.Sprintf("%.2f%%", v) }
 func rate(v float64) string    { return fmt.Sprintf("%.2fk", v) }
 
-// newSingleCall gives the fields of WEB_GetCallStatusInfoAPI with the vendor's
+// newSingleCall returns the fields of WEB_GetCallStatusInfoAPI with the vendor's
 // irregular spelling. The send and receive totals are the sum of video and
 // audio, as in the vendor's example; "auxAudioRate" is the audio's rate.
 func newSingleCall(s Snapshot) map[string]any {
@@ -112,7 +112,7 @@ func first(in []Stream) Stream {
 	return in[0]
 }
 
-// newMailbox gives the reply of WEB_GetMailboxDataAPI: the state object and
+// newMailbox returns the reply of WEB_GetMailboxDataAPI: the state object and
 // the messages, which are JSON in a string in a string.
 func newMailbox(s Snapshot) map[string]any {
 	state := map[string]any{

@@ -56,7 +56,7 @@ func quiet(secs int) step   { return step{secs: secs, mode: idle} }
 func dial(secs int) step    { return step{secs: secs, mode: dialling} }
 func meeting(secs int) step { return step{secs: secs, mode: inCall, sites: 1, send: good, recv: good} }
 
-// with gives a copy of the step after change.
+// with returns a copy of the step after change.
 func (s step) with(change func(*step)) step {
 	change(&s)
 	return s
@@ -145,7 +145,7 @@ var scenarios = []Scenario{
 // Scenarios lists the scripts in the order in which they are shown.
 func Scenarios() []Scenario { return append([]Scenario(nil), scenarios...) }
 
-// scenarioByName gives the named script; "" is the default.
+// scenarioByName returns the named script; "" is the default.
 func scenarioByName(name string) (Scenario, bool) {
 	if name == "" {
 		name = DefaultScenario
@@ -158,7 +158,7 @@ func scenarioByName(name string) (Scenario, bool) {
 	return Scenario{}, false
 }
 
-// at gives the step of a second since the start, and how much of the step has
+// at returns the step of a second since the start, and how much of the step has
 // passed (0 to 1).
 func (s Scenario) at(sec int64) (step, float64) {
 	var head, all int64
@@ -180,7 +180,7 @@ func (s Scenario) at(sec int64) (step, float64) {
 	return s.steps[len(s.steps)-1], 1
 }
 
-// between gives the path at share p of the way to another; a zero end is no
+// between returns the path at share p of the way to another; a zero end is no
 // change.
 func (a path) between(b path, p float64) path {
 	if b == (path{}) {

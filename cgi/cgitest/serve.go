@@ -51,7 +51,7 @@ func (e *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "only POST", http.StatusMethodNotAllowed)
 		return
 	}
-	if r.ContentLength < 0 { // no endpoint is known to take a body in chunks
+	if r.ContentLength < 0 { // no endpoint is known to accept a body in chunks
 		http.Error(w, "only with a length", http.StatusLengthRequired)
 		return
 	}
@@ -88,7 +88,7 @@ func (e *Endpoint) header(w http.ResponseWriter, answer reply) {
 	}
 }
 
-// read takes a request apart. The action name ends at a second question mark,
+// read parses a request. The action name ends at a second question mark,
 // with which some clients add their cache-buster.
 func (e *Endpoint) read(r *http.Request, body []byte) request {
 	req := request{now: e.opts.Now()}
@@ -106,7 +106,7 @@ func (e *Endpoint) read(r *http.Request, body []byte) request {
 	return req
 }
 
-// answer gives the right answer and what the endpoint was doing.
+// answer returns the right answer and what the endpoint was doing.
 func (e *Endpoint) answer(req request) (reply, Snapshot) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -45,7 +45,7 @@ func (s *sessions) open(now time.Time, seed uint64, idLen int) *session {
 	return one
 }
 
-// rename gives a session a fresh id; the old one is no longer known.
+// rename returns a session a fresh id; the old one is no longer known.
 func (s *sessions) rename(one *session, seed uint64, idLen int) {
 	delete(s.byID, one.id)
 	one.id = s.fresh(seed, idLen)

@@ -36,7 +36,7 @@ type Identity struct {
 	ServerName  string // a name that the leaf carries, "" = none
 }
 
-// TLS makes a certificate in memory and gives the server side of a family.
+// TLS makes a certificate in memory and returns the server side of a family.
 func (f Family) TLS(o TLSOptions) (*tls.Config, Identity, error) {
 	cert, id, err := f.certificate(o)
 	if err != nil {
@@ -57,8 +57,8 @@ func (f Family) TLS(o TLSOptions) (*tls.Config, Identity, error) {
 }
 
 // processKey is the key of every certificate of this process: a simulator
-// guards nothing, and thousands of endpoints start faster. RSA, for old
-// families know no other.
+// guards nothing, and thousands of endpoints start faster. RSA, because
+// old families know no other.
 var processKey = sync.OnceValues(func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, 2048) })
 
 func (f Family) certificate(o TLSOptions) (tls.Certificate, Identity, error) {

@@ -129,7 +129,7 @@ func (w *world) media(snap *Snapshot, st step, p float64) {
 	}
 }
 
-// stream gives one stream as it goes over a path, with the noise of this
+// stream returns one stream as it goes over a path, with the noise of this
 // second.
 func (w *world) stream(ch int, s Stream, on path) Stream {
 	s.Active = true
@@ -145,10 +145,10 @@ func (w *world) stream(ch int, s Stream, on path) Stream {
 	return s
 }
 
-// packetsPerSecond takes 50 packets of audio, or packets of 1000 bytes.
+// packetsPerSecond assumes 50 packets of audio, or packets of 1000 bytes.
 func packetsPerSecond(kbps float64) float64 { return math.Max(50, kbps/8) }
 
-// noise gives a number from -1 to 1 for a channel and quantity at this second
+// noise returns a number from -1 to 1 for a channel and quantity at this second
 // (SplitMix64 over the four).
 func (w *world) noise(ch, quantity int) float64 {
 	x := w.seed ^ uint64(w.second)*0x9e3779b97f4a7c15 ^ uint64(ch*8+quantity+1)*0xbf58476d1ce4e5b9
