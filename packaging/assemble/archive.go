@@ -14,15 +14,15 @@ import (
 	"time"
 )
 
-// file is one entry of an archive; names have slashes.
+// file is one entry of an archive; names are separated by slashes.
 type file struct {
 	name, path string
 	mode       fs.FileMode
 	size       int64
 }
 
-// writeArchive packs folder, in the order of the names, owned by root, with one
-// time for all. Files are 0755 or 0644, whatever the umask was.
+// writeArchive packs folder: entries in the order of their names, owned by root, all
+// with the same time. Files are 0755 or 0644, whatever the umask was.
 func writeArchive(folder, out string, at time.Time) (err error) {
 	files, err := list(folder)
 	if err != nil {
@@ -57,7 +57,7 @@ func list(folder string) (files []file, err error) {
 			return err
 		}
 		if !st.Mode().IsRegular() {
-			return fmt.Errorf("%s is no plain file", path)
+			return fmt.Errorf("%s is not a regular file", path)
 		}
 		rel, err := filepath.Rel(folder, path)
 		if err != nil {

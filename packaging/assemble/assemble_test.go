@@ -29,7 +29,7 @@ func TestServiceFilesAreThoseOfRoomcallInstall(t *testing.T) {
 		ConfigFile: "/etc/roomcall/agent.toml", DataDir: "/var/lib/roomcall",
 	}
 	for path, want := range map[string]string{
-		"../../service/testdata/packaged.service": service.Unit(c), // the file that package.sh takes
+		"../../service/testdata/packaged.service": service.Unit(c), // the file that package.sh ships
 		"../linux/roomcall.sysusers":              service.Sysusers(c),
 	} {
 		got, err := os.ReadFile(path)
@@ -63,7 +63,7 @@ func TestBillOfMaterialsNamesEveryModuleOnce(t *testing.T) {
 		t.Errorf("serial number %s, want %s", got, want)
 	}
 	if text, err := json.Marshal(doc); err != nil || bytes.Contains(text, []byte("secret")) {
-		t.Errorf("flags of the linker are in it, or: %v", err)
+		t.Errorf("the document contains linker flags, or: %v", err)
 	}
 }
 
@@ -148,7 +148,7 @@ func names(t *testing.T, kind string, data []byte) (list []string) {
 func TestTimeMustBeGiven(t *testing.T) {
 	for _, text := range []string{"", "yesterday", "-1"} {
 		if _, err := sourceDate(text); err == nil {
-			t.Errorf("%q is taken for a time", text)
+			t.Errorf("%q is accepted as a time", text)
 		}
 	}
 }

@@ -12,16 +12,16 @@ import (
 	"strings"
 )
 
-// writeLicences collects the licence texts of every module inside binary, and
-// of the Go library, from the module cache. A module without a licence text is
-// an error: it may not be shipped.
+// writeLicences collects the licence texts of every module inside binary, and of the
+// Go library, from the module cache. A module without a licence text is an error,
+// because it may not be shipped.
 func writeLicences(binary, out string) error {
 	info, err := buildinfo.ReadFile(binary)
 	if err != nil {
 		return fmt.Errorf("read the build information of %s: %w", binary, err)
 	}
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "roomcall contains the following software of others.\n")
+	fmt.Fprintf(&b, "roomcall contains the following third-party software.\n")
 	root, err := goEnv("GOROOT")
 	if err != nil {
 		return err
@@ -63,8 +63,8 @@ func addModule(b *bytes.Buffer, name, version, dir string) error {
 	return nil
 }
 
-// licenceFiles are those at the top of a module whose names the Go project's
-// own scanner takes for licences, and notices.
+// licenceFiles are the files at the top of a module whose names the Go project's own
+// scanner treats as licences, and notices.
 func licenceFiles(dir string) ([]string, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -84,8 +84,7 @@ func licenceFiles(dir string) ([]string, error) {
 	return files, nil
 }
 
-// marks tell licences apart by words that only they have; the first that is
-// found counts.
+// marks distinguish licences by words that only they contain; the first match counts.
 var marks = []struct{ id, words string }{
 	{"Apache-2.0", "Apache License Version 2.0"},
 	{"MPL-2.0", "Mozilla Public License"},
@@ -97,8 +96,8 @@ var marks = []struct{ id, words string }{
 	{"MIT", "Permission is hereby granted, free of charge"},
 }
 
-// licenceID is the SPDX name of a module's licence, or "" when it is not
-// recognized with certainty.
+// licenceID is the SPDX name of a module's licence, or "" if it is not recognized with
+// certainty.
 func licenceID(module string) string {
 	dir, err := moduleDir(module)
 	if err != nil {
@@ -130,7 +129,7 @@ func recognize(text string) string {
 	return ""
 }
 
-// moduleDir is where the module cache has a module of the build list.
+// moduleDir is the folder of a module of the build list in the module cache.
 func moduleDir(path string) (string, error) {
 	dir, err := goOutput("list", "-m", "-f", "{{.Dir}}", path)
 	if err != nil || dir == "" {

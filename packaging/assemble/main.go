@@ -1,8 +1,8 @@
-// Command assemble makes those parts of the packages that need more than a
-// shell: the bill of materials, the licences of others, and archives.
+// Command assemble makes the parts of the packages that need more than a shell: the
+// bill of materials, the third-party licences, and archives.
 //
-// Promise: the same input gives the same bytes, wherever and whenever it runs.
-// Times come from SOURCE_DATE_EPOCH alone.
+// Promise: the same input always produces the same bytes, wherever and whenever it
+// runs. Times come only from SOURCE_DATE_EPOCH.
 package main
 
 import (
@@ -14,8 +14,8 @@ import (
 )
 
 const usage = `usage:
-  assemble sbom BINARY OUT          CycloneDX 1.5 JSON of what BINARY holds
-  assemble licences BINARY OUT      the licence texts of what BINARY holds
+  assemble sbom BINARY OUT          CycloneDX 1.5 JSON of what BINARY contains
+  assemble licences BINARY OUT      the licence texts of what BINARY contains
   assemble archive FOLDER OUT       OUT is .tar.gz or .zip; the folder's name is the top level`
 
 func main() {

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// bom is a CycloneDX 1.5 document (https://cyclonedx.org/docs/1.5/json/), with
-// the fields that a Go binary can tell about itself.
+// bom is a CycloneDX 1.5 document (https://cyclonedx.org/docs/1.5/json/) with the
+// fields for which a Go binary has the information.
 type bom struct {
 	Format       string       `json:"bomFormat"`
 	Spec         string       `json:"specVersion"`
@@ -61,7 +61,7 @@ type dependency struct {
 	DependsOn []string `json:"dependsOn,omitempty"`
 }
 
-// writeSBOM describes binary by the build information inside it.
+// writeSBOM describes binary from the build information inside it.
 func writeSBOM(binary, out string, at time.Time) error {
 	info, err := buildinfo.ReadFile(binary)
 	if err != nil {
@@ -85,9 +85,9 @@ func writeSBOM(binary, out string, at time.Time) error {
 	return os.WriteFile(out, append(text, '\n'), 0o644)
 }
 
-// describe makes the document. version is that of the release; the build
-// information does not know it. The serial number follows from the binary, so
-// that the same binary has the same document.
+// describe makes the document. version is that of the release, which the build
+// information does not contain. The serial number is derived from the binary, so that
+// the same binary has the same document.
 func describe(info *debug.BuildInfo, version, sha256sum string, at time.Time) bom {
 	self := component{
 		Type: "application", Name: "roomcall", Version: version,
@@ -137,7 +137,7 @@ func licences(id string) []licence {
 	return []licence{l}
 }
 
-// serial is a UUID of version 8 (RFC 9562: own content) from a SHA-256 in hex.
+// serial is a UUID of version 8 (RFC 9562: custom content) from a SHA-256 in hex.
 func serial(sum string) string {
 	b := []byte(sum[:32])
 	b[12], b[16] = '8', '8'

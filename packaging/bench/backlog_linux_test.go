@@ -11,8 +11,8 @@ import (
 //
 //	go test -run '^$' -bench Backlog -benchtime 1000000x ./packaging/bench
 //
-// It reports the agent's memory and how long a new sample takes to the retained
-// state topic, which does not queue behind the backlog.
+// It reports the agent's memory and how long a new sample takes to reach the retained
+// state topic, which does not wait behind the backlog.
 func BenchmarkBacklog(b *testing.B) {
 	sim, broker := newRooms(b, 1), mosquitto(b)
 	var mu sync.Mutex

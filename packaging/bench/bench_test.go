@@ -38,7 +38,7 @@ func TestTheMedianOfSeveralRunsCounts(t *testing.T) {
 func TestCutLinesGiveNoFigure(t *testing.T) {
 	for _, text := range []string{"BenchmarkFleet-2", "pkg: x\nBenchmarkFleet 1 2", "BenchmarkFleet 1 nonsense cpu-pct", "Benchmark"} {
 		if res := parse([]byte(text)); len(res.figures) != 0 {
-			t.Errorf("%q gives %v", text, res.figures)
+			t.Errorf("%q yields %v", text, res.figures)
 		}
 	}
 }
@@ -65,7 +65,7 @@ func TestTheTableGoesBetweenItsMarkers(t *testing.T) {
 		"- 2 cores\n",
 		"| CPU of the agent, part of one core | 5.5 % |  |  | `go test",
 		"| polls that failed | 0 | none | yes |",
-		"| polls left out because one was still running | 1 | none | no |",
+		"| polls skipped because one was still running | 1 | none | no |",
 		"| lateness of polls: median | not measured |  |  |",
 	} {
 		if !strings.Contains(text, want) {
@@ -92,8 +92,8 @@ func TestADocumentWithoutMarkersIsLeftAlone(t *testing.T) {
 	}
 }
 
-// TestEveryRowCanBeFilled gives every row its figures and reads both verdicts
-// where there is an aim.
+// TestEveryRowCanBeFilled gives every row its figures and checks both verdicts if
+// there is an aim.
 func TestEveryRowCanBeFilled(t *testing.T) {
 	for name, rows := range tables {
 		for _, r := range rows {

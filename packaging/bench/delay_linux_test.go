@@ -5,17 +5,17 @@ import (
 	"time"
 )
 
-// BenchmarkDelay measures the time from the endpoint's answer with the values
-// of a call until the sample is at a subscriber, stored with fsync on the way:
+// BenchmarkDelay measures the time from the endpoint's answer with the values of a
+// call until the sample reaches a subscriber, stored with fsync in between:
 // the real agent, the simulated endpoint polled every 100 ms, a real mosquitto,
 // loopback. Every iteration is a sample:
 //
 //	go test -run '^$' -bench Delay -benchtime 300x ./packaging/bench
 //
-// all_topics is a subscriber that takes everything of the agent. mosquitto
-// leaves Nagle's algorithm on (set_tcp_nodelay false), so a message that follows
-// another closely may wait for the subscriber's TCP acknowledgement; nodelay is
-// the same with that setting on.
+// all_topics is a subscriber to everything from the agent. By default mosquitto uses
+// Nagle's algorithm (set_tcp_nodelay false), so a message that closely follows another
+// may wait for the subscriber's TCP acknowledgement; nodelay is the same with that
+// setting on.
 func BenchmarkDelay(b *testing.B) {
 	for _, way := range []struct{ name, filter, setting string }{
 		{"samples", "roomcall/v1/+/+/sample", "set_tcp_nodelay false"},
@@ -41,7 +41,7 @@ func benchDelay(b *testing.B, filter, setting string) {
 	var delays []time.Duration
 	for len(delays) < b.N {
 		got := nextArrival(b, a, arrivals)
-		if seen[got.stamp] { // the same poll on its state topic
+		if seen[got.stamp] { // the same poll on the state topic
 			continue
 		}
 		seen[got.stamp] = true
@@ -60,7 +60,7 @@ func nextArrival(b *testing.B, a *agent, arrivals <-chan arrival) arrival {
 	case <-a.done:
 		a.fail(b, "the agent ended")
 	case <-time.After(patience):
-		a.fail(b, "no sample arrives")
+		a.fail(b, "no sample arrived")
 	}
 	return arrival{}
 }

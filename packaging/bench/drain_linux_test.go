@@ -10,7 +10,7 @@ import (
 	"roomcall/buffer"
 )
 
-// sample is a payload as the agent made it for a call.
+// sample is a payload that the agent made in a call.
 //
 //go:embed testdata/sample.json
 var sample []byte
@@ -21,9 +21,9 @@ const (
 	farWay = 50 * time.Millisecond // each way
 )
 
-// BenchmarkDrain measures how fast a backlog goes to a real mosquitto: by the
-// real agent from its store, and by a bare publisher on the same MQTT library
-// with the same window from memory. Every iteration is a record:
+// BenchmarkDrain measures how fast a backlog is sent to a real mosquitto: by the real
+// agent from its store, and by a bare publisher with the same MQTT library and window
+// from memory. Every iteration is a record:
 //
 //	go test -run '^$' -bench 'Drain$' -benchtime 100000x ./packaging/bench
 func BenchmarkDrain(b *testing.B) {
@@ -77,7 +77,7 @@ func fill(b *testing.B, dir string, n int) {
 	}
 }
 
-// drained waits until nothing waits in the store and gives the time from the
+// drained waits until nothing waits in the store and returns the time from the
 // connection to the last acknowledgement.
 func (a *agent) drained(b *testing.B) time.Duration {
 	b.Helper()

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// farLine forwards connections to target and holds every byte back for delay in
-// each direction; it does not limit the rate.
+// farLine forwards connections to target and delays every byte by delay in each
+// direction; it does not limit the rate.
 type farLine struct {
 	target string
 	delay  time.Duration
@@ -17,7 +17,7 @@ type farLine struct {
 	ends   []net.Conn
 }
 
-// far returns the address of a line to target with this delay each way.
+// far returns the address of a line to target with this delay in each direction.
 func far(tb testing.TB, target string, delay time.Duration) string {
 	tb.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -15,13 +15,13 @@ const (
 //
 //	go test -run '^$' -bench Fleet -benchtime 24x ./packaging/bench
 //
-// A poll's lateness is taken where its request arrives: how much later it came
-// than a clock of 5 s that goes through the endpoint's earliest poll.
+// A poll's lateness is measured where its request arrives: how much later it came than
+// a clock of 5 s that starts at the endpoint's earliest poll.
 func BenchmarkFleet(b *testing.B) {
 	sim, broker := newRooms(b, fleetSize), mosquitto(b)
 	a := newAgent(b, broker, "", sim.devices(fleetEvery.String())...)
 	a.start(b)
-	sleep(b, a, 2*fleetEvery) // the first poll of each comes at once, not on its tick
+	sleep(b, a, 2*fleetEvery) // the first poll of each endpoint is made at once, not on its tick
 	atFirst := losses(a.mustStatus(b))
 	before, began := a.cpu(b), time.Now()
 	stop := a.peak("RssAnon")
@@ -73,7 +73,7 @@ func aboveLowest(list []time.Duration) []time.Duration {
 	return list
 }
 
-// lost is how many polls failed or were left out since the agent's start.
+// lost is how many polls failed or were skipped since the agent's start.
 type lost struct{ failed, skipped uint64 }
 
 func losses(s status) (sum lost) {

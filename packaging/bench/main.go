@@ -1,10 +1,9 @@
 // Command bench turns the output of the benchmarks into the tables of
-// docs/benchmarks.md. The benchmarks that need several parts of the program at
-// once, the real agent, a simulated endpoint and a real broker, are the tests of
-// this package.
+// docs/benchmarks.md. The benchmarks that need several parts at once (the real agent,
+// a simulated endpoint and a real broker) are the tests of this package.
 //
-// Promise: a figure is what a benchmark printed, the median where it ran
-// several times. A figure that was not measured is said to be missing.
+// Promise: a figure is what a benchmark printed, or the median if it ran several
+// times. A figure that was not measured is shown as "not measured".
 package main
 
 import (
@@ -33,7 +32,7 @@ func main() {
 	}
 }
 
-// run prints a table and puts it into the document.
+// run prints a table and writes it into the document.
 func run(doc, table, results string, out io.Writer) error {
 	rows, ok := tables[table]
 	if !ok {

@@ -13,7 +13,7 @@ import (
 // it is 100 on every platform that Go runs on.
 const clockTick = 10 * time.Millisecond
 
-// memory reads a line of /proc/PID/status such as VmRSS, in MiB.
+// memory reads a value of /proc/PID/status such as VmRSS, in MiB.
 func (p *process) memory(key string) (float64, error) {
 	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
 	if err != nil {
@@ -27,7 +27,7 @@ func (p *process) memory(key string) (float64, error) {
 	return kib / 1024, nil
 }
 
-// mustMemory is memory of a process that has to live.
+// mustMemory is memory for a process that must be alive.
 func (p *process) mustMemory(tb testing.TB, key string) float64 {
 	tb.Helper()
 	mib, err := p.memory(key)
@@ -37,7 +37,7 @@ func (p *process) mustMemory(tb testing.TB, key string) float64 {
 	return mib
 }
 
-// cpu is the CPU time that the process took so far, user and system.
+// cpu is the CPU time that the process has used so far, user and system.
 func (p *process) cpu(tb testing.TB) time.Duration {
 	tb.Helper()
 	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
@@ -52,7 +52,7 @@ func (p *process) cpu(tb testing.TB) time.Duration {
 	return (user + system) * clockTick
 }
 
-// peak follows a memory figure until stop, which gives the highest value seen.
+// peak watches a memory figure until stop, which returns the highest value seen.
 func (p *process) peak(key string) (stop func() float64) {
 	var top float64
 	var wg sync.WaitGroup

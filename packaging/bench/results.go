@@ -9,7 +9,7 @@ import (
 )
 
 // results are the figures of a run by "package Benchmark unit", such as
-// "cgi Decode/roomcall ns/op", and the facts about the machine in their order.
+// "cgi Decode/roomcall ns/op", and the facts about the machine in order.
 type results struct {
 	figures map[string][]float64
 	machine []string
@@ -18,8 +18,8 @@ type results struct {
 // procs is the number of CPUs that testing puts after a benchmark's name.
 var procs = regexp.MustCompile(`-[0-9]+$`)
 
-// parse reads what benchmarks print. Lines that begin with "machine:" are facts
-// for the reader; what is neither is skipped.
+// parse reads what benchmarks print. Lines that begin with "machine:" are facts for
+// the reader; all other lines are skipped.
 func parse(raw []byte) results {
 	r := results{figures: map[string][]float64{}}
 	pkg := ""
@@ -52,7 +52,7 @@ func (r results) add(pkg string, fields []string) {
 	}
 }
 
-// median gives the middle one of the runs of a figure.
+// median returns the middle value of a figure's runs.
 func (r results) median(key string) (float64, bool) {
 	list := slices.Sorted(slices.Values(r.figures[key]))
 	if len(list) == 0 {

@@ -16,8 +16,8 @@ import (
 )
 
 const (
-	// patience bounds every wait; it ends a hanging measurement and is never a
-	// measured time.
+	// patience is the timeout of every wait; it ends a hanging measurement and is never
+	// a measured time.
 	patience = 60 * time.Second
 	// binaryEnv names the agent's binary, an absolute path; without it the
 	// benchmark builds one.
@@ -25,7 +25,7 @@ const (
 	clientID  = "bench"
 )
 
-// process is a child that ends with the benchmark, also with a killed one.
+// process is a child that ends with the benchmark, even when that is killed.
 type process struct {
 	cmd  *exec.Cmd
 	log  string // file with what it wrote
@@ -46,14 +46,14 @@ func start(tb testing.TB, dir, name string, args ...string) *process {
 		tb.Fatalf("start %s: %v", name, err)
 	}
 	go func() {
-		_ = p.cmd.Wait() // the exit code of a stopped child says nothing
+		_ = p.cmd.Wait() // the exit code of a stopped child means nothing
 		close(p.done)
 	}()
 	tb.Cleanup(p.stop)
 	return p
 }
 
-// stop ends the child in good order, then by force.
+// stop ends the child with SIGTERM, then by force.
 func (p *process) stop() {
 	_ = p.cmd.Process.Signal(syscall.SIGTERM) // it may have ended already
 	select {
@@ -64,14 +64,14 @@ func (p *process) stop() {
 	}
 }
 
-// fail ends the benchmark and shows what the child wrote last.
+// fail ends the benchmark and shows the child's last output.
 func (p *process) fail(tb testing.TB, format string, args ...any) {
 	tb.Helper()
 	text, _ := os.ReadFile(p.log)
 	tb.Fatalf("%s\n%s", fmt.Sprintf(format, args...), text[max(0, len(text)-4000):])
 }
 
-// freeAddr gives a loopback address that nobody uses at the moment.
+// freeAddr returns a loopback address that nobody uses at the moment.
 func freeAddr(tb testing.TB) string {
 	tb.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -82,8 +82,8 @@ func freeAddr(tb testing.TB) string {
 	return l.Addr().String()
 }
 
-// mosquitto starts a real broker that logs nothing, for a log line a message
-// would be part of the figure. It returns its address.
+// mosquitto starts a real broker and returns its address. The broker logs only errors,
+// because a log line per message would be part of the figure.
 func mosquitto(tb testing.TB, extra ...string) string {
 	tb.Helper()
 	path, err := exec.LookPath("mosquitto")
@@ -116,7 +116,7 @@ func write(tb testing.TB, path, text string) {
 	}
 }
 
-// await asks ok every 10 ms until it is true.
+// await calls ok every 10 ms until it is true.
 func await(tb testing.TB, p *process, what string, ok func() bool) {
 	tb.Helper()
 	tick := time.NewTicker(10 * time.Millisecond)
@@ -133,7 +133,7 @@ func await(tb testing.TB, p *process, what string, ok func() bool) {
 	}
 }
 
-// agent is the real program as a process of its own.
+// agent is the real program in its own process.
 type agent struct {
 	*process
 	dir, http string
@@ -142,7 +142,7 @@ type agent struct {
 // device is one [[endpoint]] of the agent's configuration.
 type device struct{ name, url, interval string }
 
-// newAgent prepares an agent with its default settings, but for what is given.
+// newAgent prepares an agent with default settings except for those given.
 func newAgent(tb testing.TB, broker, buffer string, devices ...device) *agent {
 	tb.Helper()
 	a := &agent{dir: tb.TempDir(), http: freeAddr(tb)}
@@ -168,7 +168,7 @@ func (a *agent) start(tb testing.TB) {
 	})
 }
 
-// binary gives the path of the agent's program.
+// binary returns the path of the agent's program.
 func binary(tb testing.TB) string {
 	tb.Helper()
 	if path := os.Getenv(binaryEnv); path != "" {
@@ -181,7 +181,7 @@ func binary(tb testing.TB) string {
 	return path
 }
 
-// status is what the measurements read of the agent's local HTTP.
+// status is what the measurements read from the agent's local HTTP.
 type status struct {
 	Endpoints []struct{ Polls, Failures, Skipped uint64 }
 	Broker    struct {
@@ -204,7 +204,7 @@ func (a *agent) status() (s status, err error) {
 	return s, json.NewDecoder(answer.Body).Decode(&s)
 }
 
-// mustStatus is status of an agent that has to answer.
+// mustStatus is status for an agent that must answer.
 func (a *agent) mustStatus(tb testing.TB) status {
 	tb.Helper()
 	s, err := a.status()

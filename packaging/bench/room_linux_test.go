@@ -16,12 +16,12 @@ import (
 	"roomcall/cgi/cgitest"
 )
 
-// mediaAction is the request that asks for the values of a call.
+// mediaAction is the request for the values of a call.
 const mediaAction = "WEB_GetMultiCallStatusInfoAPI"
 
-// rooms are simulated endpoints, all of them in a call without end, on one
-// address; the first part of the path names the room. They note when each
-// answer to the media request began to leave.
+// rooms are simulated endpoints on one address, all of them in an endless call; the
+// first part of the path names the room. They note when each answer to the media
+// request was sent.
 type rooms struct {
 	url string
 	mu  sync.Mutex
@@ -30,8 +30,8 @@ type rooms struct {
 
 type room struct {
 	endpoint *cgitest.Endpoint
-	asked    []time.Time // when media requests came
-	answered []time.Time // when their answers left
+	asked    []time.Time // when media requests arrived
+	answered []time.Time // when their answers were sent
 }
 
 func newRooms(tb testing.TB, n int) *rooms {
@@ -75,11 +75,11 @@ func (r *rooms) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	r.mu.Lock()
 	room.asked, room.answered = append(room.asked, came), append(room.answered, time.Now())
 	r.mu.Unlock()
-	_ = http.NewResponseController(w).Flush() // a client that went away is no matter here
+	_ = http.NewResponseController(w).Flush() // it does not matter if the client is gone
 }
 
-// answer gives when the answer left that led to a sample with this time stamp.
-// The agent stamps a sample after it has read the answer, cut to milliseconds.
+// answer returns when the answer was sent that led to a sample with this timestamp.
+// The agent stamps a sample after it has read the answer, truncated to milliseconds.
 func (r *rooms) answer(name string, stamp time.Time) (time.Time, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -91,14 +91,14 @@ func (r *rooms) answer(name string, stamp time.Time) (time.Time, bool) {
 	return time.Time{}, false
 }
 
-// arrival is a sample as the subscriber got it.
+// arrival is a sample as the subscriber received it.
 type arrival struct {
 	device string
 	stamp  time.Time // ts_ms
 	at     time.Time
 }
 
-// subscribe hands every sample that arrives on filter to take, in order.
+// subscribe passes every sample that arrives on filter to take, in order.
 func subscribe(tb testing.TB, broker, filter string, take func(arrival)) {
 	tb.Helper()
 	o := mqtt.NewClientOptions().AddBroker("tcp://" + broker).SetClientID("audience").SetAutoReconnect(false)
@@ -131,7 +131,7 @@ func settle(tb testing.TB, t mqtt.Token) {
 	}
 }
 
-// quantile gives the q-th quantile (0 to 1, nearest rank) in milliseconds.
+// quantile returns the q-th quantile (0 to 1, nearest rank) in milliseconds.
 func quantile(list []time.Duration, q float64) float64 {
 	if len(list) == 0 {
 		return 0

@@ -5,23 +5,23 @@ import "fmt"
 // row is one line of a table.
 type row struct {
 	what    string
-	keys    []string // the figures that it needs, see results
+	keys    []string // the figures that it uses, see results
 	text    func(v []float64) string
 	aim     string
 	met     func(v []float64) bool // nil: there is no aim
-	command string                 // makes the figure alone
+	command string                 // measures this figure alone
 }
 
 func within(limit float64) func([]float64) bool {
 	return func(v []float64) bool { return v[0] <= limit }
 }
 
-// atMost: the first figure is at most this part of the second.
+// atMost: the first figure is at most this fraction of the second.
 func atMost(part float64) func([]float64) bool {
 	return func(v []float64) bool { return v[0] <= part*v[1] }
 }
 
-// atLeast: the first figure is at least this part of the second.
+// atLeast: the first figure is at least this fraction of the second.
 func atLeast(part float64) func([]float64) bool {
 	return func(v []float64) bool { return v[0] >= part*v[1] }
 }
@@ -35,7 +35,7 @@ func scaled(factor float64, format string) func([]float64) string {
 	return func(v []float64) string { return fmt.Sprintf(format, v[0]*factor) }
 }
 
-// beside shows two figures, each times a factor, and the first as a part of the
+// beside shows two figures, each times a factor, and the first as a fraction of the
 // second.
 func beside(factor float64, format string) func([]float64) string {
 	return func(v []float64) string {
@@ -43,7 +43,7 @@ func beside(factor float64, format string) func([]float64) string {
 	}
 }
 
-// perSecond turns two times in nanoseconds into rates.
+// perSecond converts two times in nanoseconds into rates.
 func perSecond(format string) func([]float64) string {
 	return func(v []float64) string {
 		return fmt.Sprintf(format, 1e9/v[0], 1e9/v[1]) + fmt.Sprintf(" (%.2f)", v[1]/v[0])
@@ -124,7 +124,7 @@ var fleetRows = []row{
 	{"99th percentile", []string{"bench Fleet late-p99-ms"}, one("%.1f ms"), "", nil, fleetCommand},
 	{"highest", []string{"bench Fleet late-max-ms"}, one("%.1f ms"), "", nil, fleetCommand},
 	{"polls that failed", []string{"bench Fleet failed"}, one("%.0f"), "none", within(0), fleetCommand},
-	{"polls left out because one was still running", []string{"bench Fleet skipped"}, one("%.0f"), "none", within(0), fleetCommand},
+	{"polls skipped because one was still running", []string{"bench Fleet skipped"}, one("%.0f"), "none", within(0), fleetCommand},
 }
 
 var backlogRows = []row{

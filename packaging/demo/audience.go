@@ -25,7 +25,7 @@ func newAudience(say func(string, ...any)) *audience {
 	return &audience{say: say, samples: map[uint64]bool{}, next: make(chan struct{})}
 }
 
-// message is what the subscriber reads of a payload.
+// message is what the subscriber reads from a payload.
 type message struct {
 	Seq      uint64   `json:"seq"`
 	Device   string   `json:"device"`
@@ -52,7 +52,7 @@ func (a *audience) arrived(topic string, payload []byte) {
 	}
 	var m message
 	if err := json.Unmarshal(payload, &m); err != nil {
-		a.say("%s: payload is no JSON: %v", topic, err)
+		a.say("%s: payload is not JSON: %v", topic, err)
 		return
 	}
 	a.count()
@@ -72,7 +72,7 @@ func (a *audience) count() {
 func (a *audience) sample(m message) {
 	state := m.State
 	if state == "" {
-		state = "unclear" // the endpoint's statements contradict each other, as while dialling
+		state = "unclear" // the endpoint's statements contradict each other, for example while dialling
 	}
 	a.say("%-12s %s seq %d %s%s", "sample", m.Device, m.Seq, state, m.numbers())
 	a.mu.Lock()
@@ -116,7 +116,7 @@ func (a *audience) awaitNext(d time.Duration) {
 	}
 }
 
-// verdict compares what the endpoint was asked with what arrived.
+// verdict compares the polls that the endpoint answered with the samples that arrived.
 func (a *audience) verdict(polled int) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()

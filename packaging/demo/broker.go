@@ -12,8 +12,7 @@ import (
 )
 
 // broker is an embedded MQTT broker that can be stopped and started on the same
-// address. Its subscriber sits inside, so it misses nothing while the broker
-// runs.
+// address. Its subscriber is inside it, so it misses nothing while the broker runs.
 type broker struct {
 	addr    string
 	arrived func(topic string, payload []byte)
@@ -52,7 +51,7 @@ func (b *broker) start() error {
 
 func (b *broker) stop() { _ = b.server.Close() }
 
-// freeAddr gives a loopback address that nobody uses at the moment.
+// freeAddr returns a loopback address that nobody uses at the moment.
 func freeAddr() (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -1,7 +1,7 @@
-// Command demo shows roomcall's main job in a terminal, with no endpoint and no
-// broker at hand: a simulated endpoint, an embedded MQTT broker, the real agent
-// as a process of its own, and a subscriber that prints what arrives. It stops
-// the broker for a while and proves at the end that every poll arrived.
+// Command demo shows roomcall's main job in a terminal without a real endpoint or
+// broker: a simulated endpoint, an embedded MQTT broker, the real agent in its own
+// process, and a subscriber that prints what arrives. It stops the broker for a while
+// and checks at the end that every poll arrived.
 package main
 
 import (
@@ -14,18 +14,17 @@ import (
 	"time"
 )
 
-// Lengths of the demo's acts; together with start and drain they stay well
-// below a minute.
+// Lengths of the demo's phases; with start and drain they stay well below a minute.
 const (
 	actLive   = 9 * time.Second
 	actOutage = 9 * time.Second
 	actAfter  = 4 * time.Second
-	patience  = 20 * time.Second // for anything that has to happen
+	patience  = 20 * time.Second // timeout for anything that has to happen
 )
 
 func main() {
 	agent := flag.String("agent", "bin/roomcall", "the roomcall binary")
-	keep := flag.Bool("keep", false, "go on until Ctrl-C")
+	keep := flag.Bool("keep", false, "continue until Ctrl-C")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -48,7 +47,7 @@ func run(ctx context.Context, binary string, keep bool) error {
 	return stage.finish()
 }
 
-// play runs the acts. It returns early when ctx ends.
+// play runs the phases. It returns early when ctx ends.
 func (s *stage) play(ctx context.Context, keep bool) error {
 	s.say("simulated endpoint on %s, broker on %s, polling once a second", s.endpointURL, s.brokerURL)
 	s.say("the agent's status page: http://%s/", s.httpAddr)
@@ -58,7 +57,7 @@ func (s *stage) play(ctx context.Context, keep bool) error {
 	if err := s.wait(ctx, actLive); err != nil {
 		return err
 	}
-	s.say("broker stops; polling goes on, records wait on disk")
+	s.say("broker stops; polling continues, records wait on disk")
 	s.broker.stop()
 	if err := s.showBacklog(ctx, actOutage); err != nil {
 		return err
@@ -71,7 +70,7 @@ func (s *stage) play(ctx context.Context, keep bool) error {
 		return err
 	}
 	if keep {
-		s.say("going on until Ctrl-C")
+		s.say("continuing until Ctrl-C")
 		<-ctx.Done()
 		return nil
 	}
@@ -122,5 +121,5 @@ func (s *stage) awaitDrained(ctx context.Context) error {
 			return err
 		}
 	}
-	return fmt.Errorf("the backlog did not drain within %s", patience)
+	return fmt.Errorf("the backlog was not drained within %s", patience)
 }

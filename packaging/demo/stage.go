@@ -156,8 +156,8 @@ func (s *stage) waiting(ctx context.Context) (uint64, error) {
 	return status.Buffer.Waiting, nil
 }
 
-// finish stops the agent right after a sample came, so that no poll is cut
-// half-way, and counts.
+// finish stops the agent right after a sample arrived, so that no poll is interrupted,
+// and counts.
 func (s *stage) finish() error {
 	if s.agent == nil {
 		return nil
@@ -173,7 +173,7 @@ func (s *stage) finish() error {
 func (s *stage) stopAgent() error {
 	signal := os.Signal(os.Interrupt)
 	if runtime.GOOS == "windows" {
-		signal = os.Kill // a console process cannot be interrupted from outside there
+		signal = os.Kill // another process cannot interrupt a console process there
 	}
 	if err := s.agent.Process.Signal(signal); err != nil {
 		return fmt.Errorf("stop the agent: %w", err)
@@ -187,7 +187,7 @@ func (s *stage) stopAgent() error {
 	}
 }
 
-// clear ends what still runs and removes the demo's folder.
+// clear stops what still runs and removes the demo's folder.
 func (s *stage) clear() {
 	if s.agent != nil {
 		_ = s.agent.Process.Kill()

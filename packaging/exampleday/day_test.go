@@ -17,13 +17,13 @@ import (
 
 var (
 	update = flag.Bool("update", false, "write docs/example-day.md")
-	keep   = flag.String("records", "", "write the day's records into this file, samples and streams of ten minutes among them")
+	keep   = flag.String("records", "", "write the day's records into this file, including samples and streams of ten minutes")
 )
 
 const pagePath = "../../docs/example-day.md"
 
-// floorAgent is one agent of the site in fast time: it does what the program
-// does between the poll and the store.
+// floorAgent is one agent of the site in fast time: it does what the program does
+// between the poll and the store.
 type floorAgent struct {
 	id      string
 	rep     *report.Reporter
@@ -92,8 +92,7 @@ func (a *floorAgent) day(r *simRoom) error {
 	return nil
 }
 
-// simulate gives the records of the whole site, a line each, in the order of
-// time.
+// simulate returns the records of the whole site, one per line, in order of time.
 func simulate(t testing.TB, all bool) []byte {
 	t.Helper()
 	rooms := site()
@@ -145,12 +144,12 @@ func lines(agents []*floorAgent) []byte {
 	return out.Bytes()
 }
 
-// foot tells how the page is made; it is no fact of the day.
-const foot = "\n---\n\nThe site is simulated: 50 rooms polled every 5 s in a call and every 15 s outside\n" +
-	"over a whole day in fast time, with the limits `huawei`. The page is written from\n" +
-	"the published records alone by `packaging/exampleday`, which takes yours too:\n\n" +
+// foot explains how the page is made; it is not a fact of the day.
+const foot = "\n---\n\nThe site is simulated: 50 rooms polled every 5 s in a call and every 15 s outside,\n" +
+	"over a whole day in fast time, with the limits `huawei`. `packaging/exampleday`\n" +
+	"writes this page only from the published records, and can do the same with yours:\n\n" +
 	"```sh\nmosquitto_sub -t 'roomcall/v1/#' >day.jsonl\ngo run ./packaging/exampleday day.jsonl\n```\n\n" +
-	"`packaging/scripts/example-day.sh` makes this page anew.\n"
+	"`make example-day` writes this page again.\n"
 
 func pageOf(t testing.TB, records []byte) string {
 	t.Helper()
@@ -167,9 +166,9 @@ func pageOf(t testing.TB, records []byte) string {
 
 func TestTheExampleDayIsFresh(t *testing.T) {
 	if testing.Short() {
-		t.Skip("a whole day of 50 rooms takes seconds")
+		t.Skip("a whole day of 50 rooms needs seconds")
 	}
-	if raceDetector { // it makes the day ten times as long
+	if raceDetector { // with it the day needs ten times as long
 		out, err := exec.Command("go", "test", "-run", "^TestTheExampleDayIsFresh$", ".").CombinedOutput()
 		if err != nil {
 			t.Errorf("without the race detector: %v\n%s", err, out)
@@ -194,6 +193,6 @@ func TestTheExampleDayIsFresh(t *testing.T) {
 		t.Fatal(err)
 	}
 	if page != string(want) {
-		t.Errorf("docs/example-day.md is not what the records say; run packaging/scripts/example-day.sh and look at the difference")
+		t.Errorf("docs/example-day.md differs from what the records say; run packaging/scripts/example-day.sh and look at the difference")
 	}
 }

@@ -18,7 +18,7 @@ func (s *seconds) add(r record) {
 
 func (s seconds) all() int64 { return s.good + s.fair + s.poor + s.unknown }
 
-// share is a span of s in percent of all.
+// share is a part of s in percent of all.
 func (s seconds) share(n int64) float64 {
 	if s.all() == 0 {
 		return 0
@@ -31,7 +31,7 @@ type roomFacts struct {
 	name   string
 	calls  int
 	spent  seconds
-	causes map[string]int64 // seconds poor or fair by the call's cause
+	causes map[string]int64 // poor or fair seconds by the call's cause
 }
 
 func (f *roomFacts) cause() string {
@@ -44,8 +44,8 @@ func (f *roomFacts) cause() string {
 	return best
 }
 
-// byRoom sums the calls of each room, the worst first: most seconds poor, then
-// most seconds fair, then by name.
+// byRoom sums the calls of each room, the worst first: most poor seconds, then most
+// fair seconds, then by name.
 func (d *day) byRoom() []*roomFacts {
 	rooms := map[string]*roomFacts{}
 	for _, c := range d.calls {
@@ -103,14 +103,15 @@ func (d *day) byCause() []*causeFacts {
 	return list
 }
 
-// incident is an opening event with its closing one. Open: the day ended first.
+// incident is an opening event with its closing one. open: the day ended first.
 type incident struct {
 	record
 	endMs int64
 	open  bool
 }
 
-// incidents pairs events by incident_id. until is the end of what is still open.
+// incidents pairs events by incident_id. An incident without a closing event ends with
+// the day.
 func (d *day) incidents(opening, closing string) []incident {
 	ends := map[string]int64{}
 	for _, e := range d.events {
@@ -132,15 +133,15 @@ func (d *day) incidents(opening, closing string) []incident {
 	return list
 }
 
-// cluster is a stretch in which several rooms went bad together.
+// cluster is a period in which several rooms became poor together.
 type cluster struct {
 	fromMs, toMs int64
 	rooms        map[string]bool
 }
 
-// clusters finds stretches of quality incidents in at least least rooms that
-// began within windowMs of each other: hardly chance, so what these rooms share
-// is the first suspect. Stretches that overlap are one.
+// clusters finds periods with quality incidents in at least least rooms that began
+// within windowMs of each other. This is hardly chance, so what these rooms share is
+// the first suspect. Overlapping periods are joined.
 func (d *day) clusters(least int, windowMs int64) []cluster {
 	var found []cluster
 	list := d.incidents("quality.degraded", "quality.recovered")

@@ -1,8 +1,8 @@
-// Command exampleday writes one page about a day from published records alone:
-// rooms, calls, the worst rooms and the causes.
+// Command exampleday writes one page about a day only from published records: rooms,
+// calls, the worst rooms and the causes.
 //
-// Promise: it reads nothing but records (one JSON object a line, any kinds, any
-// order, duplicates allowed), and the same records give the same page. A time
+// Promise: it reads nothing but records (one JSON object per line, any kinds, any
+// order, duplicates allowed), and the same records always produce the same page. Time
 // that nobody measured is shown as unknown and never as good.
 //
 //	mosquitto_sub -t 'roomcall/v1/#' >day.jsonl     # or: roomcall buffer export
@@ -26,7 +26,7 @@ func main() {
 func run(args []string) error {
 	in := io.Reader(os.Stdin)
 	if len(args) > 1 {
-		return fmt.Errorf("wrong usage: one file with records at most, found %d arguments", len(args))
+		return fmt.Errorf("wrong usage: at most one file with records, found %d arguments", len(args))
 	}
 	if len(args) == 1 {
 		f, err := os.Open(args[0])

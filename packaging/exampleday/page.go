@@ -13,12 +13,12 @@ const (
 	maxRooms     = 10
 	maxCauses    = 8
 	maxIncidents = 10
-	// Together: so many rooms within so many milliseconds.
+	// Together: this many rooms within this many milliseconds.
 	clusterRooms  = 5
 	clusterWindow = 60_000
 )
 
-// page collects lines; the first error of the writer is kept.
+// page writes lines and keeps the writer's first error.
 type page struct {
 	w   io.Writer
 	err error
@@ -35,8 +35,8 @@ func (d *day) writePage(w io.Writer) error {
 	p := &page{w: w}
 	p.line("# %s, %s", d.title(), utc(d.fromMs, "2006-01-02"))
 	p.line("")
-	p.line("Made from %d published records alone (%d calls, %d events, %d minutes). Times are", d.records, len(d.calls), len(d.events), len(d.minutes))
-	p.line("UTC. Grades are those of the limits in the agents' config. %s", d.wholeness())
+	p.line("Made only from %d published records (%d calls, %d events, %d minutes). Times are", d.records, len(d.calls), len(d.events), len(d.minutes))
+	p.line("UTC. The limits in the agents' config decide the grades. %s", d.wholeness())
 	d.writeDay(p)
 	d.writeHours(p)
 	d.writeRooms(p)
@@ -54,10 +54,10 @@ func (d *day) title() string {
 }
 
 func (d *day) wholeness() string {
-	if d.holes == 0 {
+	if d.missing == 0 {
 		return "No record is missing."
 	}
-	return fmt.Sprintf("**%d records are missing**, as `seq` tells.", d.holes)
+	return fmt.Sprintf("**%d records are missing**, as `seq` shows.", d.missing)
 }
 
 func (d *day) writeDay(p *page) {
@@ -81,11 +81,11 @@ func (d *day) writeDay(p *page) {
 	p.line("| calls | %d: %d good, %d fair, %d poor, %d unknown |", len(d.calls), grades["good"], grades["fair"], grades["poor"], grades["unknown"])
 	p.line("| time in calls | %s h: %.1f %% good, %.1f %% fair, %.1f %% poor, %.1f %% unknown |", hours(spent.all()),
 		spent.share(spent.good), spent.share(spent.fair), spent.share(spent.poor), spent.share(spent.unknown))
-	p.line("| most calls at once | %d, at %s |", most, utc(at, "15:04"))
+	p.line("| most calls at the same time | %d, at %s |", most, utc(at, "15:04"))
 	p.line("| polls | %d, %.2f %% answered |", samples, percent(ok, samples))
 }
 
-// writeHours shows when calls began and how they went.
+// writeHours shows when calls began and how good they were.
 func (d *day) writeHours(p *page) {
 	type hour struct {
 		calls, bad int
@@ -100,8 +100,8 @@ func (d *day) writeHours(p *page) {
 			h.bad++
 		}
 	}
-	p.line("\n## Calls by the hour in which they began\n\nEach ▪ is two calls.\n")
-	p.line("| hour | calls | fair or poor | time poor | |\n| --- | ---: | ---: | ---: | --- |")
+	p.line("\n## Calls by hour of start\n\nEach ▪ is two calls.\n")
+	p.line("| hour | calls | fair or poor | poor time | |\n| --- | ---: | ---: | ---: | --- |")
 	for i, h := range list {
 		if h.calls > 0 {
 			p.line("| %02d | %d | %d | %.1f %% | %s |", i, h.calls, h.bad, h.spent.share(h.spent.poor), strings.Repeat("▪", (h.calls+1)/2))
@@ -111,7 +111,7 @@ func (d *day) writeHours(p *page) {
 
 func (d *day) writeRooms(p *page) {
 	p.line("\n## Worst rooms\n")
-	p.line("| room | calls | time in calls | poor | fair | share poor | main cause |\n| --- | ---: | ---: | ---: | ---: | ---: | --- |")
+	p.line("| room | calls | time in calls | poor | fair | poor share | main cause |\n| --- | ---: | ---: | ---: | ---: | ---: | --- |")
 	for i, f := range d.byRoom() {
 		if i == maxRooms || f.spent.poor+f.spent.fair == 0 {
 			break
@@ -123,12 +123,12 @@ func (d *day) writeRooms(p *page) {
 
 func (d *day) writeCauses(p *page) {
 	p.line("\n## Causes\n")
-	p.line("| cause | calls | rooms | poor | fair | who |\n| --- | ---: | ---: | ---: | ---: | --- |")
+	p.line("| cause | calls | rooms | poor | fair | where |\n| --- | ---: | ---: | ---: | ---: | --- |")
 	for i, f := range d.byCause() {
 		if i == maxCauses {
 			break
 		}
-		p.line("| %s | %d | %d | %s | %s | %s |", words(f.name), f.calls, len(f.rooms), minutes(f.poor), minutes(f.fair), who(f.scopes))
+		p.line("| %s | %d | %d | %s | %s | %s |", words(f.name), f.calls, len(f.rooms), minutes(f.poor), minutes(f.fair), where(f.scopes))
 	}
 }
 
@@ -137,8 +137,8 @@ func (d *day) writeClusters(p *page) {
 	if len(list) == 0 {
 		return
 	}
-	p.line("\n## Together\n")
-	p.line("At least %d rooms that go bad within a minute share more than chance: look at the\nlink of the site first.\n", clusterRooms)
+	p.line("\n## Several rooms at once\n")
+	p.line("When at least %d rooms become poor within a minute, this is hardly chance: check the\nlink of the site first.\n", clusterRooms)
 	p.line("| from | until | rooms |\n| --- | --- | --- |")
 	for i, c := range list {
 		if i == maxIncidents {
@@ -153,7 +153,7 @@ func (d *day) writeClusters(p *page) {
 	}
 }
 
-// trouble are the incidents that are not the network's.
+// trouble are the incidents that are not about the network.
 var trouble = []struct{ open, close, text string }{
 	{"endpoint.offline", "endpoint.online", "no answer"},
 	{"endpoint.refused", "endpoint.online", "login refused"},

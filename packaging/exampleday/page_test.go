@@ -61,7 +61,7 @@ func TestDuplicatesAndOrderDoNotChangeThePage(t *testing.T) {
 func TestAHoleInTheSequenceIsSaid(t *testing.T) {
 	page := pageOf(t, []byte(call(1, 1, 60, 0, 0, 0, "good", "")+call(1, 4, 60, 0, 0, 0, "good", "")))
 	if !strings.Contains(page, "**2 records are missing**") {
-		t.Errorf("the page does not tell the hole:\n%s", page)
+		t.Errorf("the page does not report the gap:\n%s", page)
 	}
 }
 
@@ -77,10 +77,10 @@ func TestRoomsThatGoBadTogetherAreOneStretch(t *testing.T) {
 	}
 	got := d.clusters(clusterRooms, clusterWindow)
 	if len(got) != 1 || len(got[0].rooms) != clusterRooms || got[0].toMs != dayStart+900_000 {
-		t.Errorf("stretches = %+v, want one of %d rooms until 900 s", got, clusterRooms)
+		t.Errorf("clusters = %+v, want one of %d rooms until 900 s", got, clusterRooms)
 	}
 	if more := d.clusters(clusterRooms+1, clusterWindow); len(more) != 0 {
-		t.Errorf("%d rooms made a stretch of %d", clusterRooms, clusterRooms+1)
+		t.Errorf("%d rooms made a cluster of %d", clusterRooms, clusterRooms+1)
 	}
 }
 

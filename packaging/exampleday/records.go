@@ -11,7 +11,7 @@ import (
 	"slices"
 )
 
-// record has the keys of every kind that the page needs.
+// record has the keys, of all kinds, that the page needs.
 type record struct {
 	Schema   string `json:"schema"`
 	ID       string `json:"id"`
@@ -56,7 +56,7 @@ type day struct {
 	minutes  []record
 	rooms    map[string]string // client_id/device -> name
 	sites    []string
-	holes    int64 // records that seq says are missing
+	missing  int64 // records missing by seq
 	fromMs   int64
 	toMs     int64
 	lastSeq  map[string]int64
@@ -67,8 +67,8 @@ type day struct {
 // maxLine bounds a record; views are the longest.
 const maxLine = 4 << 20
 
-// readDay reads records. Lines that are no records of a kind it knows are left
-// out; a line that is no JSON is an error.
+// readDay reads records. It skips lines that are not records of a kind it knows; a
+// line that is not JSON is an error.
 func readDay(in io.Reader) (*day, error) {
 	d := &day{
 		rooms: map[string]string{}, lastSeq: map[string]int64{},
@@ -84,7 +84,7 @@ func readDay(in io.Reader) (*day, error) {
 		}
 		var r record
 		if err := json.Unmarshal(line, &r); err != nil && !isViewMismatch(err) {
-			return nil, fmt.Errorf("read records: line %d is no record: %w", n, err)
+			return nil, fmt.Errorf("read records: line %d is not a record: %w", n, err)
 		}
 		if r.ID == "" || seen[r.ID] {
 			continue
@@ -96,14 +96,14 @@ func readDay(in io.Reader) (*day, error) {
 		return nil, fmt.Errorf("read records: %w", err)
 	}
 	if d.records == 0 {
-		return nil, errors.New("read records: there is none")
+		return nil, errors.New("read records: there are none")
 	}
 	d.order()
 	return d, nil
 }
 
-// isViewMismatch: a view uses a key of ours with another type; only its head
-// counts here.
+// isViewMismatch: a view uses one of our keys with another type; here only the keys
+// common to all payloads matter.
 func isViewMismatch(err error) bool {
 	var kind *json.UnmarshalTypeError
 	return errors.As(err, &kind)
@@ -138,8 +138,8 @@ func (d *day) add(r record) {
 	d.toMs = max(d.toMs, r.TsMs)
 }
 
-// order sorts, so that the page does not depend on the order of arrival, and
-// counts the holes.
+// order sorts, so that the page does not depend on the order of arrival, and counts
+// the missing records.
 func (d *day) order() {
 	slices.Sort(d.sites)
 	for _, list := range [][]record{d.calls, d.events, d.minutes} {
@@ -148,9 +148,9 @@ func (d *day) order() {
 		})
 	}
 	for topic, last := range d.lastSeq {
-		d.holes += last - d.firstSeq[topic] + 1 - d.perTopic[topic]
+		d.missing += last - d.firstSeq[topic] + 1 - d.perTopic[topic]
 	}
 }
 
-// room is the human name of a record's room.
+// room is the name of a record's room for people.
 func (d *day) room(r record) string { return d.rooms[r.ClientID+"/"+r.Device] }

@@ -9,8 +9,8 @@ import (
 	"roomcall/cgi"
 )
 
-// The simulated site: 5 floors with 10 rooms each, one agent a floor. All that
-// happens depends on the seed and the time alone.
+// The simulated site: 5 floors with 10 rooms each, one agent per floor. Everything
+// that happens depends only on the seed and the time.
 const (
 	floors        = 5
 	roomsOfAFloor = 10
@@ -19,7 +19,7 @@ const (
 
 var midnight = time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)
 
-// clock gives a time of the day.
+// clock returns a time of the day.
 func clock(hour, minute int) time.Time {
 	return midnight.Add(time.Duration(hour)*time.Hour + time.Duration(minute)*time.Minute)
 }
@@ -29,7 +29,7 @@ type span struct{ from, to time.Time }
 
 func (s span) has(t time.Time) bool { return !t.Before(s.from) && t.Before(s.to) }
 
-// The day's troubles.
+// The day's problems.
 var (
 	congestedFloor = 2 // the uplink of the floor is full
 	congestion     = span{clock(10, 5), clock(10, 25)}
@@ -62,7 +62,7 @@ type simRoom struct {
 
 func (r *simRoom) device() string { return "room-" + r.number[2:] }
 
-// site makes the rooms with their meetings.
+// site creates the rooms with their meetings.
 func site() []*simRoom {
 	var rooms []*simRoom
 	for f := 1; f <= floors; f++ {
@@ -114,7 +114,7 @@ func (r *simRoom) poll(t time.Time) (cgi.Status, error) {
 	return r.inCall(m, t), nil
 }
 
-// inCall makes the media of a meeting.
+// inCall returns the status of a meeting with its media.
 func (r *simRoom) inCall(m *meeting, t time.Time) cgi.Status {
 	joined := m.from
 	if r.number == rebootRoom && m.has(reboot.from) && t.After(reboot.to) {
@@ -169,7 +169,7 @@ func (r *simRoom) line(t time.Time) (send, recv line) {
 	return send, recv
 }
 
-// stream gives one stream as it goes over a line, with the noise of the second.
+// stream returns one stream as it is after a line, with the noise of that second.
 func (r *simRoom) stream(channel int, t time.Time, on line, s cgi.Stream, kbps float64) cgi.Stream {
 	n := func(what int) float64 { return r.noise(channel, what, t.Unix()) }
 	s.Active = true
@@ -182,7 +182,7 @@ func (r *simRoom) stream(channel int, t time.Time, on line, s cgi.Stream, kbps f
 
 func cents(x float64) float64 { return math.Round(x*100) / 100 }
 
-// noise is between -1 and 1 and repeatable.
+// noise returns a repeatable value between -1 and 1.
 func (r *simRoom) noise(channel, what int, second int64) float64 {
 	x := seed + r.id*0x9e3779b97f4a7c15 + uint64(second)*0xbf58476d1ce4e5b9 + uint64(channel*8+what)*0x94d049bb133111eb
 	x ^= x >> 30

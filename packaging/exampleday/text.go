@@ -23,7 +23,7 @@ func percent(part, all int64) float64 {
 // cell keeps a room's name from breaking the table.
 func cell(s string) string { return strings.NewReplacer("|", "/", "\n", " ").Replace(s) }
 
-// words reads a reason such as "video_recv_loss" to a person.
+// words puts a reason such as "video_recv_loss" into words.
 func words(reason string) string {
 	part := strings.Split(reason, "_")
 	if len(part) != 3 {
@@ -34,8 +34,8 @@ func words(reason string) string {
 	return fmt.Sprintf("%s of %s %s", part[2], way, media)
 }
 
-// who counts what the received streams say about where the trouble is.
-func who(scopes map[string]int) string {
+// where counts, by what the received streams show, where the problem is.
+func where(scopes map[string]int) string {
 	text := map[string]string{"far_end": "far end", "own_access": "own access"}
 	var list []string
 	for _, s := range slices.Sorted(maps.Keys(scopes)) {

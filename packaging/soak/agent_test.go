@@ -19,7 +19,7 @@ import (
 
 const clientID = "soak"
 
-// agent is the program as built, run again and again in one folder.
+// agent is the built program, run again and again in one folder.
 type agent struct {
 	t    testing.TB
 	dir  string
@@ -66,7 +66,7 @@ func brokerTable(url string, extra ...string) string {
 	return fmt.Sprintf("[mqtt]\nbroker = %q\nreconnect_min = \"100ms\"\nreconnect_max = \"300ms\"\n%s\n", url, strings.Join(extra, "\n"))
 }
 
-// freeAddr gives a loopback address that nobody uses at the moment.
+// freeAddr returns a loopback address that nobody uses at the moment.
 func freeAddr(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -93,7 +93,7 @@ func (a *agent) output(args ...string) string {
 	return string(out)
 }
 
-// start runs the agent and waits for nothing.
+// start runs the agent without waiting for it.
 func (a *agent) start() {
 	a.t.Helper()
 	a.cmd = a.command("run")
@@ -122,7 +122,7 @@ func (a *agent) kill() {
 	}
 }
 
-// stop ends the agent in good order.
+// stop ends the agent with SIGTERM.
 func (a *agent) stop() {
 	a.t.Helper()
 	_ = a.cmd.Process.Signal(syscall.SIGTERM) // an agent that has ended fails below
@@ -136,7 +136,7 @@ func (a *agent) stop() {
 	}
 }
 
-// status is what these tests read of the agent's local HTTP.
+// status is what these tests read from the agent's local HTTP.
 type status struct {
 	Endpoints []struct{ Polls, Failures uint64 }
 	Broker    struct {
@@ -167,7 +167,7 @@ func (a *agent) status() (s status, err error) {
 	return s, json.NewDecoder(answer.Body).Decode(&s)
 }
 
-// await asks the agent's status until it is as wanted.
+// await asks for the agent's status until it is as wanted.
 func (a *agent) await(what string, ok func(status) bool) status {
 	a.t.Helper()
 	return a.awaitFor(what, patience, ok)
@@ -191,7 +191,7 @@ func (a *agent) awaitFor(what string, limit time.Duration, ok func(status) bool)
 	return last
 }
 
-// waitFor asks again and again until seen returns "".
+// waitFor calls seen again and again until it returns "".
 func waitFor(t testing.TB, what string, limit time.Duration, seen func() string) {
 	t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)
@@ -202,13 +202,13 @@ func waitFor(t testing.TB, what string, limit time.Duration, seen func() string)
 			return
 		}
 		if time.Now().After(end) {
-			t.Fatalf("after %v still not: %s; last seen: %s", limit, what, text)
+			t.Fatalf("not within %v: %s; last seen: %s", limit, what, text)
 		}
 	}
 }
 
-// drained stops the agent once everything is delivered, starting it again as
-// often as that takes.
+// drained stops the agent once everything is delivered, and starts it again as often
+// as needed.
 func (a *agent) drained() {
 	a.t.Helper()
 	for range 20 {
@@ -223,5 +223,5 @@ func (a *agent) drained() {
 		}
 		a.start()
 	}
-	a.t.Fatal("after 20 orderly stops there are still records that wait")
+	a.t.Fatal("after 20 clean stops there are still records that wait")
 }

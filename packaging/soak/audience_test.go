@@ -38,30 +38,30 @@ type facts struct {
 type audience struct {
 	t      testing.TB
 	client mqtt.Client
-	// see gets every record that came for the first time, in order; nil = none.
-	see func(lane string, f facts, at time.Time)
-	// anyOrder: what was lost or set aside is sent later.
+	// see is called with every record that arrives for the first time, in order; nil = not.
+	see func(topic string, f facts, at time.Time)
+	// anyOrder: what was lost or quarantined is sent later.
 	anyOrder bool
 
 	mu     sync.Mutex
-	lanes  map[string]*lane
+	topics map[string]*topic
 	plain  map[string][]string // availability, birth, echo
 	gone   map[string][][2]uint64
 	faults []string
 }
 
-// lane is what arrived on one topic.
-type lane struct {
+// topic is what arrived on one topic.
+type topic struct {
 	sums []uint64 // checksum of number i+1 without "replayed", 0 = not there
-	last uint64   // the number that came last
+	last uint64   // the number that arrived last
 	dups int
-	back uint64 // the longest way back after a new connection: records offered again
+	back uint64 // the longest step back after a new connection: records offered again
 }
 
-// listen subscribes with a session that the broker keeps while the way is down.
+// listen subscribes with a session that the broker keeps while the connection is down.
 func listen(t testing.TB, url, user string) *audience {
 	t.Helper()
-	a := &audience{t: t, lanes: map[string]*lane{}, plain: map[string][]string{}, gone: map[string][][2]uint64{}}
+	a := &audience{t: t, topics: map[string]*topic{}, plain: map[string][]string{}, gone: map[string][][2]uint64{}}
 	a.connect(url, user)
 	t.Cleanup(func() { a.client.Disconnect(250) })
 	return a
@@ -100,7 +100,7 @@ func (a *audience) take(m mqtt.Message) {
 	}
 	var f facts
 	if err := json.Unmarshal(m.Payload(), &f); err != nil || f.Seq == 0 {
-		a.fault("%s: no record: %v\n%s", name, err, m.Payload())
+		a.fault("%s: not a record: %v\n%s", name, err, m.Payload())
 		return
 	}
 	if kind == "state" {
@@ -112,12 +112,12 @@ func (a *audience) take(m mqtt.Message) {
 	a.record(name, f, m.Payload(), at)
 }
 
-// record books one record; under mu.
+// record keeps one record; under mu.
 func (a *audience) record(name string, f facts, payload []byte, at time.Time) {
-	l := a.lanes[name]
+	l := a.topics[name]
 	if l == nil {
-		l = &lane{}
-		a.lanes[name] = l
+		l = &topic{}
+		a.topics[name] = l
 	}
 	sum := checksum(payload)
 	if n := uint64(len(l.sums)); f.Seq > n {
@@ -126,7 +126,7 @@ func (a *audience) record(name string, f facts, payload []byte, at time.Time) {
 		l.sums[f.Seq-1] = sum
 		return
 	} else if l.sums[f.Seq-1] == 0 {
-		a.fault("%s: number %d came first after number %d", name, f.Seq, n)
+		a.fault("%s: number %d first arrived after number %d", name, f.Seq, n)
 	} else {
 		if l.sums[f.Seq-1] != sum {
 			a.fault("%s: two different records have the number %d", name, f.Seq)
@@ -158,38 +158,38 @@ func checksum(payload []byte) uint64 {
 	return maphash.Bytes(seed, plain) | 1
 }
 
-// size is how many numbers of a lane came.
-func (a *audience) size(lane string) int {
+// size is how many numbers of a topic arrived.
+func (a *audience) size(topic string) int {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if l := a.lanes[lane]; l != nil {
+	if l := a.topics[topic]; l != nil {
 		return len(l.sums)
 	}
 	return 0
 }
 
-// waitSize waits until n numbers of a lane came.
-func (a *audience) waitSize(lane string, n int) {
+// waitSize waits until n numbers of a topic arrived.
+func (a *audience) waitSize(topic string, n int) {
 	a.t.Helper()
-	waitFor(a.t, fmt.Sprintf("%d records on %s", n, lane), patience, func() string {
-		if got := a.size(lane); got < n {
+	waitFor(a.t, fmt.Sprintf("%d records on %s", n, topic), patience, func() string {
+		if got := a.size(topic); got < n {
 			return fmt.Sprint(got)
 		}
 		return ""
 	})
 }
 
-// tally is what an audience has to say at the end.
+// tally is the result of an audience at the end.
 type tally struct{ records, dups, announced int }
 
-// check holds what came against the store of a stopped agent: no hole that is
-// not announced, nothing of the store missing, the same bytes.
+// check compares what arrived with the store of a stopped agent: no gap that is not
+// announced, nothing of the store missing, the same bytes.
 func (a *audience) check(dir string) (sum tally) {
 	a.t.Helper()
 	a.waitStored(dir)
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for name, l := range a.lanes {
+	for name, l := range a.topics {
 		sum.dups += l.dups
 		missing := 0
 		for i, s := range l.sums {
@@ -212,12 +212,12 @@ func (a *audience) check(dir string) (sum tally) {
 	return sum
 }
 
-// announced tells whether the agent said that a number is gone; under mu.
-func (a *audience) announced(lane string, seq uint64) bool {
-	return slices.ContainsFunc(a.gone[lane], func(g [2]uint64) bool { return g[0] <= seq && seq <= g[1] })
+// announced reports whether the agent announced that a number is gone; under mu.
+func (a *audience) announced(topic string, seq uint64) bool {
+	return slices.ContainsFunc(a.gone[topic], func(g [2]uint64) bool { return g[0] <= seq && seq <= g[1] })
 }
 
-// waitStored waits until every record that the store holds has come.
+// waitStored waits until every record that the store holds has arrived.
 func (a *audience) waitStored(dir string) {
 	a.t.Helper()
 	waitFor(a.t, "every stored record has arrived", patience, func() string {
@@ -242,7 +242,7 @@ func (a *audience) waitStored(dir string) {
 func (a *audience) has(it buffer.Item) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	l := a.lanes[it.Lane]
+	l := a.topics[it.Lane]
 	if l == nil || it.Num > uint64(len(l.sums)) || l.sums[it.Num-1] == 0 {
 		return false
 	}

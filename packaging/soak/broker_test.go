@@ -13,7 +13,7 @@ import (
 )
 
 // TestBrokerThatLostAllGetsItAgainByReplay kills a mosquitto that keeps nothing.
-// What it had acknowledged and not handed on is gone; `buffer replay` sends the
+// What it had acknowledged and not passed on is gone; `buffer replay` sends the
 // records that are still kept again. The retained topics come back by
 // themselves.
 func TestBrokerThatLostAllGetsItAgainByReplay(t *testing.T) {
@@ -29,8 +29,8 @@ func TestBrokerThatLostAllGetsItAgainByReplay(t *testing.T) {
 		seen := sub.size("room-1/sample")
 		sub.waitSize("room-1/sample", seen+3)
 		broker.Kill()
-		polls := a.await("polling goes on", func(s status) bool { return s.Broker.State != "connected" }).Endpoints[0].Polls
-		a.await("polling goes on", func(s status) bool { return s.Endpoints[0].Polls > polls+5 })
+		polls := a.await("polling continues", func(s status) bool { return s.Broker.State != "connected" }).Endpoints[0].Polls
+		a.await("polling continues", func(s status) bool { return s.Endpoints[0].Polls > polls+5 })
 		broker.Start()
 	}
 	seen := sub.size("room-1/sample")
@@ -41,14 +41,14 @@ func TestBrokerThatLostAllGetsItAgainByReplay(t *testing.T) {
 			t.Errorf("%s is not there after the broker lost it", topic)
 		}
 	}
-	a.await("all is delivered", func(s status) bool { return s.Buffer.Waiting < 20 })
+	a.await("everything is delivered", func(s status) bool { return s.Buffer.Waiting < 20 })
 	said := a.output("buffer", "replay", "--since", began.UTC().Format(time.RFC3339))
 	a.drained()
 	sum := sub.check(a.data)
 	t.Logf("3 kills of a broker that keeps nothing: %d records, 0 lost after replay (%s)", sum.records, strings.TrimSpace(said))
 }
 
-// retainedTopics asks a broker, as a newcomer does.
+// retainedTopics asks a broker, as a new subscriber does.
 func retainedTopics(t *testing.T, url string) map[string]string {
 	t.Helper()
 	got := map[string]string{}
@@ -68,8 +68,8 @@ func retainedTopics(t *testing.T, url string) map[string]string {
 }
 
 // TestAccessListMendedWhileRunning: mosquitto acknowledges what its access list
-// drops. The agent notices, keeps the records, and goes on by itself when the
-// list is mended, without a new connection.
+// drops. The agent notices this, keeps the records, and continues by itself when the
+// list is corrected, without a new connection.
 func TestAccessListMendedWhileRunning(t *testing.T) {
 	if os.Getenv("SOAK_NETWORK") == "" {
 		t.Skip("SKIPPED: the agent tries again after a minute; set SOAK_NETWORK")
@@ -89,7 +89,7 @@ func TestAccessListMendedWhileRunning(t *testing.T) {
 	a.await("the proof holds", func(s status) bool { return s.Broker.Proof == "proven" })
 	a.drained()
 	sum := sub.check(a.data)
-	t.Logf("access list mended while the agent runs: %d records, 0 lost", sum.records)
+	t.Logf("access list corrected while the agent runs: %d records, 0 lost", sum.records)
 }
 
 // big is the number of the one record that is too large for the broker.
@@ -104,8 +104,8 @@ func oneBig(num int) int {
 
 // TestRecordThatTheBrokerDoesNotTakeIsSetAsideAndSentLater: with max_packet_size
 // mosquitto cuts the connection; with message_size_limit it acknowledges and
-// drops, which confirm = "echo" notices. The queue goes on. When the limit is
-// gone, `buffer replay --set-aside` sends the record.
+// drops, which confirm = "echo" notices. The record is quarantined, and the queue
+// goes on. When the limit is gone, `buffer replay --set-aside` sends the record.
 func TestRecordThatTheBrokerDoesNotTakeIsSetAsideAndSentLater(t *testing.T) {
 	for _, tt := range []struct{ name, limit, confirm string }{
 		{"max_packet_size", "max_packet_size 3500", "puback"},
@@ -130,11 +130,11 @@ func TestRecordThatTheBrokerDoesNotTakeIsSetAsideAndSentLater(t *testing.T) {
 			})
 			sub.mu.Lock()
 			if st.Buffer.Quarantined != 1 || len(sub.gone) != 1 || len(sub.gone["past/sample"]) != 1 || sub.gone["past/sample"][0] != [2]uint64{big, big} {
-				t.Errorf("%d records are set aside, announced are %v; want number %d of past/sample", st.Buffer.Quarantined, sub.gone, big)
+				t.Errorf("%d records are quarantined, announced are %v; want number %d of past/sample", st.Buffer.Quarantined, sub.gone, big)
 			}
 			sub.mu.Unlock()
 			if out := a.output("buffer", "info"); !strings.Contains(out, "set aside") && !strings.Contains(out, "quarantin") {
-				t.Errorf("buffer info does not tell of the record:\n%s", out)
+				t.Errorf("buffer info does not mention the record:\n%s", out)
 			}
 			broker.Stop()
 			unlimited(t, broker, tt.limit)
@@ -144,7 +144,7 @@ func TestRecordThatTheBrokerDoesNotTakeIsSetAsideAndSentLater(t *testing.T) {
 			waitFor(t, "the record arrives", patience, func() string {
 				sub.mu.Lock()
 				defer sub.mu.Unlock()
-				if sub.lanes["past/sample"].sums[big-1] == 0 {
+				if sub.topics["past/sample"].sums[big-1] == 0 {
 					return "not yet"
 				}
 				return ""
@@ -154,12 +154,12 @@ func TestRecordThatTheBrokerDoesNotTakeIsSetAsideAndSentLater(t *testing.T) {
 			if sum.announced > 0 {
 				t.Errorf("%d records are missing in the end", sum.announced)
 			}
-			t.Logf("%s: %d records, 1 set aside and sent later, 0 lost, %d duplicates", tt.name, sum.records, sum.dups)
+			t.Logf("%s: %d records, 1 quarantined and sent later, 0 lost, %d duplicates", tt.name, sum.records, sum.dups)
 		})
 	}
 }
 
-// unlimited takes a line out of the broker's configuration.
+// unlimited removes a line from the broker's configuration.
 func unlimited(t *testing.T, broker *brokertest.Server, line string) {
 	t.Helper()
 	path := filepath.Join(broker.Dir, "mosquitto.conf")

@@ -10,9 +10,9 @@ import (
 	"roomcall/publish/brokertest"
 )
 
-// TestDiskThatIsFullAgainAndAgainLosesNothing plays SOAK_DISK_HOURS hours on a
-// file system of 24 MiB with the default settings: somebody else's file grows
-// and goes, the broker comes and goes, two rooms are in a call.
+// TestDiskThatIsFullAgainAndAgainLosesNothing simulates SOAK_DISK_HOURS hours on a
+// file system of 24 MiB with the default settings: another file grows and is removed,
+// the broker comes and goes, two rooms are in a call.
 func TestDiskThatIsFullAgainAndAgainLosesNothing(t *testing.T) {
 	hours := count(t, "SOAK_DISK_HOURS", 2)
 	disk := smallDisk(t, "24m")
@@ -46,7 +46,7 @@ func TestDiskThatIsFullAgainAndAgainLosesNothing(t *testing.T) {
 	r.deliver(1 << 62)
 	r.commit()
 	if len(r.held) > 0 {
-		t.Errorf("%d polls are still held although there is space", len(r.held))
+		t.Errorf("%d polls are still in memory although there is space", len(r.held))
 	}
 	accepted := r.finish()
 	if fullMinutes == 0 || sent == 0 {
@@ -56,9 +56,8 @@ func TestDiskThatIsFullAgainAndAgainLosesNothing(t *testing.T) {
 		hours, fullMinutes, r.polls, accepted, r.evicted, r.refused)
 }
 
-// TestAgentGoesOnWithAFullDisk fills the disk under the running program, kills
-// it there, starts it on the full disk and gives space back, SOAK_DISK_ROUNDS
-// times.
+// TestAgentGoesOnWithAFullDisk fills the disk under the running program, kills it,
+// starts it on the full disk and frees the space, SOAK_DISK_ROUNDS times.
 func TestAgentGoesOnWithAFullDisk(t *testing.T) {
 	rounds := count(t, "SOAK_DISK_ROUNDS", 1)
 	disk := smallDisk(t, "32m")
@@ -74,9 +73,9 @@ func TestAgentGoesOnWithAFullDisk(t *testing.T) {
 		sub.waitSize("room-1/sample", seen+3)
 		broker.Stop()
 		other.grow(t, 64<<20)
-		st := a.await("the disk is full and polls are held", isFull)
+		st := a.await("the disk is full and polls wait in memory", isFull)
 		polls := st.Endpoints[0].Polls
-		a.await("polling goes on", func(s status) bool { return s.Endpoints[0].Polls > polls+3 })
+		a.await("polling continues", func(s status) bool { return s.Endpoints[0].Polls > polls+3 })
 		a.kill()
 		a.start()
 		a.await("it runs on a full disk", func(s status) bool { return s.Buffer.State != "" })
@@ -87,7 +86,7 @@ func TestAgentGoesOnWithAFullDisk(t *testing.T) {
 	}
 	sum := sub.check(a.data)
 	if len(sub.gone) > 0 {
-		t.Errorf("records were given up: %v", sub.gone)
+		t.Errorf("records were announced as gone: %v", sub.gone)
 	}
 	t.Logf("%d rounds: %d records, 0 lost, %d duplicates", rounds, sum.records, sum.dups)
 }

@@ -12,8 +12,7 @@ import (
 	"roomcall/publish/brokertest"
 )
 
-// anonLimit is the most anonymous memory that the agent may take, in MiB
-// (30 MB).
+// anonLimit is the most anonymous memory that the agent may use, in MiB (30 MB).
 const anonLimit = 30e6 / (1 << 20)
 
 // TestLongBacklogTakesLittleMemoryAndStatesPassIt drains SOAK_RECORDS records of
@@ -26,8 +25,8 @@ func TestLongBacklogTakesLittleMemoryAndStatesPassIt(t *testing.T) {
 	sub := listen(t, broker.URL(), "")
 	var states, samples delays
 	onStates(t, broker.URL(), func(f facts, at time.Time) { states.add(f, at) })
-	sub.see = func(lane string, f facts, at time.Time) {
-		if lane == "room-1/sample" {
+	sub.see = func(topic string, f facts, at time.Time) {
+		if topic == "room-1/sample" {
 			samples.add(f, at)
 		}
 	}
@@ -43,18 +42,19 @@ func TestLongBacklogTakesLittleMemoryAndStatesPassIt(t *testing.T) {
 	sub.check(a.data)
 	sub.mu.Lock()
 	defer sub.mu.Unlock()
-	if n := len(sub.lanes["past/sample"].sums); n != records {
+	if n := len(sub.topics["past/sample"].sums); n != records {
 		t.Errorf("%d of %d records arrived", n, records)
 	}
 	if peak > anonLimit {
-		t.Errorf("the agent took %.1f MiB of anonymous memory, at most %.1f are promised", peak, anonLimit)
+		t.Errorf("the agent used %.1f MiB of anonymous memory, at most %.1f are promised", peak, anonLimit)
 	}
 	t.Logf("%d records in %v, %.0f a second, RssAnon at most %.1f MiB", records, took.Round(time.Millisecond), float64(records)/took.Seconds(), peak)
 	t.Logf("delay of states: %s; delay of new samples: %s", &states, &samples)
 }
 
-// onStates calls fn for every live state, over a connection of its own: what a
-// slow consumer of all topics has not read yet does not stand before it.
+// onStates calls fn for every state that is not a retained copy, over its own
+// connection, so that it does not wait behind messages that a slow consumer of all
+// topics has not read yet.
 func onStates(t testing.TB, url string, fn func(facts, time.Time)) {
 	t.Helper()
 	o := mqtt.NewClientOptions().AddBroker(url).SetClientID("states")
@@ -71,7 +71,7 @@ func onStates(t testing.TB, url string, fn func(facts, time.Time)) {
 	t.Cleanup(func() { client.Disconnect(250) })
 }
 
-// delays are the times from a poll's end until its message arrived.
+// delays are the times from the end of a poll until its message arrived.
 type delays struct {
 	mu   sync.Mutex
 	list []time.Duration

@@ -12,14 +12,14 @@ import (
 	"roomcall/publish/brokertest"
 )
 
-// offeredAgain is how many records a kill makes the agent send again at most:
-// 1,000 whose acknowledgement waits to be persisted (or those of 5 s), as many
-// that come while a commit is under way, and those in flight (max_inflight, 100).
+// offeredAgain is how many records the agent sends again at most after a kill: 1,000
+// whose acknowledgement waits to be persisted (or those of 5 s), as many that arrive
+// during a commit, and those in flight (max_inflight, 100).
 const offeredAgain = 2*1000 + 100
 
 // TestDuplicatesAfterAKillAreBounded kills the agent at random instants while it
-// drains as fast as it can. SOAK_DRAIN_KILLS is the number of kills. The store is
-// in memory: what is acknowledged while a commit waits for a slow disk is more.
+// drains as fast as it can. SOAK_DRAIN_KILLS is the number of kills. The store is in
+// memory, because more is acknowledged while a commit waits for a slow disk.
 func TestDuplicatesAfterAKillAreBounded(t *testing.T) {
 	t.Parallel()
 	kills := count(t, "SOAK_DRAIN_KILLS", 2)
@@ -32,7 +32,7 @@ func TestDuplicatesAfterAKillAreBounded(t *testing.T) {
 	done := 0
 	for range kills {
 		a.start()
-		a.await("the drain goes on", func(s status) bool { return s.Buffer.Acked > 0 })
+		a.await("the drain continues", func(s status) bool { return s.Buffer.Acked > 0 })
 		pause(t.Context(), time.Duration(rnd.IntN(400))*time.Millisecond)
 		a.kill()
 		done++
@@ -40,18 +40,18 @@ func TestDuplicatesAfterAKillAreBounded(t *testing.T) {
 	a.start()
 	a.drained()
 	sum := sub.check(a.data)
-	past := sub.lanes["past/sample"]
+	past := sub.topics["past/sample"]
 	if len(past.sums) != records {
 		t.Errorf("%d of %d records arrived", len(past.sums), records)
 	}
 	if past.back > offeredAgain {
-		t.Errorf("a kill gave %d records again, at most %d are promised", past.back, offeredAgain)
+		t.Errorf("after a kill %d records were sent again, at most %d are promised", past.back, offeredAgain)
 	}
 	t.Logf("%d kills in a drain of %d records: 0 lost, %d duplicates, at most %d after one kill", done, records, sum.dups, past.back)
 }
 
-// fill puts n waiting records with a text of size bytes into the lane past/sample
-// of a store that nobody has open.
+// fill puts n waiting records with a text of size bytes on the topic past/sample of a
+// store that nobody has open.
 func fill(t testing.TB, dir string, n, size int) {
 	t.Helper()
 	fillSizes(t, dir, n, func(int) int { return size })

@@ -11,8 +11,8 @@ import (
 	"roomcall/publish/brokertest"
 )
 
-// kept is a mosquitto that keeps subscriptions and queues over an orderly stop,
-// and bounds no queue, so that a slow consumer is not taken for a loss.
+// kept is a mosquitto that keeps subscriptions and queues across a clean stop, and
+// bounds no queue, so that a slow consumer does not look like a loss.
 var kept = brokertest.Conf{Persistence: true, Extra: []string{"max_queued_messages 0", "max_inflight_messages 0", "log_type error"}}
 
 // TestKillsLoseNoAcceptedRecordAndKeepTheCall kills the agent with SIGKILL at
@@ -61,7 +61,7 @@ func killRounds(t *testing.T, mode string, kills int) {
 	defer sub.mu.Unlock()
 	n := calls.check(t)
 	if sum.announced > 0 || len(sub.gone) > 0 {
-		t.Errorf("%d records were given up by kills alone: %v", sum.announced, sub.gone)
+		t.Errorf("%d records were announced as gone although there were only kills: %v", sum.announced, sub.gone)
 	}
 	if limit := kills * offeredAgain; sum.dups > limit {
 		t.Errorf("%d duplicates after %d kills, at most %d are promised", sum.dups, kills, limit)
@@ -106,11 +106,11 @@ type callTrack struct {
 
 func newCalls(sim *rooms) *calls { return &calls{sim: sim, rooms: map[string]*callTrack{}} }
 
-func (c *calls) see(lane string, f facts, _ time.Time) {
+func (c *calls) see(topic string, f facts, _ time.Time) {
 	var device, kind string
-	for i := range lane {
-		if lane[i] == '/' {
-			device, kind = lane[:i], lane[i+1:]
+	for i := range topic {
+		if topic[i] == '/' {
+			device, kind = topic[:i], topic[i+1:]
 		}
 	}
 	tr := c.rooms[device]
@@ -122,7 +122,7 @@ func (c *calls) see(lane string, f facts, _ time.Time) {
 	case kind == "sample" && f.PollOK != nil && *f.PollOK == 1 && f.InCall != nil:
 		c.sample(device, tr, f)
 	case f.Type == "agent.store_damaged", f.Type == "agent.store_reset":
-		c.bad = append(c.bad, "kills alone led to "+f.Type)
+		c.bad = append(c.bad, "although there were only kills: "+f.Type)
 	case kind == "event" && f.Type == "call.started":
 		tr.started = append(tr.started, f.CallID)
 	case kind == "event" && f.Type == "call.ended":
@@ -134,7 +134,7 @@ func (c *calls) see(lane string, f facts, _ time.Time) {
 
 func (c *calls) sample(device string, tr *callTrack, f facts) {
 	if !c.sim.could(f.TsMs, *f.InCall == 1) {
-		c.bad = append(c.bad, fmt.Sprintf("%s: sample %d says in_call %d, the endpoint never did at that time", device, f.Seq, *f.InCall))
+		c.bad = append(c.bad, fmt.Sprintf("%s: sample %d has in_call %d, which the endpoint never reported at that time", device, f.Seq, *f.InCall))
 	}
 	if *f.InCall == 0 {
 		tr.open = ""
@@ -148,8 +148,8 @@ func (c *calls) sample(device string, tr *callTrack, f facts) {
 	tr.open = f.CallID
 }
 
-// check wants each call that samples show to have begun once, and ended and been
-// summed up once, unless it lasts.
+// check reports each call in the samples that does not have exactly one start, and,
+// unless it still lasts, exactly one end and one call record.
 func (c *calls) check(t *testing.T) (n int) {
 	t.Helper()
 	for device, tr := range c.rooms {

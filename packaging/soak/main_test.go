@@ -1,9 +1,9 @@
-// Package soak proves the promise of delivery on the built program: whatever is
-// killed, cut, filled or switched off, an accepted record arrives, in order, and
-// what a limit takes is announced.
+// Package soak tests the promise of delivery on the built program: whatever is
+// killed, disconnected, filled or switched off, an accepted record arrives, in order,
+// and what a limit removes is announced.
 //
-// It holds tests only. Each has a small form for every day and a full form that
-// an environment variable asks for; `make crash` and `make soak` set them.
+// It contains only tests. Each has a short form for every day and a full form that an
+// environment variable selects; `make crash` and `make soak` set them.
 package soak
 
 import (
@@ -19,12 +19,12 @@ import (
 	"go.uber.org/goleak"
 )
 
-// patience bounds every wait; it ends a hanging test and is never a measured
-// time.
+// patience is the timeout of every wait; it ends a hanging test and is never a
+// measured time.
 const patience = 2 * time.Minute
 
-// TestMain runs the tests, then looks for goroutines that nobody waited for and
-// removes the built program.
+// TestMain runs the tests, then checks for leaked goroutines and removes the built
+// program.
 func TestMain(m *testing.M) {
 	code := m.Run()
 	if code == 0 {
@@ -39,7 +39,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// count takes the size of a run from the environment.
+// count reads the size of a run from the environment.
 func count(t testing.TB, name string, short int) int {
 	t.Helper()
 	text := os.Getenv(name)
@@ -48,19 +48,19 @@ func count(t testing.TB, name string, short int) int {
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 1 {
-		t.Fatalf("%s is %q: a number above 0 is needed", name, text)
+		t.Fatalf("%s is %q; allowed: a number above 0", name, text)
 	}
 	return n
 }
 
-// built is the program as it is shipped, made at most once.
+// built is the program as shipped, built at most once.
 var built struct {
 	once      sync.Once
 	dir, path string
 	err       error
 }
 
-// program gives the path of the built program.
+// program returns the path of the built program.
 func program(t testing.TB) string {
 	t.Helper()
 	built.once.Do(func() {
@@ -80,8 +80,8 @@ func program(t testing.TB) string {
 	return built.path
 }
 
-// memoryDir is a folder in memory where there is one: made-up time should not
-// wait for fsync.
+// memoryDir is a folder in memory if the system has one, so that simulated time does
+// not wait for fsync.
 func memoryDir(t *testing.T) string {
 	if dir, err := os.MkdirTemp("/dev/shm", "soak"); err == nil {
 		t.Cleanup(func() { os.RemoveAll(dir) })

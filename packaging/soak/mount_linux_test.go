@@ -18,17 +18,17 @@ func unmount(t *testing.T, dir string) {
 	}
 }
 
-// ballast is a file that somebody else writes onto the same disk.
+// ballast is a file that another program writes onto the same disk.
 type ballast struct{ path string }
 
 func newBallast(disk string) ballast { return ballast{filepath.Join(disk, "ballast")} }
 
-// grow adds n bytes, or as many as the disk takes.
+// grow adds n bytes, or as many as fit on the disk.
 func (b ballast) grow(t testing.TB, n int) {
 	t.Helper()
 	f, err := os.OpenFile(b.path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
-		return // no room even for an empty file
+		return // no space even for an empty file
 	}
 	defer f.Close()
 	chunk := make([]byte, 4096)

@@ -15,7 +15,7 @@ import (
 var badNetworks = []struct {
 	name   string
 	steady brokertest.Network
-	long   bool // needs more time than a small run has
+	long   bool // needs more time than the short form has
 	run    func(ctx context.Context, p *brokertest.Proxy, sub *audience)
 }{
 	{name: "latency 100 ms each way", steady: brokertest.Network{Latency: 100 * time.Millisecond}},
@@ -39,7 +39,7 @@ func resets(ctx context.Context, p *brokertest.Proxy, sub *audience) {
 	}
 }
 
-// storm cuts every connection before it is a second old.
+// storm cuts every connection within a second.
 func storm(ctx context.Context, p *brokertest.Proxy, _ *audience) {
 	rnd := rand.New(rand.NewPCG(5, 5))
 	for ctx.Err() == nil {
@@ -60,8 +60,8 @@ func timeouts(ctx context.Context, p *brokertest.Proxy, _ *audience) {
 	}
 }
 
-// halfOpen stops all bytes and closes nothing for longer than the agent may take
-// to notice it.
+// halfOpen stops all bytes and closes nothing, for longer than the agent may need to
+// notice it.
 func halfOpen(ctx context.Context, p *brokertest.Proxy, _ *audience) {
 	for ctx.Err() == nil {
 		pause(ctx, 10*time.Second)
@@ -71,18 +71,18 @@ func halfOpen(ctx context.Context, p *brokertest.Proxy, _ *audience) {
 	}
 }
 
-// total is how many records came, repeats included.
+// total is how many records arrived, duplicates included.
 func (a *audience) total() (n int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for _, l := range a.lanes {
+	for _, l := range a.topics {
 		n += len(l.sums) + l.dups
 	}
 	return n
 }
 
-// TestBadNetworkLosesNothing runs the program behind each bad network for
-// SOAK_NETWORK seconds, then behind a good one until all is delivered.
+// TestBadNetworkLosesNothing runs the program on each bad network for SOAK_NETWORK
+// seconds, then on a good one until everything is delivered.
 func TestBadNetworkLosesNothing(t *testing.T) {
 	length := time.Duration(count(t, "SOAK_NETWORK", 3)) * time.Second
 	for _, bad := range badNetworks {
@@ -109,7 +109,7 @@ func TestBadNetworkLosesNothing(t *testing.T) {
 			a.drained()
 			sum := sub.check(a.data)
 			if len(sub.gone) > 0 {
-				t.Errorf("records were given up though only the network was bad: %v", sub.gone)
+				t.Errorf("records were announced as gone although only the network was bad: %v", sub.gone)
 			}
 			t.Logf("%s for %v: %d records, 0 lost, %d duplicates, %d connections, %d waited when the network was good again",
 				bad.name, length, sum.records, sum.dups, st.Broker.Connects, st.Buffer.Waiting)

@@ -8,15 +8,14 @@ import (
 	"roomcall/buffer"
 )
 
-// TestOutageOfManyDaysTakesNoMemory plays an outage of SOAK_DAYS days in fast
-// time: two rooms, eight hours a day in a call at 5 s, idle at 15 s else. What
-// does not fit into the store's 256 MiB is evicted, the rest is delivered in the
-// end.
+// TestOutageOfManyDaysTakesNoMemory simulates an outage of SOAK_DAYS days in fast
+// time: two rooms, eight hours a day in a call at 5 s, otherwise idle at 15 s. What
+// does not fit into the store's 256 MiB is evicted; the rest is delivered at the end.
 func TestOutageOfManyDaysTakesNoMemory(t *testing.T) {
 	days := count(t, "SOAK_DAYS", 1)
 	length := 24 * time.Hour
 	if os.Getenv("SOAK_DAYS") == "" {
-		length = 3 * time.Hour // a short day for every day
+		length = 3 * time.Hour // a short day in the short form
 	}
 	r := newRecorder(t, buffer.Options{Dir: memoryDir(t), MaxAge: 720 * time.Hour, KeepDelivered: 24 * time.Hour}, 2)
 	var memory []float64
@@ -37,7 +36,7 @@ func TestOutageOfManyDaysTakesNoMemory(t *testing.T) {
 		memory = append(memory, mib)
 		in := r.q.Info()
 		if in.DiskBytes > in.MaxBytes {
-			t.Errorf("on day %d the store takes %d bytes of %d", day+1, in.DiskBytes, in.MaxBytes)
+			t.Errorf("on day %d the store uses %d bytes of %d", day+1, in.DiskBytes, in.MaxBytes)
 		}
 		t.Logf("day %d: %d wait in %d MiB, RssAnon of the test %.1f MiB", day+1, in.Waiting, in.DiskBytes>>20, mib)
 	}

@@ -24,8 +24,8 @@ func anonMiB(pid string) (float64, error) {
 	return kib / 1024, nil
 }
 
-// peakAnon follows the agent's anonymous memory until the returned function is
-// called, which gives the highest value in MiB.
+// peakAnon watches the agent's anonymous memory until the returned function is called,
+// which returns the highest value in MiB.
 func (a *agent) peakAnon() func() float64 {
 	var top float64
 	var wg sync.WaitGroup
@@ -56,7 +56,7 @@ func smallDisk(t *testing.T, size string) string {
 	t.Helper()
 	dir := t.TempDir()
 	if out, err := mount("-t", "tmpfs", "-o", "size="+size, "tmpfs", dir); err != nil {
-		t.Skipf("SKIPPED: a disk that is full cannot be tested without the right to mount: %v %s", err, out)
+		t.Skipf("SKIPPED: a full disk cannot be tested without the right to mount: %v %s", err, out)
 	}
 	t.Cleanup(func() { unmount(t, dir) })
 	return dir

@@ -12,9 +12,9 @@ import (
 	"roomcall/cgi"
 )
 
-// recorder commits polls of made-up rooms to a store as the agent does, on a
-// clock that the test moves: records and states in one transaction, evictions
-// with their announcement, polls held while the disk takes nothing.
+// recorder commits polls of simulated rooms to a store as the agent does, on a clock
+// that the test moves: records and states in one transaction, evictions with their
+// announcement, polls held in memory while the disk is full.
 type recorder struct {
 	t        testing.TB
 	now      time.Time
@@ -24,23 +24,23 @@ type recorder struct {
 	names    []string
 	states   map[string]report.State
 	held     []report.Poll
-	lanes    map[string]*book
+	books    map[string]*book // by topic
 
 	polls, refused, full, evicted int
 }
 
-// book is what has to be true of one lane.
+// book is how far one topic has come: the last number accepted, evicted, delivered.
 type book struct{ accepted, gone, delivered uint64 }
 
-// heldMax bounds the polls that wait in memory.
+// heldMax is the most polls that wait in memory.
 const heldMax = 2000
 
-// day0 is where made-up time begins; the polls' time stamps come from it.
+// day0 is the start of simulated time; the polls' timestamps begin here.
 var day0 = time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)
 
 func newRecorder(t testing.TB, o buffer.Options, devices int) *recorder {
 	t.Helper()
-	r := &recorder{t: t, now: day0, rnd: rand.New(rand.NewPCG(7, 7)), states: map[string]report.State{}, lanes: map[string]*book{}}
+	r := &recorder{t: t, now: day0, rnd: rand.New(rand.NewPCG(7, 7)), states: map[string]report.State{}, books: map[string]*book{}}
 	o.Now = func() time.Time { return r.now }
 	var err error
 	if r.q, err = buffer.Open(o); err != nil {
@@ -62,7 +62,7 @@ func newRecorder(t testing.TB, o buffer.Options, devices int) *recorder {
 	return r
 }
 
-// poll makes up an answer of every room: in a call or not.
+// poll simulates an answer of every room, in a call or not.
 func (r *recorder) poll(inCall bool) {
 	for _, d := range r.names {
 		p := report.Poll{Device: d, At: r.now, Took: 20 * time.Millisecond, Status: r.answer(inCall)}
@@ -93,10 +93,10 @@ func (r *recorder) answer(inCall bool) cgi.Status {
 	return s
 }
 
-// commit writes what is held, at most 500 polls a transaction, as the agent does.
+// commit writes the held polls, at most 500 in a transaction, as the agent does.
 func (r *recorder) commit() {
 	for len(r.held) > 0 {
-		d := r.draft(r.held[:min(len(r.held), 500)])
+		d := r.next(r.held[:min(len(r.held), 500)])
 		err := r.q.Append(d.batch)
 		if errors.Is(err, buffer.ErrFull) {
 			r.full++
@@ -109,15 +109,16 @@ func (r *recorder) commit() {
 	}
 }
 
-// draft is a batch with the states that it leads to.
-type draft struct {
+// commit is a batch with the states that it leads to.
+type commit struct {
 	batch  buffer.Batch
 	states map[string]report.State
 	polls  int
 }
 
-func (r *recorder) draft(polls []report.Poll) *draft {
-	d := &draft{batch: buffer.Batch{State: map[string][]byte{}}, states: map[string]report.State{}, polls: len(polls)}
+// next makes the commit of these polls.
+func (r *recorder) next(polls []report.Poll) *commit {
+	d := &commit{batch: buffer.Batch{State: map[string][]byte{}}, states: map[string]report.State{}, polls: len(polls)}
 	state := func(key string) report.State {
 		if st, ok := d.states[key]; ok {
 			return st
@@ -149,7 +150,7 @@ func (r *recorder) draft(polls []report.Poll) *draft {
 	return d
 }
 
-func (d *draft) add(records []report.Record) (size int64) {
+func (d *commit) add(records []report.Record) (size int64) {
 	for _, x := range records {
 		size += int64(len(x.Payload)) + 200
 		d.batch.Records = append(d.batch.Records, buffer.Record{
@@ -158,21 +159,21 @@ func (d *draft) add(records []report.Record) (size int64) {
 	return size
 }
 
-// accept books what is on disk now. Numbers of a lane have to go on where they
-// ended, and an eviction has to begin where the one before, or delivery, ended.
-func (r *recorder) accept(d *draft) {
+// accept notes what is on disk now. The numbers of a topic must continue where they
+// ended, and an eviction must begin where the previous one, or delivery, ended.
+func (r *recorder) accept(d *commit) {
 	for key, st := range d.states {
 		r.states[key] = st
 	}
 	for _, x := range d.batch.Records {
-		b := r.lane(x.Lane)
+		b := r.book(x.Lane)
 		if b.accepted++; x.Num != b.accepted {
-			r.t.Fatalf("%s: number %d was given out after %d", x.Lane, x.Num, b.accepted-1)
+			r.t.Fatalf("%s: number %d was assigned after %d", x.Lane, x.Num, b.accepted-1)
 		}
 	}
 	if d.batch.Evict != nil {
 		for _, g := range d.batch.Evict.Gaps {
-			b := r.lane(g.Lane)
+			b := r.book(g.Lane)
 			if first := max(b.gone, b.delivered) + 1; g.First != first || g.Count != g.Last-g.First+1 {
 				r.t.Fatalf("%s: %d to %d (%d) were evicted, the first that waited is %d", g.Lane, g.First, g.Last, g.Count, first)
 			}
@@ -183,15 +184,15 @@ func (r *recorder) accept(d *draft) {
 	r.held = append(r.held[:0], r.held[d.polls:]...)
 }
 
-func (r *recorder) lane(name string) *book {
-	if r.lanes[name] == nil {
-		r.lanes[name] = &book{}
+func (r *recorder) book(topic string) *book {
+	if r.books[topic] == nil {
+		r.books[topic] = &book{}
 	}
-	return r.lanes[name]
+	return r.books[topic]
 }
 
-// deliver takes up to n records from the queue in order and acknowledges them.
-// Every lane has to go on right behind what was delivered or evicted.
+// deliver reads up to n records from the queue in order and acknowledges them. Every
+// topic must continue right after what was delivered or evicted.
 func (r *recorder) deliver(n int) (sent int) {
 	for sent < n {
 		items, err := r.q.Peek(0, min(100, n-sent), 1<<20)
@@ -202,7 +203,7 @@ func (r *recorder) deliver(n int) (sent int) {
 			break
 		}
 		for _, it := range items {
-			b := r.lane(it.Lane)
+			b := r.book(it.Lane)
 			if want := max(b.gone, b.delivered) + 1; it.Num != want {
 				r.t.Fatalf("%s: number %d is next, want %d", it.Lane, it.Num, want)
 			}
@@ -210,25 +211,25 @@ func (r *recorder) deliver(n int) (sent int) {
 		}
 		sent += len(items)
 		if err := r.q.Ack(items[len(items)-1].Pos); err != nil {
-			r.t.Logf("acknowledge: %v", err) // on a full disk the place is kept in memory
+			r.t.Logf("acknowledge: %v", err) // on a full disk the position is kept in memory
 		}
 	}
 	return sent
 }
 
-// finish delivers all and checks that every accepted record was delivered or
+// finish delivers everything and checks that every accepted record was delivered or
 // evicted.
 func (r *recorder) finish() (delivered uint64) {
 	r.t.Helper()
 	r.deliver(1 << 62)
-	for name, b := range r.lanes {
+	for name, b := range r.books {
 		if max(b.gone, b.delivered) != b.accepted {
 			r.t.Errorf("%s: %d accepted, but %d delivered and %d evicted", name, b.accepted, b.delivered, b.gone)
 		}
 		delivered += b.accepted
 	}
 	if n := len(r.q.Damage()); n > 0 {
-		r.t.Errorf("%d segments were taken for damaged: %+v", n, r.q.Damage())
+		r.t.Errorf("%d segments were reported as damaged: %+v", n, r.q.Damage())
 	}
 	return delivered
 }

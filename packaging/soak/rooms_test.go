@@ -9,8 +9,8 @@ import (
 	"roomcall/cgi/cgitest"
 )
 
-// rooms is a simulated endpoint on loopback whose call the test switches on and
-// off, with a note of when.
+// rooms is a simulated endpoint on loopback whose call the test switches on and off;
+// it notes when.
 type rooms struct {
 	t        testing.TB
 	url      string
@@ -54,11 +54,11 @@ func (r *rooms) toggle() {
 	r.switches = append(r.switches, callSwitch{time.Now(), next.inCall})
 }
 
-// slack is how much earlier than its time stamp a poll's answer may have left
-// the endpoint: the poll's timeout and a clock of milliseconds.
+// slack is how much earlier than its timestamp a poll's answer may have left the
+// endpoint: the poll's timeout and the clock's resolution of a millisecond.
 const slack = 2*time.Second + 10*time.Millisecond
 
-// could tells whether a sample of this time may say so about the call.
+// could reports whether a sample of this time may report this state of the call.
 func (r *rooms) could(tsMs int64, inCall bool) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -24,7 +24,7 @@ func TestStopUnderLoadIsShortAndLosesNothing(t *testing.T) {
 	var longest [2]time.Duration // the network was good, silent
 	for i := range stops {
 		a.start()
-		a.await("the drain goes on", func(s status) bool { return s.Buffer.Acked > 0 })
+		a.await("the drain continues", func(s status) bool { return s.Buffer.Acked > 0 })
 		pause(t.Context(), time.Duration(rnd.IntN(300))*time.Millisecond)
 		proxy.Set(brokertest.Network{Freeze: i%2 == 1})
 		began := time.Now()
@@ -38,7 +38,7 @@ func TestStopUnderLoadIsShortAndLosesNothing(t *testing.T) {
 	sub.mu.Lock()
 	defer sub.mu.Unlock()
 	if said := sub.plain["availability"]; len(said) == 0 || said[len(said)-1] != "offline" {
-		t.Errorf("availability is %q in the end", said)
+		t.Errorf("availability is %q at the end", said)
 	}
 	t.Logf("%d stops in a drain of %d records: 0 lost, %d duplicates; the longest took %v, with a silent network %v",
 		stops, stops*10_000, sum.dups, longest[0].Round(time.Millisecond), longest[1].Round(time.Millisecond))
