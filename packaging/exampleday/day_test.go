@@ -147,7 +147,7 @@ func lines(agents []*floorAgent) []byte {
 // foot explains how the page is made; it is not a fact of the day.
 const foot = "\n---\n\nThe site is simulated: 50 rooms polled every 5 s in a call and every 15 s outside,\n" +
 	"over a whole day in fast time, with the limits `huawei`. `packaging/exampleday`\n" +
-	"writes this page only from the published records, and can do the same with yours:\n\n" +
+	"writes this page from the published records and nothing else, and can do the same with\nyours:\n\n" +
 	"```sh\nmosquitto_sub -t 'roomcall/v1/#' >day.jsonl\ngo run ./packaging/exampleday day.jsonl\n```\n\n" +
 	"`make example-day` writes this page again.\n"
 

@@ -35,7 +35,7 @@ func (d *day) writePage(w io.Writer) error {
 	p := &page{w: w}
 	p.line("# %s, %s", d.title(), utc(d.fromMs, "2006-01-02"))
 	p.line("")
-	p.line("Made only from %d published records (%d calls, %d events, %d minutes). Times are", d.records, len(d.calls), len(d.events), len(d.minutes))
+	p.line("Made from %d published records and nothing else (%d calls, %d events, %d minutes). Times are", d.records, len(d.calls), len(d.events), len(d.minutes))
 	p.line("UTC. The limits in the agents' config decide the grades. %s", d.wholeness())
 	d.writeDay(p)
 	d.writeHours(p)
