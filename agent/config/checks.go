@@ -92,7 +92,7 @@ const (
 	brokerURLs   = "tcp://HOST[:PORT], tls://HOST[:PORT], ws://HOST[:PORT]/PATH or wss://HOST[:PORT]/PATH"
 )
 
-// brokerPorts are the schemes of a broker with the port that each stands for
+// brokerPorts are the schemes of a broker and the port of each
 // (IANA: mqtt 1883, secure-mqtt 8883).
 var brokerPorts = map[string]string{"tcp": "1883", "tls": "8883", "ws": "80", "wss": "443"}
 

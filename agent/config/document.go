@@ -149,7 +149,7 @@ func (d *document) decode() *Error {
 // quoted is what the library's errors quote of a file.
 var quoted = regexp.MustCompile(`(:? but got)?:? U\+[0-9A-F]{4,8}( '.*')?|: strconv\..*`)
 
-// syntaxText says what the library found, without any character of a value: it
+// syntaxText is what the library found, without any character of a value: it
 // may be a secret.
 func syntaxText(msg string) string {
 	msg = strings.TrimPrefix(msg, "toml: ")
@@ -307,9 +307,9 @@ func spanOf(n *unstable.Node) span {
 	return span{int(n.Raw.Offset), int(n.Raw.Offset + n.Raw.Length)}
 }
 
-// isPassword tells whether the value is the one of a key "password".
-func (v *textValue) isPassword() bool {
-	return (v.path == "password" || strings.HasSuffix(v.path, ".password")) && v.text != ""
+// isSecret tells whether the value is that of a secret key, in whatever table.
+func (v *textValue) isSecret() bool {
+	return v.text != "" && isSecret(v.path[strings.LastIndexByte(v.path, '.')+1:])
 }
 
 var (
@@ -322,7 +322,7 @@ var (
 func (d *document) redacted() []byte {
 	cuts := map[span]string{}
 	for _, v := range d.texts {
-		if v.isPassword() {
+		if v.isSecret() {
 			cuts[v.span] = `"` + redacted + `"`
 		}
 	}

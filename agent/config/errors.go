@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Place says where in the configuration something is.
+// Place is where in the configuration something is.
 type Place struct {
 	File string // as opened
 	Line int    // from 1, 0 = the whole file
@@ -42,7 +42,7 @@ func (p Place) String() string {
 // Error is one problem of a configuration. It never holds a secret.
 type Error struct {
 	Place
-	Problem string // what is wrong, "" when Found and Allowed say it all
+	Problem string // what is wrong, "" when Found and Allowed are enough
 	Found   string // what was there, as written and shortened; "" = not shown
 	Allowed string // what is allowed
 	Hint    string // such as `did you mean "broker"?`
@@ -89,7 +89,7 @@ func (es Errors) Unwrap() []error {
 // maxErrors bounds what one Load reports.
 const maxErrors = 500
 
-// bound cuts a list that is too long and says how much it cut.
+// bound cuts a list that is too long and adds how much it cut.
 func (es Errors) bound(most int) Errors {
 	if len(es) <= most {
 		return es
@@ -218,7 +218,7 @@ func kindName(v any) string {
 	}
 }
 
-// describe says what was found, shortened. It is never called on a secret.
+// describe is what was found, shortened. It is never called on a secret.
 func describe(v any) string {
 	switch v := v.(type) {
 	case string:

@@ -30,8 +30,8 @@ type key struct {
 	// or a func(*loader) any where it depends on the machine.
 	def any
 	doc string
-	// example stands in agent.toml in place of the default; where the default
-	// depends on the machine, shown says it in words.
+	// example is in agent.toml in place of the default; where the default
+	// depends on the machine, shown is what the guide has for it.
 	example, shown string
 }
 
@@ -224,6 +224,13 @@ func (s section) names() []string {
 		out[i] = k.name
 	}
 	return out
+}
+
+// isSecret tells whether a key of that name is secret in any table.
+func isSecret(name string) bool {
+	return slices.ContainsFunc(sections, func(s section) bool {
+		return slices.ContainsFunc(s.keys, func(k key) bool { return k.name == name && k.kind.isSecret })
+	})
 }
 
 // homesOf lists the tables that know a key. A limit has no place but its own.

@@ -12,7 +12,7 @@ import (
 
 // kind is a way to write a value.
 type kind struct {
-	// form says for errors and documents what is allowed.
+	// form is what is allowed, for errors and documents.
 	form string
 	// read turns what TOML holds, with variables replaced, into the type of the
 	// key's field. A text that is not allowed comes back beside the error. The
@@ -217,7 +217,7 @@ var units = []struct {
 
 var sizePattern = regexp.MustCompile(`^([\d_]+) ?([A-Za-z]*)$`)
 
-// parseSize reads "256MiB", or says how to write it. Units are KiB, MiB, GiB,
+// parseSize reads "256MiB", or returns a hint how to write it. Units are KiB, MiB, GiB,
 // TiB (powers of 1024), kB, KB, MB, GB, TB (powers of 1000) and B; a number
 // alone is bytes.
 func parseSize(text string) (n int64, ok bool, hint string) {

@@ -41,7 +41,7 @@ type loader struct {
 	dir  string // absolute folder of the config file
 	docs []*document
 
-	tables    map[string]map[string]any // what the files say, by path: "mqtt", "endpoint[2]", "limits.strict"
+	tables    map[string]map[string]any // what is in the files, by path: "mqtt", "endpoint[2]", "limits.strict"
 	places    map[string]Place          // of tables, keys and elements of lists, by path
 	endpoints int
 	broken    bool // something cannot be read: "missing" would be a guess

@@ -14,8 +14,8 @@ const EnvConfig = "ROOMCALL_CONFIG"
 // /etc/roomcall/agent.toml, on Windows %ProgramData%\roomcall\agent.toml.
 func DefaultPath() string { return defaultPath(runtime.GOOS, os.LookupEnv) }
 
-// ResolvePath gives the config file: the flag, else ROOMCALL_CONFIG, else
-// DefaultPath. A nil getenv stands for os.Getenv.
+// ResolvePath returns the config file: the flag, else ROOMCALL_CONFIG, else
+// DefaultPath. A nil getenv is os.Getenv.
 func ResolvePath(flag string, getenv func(string) string) string {
 	if flag != "" {
 		return flag

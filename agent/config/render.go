@@ -26,7 +26,7 @@ const (
 
 // RenderOptions steer Render.
 type RenderOptions struct {
-	// AllowSecrets takes passwords from the template or the CSV into the
+	// AllowSecrets lets passwords of the template or the CSV into the
 	// rendered files, which then are readable by their owner alone.
 	AllowSecrets bool
 }
@@ -160,7 +160,7 @@ func (t *document) checkColumns(r rooms, opts RenderOptions) (warnings []Warning
 				errs = append(errs, t.errorAt(v.line, "{{"+m[1]+"}} is not a column of "+r.file, hint))
 			}
 		}
-		if v.isPassword() && !onlyVariable.MatchString(v.text) && !opts.AllowSecrets {
+		if v.isSecret() && !onlyVariable.MatchString(v.text) && !opts.AllowSecrets {
 			errs = append(errs, t.errorAt(v.line, "a password would be in every file", secretHint))
 		}
 	}

@@ -96,7 +96,7 @@ func (t *table) warnPlain(name string, v Secret, written string) {
 }
 
 // readableByOthers tells whether more than the owner can read a file. On Windows
-// the mode does not say.
+// the mode does not tell.
 func (t *table) readableByOthers(mode fs.FileMode) bool {
 	return t.opts.GOOS != "windows" && mode&0o077 != 0
 }

@@ -64,7 +64,7 @@ func (c *Config) AsWritten() string {
 func (c *Config) Hash() string {
 	lines := make([]string, 0, len(c.settings))
 	for _, s := range c.settings {
-		if s.Name != "password" {
+		if !isSecret(s.Name) {
 			lines = append(lines, s.Key+" = "+s.Value+"\n")
 		}
 	}

@@ -52,7 +52,7 @@ func setField(into any, name string, v any) {
 	}
 }
 
-// read returns the value of a key: what the files say, else the default; nil =
+// read returns the value of a key: that of the files, else the default; nil =
 // none. After an error it is the default.
 func (t *table) read(k key) any {
 	def := k.def
