@@ -180,6 +180,14 @@ func TestCountsAreBounded(t *testing.T) {
 	if err == nil || err.Error() != "agent.toml:3004: found 1001 endpoints; allowed: at most 1000" {
 		t.Errorf("endpoints: got %.300v", err)
 	}
+	text = minimal + "[agent]\n"
+	for i := range maxTableKeys + 1 {
+		text += fmt.Sprintf("k%d = 1\n", i)
+	}
+	_, _, err = LoadText("agent.toml", []byte(text), testOptions(nil))
+	if err == nil || err.Error() != "agent.toml:1008: more than 1000 keys in one table" {
+		t.Errorf("keys: got %.300v", err)
+	}
 	text = minimal
 	for i := range maxProfiles + 1 {
 		text += fmt.Sprintf("[limits.p%d]\nleave = 1\n", i)
