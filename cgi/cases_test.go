@@ -77,7 +77,7 @@ func describeError(t *testing.T, err error) *caseError {
 	if !errors.As(err, &e) {
 		t.Fatalf("error is a %T, want an *Error", err)
 	}
-	w := &caseError{Kind: e.Kind.String(), Reason: e.Reason, ID: e.ID, Code: e.Code, Hint: e.Hint}
+	w := &caseError{Kind: e.Kind.String(), Reason: e.Reason, ID: e.ID, Code: e.Code, Hint: string(e.Hint)}
 	if e.Err != nil {
 		w.Text = e.Err.Error()
 	}

@@ -89,7 +89,7 @@ func (d *decoder) outer(raw []byte) (value, *Error) {
 	}
 	switch {
 	case err != nil:
-		hint := ""
+		var hint Hint
 		if bytes.HasPrefix(trim(raw), []byte("<")) {
 			hint = hintWebPage
 		}
@@ -110,7 +110,7 @@ var brokenError = regexp.MustCompile(`("(?i:error|exception)"\s*:)(\s*"(?i:id|co
 // place, in bytes: errors are short.
 const maxRepaired = 4096
 
-func badJSON(text, hint string) *Error {
+func badJSON(text string, hint Hint) *Error {
 	return &Error{Kind: KindError, Reason: "bad_json", Hint: hint, Err: errors.New(text)}
 }
 

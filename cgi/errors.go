@@ -49,7 +49,10 @@ type Error struct {
 	Reason     string
 	ID, Code   int64 // the endpoint's error.id and error.code, 0 = not given
 	HTTPStatus int   // 0 = no HTTP answer
-	Hint       string
+	// Hint is what an operator can do, as a code, "" = nothing; Facts are what its
+	// words may name, such as "fingerprint", "names", "until".
+	Hint  Hint
+	Facts map[string]string
 	// Fingerprint is the SHA-256 of the certificate that was not accepted, 64
 	// lower-case hexadecimal digits; "" unless stage "tls" saw one.
 	Fingerprint string
@@ -80,8 +83,9 @@ func (e *Error) Error() string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Advice is what an operator can do, "" = nothing.
-func (e *Error) Advice() string { return e.Hint }
+// Advice is what an operator can do, as a code, with the facts that its words may
+// name; "" = nothing.
+func (e *Error) Advice() (code string, facts map[string]string) { return string(e.Hint), e.Facts }
 
 // Warning reports whether what was tried works and is only worth a look.
 func (e *Error) Warning() bool { return e.Kind == KindWarning }
@@ -137,7 +141,8 @@ func (c *Client) fail(action string, status int, err error) *Error {
 	case errors.Is(err, errLarge), strings.Contains(err.Error(), "response headers exceeded"):
 		e.Kind, e.Reason, e.Hint = KindError, "too_large", hintTooLarge
 	case isTLS(err):
-		e.Reason, e.Hint = "tls", tlsHint(err)
+		e.Reason = "tls"
+		e.Hint, e.Facts = tlsHint(err)
 	case errors.As(err, &dns) && !dns.IsTimeout:
 		e.Reason, e.Hint = "dns", hintDNS
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &netErr) && netErr.Timeout():

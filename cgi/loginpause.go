@@ -119,11 +119,15 @@ func (c *Client) pauseLogin(err *Error) {
 	wait := err.backoff().length(c.pause.times, c.jitter())
 	until := c.now().Add(wait)
 	if err.refusesAccount() {
-		err.Hint += pausedHint(until)
+		err.Facts = pausedUntil(until)
 		c.rememberPause(err, until)
 	}
 	c.pause.start(err, until)
 	c.log.Debug("login paused", "endpoint", c.origin, "reason", err.Reason, "pause", wait.Round(time.Second))
+}
+
+func pausedUntil(t time.Time) map[string]string {
+	return map[string]string{"until": t.Format("15:04:05 MST")}
 }
 
 // digestRounds makes a digest that somebody copies slow to guess from; it is
@@ -178,6 +182,6 @@ func (c *Client) resumePause(p LoginPause) {
 	}
 	c.pause.start(&Error{
 		Kind: KindRefused, URL: c.origin, Reason: p.Reason, ID: p.ID, Code: p.Code, HTTPStatus: p.HTTPStatus,
-		Hint: hintRefusedBefore + pausedHint(p.Until),
+		Hint: hintRefusedBefore, Facts: pausedUntil(p.Until),
 	}, p.Until)
 }

@@ -52,7 +52,7 @@ func TestRefusedPasswordIsLeftAloneAfterARestart(t *testing.T) {
 	sent := r.Count("")
 	_, err := c.Poll(t.Context())
 	e := wantError(t, err, KindRefused, "auth_failed")
-	if e.ID != 100666780 || e.Code != 16781315 || !strings.Contains(e.Hint, "password") {
+	if e.ID != 100666780 || e.Code != 16781315 || e.Hint != hintRefusedBefore || e.Facts["until"] == "" {
 		t.Errorf("%+v", e)
 	}
 	if r.Count("") != sent {

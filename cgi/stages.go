@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"net"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -34,7 +35,9 @@ func (c *Client) Stages() []Stage {
 	return append(list, Stage{"login", c.checkLogin}, Stage{"poll", c.checkPoll}, Stage{"clock", c.checkClock})
 }
 
-func warning(hint string) *Error { return &Error{Kind: KindWarning, Reason: "warning", Hint: hint} }
+func warning(hint Hint, facts map[string]string) *Error {
+	return &Error{Kind: KindWarning, Reason: "warning", Hint: hint, Facts: facts}
+}
 
 func (c *Client) checkDNS(ctx context.Context) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
@@ -79,8 +82,8 @@ func (c *Client) checkTLS(ctx context.Context) (string, error) {
 	state, err := c.shakeHands(ctx, cfg)
 	if err != nil {
 		e := c.fail("", 0, err)
-		if found := c.findTLSSetting(ctx, cfg); found != "" {
-			e.Hint = found
+		if found := c.findTLSSetting(ctx, cfg); found != nil {
+			e.Hint, e.Facts = hintWorksWith, found
 		}
 		return "", e
 	}
@@ -94,17 +97,18 @@ func (c *Client) checkTLS(ctx context.Context) (string, error) {
 		detail += ", pinned"
 		err = pinned(state)
 	case c.cfg.InsecureSkipVerify:
-		return detail + ", not checked", warning(fmt.Sprintf(hintNotChecked, print))
+		return detail + ", not checked", warning(hintNotChecked, map[string]string{"fingerprint": print})
 	default:
 		err = c.verify(state.PeerCertificates, now)
 	}
 	if err != nil {
+		hint, facts := tlsHint(err)
 		return detail + ": " + err.Error(), &Error{
-			Kind: KindUnreachable, URL: c.origin, Reason: "tls", Hint: tlsHint(err), Fingerprint: print, Err: err,
+			Kind: KindUnreachable, URL: c.origin, Reason: "tls", Hint: hint, Facts: facts, Fingerprint: print, Err: err,
 		}
 	}
 	if leaf.NotAfter.Sub(now) < expirySoon {
-		return detail, warning(hintEndsSoon)
+		return detail, warning(hintEndsSoon, nil)
 	}
 	return detail, nil
 }
@@ -128,21 +132,24 @@ func (c *Client) shakeHands(ctx context.Context, cfg *tls.Config) (tls.Connectio
 	return conn.ConnectionState(), nil
 }
 
-// findTLSSetting tries what old endpoints need, and says which setting works.
-func (c *Client) findTLSSetting(ctx context.Context, cfg *tls.Config) string {
+// findTLSSetting tries what old endpoints need, and returns the settings that work,
+// nil = none.
+func (c *Client) findTLSSetting(ctx context.Context, cfg *tls.Config) map[string]string {
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS11, tls.VersionTLS10} {
 		for _, try := range []struct {
-			hint   string
+			legacy string
 			suites []uint16
-		}{{"", nil}, {hintLegacyToo, legacySuites}} {
+		}{{"", nil}, {"true", legacySuites}} {
 			cfg.MinVersion, cfg.MaxVersion, cfg.CipherSuites = version, 0, try.suites
 			if state, err := c.shakeHands(ctx, cfg); err == nil {
-				return fmt.Sprintf(hintWorksWith, strings.TrimPrefix(tls.VersionName(version), "TLS "), try.hint,
-					fingerprint(state.PeerCertificates[0]))
+				return map[string]string{
+					"tls_min": strings.TrimPrefix(tls.VersionName(version), "TLS "), "legacy_ciphers": try.legacy,
+					"fingerprint": fingerprint(state.PeerCertificates[0]),
+				}
 			}
 		}
 	}
-	return ""
+	return nil
 }
 
 func (c *Client) verify(chain []*x509.Certificate, now time.Time) error {
@@ -200,7 +207,9 @@ func (c *Client) checkPoll(ctx context.Context) (string, error) {
 	if n > maxShown {
 		shown = append(shown, "...")
 	}
-	return st.summary(), warning(fmt.Sprintf(hintNotUnderstood, n, strings.Join(shown, ", ")))
+	return st.summary(), warning(hintNotUnderstood, map[string]string{
+		"count": strconv.Itoa(n), "values": strings.Join(shown, ", "),
+	})
 }
 
 // summary says in a line what a poll told.
@@ -267,7 +276,7 @@ func (c *Client) checkClock(ctx context.Context) (string, error) {
 		detail = fmt.Sprintf("the endpoint's clock is %v behind this machine's", -off)
 	}
 	if c.clockAhead.Abs() > maxClockOff {
-		return detail, warning(hintClocks)
+		return detail, warning(hintClocks, nil)
 	}
 	return detail, nil
 }

@@ -2,6 +2,7 @@ package cgi
 
 import (
 	"errors"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -13,9 +14,11 @@ import (
 
 // found is what a stage said.
 type found struct {
-	Name, Detail, Hint string
-	OK, Warn           bool
-	Fingerprint        string
+	Name, Detail string
+	Hint         Hint
+	Facts        map[string]string
+	OK, Warn     bool
+	Fingerprint  string
 }
 
 // runStages goes the way as a caller does: in turn, up to the first stage that
@@ -34,7 +37,7 @@ func runStages(t *testing.T, c *Client) []found {
 			if !errors.As(err, &e) {
 				t.Fatalf("stage %s: %v is not an *Error", s.Name, err)
 			}
-			f.Hint, f.Fingerprint, f.Warn = e.Hint, e.Fingerprint, e.Kind == KindWarning
+			f.Hint, f.Facts, f.Fingerprint, f.Warn = e.Hint, e.Facts, e.Fingerprint, e.Kind == KindWarning
 			f.OK = f.Warn
 			if detail == "" {
 				f.Detail = err.Error()
@@ -126,7 +129,8 @@ func TestStagesEndWithTheFirstStageThatFails(t *testing.T) {
 func TestStagesSayWhichTLSSettingWorks(t *testing.T) {
 	r := secureRig(t, "te20", cgitest.TLSOptions{}, func(id cgitest.Identity, cfg *Config) { cfg.Fingerprints = []string{id.Fingerprint} })
 	got := runStages(t, r.client)
-	if want := `it works with tls_min = "1.1" and legacy_ciphers = true; its certificate has the fingerprint ` + r.id.Fingerprint; stages(got) != "tcp, tls FAIL" || last(got).Hint != want {
+	want := map[string]string{"tls_min": "1.1", "legacy_ciphers": "true", "fingerprint": r.id.Fingerprint}
+	if stages(got) != "tcp, tls FAIL" || last(got).Hint != hintWorksWith || !maps.Equal(last(got).Facts, want) {
 		t.Fatalf("%+v", got)
 	}
 }
@@ -134,24 +138,27 @@ func TestStagesSayWhichTLSSettingWorks(t *testing.T) {
 func TestStagesJudgeTheCertificate(t *testing.T) {
 	soon := cgitest.TLSOptions{Hosts: loopback, NotAfter: time.Now().Add(10 * 24 * time.Hour)}
 	for name, c := range map[string]struct {
-		server     cgitest.TLSOptions
-		client     func(cgitest.Identity, *Config)
-		want, hint string
+		server cgitest.TLSOptions
+		client func(cgitest.Identity, *Config)
+		want   string
+		hint   Hint
+		fact   string // whose fact has to be there
 	}{
-		"trusted, ends soon": {soon, trust, "tcp, tls warn, login, poll, clock", "ends soon"},
+		"trusted, ends soon": {soon, trust, "tcp, tls warn, login, poll, clock", hintEndsSoon, ""},
 		"not checked": {cgitest.TLSOptions{}, func(_ cgitest.Identity, c *Config) { c.InsecureSkipVerify = true },
-			"tcp, tls warn, login, poll, clock", "fingerprint = "},
+			"tcp, tls warn, login, poll, clock", hintNotChecked, "fingerprint"},
 		"pinned": {cgitest.TLSOptions{}, func(id cgitest.Identity, c *Config) { c.Fingerprints = []string{id.Fingerprint} },
-			"tcp, tls, login, poll, clock", ""},
+			"tcp, tls, login, poll, clock", "", ""},
 		"another pin": {cgitest.TLSOptions{}, func(_ cgitest.Identity, c *Config) { c.Fingerprints = []string{strings.Repeat("00", 32)} },
-			"tcp, tls FAIL", "fingerprint = "},
-		"self-signed": {cgitest.TLSOptions{Hosts: loopback}, func(cgitest.Identity, *Config) {}, "tcp, tls FAIL", "ca_file"},
-		"wrong name":  {cgitest.TLSOptions{}, trust, "tcp, tls FAIL", "another name"},
+			"tcp, tls FAIL", hintOtherPin, "fingerprint"},
+		"self-signed": {cgitest.TLSOptions{Hosts: loopback}, func(cgitest.Identity, *Config) {}, "tcp, tls FAIL", hintUnknownCA, "fingerprint"},
+		"wrong name":  {cgitest.TLSOptions{}, trust, "tcp, tls FAIL", hintOtherName, "common_name"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := secureRig(t, "ideahub", c.server, c.client)
 			got := runStages(t, r.client)
-			if stages(got) != c.want || !strings.Contains(stage(t, got, "tls").Hint, c.hint) {
+			s := stage(t, got, "tls")
+			if stages(got) != c.want || s.Hint != c.hint || c.fact != "" && s.Facts[c.fact] == "" {
 				t.Fatalf("%s: %+v", stages(got), got)
 			}
 		})
@@ -165,7 +172,7 @@ func TestStagesShowWhatWasNotUnderstood(t *testing.T) {
 		Body: []byte(`{"success":1,"data":{"stAudioParamSend":{"auxAudioRate":"64 parsecs","valueAudioJitter":"5ms"}}}`),
 	})
 	got := runStages(t, r.client)
-	if s := stage(t, got, "poll"); !s.OK || !s.Warn || !strings.Contains(s.Hint, "64 parsecs") {
+	if s := stage(t, got, "poll"); !s.OK || !s.Warn || s.Hint != hintNotUnderstood || !strings.Contains(s.Facts["values"], "64 parsecs") {
 		t.Fatalf("%+v", s)
 	}
 }

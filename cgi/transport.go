@@ -103,7 +103,7 @@ func (c *Client) post(ctx context.Context, via *retryablehttp.Client, action str
 		}
 		failed := c.fail(action, out.status, err)
 		if out.moved != "" {
-			failed.Hint = fmt.Sprintf(hintMoved, out.moved)
+			failed.Hint, failed.Facts = hintMoved, map[string]string{"to": out.moved}
 		}
 		return answer{}, failed
 	}

@@ -43,40 +43,40 @@ func (c *Client) writeByMQTT5(ctx context.Context, b broker, l *link) Proof {
 		_ = v5.Disconnect(&paho.Disconnect{}) // it ends either way
 		<-v5.Done()
 	}()
-	grant := func(right, topic string) string {
-		return fmt.Sprintf("give client %q %s access to %s in the broker's access list", c.cfg.ClientID, right, topic)
-	}
-	all := c.Topic("#")
 	resp, err := v5.Publish(ctx, &paho.Publish{Topic: c.Topic(echoTopic), QoS: 1, Payload: []byte("write probe")})
 	switch {
 	case resp == nil && err != nil && ctx.Err() == nil:
-		return Proof{State: ProofFailed, Hint: grant("write", all) + ", and look at the broker's log",
+		return Proof{State: ProofFailed, Hint: hintEndsOnWrite, Facts: c.access("#"),
 			Detail: fmt.Sprintf("the broker ends the connection when this agent writes below %s", c.Topic(""))}
 	case resp == nil:
 		return c.noAnswer(b)
 	case resp.ReasonCode == notAuthorized:
-		return Proof{State: ProofFailed, Hint: grant("write", all),
+		return Proof{State: ProofFailed, Hint: hintNoWrite, Facts: c.access("#"),
 			Detail: fmt.Sprintf("the broker's access list denies writing below %s: nothing that this agent sends arrives", c.Topic(""))}
 	case resp.ReasonCode >= 0x80:
-		return Proof{State: ProofFailed, Hint: "look up the reason code in the broker's log and limits",
+		return Proof{State: ProofFailed, Hint: hintReasonCode,
 			Detail: fmt.Sprintf("the broker does not accept what this agent sends: MQTT 5 reason code 0x%02X", resp.ReasonCode)}
 	case c.cfg.Confirm == ConfirmEcho:
-		return Proof{State: ProofUnproven, Hint: grant("read", all) + ", or set [mqtt] confirm = \"puback\"",
+		return Proof{State: ProofUnproven, Hint: hintNoReadConfirm, Facts: c.access("#"),
 			Detail: "the broker accepts what is sent, but does not hand it back: with confirm = \"echo\" nothing can be confirmed, and records are kept"}
 	}
 	return Proof{State: ProofUnproven, Detail: "the broker accepts what is sent, but does not hand it back",
-		Hint: fmt.Sprintf("for a full proof give client %q read access to %s", c.cfg.ClientID, c.Topic(echoTopic))}
+		Hint: hintNoRead, Facts: c.access(echoTopic)}
+}
+
+// access names the client and the topic to which it needs access.
+func (c *Client) access(topic string) map[string]string {
+	return map[string]string{"client_id": c.cfg.ClientID, "topic": c.Topic(topic)}
 }
 
 // noAnswer is what is known about a broker that cannot be asked.
 func (c *Client) noAnswer(b broker) Proof {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	hint := fmt.Sprintf("give client %q read and write access to %s in the broker's access list", c.cfg.ClientID, c.Topic("#"))
 	if c.delivery.about(b.name).proven {
-		return Proof{State: ProofFailed, Hint: hint,
+		return Proof{State: ProofFailed, Hint: hintNoReadWrite, Facts: c.access("#"),
 			Detail: "echoes came back before and do not any more, and the broker cannot be asked by MQTT 5"}
 	}
-	return Proof{State: ProofUnproven, Hint: hint,
+	return Proof{State: ProofUnproven, Hint: hintNoReadWrite, Facts: c.access("#"),
 		Detail: "no echo came back, and the broker cannot be asked by MQTT 5: either reading or writing is denied"}
 }

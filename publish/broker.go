@@ -26,7 +26,7 @@ var defaultPorts = map[string]string{"tcp": "1883", "tls": "8883", "ws": "80", "
 func parseBroker(s string) (broker, error) {
 	bad := func(msg string) (broker, error) {
 		return broker{}, &Error{Class: ClassConfig, Op: "read [mqtt] broker", Err: errors.New(msg),
-			Hint: "a broker is tcp://HOST[:PORT], tls://, ws:// or wss://"}
+			Hint: hintURL}
 	}
 	u, err := url.Parse(s)
 	if err != nil {
@@ -100,5 +100,5 @@ func (c *Client) tlsConfig(b broker) (*tls.Config, error) {
 }
 
 func fileError(key string, err error) error {
-	return &Error{Class: ClassBadCertificate, Op: "read " + key, Err: err, Hint: "check " + key + " and who may read it"}
+	return &Error{Class: ClassBadCertificate, Op: "read " + key, Err: err, Hint: hintFile, Facts: map[string]string{"key": key}}
 }

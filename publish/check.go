@@ -58,8 +58,8 @@ type check struct {
 	conn    *Conn
 }
 
-func (k *check) warn(hint string) error {
-	return &Error{Class: ClassWarning, Op: "check", Broker: k.broker.name, Err: errors.New(hint), Hint: hint}
+func (k *check) warn(hint Hint, facts map[string]string) error {
+	return &Error{Class: ClassWarning, Op: "check", Broker: k.broker.name, Err: errors.New(string(hint)), Hint: hint, Facts: facts}
 }
 
 func (k *check) dns(ctx context.Context) (string, error) {
@@ -98,9 +98,9 @@ func (k *check) tls(ctx context.Context) (string, error) {
 		leaf.Issuer.CommonName, leaf.NotAfter.UTC().Format(time.DateOnly), int(left.Hours()/24))
 	switch {
 	case k.client.cfg.InsecureSkipVerify:
-		return detail, k.warn("[mqtt] insecure_skip_verify is on: anybody can pose as the broker")
+		return detail, k.warn(hintNotChecked, nil)
 	case left < certWarning:
-		return detail, k.warn("renew the broker's certificate soon")
+		return detail, k.warn(hintEndsSoon, nil)
 	}
 	return detail, nil
 }
@@ -145,9 +145,9 @@ func (k *check) echo(ctx context.Context) (string, error) {
 		case p.State == ProofPending:
 			return "", err
 		case p.State == ProofFailed:
-			return "", &Error{Class: ClassDenied, Op: "prove delivery to", Broker: k.broker.name, Err: errors.New(p.Detail), Hint: p.Hint}
+			return "", &Error{Class: ClassDenied, Op: "prove delivery to", Broker: k.broker.name, Err: errors.New(p.Detail), Hint: p.Hint, Facts: p.Facts}
 		case p.State == ProofUnproven:
-			return p.Detail, k.warn(p.Hint)
+			return p.Detail, k.warn(p.Hint, p.Facts)
 		}
 		return p.Detail, nil
 	}

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/url"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -262,11 +263,11 @@ func (c *Client) connectionEnded(m *Conn, e *Error, flight []*Receipt) {
 // doubtful loss stays a loss, with a hint at both.
 func (c *Client) suspectSameID(e *Error, doubtful bool) {
 	if doubtful {
-		e.Hint = fmt.Sprintf("lost within a minute %d times in a row: either the broker does not accept a message (access list? size limit?), or another client uses the client id %q", c.early, c.cfg.ClientID)
+		e.Hint, e.Facts = hintLostEarly, map[string]string{"times": strconv.Itoa(c.early), "client_id": c.cfg.ClientID}
 		return
 	}
 	e.Class = ClassSameID
-	e.Hint = fmt.Sprintf("another client probably uses the client id %q (a cloned machine?): give each agent its own [agent] client_id", c.cfg.ClientID)
+	e.Hint, e.Facts = hintSameID, map[string]string{"client_id": c.cfg.ClientID}
 	e.Err = fmt.Errorf("thrown out within a minute of connecting, %d times in a row: %w", c.early, e.Err)
 }
 

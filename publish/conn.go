@@ -117,7 +117,7 @@ func (m *Conn) publish(msg Message, own bool) (*Receipt, error) {
 	return r, nil
 }
 
-func (m *Conn) fault(class Class, err error, hint string) *Error {
+func (m *Conn) fault(class Class, err error, hint Hint) *Error {
 	return &Error{Class: class, Op: "publish to", Broker: m.broker.name, Err: err, Hint: hint}
 }
 
@@ -250,8 +250,7 @@ func (m *Conn) watch() {
 		case pinged > 0 && read >= pinged:
 			pinged = 0
 		case pinged > 0 && now-pinged >= int64(cfg.PingTimeout):
-			m.fail(m.fault(ClassSilent, fmt.Errorf("no answer to a ping for %v", cfg.PingTimeout),
-				"the link is half-open; look at the network between here and the broker"))
+			m.fail(m.fault(ClassSilent, fmt.Errorf("no answer to a ping for %v", cfg.PingTimeout), hintHalfOpen))
 			return
 		case pinged == 0 && idle && now-read >= int64(cfg.KeepAlive/2):
 			pinged = now
@@ -275,11 +274,9 @@ func (m *Conn) noAck(inFlight int) *Error {
 	defer m.mu.Unlock()
 	patience := m.client.cfg.AckTimeout
 	if len(m.flight) > 0 && m.flight[0].onlyEchoMissing() {
-		return m.fault(ClassDropped, fmt.Errorf("acknowledged, but not handed back within %v", patience),
-			"the broker drops this message: look at its size limit and its log")
+		return m.fault(ClassDropped, fmt.Errorf("acknowledged, but not handed back within %v", patience), hintNoEcho)
 	}
-	return m.fault(ClassSilent, fmt.Errorf("no acknowledgement for %v with %d messages in flight", patience, inFlight),
-		"the link is half-open or the broker is overloaded; look at the broker's log")
+	return m.fault(ClassSilent, fmt.Errorf("no acknowledgement for %v with %d messages in flight", patience, inFlight), hintNoAck)
 }
 
 // Lost is closed when the connection has ended, whatever the reason. All its

@@ -116,5 +116,5 @@ func lostError(m *Conn, err error) *Error {
 		return e
 	}
 	return &Error{Class: ClassLost, Op: "stay connected to", Broker: m.broker.name, Err: err,
-		Hint: "look at the broker's log at this time, and at the network between"}
+		Hint: hintLost}
 }

@@ -43,7 +43,10 @@ type Error struct {
 	Op     string // what was tried
 	Broker string // URL, redacted; "" = before any broker
 	Err    error
-	Hint   string // what an operator can do; "" = nothing
+	// Hint is what an operator can do, as a code, "" = nothing; Facts are what its
+	// words may name: "client_id", "topic", "times", "key".
+	Hint  Hint
+	Facts map[string]string
 }
 
 // Error says what was tried, where, and what came back, without the hint.
@@ -58,8 +61,9 @@ func (e *Error) Error() string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Advice is what an operator can do, "" = nothing.
-func (e *Error) Advice() string { return e.Hint }
+// Advice is what an operator can do, as a code, with the facts that its words may
+// name; "" = nothing.
+func (e *Error) Advice() (code string, facts map[string]string) { return string(e.Hint), e.Facts }
 
 // Warning reports whether what was tried works and is only worth a look.
 func (e *Error) Warning() bool { return e.Class == ClassWarning }
@@ -77,18 +81,41 @@ func classOf(err error) Class {
 	return ""
 }
 
+// Hint is what an operator can do about an Error or a Proof, as a stable code; the
+// words for it are elsewhere.
+type Hint string
+
+// The hints.
 const (
-	hintDNS         = "the name in [mqtt] broker cannot be found from this machine: check it and the machine's DNS, or use the address"
-	hintUnreachable = "check the host and port in [mqtt] broker, the network and the firewall, and that the broker runs"
-	hintNoAnswer    = "something accepts connections there but does not speak MQTT: check scheme and port in [mqtt] broker (tcp 1883, tls 8883)"
-	hintLogin       = "check [mqtt] username and password_file, and the broker's users"
-	hintTrust       = "set [mqtt] ca_file to the CA that signed the broker's certificate"
-	hintName        = "the broker's certificate is for another name: correct the host in [mqtt] broker or set [mqtt] server_name"
-	hintExpired     = "renew the broker's certificate, or correct the clock of this machine"
-	hintClientCert  = "the broker does not accept the client certificate: check [mqtt] cert_file and key_file, and their expiry"
-	hintNoTLS       = "the broker's port has no TLS: use tcp:// in [mqtt] broker, or the broker's TLS port"
-	hintClientID    = "the broker does not accept the client id: check [agent] client_id and the broker's rules for it"
-	hintPath        = "check the path of the websocket URL in [mqtt] broker, often /mqtt"
+	hintDNS           Hint = "broker_dns"
+	hintUnreachable   Hint = "broker_unreachable"
+	hintNoAnswer      Hint = "broker_no_answer"
+	hintUnavailable   Hint = "broker_unavailable"
+	hintLogin         Hint = "broker_login"
+	hintTrust         Hint = "broker_unknown_ca"
+	hintName          Hint = "broker_other_name"
+	hintExpired       Hint = "broker_expired"
+	hintClientCert    Hint = "broker_client_cert"
+	hintNoTLS         Hint = "broker_no_tls"
+	hintClientID      Hint = "broker_client_id"
+	hintPath          Hint = "broker_path"
+	hintURL           Hint = "broker_url"
+	hintFile          Hint = "broker_file"
+	hintLost          Hint = "broker_lost"
+	hintHalfOpen      Hint = "broker_half_open"
+	hintNoAck         Hint = "broker_no_ack"
+	hintNoEcho        Hint = "broker_no_echo"
+	hintLostEarly     Hint = "broker_lost_early"
+	hintSameID        Hint = "broker_same_client_id"
+	hintSubscribe     Hint = "broker_subscribe"
+	hintNotChecked    Hint = "broker_not_checked"
+	hintEndsSoon      Hint = "broker_ends_soon"
+	hintEndsOnWrite   Hint = "broker_ends_on_write"
+	hintNoWrite       Hint = "broker_no_write"
+	hintReasonCode    Hint = "broker_reason_code"
+	hintNoRead        Hint = "broker_no_read"
+	hintNoReadConfirm Hint = "broker_no_read_confirm"
+	hintNoReadWrite   Hint = "broker_no_read_write"
 )
 
 // errCertMissing explains the end of a connection whose broker asked for a
@@ -124,7 +151,7 @@ func cause(err error) error {
 }
 
 // classify knows all but the end of a connection without a word.
-func classify(err error) (Class, string) {
+func classify(err error) (Class, Hint) {
 	if class, hint, ok := classifyTLS(err); ok {
 		return class, hint
 	}
@@ -132,7 +159,7 @@ func classify(err error) (Class, string) {
 	case errors.Is(err, packets.ErrorRefusedBadUsernameOrPassword), errors.Is(err, packets.ErrorRefusedNotAuthorised):
 		return ClassRefusedLogin, hintLogin
 	case errors.Is(err, packets.ErrorRefusedServerUnavailable):
-		return ClassUnreachable, "the broker says that it is not available; wait, or look at its log"
+		return ClassUnreachable, hintUnavailable
 	case errors.Is(err, packets.ErrorRefusedIDRejected):
 		return ClassProtocol, hintClientID
 	case errors.Is(err, errHTTPRefused):
@@ -155,7 +182,7 @@ func classify(err error) (Class, string) {
 
 // classifyTLS knows the errors of crypto/tls. A refusal by the broker comes as
 // an OpError "remote error", in TLS 1.3 only with the first read.
-func classifyTLS(err error) (Class, string, bool) {
+func classifyTLS(err error) (Class, Hint, bool) {
 	var unknown x509.UnknownAuthorityError
 	var name x509.HostnameError
 	var invalid x509.CertificateInvalidError

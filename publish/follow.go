@@ -61,7 +61,8 @@ func (c *Client) follow(ctx context.Context, b broker, filters []string, up func
 		}
 		if denied(token, filter) {
 			return &Error{Class: ClassDenied, Op: "subscribe to " + filter + " at", Broker: b.name,
-				Err: errors.New("the broker rejects the subscription"), Hint: "give this user the right to read " + filter}
+				Err: errors.New("the broker rejects the subscription"), Hint: hintSubscribe,
+				Facts: map[string]string{"topic": filter}}
 		}
 	}
 	release()

@@ -39,10 +39,15 @@ const (
 // Proof is the state of the delivery proof.
 type Proof struct {
 	State  ProofState
-	Detail string // what was seen
-	Hint   string // what an operator can do; "" = nothing
+	Detail string            // what was seen
+	Hint   Hint              // what an operator can do, as a code; "" = nothing
+	Facts  map[string]string // what its words may name: "client_id", "topic"
 	Since  time.Time
 }
+
+// Advice is what an operator can do, as a code, with the facts that its words may
+// name; "" = nothing.
+func (p Proof) Advice() (code string, facts map[string]string) { return string(p.Hint), p.Facts }
 
 const (
 	// keepAnswer is how long a broker's answer by MQTT 5 is kept, so that the

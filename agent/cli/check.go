@@ -127,7 +127,7 @@ func runStages[S cgi.Stage | publish.Stage](ctx context.Context, c *checker, nam
 func (c *checker) try(ctx context.Context, name string, do func(context.Context) (detail string, err error)) bool {
 	start := time.Now()
 	detail, err := do(ctx)
-	s := stage{Name: name, Result: stageOK, Detail: host.Printable(detail), Hint: health.Hint(err), TookMs: since(start)}
+	s := stage{Name: name, Result: stageOK, Detail: host.Printable(detail), Hint: host.Printable(health.Hint(err)), TookMs: since(start)}
 	switch {
 	case err == nil && detail == "":
 		return true
@@ -330,21 +330,21 @@ func runningStatus(ctx context.Context, cfg *config.Config) (st health.Status, o
 
 // runningBroker shows how the running agent's own connection is.
 func (c *checker) runningBroker(b health.Broker) {
-	s := stage{Name: "broker", Result: stageOK, Detail: fmt.Sprintf("%s: the running agent is %s", b.URL, b.State)}
+	s := stage{Name: "broker", Result: stageOK, Detail: fmt.Sprintf("%s: the running agent is %s", host.Printable(b.URL), host.Printable(b.State))}
 	switch {
 	case b.State == string(publish.Connected):
 	case b.Error == "":
 		s.Result, s.Hint = stageWarn, "ask again in a moment"
 	default:
-		s.Result, s.Detail, s.Hint = stageFail, s.Detail+": "+b.Error, b.Hint
+		s.Result, s.Detail, s.Hint = stageFail, s.Detail+": "+host.Printable(b.Error), host.Printable(b.Hint)
 	}
 	c.add(s)
 	if b.State != string(publish.Connected) {
 		return
 	}
-	s = stage{Name: "broker echo", Result: stageWarn, Detail: b.Proof, Hint: b.Hint}
+	s = stage{Name: "broker echo", Result: stageWarn, Detail: b.Proof, Hint: host.Printable(b.Hint)}
 	if b.ProofDetail != "" {
-		s.Detail += ": " + b.ProofDetail
+		s.Detail += ": " + host.Printable(b.ProofDetail)
 	}
 	switch publish.ProofState(b.Proof) {
 	case publish.ProofProven:

@@ -386,7 +386,7 @@ func (i *initializer) pin(ctx context.Context, cfg *config.Config) error {
 			return i.consent(ctx, e.Fingerprint)
 		}
 		if hint := health.Hint(err); hint != "" {
-			fmt.Fprintf(i.stdout, "hint: %s\n", hint)
+			fmt.Fprintf(i.stdout, "hint: %s\n", host.Printable(hint))
 		}
 		return nil
 	}

@@ -166,9 +166,9 @@ func (s *shownPoll) show(status cgi.Status, err error, took time.Duration, out r
 
 // complain says on stderr why there is no status.
 func (s *shownPoll) complain(err error) {
-	fmt.Fprintf(s.app.stderr, "%s: %v\n", s.endpoint.Device, err)
+	fmt.Fprintf(s.app.stderr, "%s: %s\n", s.endpoint.Device, host.Printable(err.Error()))
 	if hint := health.Hint(err); hint != "" {
-		fmt.Fprintf(s.app.stderr, "  hint: %s\n", hint)
+		fmt.Fprintf(s.app.stderr, "  hint: %s\n", host.Printable(hint))
 	}
 }
 

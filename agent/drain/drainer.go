@@ -445,7 +445,7 @@ func (d *Drainer) quarantine(r inflight, reason string) {
 	}
 	d.quarantined = r.pos
 	d.Log.Error("record quarantined", "topic", r.topic, "seq", r.seq, "reason", reason,
-		"hint", "the broker may limit the packet size; see 'roomcall buffer info'")
+		"hint", health.HintFor("store_quarantined", nil))
 }
 
 // sendStates publishes the newest sample of each device to its retained topic.
@@ -481,14 +481,14 @@ func (d *Drainer) Proof(p publish.Proof) {
 	d.mu.Unlock()
 	switch {
 	case p.State == publish.ProofFailed:
-		d.Log.Error("delivery proof failed, records are kept", "detail", p.Detail, "hint", p.Hint)
+		d.Log.Error("delivery proof failed, records are kept", "detail", p.Detail, "hint", health.HintFor(p.Advice()))
 		if changed {
 			d.Announce(record.Event{AgentEvent: report.AgentEvent{
 				Type: "agent.undelivered", Reason: string(p.State), Text: p.Detail, Since: p.Since,
 			}, At: time.Now()})
 		}
 	case p.State == publish.ProofUnproven && changed:
-		d.Log.Warn("delivery unproven", "detail", p.Detail, "hint", p.Hint)
+		d.Log.Warn("delivery unproven", "detail", p.Detail, "hint", health.HintFor(p.Advice()))
 	default:
 		d.Log.Info("delivery "+string(p.State), "detail", p.Detail)
 	}

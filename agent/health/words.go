@@ -50,10 +50,6 @@ type advised interface {
 
 // Hint is what an error advises the operator to do, "" = nothing.
 func Hint(err error) string {
-	var told interface{ Advice() string }
-	if errors.As(err, &told) {
-		return told.Advice()
-	}
 	var e advised
 	if !errors.As(err, &e) {
 		return ""

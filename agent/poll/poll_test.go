@@ -229,7 +229,7 @@ func TestPausesOfUnreachableEndpointsAreSpread(t *testing.T) {
 
 func TestAFailureIsCountedShownAndLoggedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		refused := &cgi.Error{Kind: cgi.KindRefused, Reason: "auth_failed", Hint: "look at the password"}
+		refused := &cgi.Error{Kind: cgi.KindRefused, Reason: "auth_failed", Hint: "endpoint_auth_failed"}
 		e := &fakeEndpoint{answer: func(n int) (cgi.Status, time.Duration, error) {
 			if n == 0 || n > 3 {
 				return activeStatus, time.Millisecond, nil

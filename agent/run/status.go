@@ -60,7 +60,7 @@ var brokerWords = map[publish.Class]string{
 func brokerStatus(p publish.Status, first string) health.Broker {
 	b := health.Broker{
 		URL: p.Broker, State: string(p.State), Since: p.Since,
-		Proof: string(p.Proof.State), ProofDetail: p.Proof.Detail, Hint: p.Proof.Hint,
+		Proof: string(p.Proof.State), ProofDetail: p.Proof.Detail, Hint: health.HintFor(p.Proof.Advice()),
 		Connects: p.Connects, Losses: p.Losses, Published: p.Published, Acked: p.Acked,
 		InFlight: p.InFlight, LastAck: p.LastAck,
 	}
@@ -74,7 +74,7 @@ func brokerStatus(p publish.Status, first string) health.Broker {
 		b.State = "waiting"
 	}
 	if e := p.LastError; e != nil {
-		b.Error, b.Hint, b.Class = e.Error(), e.Hint, string(e.Class)
+		b.Error, b.Hint, b.Class = e.Error(), health.Hint(e), string(e.Class)
 		if word := brokerWords[e.Class]; word != "" {
 			b.Class = word
 		}

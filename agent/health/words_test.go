@@ -1,0 +1,105 @@
+package health
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// source is the text of a package, without its tests.
+func source(t *testing.T, dir string) string {
+	t.Helper()
+	files, _ := filepath.Glob(filepath.Join("..", "..", filepath.FromSlash(dir), "*.go"))
+	var all strings.Builder
+	for _, file := range files {
+		if !strings.HasSuffix(file, "_test.go") {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all.Write(text)
+		}
+	}
+	if all.Len() == 0 {
+		t.Fatalf("%s has no source", dir)
+	}
+	return all.String()
+}
+
+var (
+	hintConstant = regexp.MustCompile(`\bhint\w+\s+Hint = "(\w+)"`)
+	hintLiteral  = regexp.MustCompile(`(?:\bHint: |\n\s*\w+\.Hint = |\bHint\()"[^"]`)
+)
+
+func TestEveryHintThatAnErrorCanHaveHasWords(t *testing.T) {
+	for _, dir := range []string{"cgi", "publish"} {
+		text := source(t, dir)
+		codes := hintConstant.FindAllStringSubmatch(text, -1)
+		if len(codes) < 10 {
+			t.Errorf("%s: found only %d hints", dir, len(codes))
+		}
+		for _, code := range codes {
+			hint := english[code[1]].hint
+			if hint == "" {
+				t.Errorf("%s can produce the hint %q, for which there are no words", dir, code[1])
+			}
+			for _, name := range fact.FindAllString(hint, -1) {
+				if !strings.Contains(text, `"`+strings.Trim(name, "{}")+`"`) {
+					t.Errorf("the words for %q name %s, which %s never says", code[1], name, dir)
+				}
+			}
+		}
+		if found := hintLiteral.FindString(text); found != "" {
+			t.Errorf("%s makes a hint without a constant: %s", dir, found)
+		}
+	}
+}
+
+func TestEveryEntryOfTheTableIsUsed(t *testing.T) {
+	var all strings.Builder
+	for _, dir := range []string{"cgi", "publish", "agent/cli", "agent/run", "agent/drain"} {
+		all.WriteString(source(t, dir))
+	}
+	problems := source(t, "agent/health")
+	problems = problems[strings.Index(problems, "func problems("):]
+	for code, w := range english {
+		named := strings.Contains(all.String()+problems, `"`+code+`"`)
+		state, ofEndpoint := strings.CutPrefix(code, "endpoint_")
+		if !named && !(ofEndpoint && strings.Contains(problems, `e.State == "`+state+`"`)) {
+			t.Errorf("nothing produces %q", code)
+		}
+		if w.what == "" && w.hint == "" {
+			t.Errorf("%q has no words", code)
+		}
+	}
+}
+
+func TestAPartOfATextWhoseFactIsNotKnownIsLeftOut(t *testing.T) {
+	const text = "it fails| for {since}|: {error}; {since}|, {count} wait"
+	for want, facts := range map[string]Facts{
+		"it fails":                         nil,
+		"it fails for 3s, 0 wait":          {"since": "3s", "count": "0"},
+		"it fails for 3s: a|b {error}; 3s": {"since": "3s", "error": "a|b {error}", "count": ""},
+		"it fails, 7 wait":                 {"error": "x", "count": "7"},
+	} {
+		if got := say(text, facts); got != want {
+			t.Errorf("%v: %q, want %q", facts, got, want)
+		}
+	}
+}
+
+func TestATroubleSpeaksFromTheTable(t *testing.T) {
+	seen := errors.New("permission denied")
+	err := fmt.Errorf("check: %w", &Trouble{Code: "store_not_writable", Err: seen})
+	if Hint(err) != english["store_not_writable"].hint || IsWarning(err) || !errors.Is(err, seen) || err.Error() != "check: permission denied" {
+		t.Errorf("%v: hint %q, warning %v", err, Hint(err), IsWarning(err))
+	}
+	step := &Trouble{Code: "clock_step", Facts: Facts{"seconds": "5", "ago": "3s ago"}}
+	if !IsWarning(step) || step.Error() != "The clock of this machine jumped by 5 s 3s ago" || Hint(errors.New("x")) != "" {
+		t.Errorf("%v, warning %v", step, IsWarning(step))
+	}
+}
