@@ -7,9 +7,10 @@ GOBUILD  = CGO_ENABLED=0 go build -trimpath -tags nethttpomithttp2 -ldflags '$(L
 PLATFORMS = windows/amd64 linux/amd64 linux/arm64 linux/arm
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.1.4
+GREMLINS = github.com/go-gremlins/gremlins/cmd/gremlins@v0.6.0
 FUZZTIME ?= 10m
 
-.PHONY: help build demo test unit needs lint vuln cross bench bench-fleet fuzz crash soak interop package test-packages test-systemd test-windows example-day clean
+.PHONY: help build demo test unit needs lint vuln cross bench bench-fleet fuzz mutants crash soak interop package test-packages test-systemd test-windows example-day clean
 
 help: ## list the tasks
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -79,6 +80,9 @@ test-windows: ## the .exe and the MSI under wine
 
 fuzz: ## fuzz what parses, FUZZTIME each
 	FUZZTIME=$(FUZZTIME) packaging/scripts/fuzz.sh
+
+mutants: needs ## break MUTATED in small ways and list what no test noticed, MUTANTTIME each
+	GREMLINS=$(GREMLINS) packaging/scripts/mutants.sh
 
 clean: ## remove what was built
 	rm -rf bin dist
