@@ -5,6 +5,7 @@ package service
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -90,7 +91,7 @@ func (f *fakeSystem) wantCalls(t *testing.T, want ...string) {
 	f.calls = nil
 }
 
-// files lists what is below the root, with mode and size.
+// files lists the files below the root, with mode, owner and content.
 func (f *fakeSystem) files(t *testing.T) []string {
 	t.Helper()
 	var list []string
@@ -100,7 +101,8 @@ func (f *fakeSystem) files(t *testing.T) []string {
 		}
 		b, err := os.ReadFile(path)
 		st, _ := d.Info()
-		list = append(list, strings.TrimPrefix(path, f.root)+" "+st.Mode().String()+" "+string(b))
+		owner := st.Sys().(*syscall.Stat_t)
+		list = append(list, fmt.Sprintf("%s %v %d:%d %s", strings.TrimPrefix(path, f.root), st.Mode(), owner.Uid, owner.Gid, b))
 		return err
 	})
 	if err != nil {
@@ -235,6 +237,9 @@ func TestFailedInstallLeavesThingsAsTheyWere(t *testing.T) {
 		t.Run(broken, func(t *testing.T) {
 			f := newFakeSystem(t)
 			f.c.DataDir = filepath.Join(f.root, "srv")
+			if os.Getuid() == 0 {
+				f.account = func(string) (int, int, error) { return 61234, 61235, nil }
+			}
 			before := f.files(t)
 			f.broken[broken] = "Access denied by policy"
 			ctx, cancel := context.WithCancel(t.Context())

@@ -5,6 +5,7 @@ package service
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"path/filepath"
@@ -89,7 +90,7 @@ func TestWatchdogIsNotFedWhileTheWorkIsStuck(t *testing.T) {
 			}
 			return nil
 		}
-		n, e := listen(Options{Alive: alive}, 30*time.Second)
+		n, e := listen(Options{Alive: alive}, 12*time.Second)
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		ended := make(chan error)
@@ -101,19 +102,33 @@ func TestWatchdogIsNotFedWhileTheWorkIsStuck(t *testing.T) {
 			synctest.Wait()
 			return len(e.since())
 		}
-		if got := beats(time.Minute); got != 6 {
-			t.Errorf("%d beats in a minute of a 30 s watchdog, want 6", got)
+		if got := beats(time.Minute); got != 15 {
+			t.Errorf("%d beats in a minute of a 12 s watchdog, want 15", got)
 		}
 		stuck.Store(true)
 		if got := beats(time.Minute); got != 0 {
 			t.Errorf("%d beats while the work was stuck", got)
 		}
 		stuck.Store(false)
-		if got := beats(time.Minute); got != 6 {
-			t.Errorf("%d beats after the work moved again, want 6", got)
+		if got := beats(time.Minute); got != 15 {
+			t.Errorf("%d beats after the work moved again, want 15", got)
 		}
 		cancel()
 		<-ended
+	})
+}
+
+func TestStatusLineIsRefreshedWithoutAWatchdog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		polls := 0
+		n, e := listen(Options{StatusLine: func() string { polls++; return fmt.Sprint(polls, " polls") }}, 0)
+		ctx, cancel := context.WithTimeout(t.Context(), 25*time.Second)
+		defer cancel()
+		err := n.run(ctx, untilStopped)
+		want := []string{"READY=1\nSTATUS=1 polls", "STATUS=2 polls", "STATUS=3 polls", "STOPPING=1\nSTATUS=stopping"}
+		if err != nil || !slices.Equal(e.heard, want) {
+			t.Errorf("heard %q, %v; want %q", e.heard, err, want)
+		}
 	})
 }
 
@@ -198,8 +213,11 @@ func TestRunSpeaksToTheNotifySocket(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
+	var log strings.Builder
 	ended := make(chan error)
-	go func() { ended <- Run(ctx, Options{Name: "roomcall"}, untilStopped) }()
+	go func() {
+		ended <- Run(ctx, Options{Name: "roomcall", Logger: slog.New(slog.NewTextHandler(&log, nil))}, untilStopped)
+	}()
 	if got := next(); got != "READY=1" {
 		t.Errorf("first heard %q", got)
 	}
@@ -207,8 +225,18 @@ func TestRunSpeaksToTheNotifySocket(t *testing.T) {
 	if got := next(); got != "STOPPING=1\nSTATUS=stopping" {
 		t.Errorf("then heard %q", got)
 	}
-	if err := <-ended; err != nil {
-		t.Error(err)
+	if err := <-ended; err != nil || log.Len() > 0 {
+		t.Errorf("%v, logged %s", err, log.String())
+	}
+}
+
+func TestUnreadableWatchdogPeriodIsLogged(t *testing.T) {
+	t.Setenv("NOTIFY_SOCKET", filepath.Join(t.TempDir(), "nobody"))
+	t.Setenv("WATCHDOG_USEC", "soon")
+	var log strings.Builder
+	err := Run(t.Context(), Options{Name: "roomcall", Logger: slog.New(slog.NewTextHandler(&log, nil))}, func(context.Context, func()) error { return nil })
+	if err != nil || !strings.Contains(log.String(), "watchdog is not fed") {
+		t.Errorf("%v, logged %s", err, log.String())
 	}
 }
 
