@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"math"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"roomcall/agent/report/payload"
@@ -159,6 +161,13 @@ func FuzzStateNeverBreaksAPoll(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(b)
+	for _, name := range []string{"state_v1_call.json", "state_v1_views.json"} {
+		old, err := os.ReadFile(filepath.Join("testdata", name))
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(old)
+	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		st, err := UnmarshalState(b)
 		if err != nil {

@@ -143,31 +143,39 @@ type column struct {
 
 // The columns of the kinds, in the order of their keys.
 var (
-	streamColumns = makeColumns(false, nil)
-	sampleColumns = makeColumns(true, nil)
-	callColumns   = makeColumns(true, (*measure).ofCall)
-	minuteColumns = makeColumns(true, (*measure).ofMinute)
+	streamColumns = oneStream()
+	sampleColumns = byGroup(nil)
+	callColumns   = byGroup((*measure).ofCall)
+	minuteColumns = byGroup((*measure).ofMinute)
 )
 
-// makeColumns goes through the table of measures: for all groups, or once for a
-// single stream; for the measures themselves, or for statistics of them.
-func makeColumns(groups bool, wanted func(*measure) statistic) []column {
-	var out []column
+// oneStream has the measures that a single stream has a value of.
+func oneStream() (out []column) {
+	for k, row := range measureTable {
+		if row.rule != derived && row.rule != lowest {
+			out = append(out, column{key: row.key, measure: k})
+		}
+	}
+	return out
+}
+
+// byGroup has the measures of each group whose medium has them, or the wanted
+// statistics of them.
+func byGroup(wanted func(*measure) statistic) (out []column) {
 	for g, group := range GroupNames {
 		for k := range measureTable {
 			row := &measureTable[k]
-			switch {
-			case !groups && g == 0 && row.rule != derived && row.rule != lowest:
-				out = append(out, column{key: row.key, measure: k})
-			case !groups || row.media != "" && !strings.Contains(row.media, group.Media):
-			case wanted == nil:
+			if row.media != "" && !strings.Contains(row.media, group.Media) {
+				continue
+			}
+			if wanted == nil {
 				out = append(out, column{group.Name + "_" + row.key, row.key, g, k, ""})
-			default:
-				for _, st := range statisticTable {
-					if wanted(row)&st.is != 0 {
-						key := row.key + "_" + st.word
-						out = append(out, column{group.Name + "_" + key, key, g, k, fmt.Sprintf(st.doc, row.name)})
-					}
+				continue
+			}
+			for _, st := range statisticTable {
+				if wanted(row)&st.is != 0 {
+					key := row.key + "_" + st.word
+					out = append(out, column{group.Name + "_" + key, key, g, k, fmt.Sprintf(st.doc, row.name)})
 				}
 			}
 		}
