@@ -2,7 +2,7 @@
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS  = -s -w -X main.version=$(VERSION)
-# HTTP/2 is left out: endpoints and the local page speak HTTP/1.1.
+# Without HTTP/2: endpoints and the local page use HTTP/1.1.
 GOBUILD  = CGO_ENABLED=0 go build -trimpath -tags nethttpomithttp2 -ldflags '$(LDFLAGS)'
 PLATFORMS = windows/amd64 linux/amd64 linux/arm64 linux/arm
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -18,7 +18,7 @@ help: ## list the tasks
 build: ## build bin/roomcall
 	$(GOBUILD) -o bin/roomcall ./agent
 
-demo: build ## see the main job within a minute; ARGS=--keep goes on
+demo: build ## watch the main job within a minute; ARGS=--keep continues
 	$(GOBUILD) -o bin/roomcall-demo ./packaging/demo
 	bin/roomcall-demo --agent bin/roomcall $(ARGS)
 
@@ -28,7 +28,7 @@ test: needs build ## run every test (installs what is missing when root)
 unit: ## run the tests without the race detector
 	go test ./...
 
-needs: ## install what the tests need, or say what to install
+needs: ## install what the tests need, or print what to install
 	@packaging/scripts/needs.sh
 
 lint: ## formatting, vet for Linux and Windows, staticcheck
@@ -37,7 +37,7 @@ lint: ## formatting, vet for Linux and Windows, staticcheck
 	GOOS=windows go vet ./...
 	go run $(STATICCHECK) ./...
 
-vuln: ## known vulnerabilities in what is called; needs vuln.go.dev within reach
+vuln: ## known vulnerabilities in code that is called; needs vuln.go.dev
 	go run $(GOVULNCHECK) ./...
 
 cross: ## build for every platform
@@ -60,16 +60,16 @@ crash: build needs ## kill the agent and the store ROUNDS times (default 1000)
 soak: build needs ## power cuts, damage, bad networks, long drains: the full counts
 	packaging/scripts/soak.sh
 
-interop: build needs ## consumers, each tried for real
+interop: build needs ## run every consumer of packaging/consumers
 	packaging/scripts/interop.sh
 
-example-day: ## make docs/example-day.md anew
+example-day: ## write docs/example-day.md again
 	packaging/scripts/example-day.sh
 
 package: ## packages and installers, in dist/
 	packaging/scripts/package.sh
 
-test-packages: ## look into the packages
+test-packages: ## test the packages as files
 	packaging/scripts/test-packages.sh
 
 test-systemd: ## the .deb on a real, booted systemd
@@ -84,5 +84,5 @@ fuzz: ## fuzz what parses, FUZZTIME each
 mutants: needs ## break MUTATED in small ways and list what no test noticed, MUTANTTIME each
 	GREMLINS=$(GREMLINS) packaging/scripts/mutants.sh
 
-clean: ## remove what was built
+clean: ## remove the build output
 	rm -rf bin dist

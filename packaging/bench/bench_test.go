@@ -63,7 +63,7 @@ func TestTheTableGoesBetweenItsMarkers(t *testing.T) {
 	}
 	for _, want := range []string{
 		"- 2 cores\n",
-		"| CPU of the agent, part of one core | 5.5 % |  |  | `go test",
+		"| CPU of the agent, fraction of one core | 5.5 % |  |  | `go test",
 		"| polls that failed | 0 | none | yes |",
 		"| polls skipped because one was still running | 1 | none | no |",
 		"| lateness of polls: median | not measured |  |  |",

@@ -37,8 +37,8 @@ func BenchmarkDrainFar(b *testing.B) {
 	b.Run("bare_paho", func(b *testing.B) { benchBareDrain(b, far(b, mosquitto(b), farWay)) })
 }
 
-// noRoom is an endpoint that does not answer: nothing new comes while the
-// backlog drains.
+// noRoom is an endpoint that does not answer: no new records appear while the backlog
+// drains.
 func noRoom(b *testing.B) device {
 	return device{roomName(0), "http://" + freeAddr(b), "1h"}
 }

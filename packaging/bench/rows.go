@@ -35,9 +35,9 @@ func scaled(factor float64, format string) func([]float64) string {
 	return func(v []float64) string { return fmt.Sprintf(format, v[0]*factor) }
 }
 
-// beside shows two figures, each times a factor, and the first as a fraction of the
+// versus shows two figures, each times a factor, and the first as a fraction of the
 // second.
-func beside(factor float64, format string) func([]float64) string {
+func versus(factor float64, format string) func([]float64) string {
 	return func(v []float64) string {
 		return fmt.Sprintf(format, v[0]*factor, v[1]*factor) + fmt.Sprintf(" (%.2f)", v[0]/v[1])
 	}
@@ -72,37 +72,37 @@ const (
 var tables = map[string][]row{"all": allRows, "fleet": fleetRows, "backlog": backlogRows}
 
 var allRows = []row{
-	{"decode the vendor's example reply, beside two passes of encoding/json into structs", []string{"cgi Decode/compared median-ns/roomcall", "cgi Decode/compared median-ns/encoding_json"},
-		beside(1e-3, "%.1f µs beside %.1f µs"), "at most 1/2", atMost(0.5), decodeCommand},
+	{"decode the vendor's example reply, compared with two passes of encoding/json into structs", []string{"cgi Decode/compared median-ns/roomcall", "cgi Decode/compared median-ns/encoding_json"},
+		versus(1e-3, "%.1f µs vs. %.1f µs"), "at most 1/2", atMost(0.5), decodeCommand},
 	{"allocations of the same", pair("cgi Decode/roomcall", "cgi Decode/encoding_json_twice", "allocs/op"),
-		beside(1, "%.0f beside %.0f"), "at most 20", within(20), decodeCommand},
+		versus(1, "%.0f vs. %.0f"), "at most 20", within(20), decodeCommand},
 	{"report a poll in a call (sample, streams, grades, minute, call): time", []string{"report Poll/in-call ns/op"}, scaled(1e-3, "%.1f µs"), "", nil, reportCommand},
 	{"allocations of the same", []string{"report Poll/in-call allocs/op"}, one("%.0f"), "", nil, reportCommand},
 	{"report an idle poll: time", []string{"report Poll/idle ns/op"}, scaled(1e-3, "%.1f µs"), "", nil, reportCommand},
-	{"commits with fsync a second, beside bare bbolt with one put", pair("buffer Append/state=300", "buffer BareBbolt", "ns/op"),
-		perSecond("%.0f/s beside %.0f/s"), "", nil, bufferCommand},
+	{"commits with fsync a second, compared with bare bbolt with one put", pair("buffer Append/state=300", "buffer BareBbolt", "ns/op"),
+		perSecond("%.0f/s vs. %.0f/s"), "", nil, bufferCommand},
 	{"the same after a drained outage of 60,000 records", pair("buffer AppendOldStore", "buffer BareBbolt", "ns/op"),
-		perSecond("%.0f/s beside %.0f/s"), "", nil, bufferCommand},
-	{"written to disk for one sample, fresh store, beside bare bbolt", pair("buffer Append/state=300", "buffer BareBbolt", "disk-B/op"),
-		beside(1e-3, "%.1f kB beside %.1f kB"), "under 25 kB", within(25e3), bufferCommand},
+		perSecond("%.0f/s vs. %.0f/s"), "", nil, bufferCommand},
+	{"written to disk for one sample, new store, compared with bare bbolt", pair("buffer Append/state=300", "buffer BareBbolt", "disk-B/op"),
+		versus(1e-3, "%.1f kB vs. %.1f kB"), "under 25 kB", within(25e3), bufferCommand},
 	{"the same with a device state of 3,000 bytes", pair("buffer Append/state=3000", "buffer BareBbolt", "disk-B/op"),
-		beside(1e-3, "%.1f kB beside %.1f kB"), "under 25 kB", within(25e3), bufferCommand},
+		versus(1e-3, "%.1f kB vs. %.1f kB"), "under 25 kB", within(25e3), bufferCommand},
 	{"the same after a drained outage of 60,000 records", pair("buffer AppendOldStore", "buffer BareBbolt", "disk-B/op"),
-		beside(1e-3, "%.1f kB beside %.1f kB"), "under 25 kB", within(25e3), bufferCommand},
+		versus(1e-3, "%.1f kB vs. %.1f kB"), "under 25 kB", within(25e3), bufferCommand},
 	{"open a full store of 256 MiB after a clean stop", []string{"buffer OpenFull/segment=8MiB/clean=true ns/op"},
 		scaled(1e-6, "%.0f ms"), "under 1 s", within(1e9), openCommand},
 	{"open it after a kill", []string{"buffer OpenFull/segment=8MiB/clean=false ns/op"},
 		scaled(1e-6, "%.0f ms"), "under 1 s", within(1e9), openCommand},
-	{"drain 100,000 records to mosquitto, beside a bare paho publisher with the same window", pair("bench Drain/agent", "bench Drain/bare_paho", "msg/s"),
-		beside(1, "%.0f/s beside %.0f/s"), "at least 0.9", atLeast(0.9), drainCommand},
+	{"drain 100,000 records to mosquitto, compared with a bare paho publisher with the same window", pair("bench Drain/agent", "bench Drain/bare_paho", "msg/s"),
+		versus(1, "%.0f/s vs. %.0f/s"), "at least 0.9", atLeast(0.9), drainCommand},
 	{"the same at a round trip of 100 ms, 10,000 records", pair("bench DrainFar/agent", "bench DrainFar/bare_paho", "msg/s"),
-		beside(1, "%.0f/s beside %.0f/s"), "at least 0.9", atLeast(0.9), farCommand},
+		versus(1, "%.0f/s vs. %.0f/s"), "at least 0.9", atLeast(0.9), farCommand},
 	{"the agent's anonymous memory (RssAnon) in that drain, highest", []string{"bench Drain/agent anon-MiB"},
 		one("%.1f MiB"), "", nil, drainCommand},
 	{"stripped binary, linux/amd64", []string{"bench Binary/linux_amd64 bytes"}, scaled(mb, "%.2f MB"), "at most 12 MB", within(12e6), sizeCommand},
 	{"stripped binary, windows/amd64", []string{"bench Binary/windows_amd64 bytes"}, scaled(mb, "%.2f MB"), "at most 12 MB", within(12e6), sizeCommand},
 	{"resident memory (VmRSS), one endpoint in a call at 1 s, after a minute", []string{"bench Memory rss-MiB"}, one("%.1f MiB"), "at most 15 MiB", within(15), memoryCommand},
-	{"of it anonymous (RssAnon); the rest is the program's file and the store's", []string{"bench Memory anon-MiB"}, one("%.1f MiB"), "", nil, memoryCommand},
+	{"anonymous part of it (RssAnon); the rest are the program's file and the store's files", []string{"bench Memory anon-MiB"}, one("%.1f MiB"), "", nil, memoryCommand},
 	{"CPU time of the same", []string{"bench Memory cpu-s/h"}, one("%.1f s an hour"), "", nil, memoryCommand},
 	{"delay from the endpoint's answer to the subscriber, stored with fsync: median", []string{"bench Delay/samples median-ms"}, one("%.1f ms"), "at most 3 ms", within(3), delayCommand},
 	{"99th percentile", []string{"bench Delay/samples p99-ms"}, one("%.1f ms"), "at most 10 ms", within(10), delayCommand},
@@ -118,7 +118,7 @@ func two(format string) func([]float64) string {
 
 var fleetRows = []row{
 	{"polls a second", []string{"bench Fleet polls/s"}, one("%.0f/s"), "", nil, fleetCommand},
-	{"CPU of the agent, part of one core", []string{"bench Fleet cpu-pct"}, one("%.1f %%"), "", nil, fleetCommand},
+	{"CPU of the agent, fraction of one core", []string{"bench Fleet cpu-pct"}, one("%.1f %%"), "", nil, fleetCommand},
 	{"anonymous memory (RssAnon), highest", []string{"bench Fleet anon-MiB"}, one("%.1f MiB"), "", nil, fleetCommand},
 	{"lateness of polls: median", []string{"bench Fleet late-median-ms"}, one("%.1f ms"), "", nil, fleetCommand},
 	{"99th percentile", []string{"bench Fleet late-p99-ms"}, one("%.1f ms"), "", nil, fleetCommand},
@@ -128,7 +128,7 @@ var fleetRows = []row{
 }
 
 var backlogRows = []row{
-	{"drain of 1,000,000 records to mosquitto, one endpoint at 1 s beside", []string{"bench Backlog msg/s"}, one("%.0f/s"), "", nil, longCommand},
+	{"drain of 1,000,000 records to mosquitto while one endpoint is polled every second", []string{"bench Backlog msg/s"}, one("%.0f/s"), "", nil, longCommand},
 	{"the agent's anonymous memory (RssAnon), highest", []string{"bench Backlog anon-MiB"}, scaled(1.048576, "%.1f MB"), "under 30 MB", func(v []float64) bool { return v[0]*1.048576 < 30 }, longCommand},
 	{"delay of a new sample to its retained topic meanwhile: median", []string{"bench Backlog median-ms"}, one("%.1f ms"), "", nil, longCommand},
 	{"highest", []string{"bench Backlog max-ms"}, one("%.1f ms"), "", nil, longCommand},

@@ -59,7 +59,7 @@ install_needs() {
 	[ -z "$policy" ] || rm -f "$policy"
 }
 
-# What a consumer needs beside Go and mosquitto.
+# tools_of NAME prints what a consumer needs besides Go and mosquitto.
 tools_of() {
 	case $1 in
 	prometheus) echo jq curl prometheus promtool ;;

@@ -94,10 +94,9 @@ stop_in_time() {
 port_is_free() { ! (: <"/dev/tcp/127.0.0.1/9478") 2>/dev/null; }
 eventually 60 port_is_free || { echo "FAIL another agent uses 127.0.0.1:9478 on this machine"; exit 1; }
 
-# Everything is built with a golang.org/x/sys that makes up for this wine: settings
-# of a service that wine does not know count as set and read as zero, and wine's
-# services are not in session 0. It lies in a module cache of its own, whose other
-# modules are links.
+# Everything is built with a golang.org/x/sys adapted to this wine: service settings
+# that wine does not know count as set and read as zero, and wine's services need not be
+# in session 0. It is in a separate module cache, whose other modules are links.
 wine_sys() {
 	local cache sys
 	go mod download
@@ -111,7 +110,7 @@ wine_sys() {
 	chmod -R u+w "$base/mod/$sys"
 	sed -i -E '/^func (Change|Query)ServiceConfig2\(/,/^}/ s/r1 == 0/r1 == 0 \&\& e1 != ERROR_INVALID_LEVEL/' "$base/mod/$sys/windows/zsyscall_windows.go"
 	sed -i 's/parentProcess.SessionID == 0 && //' "$base/mod/$sys/windows/svc/security.go"
-	[ "$(diff -r "$cache/$sys" "$base/mod/$sys" | grep -c '^>')" -eq 3 ] || { echo "FAIL golang.org/x/sys is not as this script expects"; exit 1; }
+	[ "$(diff -r "$cache/$sys" "$base/mod/$sys" | grep -c '^>')" -eq 3 ] || { echo "FAIL golang.org/x/sys differs from what this script expects"; exit 1; }
 	export GOMODCACHE=$base/mod
 }
 wine_sys

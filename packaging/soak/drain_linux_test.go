@@ -87,7 +87,7 @@ func (d *delays) String() string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if len(d.list) == 0 {
-		return "none came"
+		return "none arrived"
 	}
 	slices.Sort(d.list)
 	n := len(d.list)

@@ -88,7 +88,7 @@ func TestBadNetworkLosesNothing(t *testing.T) {
 	for _, bad := range badNetworks {
 		t.Run(bad.name, func(t *testing.T) {
 			if bad.long && os.Getenv("SOAK_NETWORK") == "" {
-				t.Skip("SKIPPED: it takes minutes; set SOAK_NETWORK")
+				t.Skip("SKIPPED: it needs minutes; set SOAK_NETWORK")
 			}
 			t.Parallel()
 			sim := newRooms(t)

@@ -27,7 +27,7 @@ get "" | jq -e 'any(.room == "会议室 1")' >/dev/null || fail "nodered: a room
 event='{"id":"twice.1.hub.event.1","client_id":"twice","device":"hub","room":"Twice","ts":"T","type":"quality.degraded","severity":"warning","metric":"video_recv_loss_pct","value":7,"limit":3}'
 for text in "$event" "$event" "${event/warning/info}"; do pub -q 1 -t roomcall/v1/twice/hub/event -m "$text"; done
 alerts() { get /alerts | jq -e 'any(contains("Twice"))'; }
-await 30 alerts || fail "nodered: no alert came"
+await 30 alerts || fail "nodered: no alert arrived"
 [ "$(get /alerts | jq '[.[] | select(contains("Twice"))] | length')" = 1 ] || fail "nodered: a duplicate counted twice"
 [ "$(get /alerts | jq -r '.[] | select(contains("Twice"))')" = "T Twice: quality.degraded (video_recv_loss_pct 7, limit 3)" ] || fail "nodered: the alert is $(get /alerts)"
 if grep -iE 'error|warn.*missing' "$WORK/nodered.log" | grep -v 'bcrypt' >"$WORK/errors"; then fail "nodered: $(head -3 "$WORK/errors")"; fi
