@@ -101,25 +101,25 @@ func (s *systemd) do(ctx context.Context, verb string) error {
 		return fmt.Errorf("%s service %s: %w", verb, s.c.Name, ErrNotInstalled)
 	}
 	if err := s.systemctl(ctx, verb, s.c.Name); err != nil {
-		return fmt.Errorf("%s service: %w%s", verb, err, s.lastWords(ctx))
+		return fmt.Errorf("%s service: %w%s", verb, err, s.logTail(ctx))
 	}
 	return nil
 }
 
-// lastWords is the end of the service's log: it names the reason of a failure
-// where systemctl only says that there is one.
-func (s *systemd) lastWords(ctx context.Context) string {
+// logTail is the end of the service's log: it has the reason for a failure,
+// of which systemctl only says that there is one.
+func (s *systemd) logTail(ctx context.Context) string {
 	out, err := s.run(ctx, "journalctl", "--unit="+s.c.Name, "--lines=5", "--output=cat", "--no-pager", "--quiet")
 	if out = strings.TrimSpace(out); err != nil || out == "" {
 		return "\nsee `journalctl -u " + s.c.Name + "`"
 	}
-	return "\nits last words:\n" + out
+	return "\nthe end of its log:\n" + out
 }
 
 func (s *systemd) Status(ctx context.Context) (Status, error) {
 	p, err := s.show(ctx)
 	if err != nil {
-		return Status{State: Unknown}, fmt.Errorf("ask systemd for %s: %w", s.c.Name, err)
+		return Status{State: Unknown}, fmt.Errorf("ask systemd about %s: %w", s.c.Name, err)
 	}
 	number := func(key string) int { n, _ := strconv.Atoi(p[key]); return n } // not a number = 0
 	st := Status{
@@ -255,10 +255,10 @@ func (s *systemd) Install(ctx context.Context) (err error) {
 	if err := s.systemctl(ctx, "enable", s.c.Name); err != nil {
 		return err
 	}
-	// Of a service that ran, the new version runs afterwards.
+	// A service that was running runs the new version afterwards.
 	if before.PID != 0 || before.State == Restarting {
 		if err := s.systemctl(ctx, "restart", s.c.Name); err != nil {
-			return fmt.Errorf("%w%s", err, s.lastWords(ctx))
+			return fmt.Errorf("%w%s", err, s.logTail(ctx))
 		}
 	}
 	return nil
@@ -271,7 +271,7 @@ func (s *systemd) checkInstall() error {
 	}
 	st, err := os.Stat(s.c.Binary)
 	if err != nil || !st.Mode().IsRegular() || st.Mode()&0o111 == 0 {
-		return fmt.Errorf("install service: %s is no executable file", s.c.Binary)
+		return fmt.Errorf("install service: %s is not an executable file", s.c.Binary)
 	}
 	if st.Mode()&0o001 == 0 {
 		return fmt.Errorf("install service: the service's user cannot execute %s: chmod 755 it", s.c.Binary)
@@ -307,7 +307,7 @@ func (s *systemd) giveFiles(back *undo) error {
 	if err := os.Mkdir(s.c.DataDir, 0o750); err == nil {
 		back.add(func() { _ = os.Remove(s.c.DataDir) })
 	} else if !errors.Is(err, os.ErrExist) {
-		return fmt.Errorf("make the data folder: %w", err)
+		return fmt.Errorf("create the data folder: %w", err)
 	}
 	if err := os.Chown(s.c.DataDir, uid, gid); err != nil {
 		return fmt.Errorf("give the data folder to the service: %w", err)

@@ -273,7 +273,7 @@ func TestFailedUpgradeBringsTheOldUnitBack(t *testing.T) {
 	f.broken["systemctl restart roomcall"] = "Job for roomcall.service failed"
 	err := f.Install(t.Context())
 	if err == nil || !strings.Contains(err.Error(), "agent.toml:3") {
-		t.Errorf("the error does not carry the service's last words: %v", err)
+		t.Errorf("the error does not carry the end of the service's log: %v", err)
 	}
 	if diff := cmp.Diff(before, f.files(t)); diff != "" {
 		t.Errorf("files changed (-before +after):\n%s", diff)
@@ -294,11 +294,11 @@ func TestInstallRefusesBeforeAnythingChanges(t *testing.T) {
 		"without rights":            {func(f *fakeSystem) { f.euid = 1000 }, "administrator rights are needed: run it with sudo"},
 		"config that is not there":  {func(f *fakeSystem) { f.c.ConfigFile += "x" }, "install service: read config"},
 		"files that are hidden":     {func(f *fakeSystem) { f.hidden = func(string) bool { return true } }, "cannot be seen by the service"},
-		"program that is not there": {func(f *fakeSystem) { f.c.Binary += "x" }, "is no executable file"},
+		"program that is not there": {func(f *fakeSystem) { f.c.Binary += "x" }, "is not an executable file"},
 		"program for root only":     {func(f *fakeSystem) { _ = os.Chmod(f.c.Binary, 0o700) }, "cannot execute"},
-		"relative data folder":      {func(f *fakeSystem) { f.c.DataDir = "data" }, `data folder "data" is no absolute path`},
+		"relative data folder":      {func(f *fakeSystem) { f.c.DataDir = "data" }, `data folder "data" is not an absolute path`},
 		"data on the whole disk":    {func(f *fakeSystem) { f.c.DataDir = "/" }, "is a whole volume"},
-		"line break in a path":      {func(f *fakeSystem) { f.c.ConfigFile = "/etc/a\nExecStart=/bin/sh" }, "is no absolute path"},
+		"line break in a path":      {func(f *fakeSystem) { f.c.ConfigFile = "/etc/a\nExecStart=/bin/sh" }, "contains a control character"},
 		"line break in a text":      {func(f *fakeSystem) { f.c.Description = "a\nUser=root" }, "control character"},
 		"credential with a path":    {func(f *fakeSystem) { f.c.Credentials = []Credential{{"../x", "/y"}} }, "credential name"},
 	} {
@@ -353,12 +353,12 @@ func TestUninstallLeavesAPackagesServiceAlone(t *testing.T) {
 	f.wantCalls(t)
 }
 
-func TestFailedStartCarriesTheLastWordsOfTheLog(t *testing.T) {
+func TestFailedStartCarriesTheEndOfTheLog(t *testing.T) {
 	f := newFakeSystem(t)
 	f.show = running
 	f.broken["systemctl start roomcall"] = "Job for roomcall.service failed"
 	err := f.Start(t.Context())
-	if err == nil || !strings.Contains(err.Error(), "its last words:\nconfig: agent.toml:3: unknown key") {
+	if err == nil || !strings.Contains(err.Error(), "the end of its log:\nconfig: agent.toml:3: unknown key") {
 		t.Errorf("got %v", err)
 	}
 	f.show = absent

@@ -75,12 +75,12 @@ func (s *scm) Status(context.Context) (Status, error) {
 		return Status{State: NotInstalled}, nil
 	}
 	if err != nil {
-		return Status{State: Unknown}, fmt.Errorf("ask Windows for %s: %w", s.c.Name, err)
+		return Status{State: Unknown}, fmt.Errorf("ask Windows about %s: %w", s.c.Name, err)
 	}
 	defer h.Close()
 	q, err := h.Query()
 	if err != nil {
-		return Status{State: Unknown}, fmt.Errorf("ask Windows for %s: %w", s.c.Name, err)
+		return Status{State: Unknown}, fmt.Errorf("ask Windows about %s: %w", s.c.Name, err)
 	}
 	st := Status{State: scmState(q), PID: int(q.ProcessId), ExitCode: exitCode(q)}
 	if d, err := h.Config(); err == nil {
@@ -152,7 +152,7 @@ func (s *scm) Restart(ctx context.Context) error {
 	return s.Start(ctx)
 }
 
-// wait asks until the service is where it shall be. A service that stopped
+// wait asks until the service is in the wanted state. One that stopped
 // instead of starting has failed.
 func (s *scm) wait(ctx context.Context, h *mgr.Service, want svc.State, verb string) error {
 	ctx, cancel := context.WithTimeout(ctx, controlTimeout)
@@ -172,7 +172,7 @@ func (s *scm) wait(ctx context.Context, h *mgr.Service, want svc.State, verb str
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("%s service %s: not done after %s: %w", verb, s.c.Name, controlTimeout, ctx.Err())
+			return fmt.Errorf("%s service %s: not finished after %s: %w", verb, s.c.Name, controlTimeout, ctx.Err())
 		case <-tick.C:
 		}
 	}
@@ -197,7 +197,7 @@ func (s *scm) Install(ctx context.Context) error {
 	}
 	for what, file := range map[string]string{"program": s.c.Binary, "config": s.c.ConfigFile} {
 		if st, err := os.Stat(file); err != nil || !st.Mode().IsRegular() {
-			return fmt.Errorf("install service: %s %s is no file", what, file)
+			return fmt.Errorf("install service: %s %s is not a file", what, file)
 		}
 	}
 	before, err := s.Status(ctx)
@@ -231,7 +231,7 @@ func (s *scm) create() error {
 }
 
 // upgrade replaces the definition of an installed service. A service that ran
-// is stopped for it and started again, also when the upgrade failed.
+// is stopped before and started again after, also when the upgrade failed.
 func (s *scm) upgrade(ctx context.Context, before Status) (err error) {
 	h, err := s.open(windows.SERVICE_ALL_ACCESS)
 	if err != nil {
@@ -283,7 +283,7 @@ func (s *scm) configure(h *mgr.Service) error {
 // protected as a whole; of any other folder only the config file.
 func (s *scm) protect() error {
 	if err := os.MkdirAll(s.c.DataDir, 0o700); err != nil {
-		return fmt.Errorf("make data folder: %w", err)
+		return fmt.Errorf("create data folder: %w", err)
 	}
 	config := filepath.Dir(s.c.ConfigFile)
 	if !strings.EqualFold(filepath.Base(config), s.c.Name) {

@@ -129,7 +129,7 @@ func status(text string) string {
 func (n *notifier) tell(lines ...string) {
 	err := n.send(strings.TrimSpace(strings.Join(lines, "\n")))
 	if err != nil && !n.deaf {
-		n.o.Logger.Warn("systemd cannot be told how the agent is", "error", err)
+		n.o.Logger.Warn("cannot report to systemd", "error", err)
 	}
 	n.deaf = err != nil
 }

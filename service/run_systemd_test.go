@@ -165,7 +165,7 @@ func TestTroubleIsLoggedOnceAndItsEndToo(t *testing.T) {
 		if err := n.run(ctx, untilStopped); err != nil {
 			t.Error(err)
 		}
-		for _, line := range []string{"the work is stuck", "the work moves again", "systemd cannot be told"} {
+		for _, line := range []string{"the work is stuck", "the work moves again", "cannot report to systemd"} {
 			if got := strings.Count(log.String(), line); got != 1 {
 				t.Errorf("%d times %q in the log:\n%s", got, line, log.String())
 			}

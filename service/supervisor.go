@@ -76,7 +76,7 @@ func (s *supervisor) run(ctx context.Context, controls <-chan control) error {
 			}
 			return nil
 		case <-limit.C:
-			s.log.Warning(fmt.Sprintf("did not stop within %s and is ended; what was accepted is on disk", StopPatience))
+			s.log.Warning(fmt.Sprintf("did not stop within %s and was ended; accepted records are on disk", StopPatience))
 			return nil
 		case <-sign.C:
 		}

@@ -58,7 +58,7 @@ func TestStopIsOverWithinThePatience(t *testing.T) {
 	}{
 		"orderly":         {time.Second / 2, nil, time.Second / 2, []string{"running", "stopping 1"}, "info: stopped"},
 		"with an error":   {time.Second / 2, errors.New("boom"), time.Second / 2, []string{"running", "stopping 1"}, "warning: stopped with an error: boom"},
-		"work that hangs": {time.Hour, nil, StopPatience, []string{"running", "stopping 1", "stopping 2", "stopping 3"}, "warning: did not stop within 3s and is ended; what was accepted is on disk"},
+		"work that hangs": {time.Hour, nil, StopPatience, []string{"running", "stopping 1", "stopping 2", "stopping 3"}, "warning: did not stop within 3s and was ended; accepted records are on disk"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -35,7 +35,7 @@ type Options struct {
 
 // Work is what the service does. It calls ready once, when start-up is done,
 // and returns soon after ctx ends: nil for an orderly end, an error for a
-// failure from which the service manager shall recover.
+// failure from which the service manager should recover.
 type Work func(ctx context.Context, ready func()) error
 
 // Manager installs and controls one service.
@@ -124,6 +124,7 @@ var (
 // validate checks what an install needs. A control character is refused
 // everywhere, because a line break would add lines to a unit file.
 func (c Config) validate() error {
+	texts := append([]string{c.DisplayName, c.Description}, c.Args...)
 	absolute := map[string]string{"binary": c.Binary, "config file": c.ConfigFile, "data folder": c.DataDir}
 	for _, cr := range c.Credentials {
 		if !credentialName.MatchString(cr.Name) {
@@ -132,16 +133,17 @@ func (c Config) validate() error {
 		absolute["credential "+cr.Name] = cr.File
 	}
 	for what, path := range absolute {
-		if !filepath.IsAbs(path) || strings.ContainsFunc(path, unicode.IsControl) {
-			return fmt.Errorf("install service: %s %q is no absolute path", what, path)
+		if !filepath.IsAbs(path) {
+			return fmt.Errorf("install service: %s %q is not an absolute path", what, path)
 		}
+		texts = append(texts, path)
 	}
 	if filepath.Dir(c.DataDir) == filepath.Clean(c.DataDir) {
 		return fmt.Errorf("install service: data folder %s is a whole volume", c.DataDir)
 	}
-	for _, text := range append([]string{c.DisplayName, c.Description}, c.Args...) {
+	for _, text := range texts {
 		if strings.ContainsFunc(text, unicode.IsControl) {
-			return fmt.Errorf("install service: %q holds a control character", text)
+			return fmt.Errorf("install service: %q contains a control character", text)
 		}
 	}
 	return nil
