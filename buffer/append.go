@@ -113,10 +113,7 @@ func (q *Queue) commit(b Batch) error {
 // prepare numbers the records of a batch and makes the head that goes with it.
 func (q *Queue) prepare(b Batch) (head, []Item) {
 	now := q.o.Now()
-	q.mu.Lock()
-	h, s := q.head, q.newest()
-	h.cursor, h.evicted = q.progress.cursor, q.progress.evicted
-	q.mu.Unlock()
+	h, s := q.headNow(), q.newest()
 	h.batch++
 	h.clock, h.wall = max(h.clock, q.clock.at(now)), now.UnixMilli()
 	h.count, h.bytes = s.count, s.bytes
@@ -133,16 +130,22 @@ func (q *Queue) prepare(b Batch) (head, []Item) {
 	return h, items
 }
 
+// headNow is the head with what delivery has reached since the last commit.
+func (q *Queue) headNow() head {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	h := q.head
+	h.cursor, h.evicted = q.progress.cursor, q.progress.evicted
+	return h
+}
+
 // newest is the last segment. Under wmu or mu.
 func (q *Queue) newest() *segment { return q.segs[len(q.segs)-1] }
 
 // rotate starts a new segment with a copy of head and state. A segment without
 // records has the same first position and is replaced. Under wmu.
 func (q *Queue) rotate() error {
-	q.mu.Lock()
-	h := q.head
-	h.cursor, h.evicted = q.progress.cursor, q.progress.evicted
-	q.mu.Unlock()
+	h := q.headNow()
 	if h.wall == 0 {
 		h.wall = q.o.Now().UnixMilli()
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"sort"
@@ -75,55 +76,52 @@ func (q *Queue) repairLocked(cause error) error {
 	q.mu.Lock()
 	i := q.index(s.path)
 	q.mu.Unlock()
-	return asFull(q.salvage(i, cause))
+	return asFull(q.salvage(i, true, cause))
 }
 
-// salvage replaces segment i, which is not the newest, by one with its whole
-// records. Under wmu, or before Open returns.
-func (q *Queue) salvage(i int, cause error) error {
-	s := q.segs[i]
-	found, err := scanFile(s.path, s.first, s.last)
+// salvage replaces segment i by one with its whole records and reports what is lost.
+// The newest segment, which is salvaged at Open only, gets head and state too; when
+// those are not trusted, a new epoch and an empty state. Under wmu.
+//
+// The broken file is kept under another name. The report is on disk before the new
+// segment has the name, and at a kill the name always leads to a file: the broken
+// one, which is found again, or the new one.
+func (q *Queue) salvage(i int, trusted bool, cause error) error {
+	s, upto := q.segs[i], q.segs[i].last
+	if !trusted {
+		upto = math.MaxUint64
+	}
+	found, err := scanFile(s.path, s.first, upto)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
-	q.mu.Lock()
-	h := q.head
-	h.cursor, h.evicted = q.progress.cursor, q.progress.evicted
-	q.mu.Unlock()
-	h.next = s.last + 1
-	return q.replace(i, found, h, nil, q.describe(i, found, cause))
-}
-
-// describe makes the report of what a salvage has found.
-func (q *Queue) describe(i int, found *finding, cause error) Damage {
-	s := q.segs[i]
-	q.mu.Lock()
-	done := q.progress.done()
-	q.mu.Unlock()
-	d := Damage{
-		Segment: filepath.Base(s.path), At: q.o.Now(), Reason: cause.Error(),
-		Salvaged: uint64(len(found.records)),
+	if !trusted {
+		if err := q.reset(found); err != nil {
+			return err
+		}
+		s.last = q.head.next - 1
 	}
-	waiting := uint64(0)
+	h := q.headNow()
+	h.next = s.last + 1
+	var state map[string][]byte
+	if i == len(q.segs)-1 {
+		state = q.state
+	}
+	done, waiting := max(h.cursor, h.evicted), uint64(0)
 	for _, r := range found.records {
 		if r.Pos > done {
 			waiting++
 		}
 	}
+	d := Damage{
+		Segment: filepath.Base(s.path), At: q.o.Now(), Reason: cause.Error(), Reset: !trusted,
+		Salvaged: uint64(len(found.records)), Gaps: q.lostLanes(i, found, done),
+	}
 	if s.last > done {
 		d.Lost = s.last - max(done, s.first-1) - waiting
 	}
-	d.Gaps = q.lostLanes(i, found, done)
-	return d
-}
-
-// replace writes a new segment with the found records, keeps the broken file under
-// another name and puts the new one in its place; before that the report is on
-// disk. At a kill the name always leads to a file: the broken one, which is found
-// again, or the new one.
-func (q *Queue) replace(i int, found *finding, h head, state map[string][]byte, d Damage) error {
-	s, aside := q.segs[i], ""
-	err := createSegment(q.o, s.path, h, state, found.records, func(string) error {
+	aside := ""
+	err = createSegment(q.o, s.path, h, state, found.records, func(string) error {
 		aside = freeName(s.path + ".corrupt-" + d.At.UTC().Format("20060102T150405Z"))
 		err := linkOrCopy(q.o.fs, s.path, aside)
 		switch {

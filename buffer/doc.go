@@ -13,25 +13,42 @@
 // The store is a folder with a row of segments, seg-<first position, 16 hex
 // digits>.db. Each is an append-only bbolt file of bounded size; only the newest
 // is written. Nothing is deleted inside a file: a cursor says how far delivery
-// has come, and a whole file goes when it is delivered and no longer kept.
-// The cursor and the state blobs ride in each append's transaction, and a new
-// segment starts with a copy of them, so the newest valid segment always has the
-// current state.
+// has come, and a whole file goes when it is delivered and no longer kept; see
+// progress for a picture and the rules. The cursor and the state blobs ride in
+// each append's transaction, and a new segment starts with a copy of them, so the
+// newest valid segment always has the current state.
 //
 // Beside the segments there are small files: LOCK; CLEAN after a clean stop;
-// poison-*.rec, records set aside; damage-*.json, reports that no batch has
+// poison-*.rec, quarantined records; damage-*.json, reports that no batch has
 // announced yet; delivered-*, a mark in place of a delivered segment that a full
 // disk made go before a commit had the cursor; *.corrupt-*, broken segments as
-// they were found.
+// they were found. Each is written so that a power cut leaves the old or the new
+// file, see package durable.
 //
-// bbolt writes; sealed segments are read through a small page walk of our own
-// that checks every bound (see pager), because bbolt maps files into memory and
-// a damaged or truncated one ends the process with a fault. bbolt has no
-// checksums either, so each record is an envelope with magic, version, position,
-// length and CRC-32C.
+// The order of the keys is the queue: one walk from a position, (*Queue).records,
+// serves Peek, Scan, ages, evictions and the search for what damage has taken.
+// bbolt trusts the files that it maps into memory, so it reads behind a check and a
+// catch, see viewSegment; and it has no checksums, so each record is a frame with
+// magic, version, position, length and CRC-32C, see FormatVersion.
 //
-// After an unclean stop, and after a failed commit, the segment in question is
-// sealed as it is and the next append starts a new one. So pages that were
-// written without being committed can never be mistaken for records: their
-// positions belong to the next segment.
+// After an unclean stop, and after a failed commit, the segment in question stays
+// as it is and the next append starts a new one. So pages that were written without
+// being committed can never be mistaken for records: their positions belong to the
+// next segment.
+//
+// # Where to look
+//
+//	queue.go       Options, Queue and its mutexes, Close
+//	open.go        what a start finds, and what it does
+//	append.go      Append: commit, next segment
+//	progress.go    Ack, and what may be removed when
+//	read.go        Peek, Scan, and the walk that they share
+//	evict.go       Due: limits of size and age
+//	quarantine.go  records that were set aside
+//	damage.go      what happens to a broken segment; reports
+//	info.go        Info, Verify, and reading a store that nobody has open
+//	segment.go     the file: buckets, creating, committing, growing
+//	tree.go        reading a file that may be broken
+//	salvage.go     finding records in a file without its tree
+//	codec.go       the bytes of heads, records, quarantined records
 package buffer

@@ -144,7 +144,7 @@ func (q *Queue) load() error {
 	}
 	switch {
 	case errors.Is(err, errDamaged):
-		if err := q.salvageNewest(trusted, err); err != nil {
+		if err := q.salvage(len(q.segs)-1, trusted, err); err != nil {
 			return err
 		}
 	case err != nil:
@@ -153,7 +153,7 @@ func (q *Queue) load() error {
 	for i, s := range q.segs[:len(q.segs)-1] {
 		err := readOlder(s)
 		if errors.Is(err, errDamaged) {
-			err = q.salvage(i, err)
+			err = q.salvage(i, true, err)
 		}
 		if err != nil {
 			return err
@@ -225,29 +225,6 @@ func readOlder(s *segment) error {
 		return &damagedError{s.path, damagedf("it ends at position %d, expected %d", h.next-1, s.last)}
 	}
 	return nil
-}
-
-// salvageNewest rebuilds the newest segment from its whole records.
-func (q *Queue) salvageNewest(trusted bool, cause error) error {
-	i, s, upto := len(q.segs)-1, q.newest(), uint64(math.MaxUint64)
-	if trusted {
-		upto = s.last
-	}
-	found, err := scanFile(s.path, s.first, upto)
-	if err != nil {
-		return err
-	}
-	if !trusted {
-		if err := q.reset(found); err != nil {
-			return err
-		}
-	}
-	s.last = q.head.next - 1
-	d := q.describe(i, found, cause)
-	d.Reset = !trusted
-	h := q.head
-	h.cursor, h.evicted = q.progress.cursor, q.progress.evicted
-	return q.replace(i, found, h, q.state, d)
 }
 
 // reset makes head, state and progress of a store whose newest head is lost:

@@ -30,9 +30,3 @@ func lockFile(f *os.File, exclusive bool) error {
 
 // isIOError says whether the device failed to read or write.
 func isIOError(err error) bool { return errors.Is(err, syscall.EIO) }
-
-// limitMemory bounds the address space of this process.
-func limitMemory(bytes uint64) {
-	limit := syscall.Rlimit{Cur: bytes, Max: bytes}
-	_ = syscall.Setrlimit(syscall.RLIMIT_AS, &limit) // the heap is watched as well
-}

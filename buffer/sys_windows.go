@@ -27,6 +27,3 @@ func lockFile(f *os.File, exclusive bool) error {
 func isIOError(err error) bool {
 	return errors.Is(err, windows.ERROR_CRC) || errors.Is(err, windows.ERROR_IO_DEVICE)
 }
-
-// limitMemory does nothing here: the heap is watched instead.
-func limitMemory(uint64) {}

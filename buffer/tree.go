@@ -28,23 +28,21 @@ func viewSegment(path string, check treeCheck, fn func(*bbolt.Tx) error) error {
 	if err != nil {
 		return err
 	}
-	if err := checkTree(f, check); err != nil {
-		f.Close()
-		return damagedIn(path, err)
-	}
+	defer f.Close() // bbolt closes it too, but not after a panic
 	o := boltOptions()
 	o.ReadOnly = true // also: no list of free pages is made, which could run for ever
 	o.OpenFile = func(string, int, fs.FileMode) (*os.File, error) { return f, nil }
-	var db *bbolt.DB
-	err = catchFault(path, func() (err error) {
-		db, err = bbolt.Open(path, 0, o)
-		return err
+	return catchFault(path, func() error {
+		if err := checkTree(f, check); err != nil {
+			return err
+		}
+		db, err := bbolt.Open(path, 0, o)
+		if err != nil {
+			return err
+		}
+		defer db.Close()
+		return db.View(fn)
 	})
-	if err != nil {
-		f.Close() // after a panic in Open nobody else would; a second Close does nothing
-		return err
-	}
-	return errors.Join(catchFault(path, func() error { return db.View(fn) }), db.Close())
 }
 
 // treeCheck says how much of a tree is looked at.
@@ -63,17 +61,11 @@ func catchFault(path string, read func() error) (err error) {
 		if p := recover(); p != nil {
 			err = damagedf("%v", p)
 		}
-		err = damagedIn(path, err)
+		if errors.Is(err, errDamaged) {
+			err = &damagedError{path, err}
+		}
 	}()
 	return read()
-}
-
-func damagedIn(path string, err error) error {
-	var known *damagedError
-	if errors.Is(err, errDamaged) && !errors.As(err, &known) {
-		return &damagedError{path, err}
-	}
-	return err
 }
 
 // checkTree checks both meta pages, that the file is as long as they say, and that
