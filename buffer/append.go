@@ -35,7 +35,7 @@ func (q *Queue) Append(b Batch) error {
 		if err := q.removeDelivered(q.o.Now()); err != nil {
 			q.warn("remove evicted segments", err)
 		}
-		for _, pos := range b.Evict.aside {
+		for _, pos := range b.Evict.quarantined {
 			if err := q.removeQuarantined(pos); err != nil {
 				q.warn("remove an evicted record from the quarantine", err)
 			}

@@ -120,21 +120,21 @@ func (q *Queue) salvage(i int, trusted bool, cause error) error {
 	if s.last > done {
 		d.Lost = s.last - max(done, s.first-1) - waiting
 	}
-	aside := ""
+	keptAs := ""
 	err = createSegment(q.o, s.path, h, state, found.records, func(string) error {
-		aside = freeName(s.path + ".corrupt-" + d.At.UTC().Format("20060102T150405Z"))
-		err := linkOrCopy(q.o.fs, s.path, aside)
+		keptAs = freeName(s.path + ".corrupt-" + d.At.UTC().Format("20060102T150405Z"))
+		err := linkOrCopy(q.o.fs, s.path, keptAs)
 		switch {
 		case err == nil:
-			d.Aside = filepath.Base(aside)
+			d.Aside = filepath.Base(keptAs)
 		case !errors.Is(err, os.ErrNotExist): // else nothing is left to keep
 			return fmt.Errorf("keep damaged segment: %w", err)
 		}
 		return q.keepReport(d)
 	})
 	if err != nil {
-		if sameFile(s.path, aside) { // it is tried again, and each try would leave a name
-			q.o.fs.Remove(aside)
+		if sameFile(s.path, keptAs) { // it is tried again, and each try would leave a name
+			q.o.fs.Remove(keptAs)
 		}
 		return fmt.Errorf("write salvaged segment: %w", err)
 	}

@@ -16,9 +16,9 @@ const (
 type Eviction struct {
 	// Gaps are sorted by lane, one each; a record that was requeued out of order
 	// or comes from the quarantine has one of its own, after the others.
-	Gaps  []Gap
-	upto  uint64
-	aside []uint64 // positions of records in the quarantine that go
+	Gaps        []Gap
+	upto        uint64
+	quarantined []uint64 // positions of records in the quarantine that go
 }
 
 // Gap says which records of a lane an eviction takes.
@@ -63,11 +63,11 @@ func (q *Queue) Due(now time.Time, add int64) *Eviction {
 		q.warn("read records that have to be evicted", err)
 		return nil
 	}
-	aside, setAside := q.dueAside()
-	if upto == 0 && len(aside) == 0 {
+	quarantined, more := q.dueFromQuarantine()
+	if upto == 0 && len(quarantined) == 0 {
 		return nil
 	}
-	return &Eviction{Gaps: append(gaps, setAside...), upto: upto, aside: aside}
+	return &Eviction{Gaps: append(gaps, more...), upto: upto, quarantined: quarantined}
 }
 
 // dueByBytes returns the position up to which records have to go, or 0. It keeps
@@ -138,7 +138,7 @@ func (q *Queue) gaps(upto uint64, reason string) ([]Gap, error) {
 		if err != nil {
 			return nil, err
 		}
-		if q.isSkipped(it.Pos) {
+		if q.isOutOfQueue(it.Pos) {
 			continue
 		}
 		g := lanes[it.Lane]

@@ -32,7 +32,7 @@ func (q *Queue) Info() Info {
 		Dir: q.o.Dir, MaxBytes: q.o.MaxBytes, Epoch: q.head.epoch,
 		First: q.head.next, Next: q.head.next, Cursor: p.cursor,
 		Segments: len(q.segs), DiskBytes: q.diskBytes(), Waiting: q.waiting(),
-		Quarantined: len(q.aside), QuarantinedBytes: q.asideBytes(),
+		Quarantined: len(q.quarantined), QuarantinedBytes: q.quarantineBytes(),
 		Damage: append([]Damage(nil), q.damage...),
 	}
 	if len(q.segs) > 0 {
@@ -72,7 +72,7 @@ func (q *Queue) waiting() (n uint64) {
 	for _, s := range q.segs {
 		n += s.waiting(done)
 	}
-	for pos := range q.skip {
+	for pos := range q.outOfQueue {
 		if pos > done && n > 0 {
 			n--
 		}
@@ -89,16 +89,16 @@ func (q *Queue) Waits() bool {
 
 // diskBytes is the size of all files that count for MaxBytes. Under mu.
 func (q *Queue) diskBytes() int64 {
-	total := q.asideBytes()
+	total := q.quarantineBytes()
 	for _, s := range q.segs {
 		total += s.file
 	}
 	return total
 }
 
-// asideBytes is the size of the quarantine. Under mu.
-func (q *Queue) asideBytes() (n int64) {
-	for _, size := range q.aside {
+// quarantineBytes is the size of the quarantine. Under mu.
+func (q *Queue) quarantineBytes() (n int64) {
+	for _, size := range q.quarantined {
 		n += size
 	}
 	return n
@@ -137,7 +137,7 @@ func (q *Queue) notePeeked(after uint64, items []Item) {
 // queue; it repairs nothing.
 func (q *Queue) knowOldest() {
 	q.mu.Lock()
-	for len(q.peeked) > 0 && (q.peeked[0].pos <= q.progress.done() || q.skip[q.peeked[0].pos]) {
+	for len(q.peeked) > 0 && (q.peeked[0].pos <= q.progress.done() || q.outOfQueue[q.peeked[0].pos]) {
 		q.peeked = q.peeked[1:]
 	}
 	from, to := q.progress.done()+1, q.head.next-1
@@ -147,7 +147,7 @@ func (q *Queue) knowOldest() {
 		return
 	}
 	for it, err := range q.records(from, to, 1, func(err error) error { return err }) {
-		if err == nil && q.isSkipped(it.Pos) {
+		if err == nil && q.isOutOfQueue(it.Pos) {
 			continue
 		}
 		if err == nil {

@@ -103,10 +103,10 @@ func (m *model) evict(ev *Eviction) {
 		want[r.Lane].Last = r.Num
 		want[r.Lane].Count++
 	}
-	queue, aside := ev.Gaps[:len(ev.Gaps)-len(ev.aside)], ev.Gaps[len(ev.Gaps)-len(ev.aside):]
+	queue, aside := ev.Gaps[:len(ev.Gaps)-len(ev.quarantined)], ev.Gaps[len(ev.Gaps)-len(ev.quarantined):]
 	for i, g := range aside { // the quarantine is bounded too
-		if r := m.all[ev.aside[i]-1]; !m.skip[ev.aside[i]] || g != (Gap{r.Lane, r.Num, r.Num, 1, ReasonMaxBytes}) {
-			m.t.Fatalf("gap %+v of the quarantine, position %d", g, ev.aside[i])
+		if r := m.all[ev.quarantined[i]-1]; !m.skip[ev.quarantined[i]] || g != (Gap{r.Lane, r.Num, r.Num, 1, ReasonMaxBytes}) {
+			m.t.Fatalf("gap %+v of the quarantine, position %d", g, ev.quarantined[i])
 		}
 	}
 	for _, g := range queue {

@@ -74,7 +74,7 @@ func lockStore(o Options, flag int) (*Queue, error) {
 		return nil, err
 	}
 	return &Queue{o: o, lock: lock, readOnly: readOnly, changed: make(chan struct{}, 1),
-		state: map[string][]byte{}, skip: map[uint64]bool{}, aside: map[uint64]int64{}, reports: map[string]time.Time{}}, nil
+		state: map[string][]byte{}, outOfQueue: map[uint64]bool{}, quarantined: map[uint64]int64{}, reports: map[string]time.Time{}}, nil
 }
 
 func (q *Queue) loadForReading() (err error) {

@@ -88,9 +88,9 @@ func (q *Queue) Ack(upto uint64) error {
 		}
 	}
 	q.progress.cursor = max(q.progress.cursor, upto)
-	for pos := range q.skip {
+	for pos := range q.outOfQueue {
 		if pos <= upto {
-			delete(q.skip, pos)
+			delete(q.outOfQueue, pos)
 		}
 	}
 	due, far := q.progress.saveDue(now), q.progress.unsaved() >= 2*cursorRecords

@@ -42,7 +42,7 @@ func (q *Queue) Quarantine(pos uint64, reason string) error {
 
 func (q *Queue) quarantine(pos uint64, reason string) error {
 	q.mu.Lock()
-	closed, waits := q.closed, pos > q.progress.done() && pos < q.head.next && !q.skip[pos]
+	closed, waits := q.closed, pos > q.progress.done() && pos < q.head.next && !q.outOfQueue[pos]
 	q.mu.Unlock()
 	switch {
 	case closed:
@@ -59,8 +59,8 @@ func (q *Queue) quarantine(pos uint64, reason string) error {
 			return err
 		}
 		q.mu.Lock()
-		q.skip[pos] = true
-		q.aside[pos] = int64(len(b))
+		q.outOfQueue[pos] = true
+		q.quarantined[pos] = int64(len(b))
 		q.mu.Unlock()
 		q.knowOldest()
 		return nil
@@ -72,18 +72,18 @@ func (q *Queue) quarantinePath(pos uint64) string {
 	return filepath.Join(q.o.Dir, fmt.Sprintf("poison-%016x.rec", pos))
 }
 
-// isSkipped says whether the record at a position is out of the queue because it is
+// isOutOfQueue says whether the record at a position is out of the queue because it is
 // or was in the quarantine.
-func (q *Queue) isSkipped(pos uint64) bool {
+func (q *Queue) isOutOfQueue(pos uint64) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.skip[pos]
+	return q.outOfQueue[pos]
 }
 
 // Quarantined lists the records that were set aside, oldest first.
 func (q *Queue) Quarantined() ([]Quarantined, error) {
 	q.mu.Lock()
-	all := slices.Sorted(maps.Keys(q.aside))
+	all := slices.Sorted(maps.Keys(q.quarantined))
 	q.mu.Unlock()
 	var out []Quarantined
 	for _, pos := range all {
@@ -139,24 +139,24 @@ func (q *Queue) removeQuarantined(pos uint64) error {
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	delete(q.aside, pos)
+	delete(q.quarantined, pos)
 	return nil
 }
 
-// maxAsideGaps bounds the records of the quarantine that one eviction takes.
-const maxAsideGaps = 100
+// maxQuarantineGaps bounds the records of the quarantine that one eviction takes.
+const maxQuarantineGaps = 100
 
-// dueAside says what has to go from the quarantine to keep it within its bounds,
+// dueFromQuarantine says what has to go from the quarantine to keep it within its bounds,
 // oldest first. Under wmu.
-func (q *Queue) dueAside() (positions []uint64, gaps []Gap) {
+func (q *Queue) dueFromQuarantine() (positions []uint64, gaps []Gap) {
 	q.mu.Lock()
-	sizes := maps.Clone(q.aside)
+	sizes := maps.Clone(q.quarantined)
 	q.mu.Unlock()
 	all, total := slices.Sorted(maps.Keys(sizes)), int64(0)
 	for _, size := range sizes {
 		total += size
 	}
-	for i, pos := range all[:min(len(all), maxAsideGaps)] {
+	for i, pos := range all[:min(len(all), maxQuarantineGaps)] {
 		if len(all)-i <= maxQuarantined && total <= q.o.MaxBytes/8 {
 			break
 		}
@@ -186,8 +186,8 @@ func (q *Queue) loadQuarantine() error {
 		if err != nil {
 			return err
 		}
-		q.aside[pos] = st.Size()
-		q.skip[pos] = pos > q.progress.cursor
+		q.quarantined[pos] = st.Size()
+		q.outOfQueue[pos] = pos > q.progress.cursor
 	}
 	return nil
 }

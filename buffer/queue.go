@@ -90,18 +90,18 @@ type Queue struct {
 
 	// mu guards what is in memory, everything below, and is held for moments only.
 	// head and state change under both, so either is enough to read them.
-	mu         sync.Mutex
-	db         *bbolt.DB         // w's handle, for readers
-	segs       []*segment        // oldest first; the last one may be w's; the list changes under both
-	head       head              // as of the last commit
-	state      map[string][]byte // the same
-	progress   progress
-	peeked     []peekedItem     // times of waiting records, the oldest first
-	skip       map[uint64]bool  // positions above the cursor that are out of the queue: quarantined, whatever came after
-	aside      map[uint64]int64 // quarantine: sizes of its files by position
-	damage     []Damage
-	unreadable error // of a store opened for reading: the first segment that cannot be read
-	closed     bool
+	mu          sync.Mutex
+	db          *bbolt.DB         // w's handle, for readers
+	segs        []*segment        // oldest first; the last one may be w's; the list changes under both
+	head        head              // as of the last commit
+	state       map[string][]byte // the same
+	progress    progress
+	peeked      []peekedItem     // times of waiting records, the oldest first
+	outOfQueue  map[uint64]bool  // positions above the cursor that are out of the queue: quarantined, whatever came after
+	quarantined map[uint64]int64 // sizes of the files of the quarantine by position
+	damage      []Damage
+	unreadable  error // of a store opened for reading: the first segment that cannot be read
+	closed      bool
 }
 
 // Epoch is the Unix second of the store's creation. It is new when the store had

@@ -41,7 +41,7 @@ func (q *Queue) Peek(after uint64, maxItems, maxBytes int) ([]Item, error) {
 			return items, nil // the next call meets it
 		case err != nil:
 			return nil, fmt.Errorf("peek at position %d: %w", from, err)
-		case q.isSkipped(it.Pos):
+		case q.isOutOfQueue(it.Pos):
 			continue
 		case len(items) > 0 && size+len(it.Payload) > maxBytes:
 			return items, nil
