@@ -39,17 +39,20 @@ func FirstLine(path string) (string, error) {
 }
 
 // Heartbeat is the last sign of life of a loop: the loop beats, and the watchdog
-// asks how long it has been silent. The zero value is ready to use.
-type Heartbeat struct{ at atomic.Int64 }
+// asks how long it has been silent. A step of the wall clock changes nothing. The
+// zero value is ready to use.
+type Heartbeat struct{ at atomic.Pointer[time.Time] }
 
 // Beat is a sign of life.
-func (h *Heartbeat) Beat() { h.at.Store(time.Now().UnixNano()) }
+func (h *Heartbeat) Beat() {
+	now := time.Now()
+	h.at.Store(&now)
+}
 
 // Silent is the time since the last beat, 0 before the first.
 func (h *Heartbeat) Silent() time.Duration {
-	at := h.at.Load()
-	if at == 0 {
-		return 0
+	if at := h.at.Load(); at != nil {
+		return time.Since(*at)
 	}
-	return time.Since(time.Unix(0, at))
+	return 0
 }

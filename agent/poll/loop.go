@@ -95,14 +95,12 @@ func (p *Loop) Run(ctx context.Context) {
 	p.interval = p.Idle
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	for {
+	for ctx.Err() == nil {
+		timer.Reset(p.step(ctx))
 		select {
 		case <-ctx.Done():
-			return
 		case <-timer.C:
 		}
-		wait := p.step(ctx)
-		timer.Reset(wait)
 	}
 }
 

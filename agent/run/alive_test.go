@@ -1,0 +1,119 @@
+package run
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"roomcall/agent/config"
+	"roomcall/agent/drain"
+	"roomcall/agent/poll"
+	"roomcall/agent/record"
+	"roomcall/agent/report"
+	"roomcall/cgi"
+)
+
+// stuck answers once, and then never again until it is let go.
+type stuck struct {
+	polls int
+	leave chan struct{}
+}
+
+func (e *stuck) Poll(context.Context) (cgi.Status, error) {
+	if e.polls++; e.polls > 1 {
+		<-e.leave
+	}
+	return cgi.Status{Call: cgi.CallIdle}, nil
+}
+func (*stuck) KeepAlive(context.Context) error { return nil }
+func (*stuck) Close(context.Context) error     { return nil }
+
+// sink is a recorder that throws everything away.
+type sink struct{}
+
+func (sink) Begin()             {}
+func (sink) Submit(report.Poll) {}
+func (sink) Cancel()            {}
+
+// moving is an agent whose loops have beaten just now.
+func moving(t *testing.T) *Agent {
+	a := &Agent{cfg: &config.Config{Agent: config.Agent{DataDir: t.TempDir()}}, recorder: &record.Recorder{}, drainer: &drain.Drainer{}}
+	a.recorder.Heartbeat.Beat()
+	a.drainer.Heartbeat.Beat()
+	return a
+}
+
+func TestTheLoopThatDoesNotMoveIsNamed(t *testing.T) {
+	for name, c := range map[string]struct {
+		patience time.Duration
+		beats    func(*Agent) // of the loops that do move
+		want     string
+	}{
+		"recorder": {recorderPatience, func(a *Agent) { a.drainer.Heartbeat.Beat() }, "recorder"},
+		"drain":    {drainPatience, func(a *Agent) { a.recorder.Heartbeat.Beat() }, "drain"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a := moving(t)
+				mark := filepath.Join(a.cfg.Agent.DataDir, watchdogFile)
+				time.Sleep(c.patience)
+				c.beats(a)
+				if err := a.Alive(); err != nil {
+					t.Errorf("after exactly the patience: %v", err)
+				}
+				time.Sleep(time.Second)
+				c.beats(a)
+				if err := a.Alive(); err == nil || !strings.Contains(err.Error(), c.want) {
+					t.Errorf("the watchdog hears %v", err)
+				}
+				if text, err := os.ReadFile(mark); err != nil || !strings.Contains(string(text), c.want) {
+					t.Errorf("the next start finds %q, %v", text, err)
+				}
+				a.recorder.Heartbeat.Beat()
+				a.drainer.Heartbeat.Beat()
+				if err := a.Alive(); err != nil {
+					t.Errorf("moving again: %v", err)
+				}
+				if _, err := os.Stat(mark); !os.IsNotExist(err) {
+					t.Errorf("the mark of a loop that moves again: %v", err)
+				}
+			})
+		})
+	}
+}
+
+func TestThePollThatDoesNotEndIsNamed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, e := moving(t), &stuck{leave: make(chan struct{})}
+		const interval, timeout = 5 * time.Second, 8 * time.Second
+		a.pollers = poll.New([]poll.Config{{Device: "hub", Endpoint: e, InCall: interval, Idle: interval, Timeout: timeout}}, sink{}, slog.New(slog.DiscardHandler))
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() { a.pollers[0].Run(ctx); close(ended) }()
+		alive := func() error {
+			a.recorder.Heartbeat.Beat()
+			a.drainer.Heartbeat.Beat()
+			return a.Alive()
+		}
+		time.Sleep(2 * interval)
+		if err := alive(); err != nil || e.polls != 2 {
+			t.Errorf("soon after the second poll began: %d polls, %v", e.polls, err)
+		}
+		time.Sleep(timeout + pollPatience + interval)
+		if err := alive(); err == nil || !strings.Contains(err.Error(), "hub") {
+			t.Errorf("the watchdog hears %v", err)
+		}
+		close(e.leave)
+		time.Sleep(interval)
+		if err := alive(); err != nil {
+			t.Errorf("polling again: %v", err)
+		}
+		cancel()
+		<-ended
+	})
+}
