@@ -413,10 +413,10 @@ func (s *session) lost() {
 	}
 	s.repeats.Failed("connection to broker", why, "hint", health.Hint(why))
 	if why.Class != publish.ClassLost && why.Class != publish.ClassDropped || len(s.flight) == 0 {
-		return // silence is the network's or the broker's fault, not a record's
+		return // nothing was in flight; or silence, which is the network's or the broker's fault, not a record's
 	}
 	first, last := s.flight[0], s.flight[len(s.flight)-1]
-	if s.flow.lost(first.pos, last.pos, time.Since(s.began)) {
+	if s.flow.lost(first.pos, last.pos) {
 		s.quarantine(first, "connection lost 3 times in a row while this record was first in line")
 	}
 }

@@ -63,12 +63,9 @@ func (f *flow) confirmed() {
 	f.width = min(2*f.width, 1<<16)
 }
 
-// lost notes that a connection of this age was lost with the records from first to
-// last in flight. It returns true when first is the culprit.
-func (f *flow) lost(first, last uint64, age time.Duration) bool {
-	if first == f.first && f.losses >= aloneAfter && age < f.steady {
-		return false // the connection died by itself: the record was not even sent
-	}
+// lost notes that a connection was lost with the records from first to last in
+// flight. It returns true when first is the culprit.
+func (f *flow) lost(first, last uint64) bool {
 	if first != f.first {
 		f.first, f.losses = first, 0
 	}

@@ -49,7 +49,7 @@ func cuts(n, culprit uint64, window int, overtaken func(flight int) int) (losses
 			break
 		}
 		losses++
-		if head = flight[0]; p.lost(head, flight[len(flight)-1], time.Hour) {
+		if head = flight[0]; p.lost(head, flight[len(flight)-1]) {
 			gone[head] = true
 			aside = append(aside, head)
 		}
@@ -94,11 +94,11 @@ func TestPoisonIsFoundWithinThreeLosses(t *testing.T) {
 // records, and goes one at a time after the next loss.
 func TestWindowDoublesAfterASuspicion(t *testing.T) {
 	p := flow{window: 100}
-	p.lost(1, 100, time.Hour)
+	p.lost(1, 100)
 	if got := allowed(&p, 0); got != 100 {
 		t.Errorf("one loss makes the window %d", got)
 	}
-	p.lost(1, 100, time.Hour)
+	p.lost(1, 100)
 	var got []int
 	for range 9 {
 		got = append(got, allowed(&p, 0))
@@ -107,7 +107,7 @@ func TestWindowDoublesAfterASuspicion(t *testing.T) {
 	if diff := cmp.Diff([]int{1, 2, 4, 8, 16, 32, 64, 100, 100}, got); diff != "" {
 		t.Errorf("the window, record by record: %s", diff)
 	}
-	p.lost(10, 60, time.Hour)
+	p.lost(10, 60)
 	for next := uint64(9); next < 60; next++ {
 		if got := allowed(&p, next); got != 1 {
 			t.Fatalf("after the next loss the window behind record %d is %d", next, got)
@@ -123,8 +123,8 @@ func TestWindowDoublesAfterASuspicion(t *testing.T) {
 // others came since.
 func TestSuspectGoesAlone(t *testing.T) {
 	p := flow{window: 100}
-	p.lost(7, 7, time.Hour)
-	p.lost(7, 7, time.Hour)
+	p.lost(7, 7)
+	p.lost(7, 7)
 	if got := allowed(&p, 7); got != 1 {
 		t.Errorf("the window with the suspect in flight is %d", got)
 	}

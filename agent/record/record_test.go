@@ -640,7 +640,7 @@ func TestAMinuteIsClosedOnceAndNotBeforeItsLastPollsAreIn(t *testing.T) {
 	for i := range commitMax + 1 { // more than one commit holds, all in one minute
 		r.pending.hold(report.Poll{Device: "room-1", At: minute.Add(time.Duration(i) * 100 * time.Millisecond), Status: activeStatus})
 	}
-	r.commit(minute.Add(61 * time.Second))
+	r.commit(minute.Add(time.Minute + minuteGrace - time.Second))
 	if n := len(s.lane("room-1/minute")); n != 0 {
 		t.Fatalf("%d minutes closed a second after their end: a poll may still be on its way", n)
 	}
@@ -652,6 +652,14 @@ func TestAMinuteIsClosedOnceAndNotBeforeItsLastPollsAreIn(t *testing.T) {
 	}
 	if n := fields(t, list[0].Payload)["samples"]; n != float64(commitMax+1) {
 		t.Errorf("the minute has %v samples, want %d", n, commitMax+1)
+	}
+
+	for i := range commitMax + 1 { // the same, but the disk was full meanwhile
+		r.pending.hold(report.Poll{Device: "room-2", At: minute.Add(time.Duration(i) * 100 * time.Millisecond), Status: activeStatus})
+	}
+	r.commit(minute.Add(20 * time.Minute))
+	if n := len(s.lane("room-2/minute")); n != 1 {
+		t.Errorf("%d minute records after a full disk, want 1", n)
 	}
 }
 
