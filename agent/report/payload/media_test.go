@@ -2,6 +2,7 @@ package payload
 
 import (
 	"bytes"
+	"math"
 	"reflect"
 	"testing"
 
@@ -71,6 +72,25 @@ func TestEveryMeasureIsDescribed(t *testing.T) {
 		if n > 1 && short != "" {
 			t.Errorf("the short name %s is there %d times", short, n)
 		}
+	}
+}
+
+func TestReadingsOutOfRangeAreAbsent(t *testing.T) {
+	for _, x := range []float64{-1, -0.01, math.NaN(), math.Inf(1), math.Inf(-1), 1.0001e12} {
+		m := StreamMedia(&cgi.Stream{
+			Active: true, BitrateKbps: cgi.Known(x), LossPct: cgi.Known(x), LossPackets: cgi.Known(x),
+			JitterMs: cgi.Known(x), DelayMs: cgi.Known(x), FPS: cgi.Known(x), Width: -1, WidthAssumed: true,
+		})
+		if m != (Media{Active: true}) {
+			t.Errorf("%v: %+v", x, m)
+		}
+	}
+	m := StreamMedia(&cgi.Stream{LossPct: cgi.Known(100), DelayMs: cgi.Known(1e12), Width: 1})
+	if m.Values[Loss] != cgi.Known(100) || m.Values[Delay] != cgi.Known(1e12) || m.Values[Width] != cgi.Known(1) || m.Values[Height].Known {
+		t.Errorf("at the bounds: %+v", m)
+	}
+	if m := StreamMedia(&cgi.Stream{LossPct: cgi.Known(100.01)}); m.Values[Loss].Known {
+		t.Error("a loss of more than 100 % is published")
 	}
 }
 

@@ -49,10 +49,22 @@ func TestAbsentReadingsAndOptionalTextsHaveNoKey(t *testing.T) {
 	}
 }
 
+// keys lists the keys of a flat kind in their order.
+func keys(kind string) (list []string) {
+	for _, p := range FlatSchema(kind) {
+		if p.Key == "properties" {
+			for _, key := range p.Value.(Object) {
+				list = append(list, key.Key)
+			}
+		}
+	}
+	return list
+}
+
 func TestKeysAreUniqueAndFollowTheMedia(t *testing.T) {
 	for _, kind := range Kinds() {
 		seen := map[string]bool{}
-		for _, k := range Keys(kind) {
+		for _, k := range keys(kind) {
 			if seen[k] {
 				t.Errorf("%s: %s is there twice", kind, k)
 			}
@@ -62,7 +74,7 @@ func TestKeysAreUniqueAndFollowTheMedia(t *testing.T) {
 			t.Errorf("%s has no head", kind)
 		}
 	}
-	sample := " " + strings.Join(Keys("sample"), " ") + " "
+	sample := " " + strings.Join(keys("sample"), " ") + " "
 	for _, k := range []string{"audio_send_mos_est", "video_recv_streams", "aux_send_fps", "video_send_fps_min", "aux_recv_width_assumed"} {
 		if !strings.Contains(sample, " "+k+" ") {
 			t.Errorf("no %s", k)
@@ -73,8 +85,8 @@ func TestKeysAreUniqueAndFollowTheMedia(t *testing.T) {
 			t.Errorf("%s is there", k)
 		}
 	}
-	if Keys("samples") != nil || New("samples") != nil {
-		t.Error("an unknown kind has keys")
+	if New("samples") != nil {
+		t.Error("an unknown kind has a record")
 	}
 }
 

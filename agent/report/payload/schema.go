@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Dialect is the JSON Schema version of the documents.
-const Dialect = "https://json-schema.org/draft/2020-12/schema"
+// dialect is the JSON Schema version of the documents.
+const dialect = "https://json-schema.org/draft/2020-12/schema"
 
 // Object is a JSON object that keeps the order of its keys.
 type Object []Pair
@@ -56,39 +56,21 @@ var titles = map[string]string{
 // and range. Keys may be added within the major version, so unknown ones are
 // allowed; they are texts and numbers too because the object stays flat.
 func FlatSchema(kind string) Object {
-	props, required := flatProperties(kind)
+	r := New(kind)
+	props, required := Properties(reflect.TypeOf(r).Elem(), kind)
+	_, columns := r.media()
+	for i := range columns {
+		props = append(props, Pair{columns[i].key, columns[i].schema(kind)})
+	}
 	return append(SchemaHead(kind, titles[kind]),
 		Pair{"type", "object"}, Pair{"properties", props}, Pair{"required", required},
 		Pair{"additionalProperties", Object{{"anyOf", []Object{{{"type", "string"}}, {{"type", "number"}}}}}})
 }
 
-func flatProperties(kind string) (props Object, required []string) {
-	r := New(kind)
-	props, required = Properties(reflect.TypeOf(r).Elem(), kind)
-	_, columns := r.media()
-	for i := range columns {
-		props = append(props, Pair{columns[i].key, columns[i].schema(kind)})
-	}
-	return props, required
-}
-
-// Keys lists the keys of a flat kind in their order, nil for any other word.
-func Keys(kind string) []string {
-	if New(kind) == nil {
-		return nil
-	}
-	var keys []string
-	props, _ := flatProperties(kind)
-	for _, p := range props {
-		keys = append(keys, p.Key)
-	}
-	return keys
-}
-
 // SchemaHead begins a schema document.
 func SchemaHead(kind, title string) Object {
 	return Object{
-		{"$schema", Dialect},
+		{"$schema", dialect},
 		{"$id", "urn:roomcall:" + kind + ":" + SchemaVersion},
 		{"title", SchemaName(kind)},
 		{"description", title},
