@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -226,7 +227,11 @@ func describe(v any) string {
 	case []any, map[string]any:
 		return kindName(v)
 	case float64:
-		return fmt.Sprintf("%s (%s)", strings.ToLower(tomlValue(v)), kindName(v))
+		text := strings.ToLower(strconv.FormatFloat(v, 'g', -1, 64))
+		if !strings.ContainsAny(text, ".en") { // nor nan, inf
+			text += ".0"
+		}
+		return text + " (" + kindName(v) + ")"
 	default:
 		return fmt.Sprintf("%s (%s)", shorten(fmt.Sprint(v)), kindName(v))
 	}

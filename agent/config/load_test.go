@@ -160,6 +160,10 @@ func TestConfigForAnotherMachineNeedsNoFilesAndVariables(t *testing.T) {
 	if err != nil || c.MQTT.Password.IsSet() {
 		t.Errorf("got %v, err %v", c, err)
 	}
+	sized, _, err := LoadText("agent.toml", []byte(minimal+"[buffer]\nmax_bytes = \"${SIZE}\"\n"), o)
+	if err != nil || sized.Buffer.MaxBytes != 256<<20 || !strings.Contains(sized.Effective(), "max_bytes = \"256MiB\"") {
+		t.Errorf("a size that is known there: got %v, err %v", sized, err)
+	}
 	o.Elsewhere = false
 	if _, _, err := Load(write(t, map[string]string{"agent.toml": text}), o); err == nil {
 		t.Error("here both are needed")

@@ -133,7 +133,8 @@ func checkLimits(t *table, name string, v Limits) {
 		t.failAt(at, c)
 	case slices.Contains(builtinLimits, name):
 		t.failAt(at, &Error{Problem: "the profile " + name + " is built in", Allowed: "any other name"})
-	case len(t.raw) == 0:
+	}
+	if len(t.raw) == 0 {
 		t.failAt(at, &Error{Problem: "the table is empty", Allowed: "at least one limit, such as audio_loss_pct_poor = 10"})
 	}
 	for _, k := range t.keys {

@@ -63,30 +63,26 @@ func (t *table) read(k key) any {
 		def = nil
 	}
 	raw, there := t.raw[k.name]
-	if !there {
-		if def != nil {
-			t.record(k.name, def)
-		} else if k.def == required && !t.broken {
-			t.fail(k.name, &Error{Problem: "missing; it is required", Allowed: k.kind.form})
-		}
-		return def
-	}
 	var v any
-	if k.kind.list != nil {
+	switch {
+	case there && k.kind.list != nil:
 		v = t.list(k, raw)
-	} else {
+	case there:
 		v = t.value(k.name, k.kind, raw)
-	}
-	if v == nil {
-		return def
+	case k.def == required && !t.broken:
+		t.fail(k.name, &Error{Problem: "missing; it is required", Allowed: k.kind.form})
 	}
 	switch {
+	case v == nil:
+		v = def
 	case k.kind.isSecret:
 		t.warnPlain(k.name, v.(Secret), raw.(string))
 	case k.kind.isFile:
 		v = t.absolute(k, v.(string))
 	}
-	t.record(k.name, v)
+	if v != nil {
+		t.record(k.name, v)
+	}
 	return v
 }
 
