@@ -1,0 +1,162 @@
+package drain
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"roomcall/agent/host/hosttest"
+	"roomcall/buffer"
+	"roomcall/publish"
+)
+
+// replaying is a replayer over a store with n records of room-1, a minute apart, of
+// which so many are delivered.
+func replaying(t *testing.T, b *fakeBroker, n int, delivered uint64) (*Replayer, time.Time) {
+	t.Helper()
+	q, err := buffer.Open(buffer.Options{Dir: t.TempDir(), KeepDelivered: 24 * time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { q.Close() })
+	start := time.Now().Add(-time.Hour).Truncate(time.Millisecond)
+	var batch buffer.Batch
+	for i := range n {
+		batch.Records = append(batch.Records, buffer.Record{
+			Lane: fmt.Sprintf("room-%d/sample", 1+i%2), Num: uint64(i/2 + 1), Time: start.Add(time.Duration(i) * time.Minute),
+			Fresh: time.Second, Payload: fmt.Appendf(nil, `{"n":%d}`, i+1),
+		})
+	}
+	if err := q.Append(batch); err != nil {
+		t.Fatal(err)
+	}
+	if items, err := q.Peek(0, n, 1<<20); err != nil || len(items) != n {
+		t.Fatal(err, len(items))
+	} else if delivered > 0 {
+		if err := q.Ack(items[delivered-1].Pos); err != nil {
+			t.Fatal(err)
+		}
+	}
+	conn, _ := b.Connect(t.Context())
+	return &Replayer{Queue: q, Topic: b.Topic, Conn: func() Conn { return conn }, Dir: t.TempDir(), Log: slog.New(slog.DiscardHandler)}, start
+}
+
+func TestReplaySendsWhatWasDeliveredAndChosenAndNothingElse(t *testing.T) {
+	b := &fakeBroker{}
+	r, start := replaying(t, b, 10, 6)
+	for _, c := range []struct {
+		req  ReplayRequest
+		want []string
+	}{
+		{ReplayRequest{Since: start}, []string{"1", "2", "3", "4", "5", "6"}},
+		{ReplayRequest{Since: start.Add(3 * time.Minute), Until: start.Add(5 * time.Minute)}, []string{"4", "5"}},
+		{ReplayRequest{Since: start, Device: "room-2"}, []string{"2", "4", "6"}},
+		{ReplayRequest{}, nil},
+	} {
+		b.sent = nil
+		out, err := r.Replay(t.Context(), c.req)
+		if err != nil || out.Sent != len(c.want) {
+			t.Fatalf("%+v: %+v, %v", c.req, out, err)
+		}
+		var got []string
+		for _, m := range b.sent {
+			n, marked := strings.CutSuffix(strings.TrimPrefix(string(m.Payload), `{"n":`), `,"replayed":1}`)
+			if !marked {
+				t.Errorf("sent without the mark: %s", m.Payload)
+			}
+			got = append(got, n)
+		}
+		if diff := cmp.Diff(c.want, got); diff != "" {
+			t.Errorf("%+v: %s", c.req, diff)
+		}
+	}
+	if n := r.Queue.Info().Waiting; n != 4 {
+		t.Errorf("%d records wait after the replays, want the 4 from before", n)
+	}
+}
+
+func TestReplayKeepsItsWindowAndStopsAtTheFirstRefusal(t *testing.T) {
+	flight, most, sent := []*fakeReceipt{}, 0, 0
+	b := &fakeBroker{}
+	b.publish = func(publish.Message) (Receipt, error) {
+		if sent++; sent == 120 {
+			return nil, &publish.Error{Class: publish.ClassLost, Op: "publish to", Err: os.ErrClosed}
+		}
+		r := &fakeReceipt{done: make(chan struct{})}
+		flight = append(flight, r)
+		most = max(most, len(flight))
+		if len(flight) == replayWindow { // the broker answers when the window is full
+			for _, r := range flight {
+				close(r.done)
+			}
+			flight = nil
+		}
+		return r, nil
+	}
+	r, start := replaying(t, b, 200, 200)
+	out, err := r.Replay(t.Context(), ReplayRequest{Since: start})
+	if err == nil || most > replayWindow || sent != 120 || out.Sent > 119 {
+		t.Errorf("%+v, %v: %d sent, at most %d at once", out, err, sent, most)
+	}
+}
+
+func TestReplayWaitsForNoBrokerThatAcceptsNothing(t *testing.T) {
+	b := &fakeBroker{undelivered: true}
+	r, start := replaying(t, b, 3, 3)
+	if out, err := r.Replay(t.Context(), ReplayRequest{Since: start}); err == nil || out.Sent != 0 || len(b.sent) != 0 {
+		t.Errorf("the proof has failed: %+v, %v", out, err)
+	}
+	r.Conn = func() Conn { return nil }
+	if _, err := r.Replay(t.Context(), ReplayRequest{Since: start}); err == nil || !strings.Contains(err.Error(), "no broker is connected") {
+		t.Errorf("without a connection: %v", err)
+	}
+}
+
+func TestARequestIsAnsweredWhateverIsInIt(t *testing.T) {
+	b := &fakeBroker{}
+	r, start := replaying(t, b, 3, 3)
+	good, err := json.Marshal(ReplayRequest{Since: start})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cases := map[string]struct {
+		text string
+		sent int
+		says string
+	}{
+		"good":    {string(good), 3, ""},
+		"garbage": {"{", 0, "unexpected end"},
+		"large":   {strings.Repeat(" ", requestMax) + string(good), 0, "more than"},
+	}
+	for name, c := range cases {
+		file := filepath.Join(r.Dir, replayPrefix+name+requestEnd)
+		if err := os.WriteFile(file, []byte(c.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() { r.Run(ctx); close(ended) }()
+	defer func() { cancel(); <-ended }()
+	for name, c := range cases {
+		var out ReplayResult
+		hosttest.WaitFor(t, "the answer to "+name, func() (bool, string) {
+			text, err := os.ReadFile(filepath.Join(r.Dir, replayPrefix+name+resultEnd))
+			return err == nil && json.Unmarshal(text, &out) == nil, fmt.Sprint(err)
+		})
+		if out.Sent != c.sent || !strings.Contains(out.Err, c.says) || (c.says == "") != (out.Err == "") {
+			t.Errorf("%s: answered %+v", name, out)
+		}
+	}
+	if left, _ := filepath.Glob(filepath.Join(r.Dir, "*"+requestEnd)); len(left) != 0 {
+		t.Errorf("requests are left: %v", left)
+	}
+}
