@@ -101,10 +101,10 @@ func writeInfo(out io.Writer, in run.StoreInfo, now time.Time) error {
 		fmt.Fprintf(w, "oldest\t%s, %s ago\n", in.Oldest.UTC().Format(time.RFC3339), health.Age(now.Sub(in.Oldest)))
 	}
 	fmt.Fprintf(w, "kept\t%d delivered records\n", in.DeliveredKept)
-	fmt.Fprintf(w, "set aside\t%d records that the broker does not take\n", in.Quarantined)
+	fmt.Fprintf(w, "quarantined\t%d records that the broker rejects\n", in.Quarantined)
 	fmt.Fprintf(w, "disk\t%s of %s in %d segments\n", health.Bytes(in.DiskBytes), health.Bytes(in.MaxBytes), in.Segments)
 	if in.DamagedFiles > 0 {
-		fmt.Fprintf(w, "damaged\t%d files kept aside, %s\n", in.DamagedFiles, filepath.Join(in.Dir, "*.corrupt-*"))
+		fmt.Fprintf(w, "damaged\t%d files kept for examination, %s\n", in.DamagedFiles, filepath.Join(in.Dir, "*.corrupt-*"))
 	}
 	for _, d := range in.Damaged {
 		fmt.Fprintf(w, "damaged\t%s: %s, %d records salvaged, %s\n", d.File, d.Reason, d.Salvaged, record.LostText(d.Lost, d.Reset))

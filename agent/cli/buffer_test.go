@@ -25,7 +25,7 @@ func TestDamagedFilesKeptAsideAreCounted(t *testing.T) {
 		t.Errorf("counts %d", info.DamagedFiles)
 	}
 	var out strings.Builder
-	if err := writeInfo(&out, info, time.Now()); err != nil || !strings.Contains(out.String(), "2 files kept aside") {
+	if err := writeInfo(&out, info, time.Now()); err != nil || !strings.Contains(out.String(), "2 files kept for examination") {
 		t.Errorf("err %v:\n%s", err, out.String())
 	}
 	c := checker{app: &app{stdout: &out}}

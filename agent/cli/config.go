@@ -52,7 +52,7 @@ func (a *app) configRenderCommand() *cobra.Command {
 		Use:   "render --rooms rooms.csv --template agent.toml --out DIR",
 		Short: "Make one config per room from a CSV",
 		Long: `Makes DIR/<client_id>/agent.toml for every row of the CSV. Its first line names
-the columns; {{column}} in a text of the template takes the row's value. Every
+the columns; {{column}} in a text of the template becomes the row's value. Every
 config is checked before anything is written.`,
 		Args: args(cobra.NoArgs),
 		RunE: func(*cobra.Command, []string) error {
@@ -72,6 +72,6 @@ config is checked before anything is written.`,
 	f.StringVar(&rooms, "rooms", "", "CSV file, one room a row")
 	f.StringVar(&template, "template", "", "config with {{column}} in its texts")
 	f.StringVar(&out, "out", "", "folder to write to")
-	f.BoolVar(&o.AllowSecrets, "allow-secrets", false, "take passwords from the CSV or the template into the configs")
+	f.BoolVar(&o.AllowSecrets, "allow-secrets", false, "allow passwords from the CSV or the template in the configs")
 	return cmd
 }

@@ -31,11 +31,11 @@ func (a *app) diagCommand() *cobra.Command {
 	var out string
 	cmd := &cobra.Command{
 		Use:   "diag",
-		Short: "Make a bundle for support; secrets and names are taken out",
+		Short: "Make a bundle for support, without secrets and names",
 		Long: `Makes a zip file with config, status, checks, recent log, metrics, the store's
-state and the endpoints' last replies. It says what it will contain before it
-writes. Secrets, user names, room, site and people's names are taken out. It
-works with the service down.`,
+state and the endpoints' last replies. It lists what it will contain before it
+writes. Secrets, user names, room, site and people's names are removed. It also
+works while the service is down.`,
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.diag(cmd.Context(), out)
@@ -83,7 +83,7 @@ func (a *app) diag(ctx context.Context, out string) error {
 }
 
 // diagParts lists the parts; with a config that does not load only those that
-// need none.
+// need no config.
 func (a *app) diagParts(cfg *config.Config, warnings []config.Warning, cfgErr error) []diagPart {
 	parts := []diagPart{
 		{"version.json", "version of this binary", func(_ context.Context, w io.Writer) error { return writeJSON(w, thisBuild(a.version)) }},
@@ -118,7 +118,7 @@ func (a *app) diagParts(cfg *config.Config, warnings []config.Warning, cfgErr er
 			_ = (&checker{app: sub}).run(ctx, false) // its result is the text
 			return nil
 		}},
-		diagPart{"poll.txt", "what each endpoint says, as it comes", func(ctx context.Context, w io.Writer) error { return writePolls(ctx, w, cfg) }},
+		diagPart{"poll.txt", "what each endpoint replies, unchanged", func(ctx context.Context, w io.Writer) error { return writePolls(ctx, w, cfg) }},
 	)
 }
 
@@ -145,13 +145,13 @@ var personal = regexp.MustCompile(`(?i)(\\*"?\b(?:room|site|username|user|peer|s
 // complained finds what an error of the config quotes of such a key.
 var complained = regexp.MustCompile(`((?:\.(?:room|username)|\] (?:site|username))(?: \([^)]*\))?: )found "(?:[^"\\]|\\.)*"`)
 
-// redact takes the values of keys out. Secrets never get as far as this.
+// redact removes the values of keys. Secrets never get as far as this.
 func redact(text []byte) []byte {
 	text = complained.ReplaceAll(text, []byte(`${1}"[redacted]"`))
 	return personal.ReplaceAll(text, []byte(`${1}"[redacted]"`))
 }
 
-// namesInSentences takes out the names that status and checks put into a
+// namesInSentences removes the names that status and check put into a
 // sentence: "hub (Board room) does not answer", "user api, login web".
 func namesInSentences(cfg *config.Config) *strings.Replacer {
 	var pairs []string
@@ -171,7 +171,7 @@ func namesInSentences(cfg *config.Config) *strings.Replacer {
 	return strings.NewReplacer(pairs...)
 }
 
-// inJSON is a text as it stands between the quotes of a JSON string.
+// inJSON is a text as it appears between the quotes of a JSON string.
 func inJSON(text string, escapeHTML bool) string {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
@@ -222,8 +222,8 @@ func writePolls(ctx context.Context, w io.Writer, cfg *config.Config) error {
 		if err != nil {
 			fmt.Fprintf(w, "%v\n", err)
 		}
-		for _, odd := range status.NotUnderstood {
-			fmt.Fprintf(w, "not understood: %s = %q\n", odd.Key, odd.Text)
+		for _, q := range status.NotUnderstood {
+			fmt.Fprintf(w, "not understood: %s = %q\n", q.Key, q.Text)
 		}
 		_ = client.Close(ctx)
 	}

@@ -38,10 +38,10 @@ func (a *app) initCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "init",
 		Short: "Make a first config: asks for endpoint, broker and room, then checks the way",
-		Long: `Makes a first config where --config or ROOMCALL_CONFIG says. What no flag gives
-is asked for; with --yes nothing is asked. It shows the endpoint's certificate
+		Long: `Makes a first config at the path of --config or ROOMCALL_CONFIG. It asks for what
+no flag sets; with --yes it asks nothing. It shows the endpoint's certificate
 fingerprint and pins it when you agree. Then it checks the whole way. A config
-that is there is left alone unless --force or --from is given.`,
+that exists is kept unless you use --force or --from.`,
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			i := &initializer{app: a, in: in, ask: bufio.NewReader(cmd.InOrStdin()), person: host.IsTerminal(cmd.InOrStdin())}
@@ -61,13 +61,13 @@ that is there is left alone unless --force or --from is given.`,
 	f.StringVar(&in.mqttSecretFile, "mqtt-secret-file", "", "file with that user's password; it is copied beside the config")
 	f.StringVar(&in.fingerprint, "fingerprint", "", "SHA-256 of the endpoint's certificate, to pin it")
 	f.BoolVar(&in.acceptFingerprint, "accept-fingerprint", false, "pin the certificate that the endpoint shows now")
-	f.StringVar(&in.from, "from", "", "take this ready config")
+	f.StringVar(&in.from, "from", "", "use this finished config")
 	f.BoolVar(&in.yes, "yes", false, "ask nothing")
 	f.BoolVar(&in.force, "force", false, "replace a config that is there")
 	f.BoolVar(&in.noCheck, "no-check", false, "do not check the way")
 	f.BoolVar(&in.install, "install", false, "then install the service")
 	f.BoolVar(&in.start, "start", false, "then start the service")
-	f.StringVar(&in.logFile, "log", "", "also write what is said to this file")
+	f.StringVar(&in.logFile, "log", "", "also write the output to this file")
 	_ = f.MarkHidden("log") // for installers that show nothing
 	return cmd
 }
@@ -94,7 +94,7 @@ func (i *initializer) run(ctx context.Context) error {
 	}
 	err := i.make(ctx)
 	if i.logged != nil && err != nil && !errors.Is(err, errReported) {
-		fmt.Fprintln(i.logged, err) // Main says it on the screen alone
+		fmt.Fprintln(i.logged, err) // Main shows it on the screen only
 	}
 	return err
 }
@@ -128,12 +128,12 @@ func (i *initializer) exists() bool {
 func (i *initializer) write(ctx context.Context) (bool, error) {
 	switch {
 	case i.in.from != "":
-		return true, i.take()
+		return true, i.useFinished()
 	case i.exists() && !i.in.force:
-		_, err := fmt.Fprintf(i.stdout, "%s is there and is left alone; --force replaces it\n", i.path)
+		_, err := fmt.Fprintf(i.stdout, "%s exists and is kept; --force replaces it\n", i.path)
 		return false, err
 	case i.in.yes && i.in.url == "":
-		_, err := fmt.Fprintf(i.stdout, "no config was written: give --url and --broker, or --from FILE\n")
+		_, err := fmt.Fprintf(i.stdout, "no config was written: set --url and --broker, or --from FILE\n")
 		return false, err
 	}
 	if err := i.complete(ctx); err != nil {
@@ -177,7 +177,7 @@ type initQuestion struct {
 	wrong func(*initializer, string) error // nil = any text is good
 }
 
-// complete asks for what no flag gave. A person is asked again when an answer
+// complete asks for what no flag set. A person is asked again when an answer
 // cannot be right; of a script the first wrong answer ends it.
 func (i *initializer) complete(ctx context.Context) error {
 	if i.in.yes {
@@ -254,7 +254,7 @@ func (i *initializer) wrongFile(path string) error {
 	_, err := host.FirstLine(path)
 	var place *os.PathError
 	if errors.As(err, &place) {
-		err = place.Err // what was typed may be the password: it is not said again
+		err = place.Err // what was typed may be the password: it is not repeated
 	}
 	if err != nil {
 		return fmt.Errorf("read that file: %w; the name of a file is asked for, not the password itself", err)
@@ -270,7 +270,7 @@ func (i *initializer) wrongBroker(answer string) error {
 	return wrongIn("mqtt.broker", initAnswers{broker: answer})
 }
 
-// wrongIn is what the config would say of one key, without the place: the
+// wrongIn is the error that the config would have for one key, without the place: the
 // person has no file yet.
 func wrongIn(key string, in initAnswers) error {
 	if in.url == "" && in.broker == "" {
@@ -301,8 +301,8 @@ func wrongIn(key string, in initAnswers) error {
 	return nil
 }
 
-// take checks a ready config where it is, and copies it.
-func (i *initializer) take() error {
+// useFinished checks a finished config where it is, and copies it.
+func (i *initializer) useFinished() error {
 	if _, _, err := config.Load(i.in.from, config.Options{}); err != nil {
 		return err
 	}
@@ -362,7 +362,7 @@ func (i *initializer) try() (*config.Config, error) {
 	return cfg, err
 }
 
-// pin shows the certificate's fingerprint and takes it when the person agrees.
+// pin shows the certificate's fingerprint and pins it when the person agrees.
 func (i *initializer) pin(ctx context.Context, cfg *config.Config) error {
 	client, err := run.NewEndpoint(cfg.Endpoints[0])
 	if err != nil {
@@ -393,7 +393,7 @@ func (i *initializer) pin(ctx context.Context, cfg *config.Config) error {
 	return nil
 }
 
-// consent pins a certificate that no authority vouches for, if a person says so.
+// consent pins a certificate that no authority vouches for, if a person agrees.
 func (i *initializer) consent(ctx context.Context, fingerprint string) error {
 	if i.in.acceptFingerprint {
 		i.in.fingerprint = fingerprint
@@ -495,7 +495,7 @@ func (i *initializer) text() string {
 	return b.String()
 }
 
-// tomlText writes a text as a TOML basic string in which no variable is taken.
+// tomlText writes a text as a TOML basic string in which ${NAME} is not a variable.
 func tomlText(s string) string {
 	var b strings.Builder
 	b.WriteByte('"')

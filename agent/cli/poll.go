@@ -28,10 +28,10 @@ func (a *app) pollCommand() *cobra.Command {
 	var f pollFlags
 	cmd := &cobra.Command{
 		Use:   "poll [DEVICE]",
-		Short: "Poll the endpoint now and show what it says",
+		Short: "Poll the endpoint now and show its status",
 		Long: `Polls the endpoint now, beside a running agent, and shows the decoded result.
 Nothing is kept or published; the ids of --json are not those of the store.
-Exit code 1 when an endpoint gave no status.`,
+Exit code 1 when an endpoint returned no status.`,
 		Args: args(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, list []string) error {
 			if f.json && f.raw {
@@ -164,7 +164,7 @@ func (s *shownPoll) show(status cgi.Status, err error, took time.Duration, out r
 	}
 }
 
-// complain says on stderr why there is no status.
+// complain explains on stderr why there is no status.
 func (s *shownPoll) complain(err error) {
 	fmt.Fprintf(s.app.stderr, "%s: %s\n", s.endpoint.Device, host.Printable(err.Error()))
 	if hint := health.Hint(err); hint != "" {
@@ -181,7 +181,7 @@ func writeRaw(w io.Writer, raw []byte) error {
 }
 
 // writePoll shows a status as a table: one row a stream, a dash for what the
-// endpoint did not say.
+// endpoint did not report.
 func writePoll(out io.Writer, e config.Endpoint, st cgi.Status, took time.Duration, sample []byte) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s  %s  answered in %d ms\n", e.Device, callText(st), took.Milliseconds())
@@ -197,8 +197,8 @@ func writePoll(out io.Writer, e config.Endpoint, st cgi.Status, took time.Durati
 		fmt.Fprintf(&b, "source: %s\n", st.SourceAPI)
 	}
 	writeStreams(&b, st)
-	for _, odd := range st.NotUnderstood {
-		fmt.Fprintf(&b, "not understood: %s = %q\n", host.Printable(odd.Key), odd.Text)
+	for _, q := range st.NotUnderstood {
+		fmt.Fprintf(&b, "not understood: %s = %q\n", host.Printable(q.Key), q.Text)
 	}
 	_, err := io.WriteString(out, b.String())
 	return err
@@ -255,7 +255,7 @@ func writeStreams(b *strings.Builder, st cgi.Status) {
 	case rows == 0:
 		b.WriteString("no active stream\n")
 	case assumed:
-		b.WriteString("* the endpoint says only the height; the width is by 16:9\n")
+		b.WriteString("* the endpoint reports only the height; the width assumes 16:9\n")
 	}
 }
 

@@ -45,7 +45,7 @@ file in data_dir, so this needs the right to write there.`,
 	fl.StringVar(&f.since, "since", "", "records of this time (RFC 3339, ts_ms, or 10m = ten minutes ago) or later")
 	fl.StringVar(&f.until, "until", "", "only records before this time (the same forms)")
 	fl.StringVar(&f.device, "device", "", "only this device")
-	fl.BoolVar(&f.setAside, "set-aside", false, "put records that the broker did not take back into the queue")
+	fl.BoolVar(&f.setAside, "set-aside", false, "put quarantined records back into the queue")
 	return cmd
 }
 

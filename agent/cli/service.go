@@ -124,13 +124,13 @@ func giveSecrets(cfg *config.Config) error {
 func (a *app) printServiceState(ctx context.Context, m service.Manager) error {
 	st, err := m.Status(ctx)
 	if err != nil {
-		return fmt.Errorf("ask for the service's state: %w", err)
+		return fmt.Errorf("read the service's state: %w", err)
 	}
 	_, err = fmt.Fprintf(a.stdout, "service: %s\n", st.State)
 	return err
 }
 
-// serviceState says what the service manager knows, for an agent that does not
+// serviceState is what the service manager knows, for an agent that does not
 // answer; "" when there is no manager to ask.
 func serviceState(ctx context.Context) string {
 	m, err := service.NewManager(service.Config{Name: serviceName})

@@ -25,7 +25,7 @@ func (a *app) simulateCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "simulate",
 		Short: "Run a simulated endpoint, for tests and for developers of consumers",
-		Long: `Runs a simulated video endpoint until Ctrl-C. What it says depends on the
+		Long: `Runs a simulated video endpoint until Ctrl-C. What it replies depends on the
 scenario, the seed and the seconds since its start, so a run can be repeated.
 Without --user it asks for no login.`,
 		Args: args(cobra.NoArgs),

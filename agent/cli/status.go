@@ -25,7 +25,7 @@ func (a *app) statusCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "status",
-		Short: "Ask the running agent how it is",
+		Short: "Show how the running agent is doing",
 		Long: `Asks the running agent over its local HTTP ([agent] http_listen): endpoints,
 broker, buffer, versions. Exit code 1 when no agent answers.`,
 		Args: args(cobra.NoArgs),
@@ -71,7 +71,7 @@ func askAgent(ctx context.Context, cfg *config.Config, path string) ([]byte, err
 }
 
 // writeStatus writes the status as `roomcall status` shows it in a terminal. It
-// holds no control characters, whatever an endpoint or a broker said.
+// holds no control characters, whatever an endpoint or a broker sent.
 func writeStatus(w io.Writer, s health.Status, now time.Time) error {
 	var b strings.Builder
 	tw := tabwriter.NewWriter(&b, 0, 4, 2, ' ', 0)

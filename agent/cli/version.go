@@ -11,7 +11,7 @@ import (
 	"roomcall/buffer"
 )
 
-// build tells what this binary is made of, for inventory.
+// build describes this binary, for inventory.
 type build struct {
 	Version  string `json:"version"`
 	Revision string `json:"revision,omitempty"`

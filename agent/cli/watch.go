@@ -53,7 +53,7 @@ no login. When the output is no terminal, each change is one line.`,
 }
 
 // watchTarget chooses broker and topics. A config is not needed when --broker
-// is given and none is there.
+// is set and there is none.
 func (a *app) watchTarget(f watchFlags) (publish.Config, []string, error) {
 	target := publish.Config{ClientID: "roomcall-watch", Prefix: "roomcall/v1"}
 	cfg, _, err := a.load()
@@ -84,9 +84,9 @@ func checkFilter(filter string) error {
 		hash := strings.Contains(level, "#")
 		switch {
 		case hash && (level != "#" || i < len(levels)-1):
-			return usageError{fmt.Errorf("--filter %q: # stands alone, as the last level", filter)}
+			return usageError{fmt.Errorf("--filter %q: # must be alone, as the last level", filter)}
 		case strings.Contains(level, "+") && level != "+":
-			return usageError{fmt.Errorf("--filter %q: + stands alone in its level", filter)}
+			return usageError{fmt.Errorf("--filter %q: + must be alone in its level", filter)}
 		}
 	}
 	return nil
@@ -141,11 +141,11 @@ func (w *watcher) setNote(text string) {
 	w.note = text
 }
 
-// handle takes one message; it does not block for long.
+// handle handles one message; it does not block for long.
 func (w *watcher) handle(m publish.Received) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	row := w.fleet.take(m.Topic, m.Payload, time.Now())
+	row := w.fleet.add(m.Topic, m.Payload, time.Now())
 	if row != nil && !w.live {
 		fmt.Fprintln(w.out, row.line())
 	}
@@ -176,7 +176,7 @@ func (w *watcher) redraw(ctx context.Context) {
 // fleetMax bounds the rows, whatever a broker sends.
 const fleetMax = 20_000
 
-// fleet is what the states of many agents say.
+// fleet is the newest state of many agents.
 type fleet struct {
 	rows  map[string]*fleetRow
 	agent map[string]string // client id -> availability
@@ -193,8 +193,8 @@ type fleetRow struct {
 	at                                        time.Time
 }
 
-// take reads one message; nil when it is no state of a device.
-func (f *fleet) take(topic string, payload []byte, now time.Time) *fleetRow {
+// add reads one message; nil when it is not the state of a device.
+func (f *fleet) add(topic string, payload []byte, now time.Time) *fleetRow {
 	levels := strings.Split(topic, "/")
 	if n := len(levels); n >= 2 && levels[n-1] == "availability" {
 		f.agent[levels[n-2]] = host.Printable(string(payload[:min(len(payload), 16)]))

@@ -17,7 +17,7 @@ func TestTheWorstRoomsStayOnASmallScreen(t *testing.T) {
 			grade, code = "poor", 3
 		}
 		payload := fmt.Sprintf(`{"schema":"roomcall.sample/1.0","client_id":"pc-%02d","device":"hub","room":"会议室 %d","endpoint_state":"in_call","grade":%q,"grade_code":%d}`, n, n, grade, code)
-		f.take("roomcall/v1/pc/hub/state", []byte(payload), time.Unix(0, 0))
+		f.add("roomcall/v1/pc/hub/state", []byte(payload), time.Unix(0, 0))
 	}
 	table := f.table(time.Unix(0, 0))
 	for _, s := range []host.Screen{{Width: 80, Height: 24}, {Width: 40, Height: 10}, {Width: 30, Height: 4}, {Width: 200, Height: 3}, {Width: 0, Height: 0}, {Width: 12, Height: 0}, {Width: 0, Height: 12}} {

@@ -24,9 +24,9 @@ import (
 
 // Bounds of an orderly stop; together they stay below 3 s.
 const (
-	logoutGrace = 700 * time.Millisecond  // leave the endpoints' sessions
+	logoutGrace = 700 * time.Millisecond  // end the endpoints' sessions
 	drainGrace  = 1200 * time.Millisecond // deliver what waits
-	leaveGrace  = 800 * time.Millisecond  // settle, say "offline", disconnect
+	leaveGrace  = 800 * time.Millisecond  // wait for what is in flight, say "offline", disconnect
 )
 
 // Agent is one run of the program with one config.
@@ -157,7 +157,7 @@ func (a *Agent) replayer() *drain.Replayer {
 	}
 }
 
-// logout leaves every endpoint's session, all at once and bounded.
+// logout ends the sessions at all endpoints, at the same time and bounded.
 func (a *Agent) logout(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, logoutGrace)
 	defer cancel()
@@ -165,15 +165,15 @@ func (a *Agent) logout(ctx context.Context) {
 	for _, p := range a.pollers {
 		wg.Go(func() {
 			if err := p.Endpoint.Close(ctx); err != nil {
-				a.log.Debug("leave the endpoint's session", "device", p.Device, "err", err)
+				a.log.Debug("end the endpoint's session", "device", p.Device, "err", err)
 			}
 		})
 	}
 	wg.Wait()
 }
 
-// awaitDelivery gives the drain a moment to deliver what waits. What is left
-// stays in the store.
+// awaitDelivery waits a moment for the drain to deliver what waits. The rest stays
+// in the store.
 func (a *Agent) awaitDelivery(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, drainGrace)
 	defer cancel()
@@ -201,7 +201,7 @@ func (a *Agent) httpAddr() string {
 	return a.web.Addr()
 }
 
-// Close releases what New took.
+// Close releases what New opened.
 func (a *Agent) Close() {
 	if a.web != nil {
 		_ = a.web.Close()
@@ -222,20 +222,20 @@ const (
 	drainPatience    = 4 * time.Minute
 )
 
-// Alive tells whether the loops move; an error names the one that stands still, and
+// Alive reports whether the loops move: its error names one that does not. That
 // leaves a mark for the next start. It returns at once.
 func (a *Agent) Alive() error {
-	err := a.standsStill()
+	err := a.stuck()
 	a.markTrip(err)
 	return err
 }
 
-func (a *Agent) standsStill() error {
+func (a *Agent) stuck() error {
 	if s := a.recorder.Heartbeat.Silent(); s > recorderPatience {
-		return fmt.Errorf("the recorder gave no sign for %s", s.Round(time.Second))
+		return fmt.Errorf("the recorder has given no sign of life for %s", s.Round(time.Second))
 	}
 	if s := a.drainer.Heartbeat.Silent(); s > drainPatience {
-		return fmt.Errorf("the drain gave no sign for %s", s.Round(time.Second))
+		return fmt.Errorf("the drain has given no sign of life for %s", s.Round(time.Second))
 	}
 	for _, p := range a.pollers {
 		if late := p.Overdue(); late > pollPatience {

@@ -51,7 +51,7 @@ func newEndpoint(e config.Endpoint, pauses *loginPauses, log *slog.Logger) (*cgi
 	return client, nil
 }
 
-// rootsFrom reads the certificates of a PEM file; "" gives nil, the system's
+// rootsFrom reads the certificates of a PEM file; "" returns nil, the system's
 // roots.
 func rootsFrom(file string) (*x509.CertPool, error) {
 	if file == "" {
@@ -69,7 +69,7 @@ func rootsFrom(file string) (*x509.CertPool, error) {
 }
 
 // pausesFile holds which endpoints refused their password and until when they
-// are left alone, so that neither a restart nor a reload tries it again.
+// no login is tried, so that neither a restart nor a reload sends it again.
 const pausesFile = "refused-logins.json"
 
 // loginPauses are those of all endpoints, by device. They are advice: a file that
@@ -119,7 +119,7 @@ func (l *loginPauses) set(device string, pause cgi.LoginPause) {
 		l.list[device] = pause
 	}
 	if err := l.write(); err != nil {
-		l.log.Warn("refused login cannot be kept for the next start", "device", device, "err", err)
+		l.log.Warn("refused login cannot be remembered for the next start", "device", device, "err", err)
 	}
 }
 

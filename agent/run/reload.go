@@ -27,7 +27,7 @@ func NewSupervisor(version string, load func() (*config.Config, []config.Warning
 	return &Supervisor{Version: version, Load: load, NewLogger: newLogger, reload: make(chan os.Signal, 1)}
 }
 
-// Alive tells the service manager's watchdog whether the loops move.
+// Alive reports to the service manager's watchdog whether the loops move.
 func (s *Supervisor) Alive() error {
 	if ag := s.current.Load(); ag != nil {
 		return ag.Alive()
@@ -87,7 +87,7 @@ func (s *Supervisor) Run(ctx context.Context, cfg *config.Config, warnings []con
 	}
 }
 
-// refuseReload says in log and status that a new config was not taken.
+// refuseReload shows in log and status that a new config was rejected.
 func (a *Agent) refuseReload(err error) {
 	a.log.Error("reload refused, the old config goes on", "err", err)
 	first, _, more := strings.Cut(err.Error(), "\n")

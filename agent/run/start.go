@@ -19,11 +19,11 @@ type lastRun struct {
 	Boot    string `json:"boot,omitempty"` // the system's id of this boot, "" = not known
 }
 
-// watchdogFile marks a process that stood still, so that the next start knows
-// why the service manager ended it.
+// watchdogFile marks a process of which a loop did not move, so that the next start
+// knows why the service manager ended it.
 const watchdogFile = "watchdog-trip"
 
-// startReason says why this process was started: "first", "boot", "upgrade",
+// startReason is why this process was started: "first", "boot", "upgrade",
 // "watchdog", "crash" or "start".
 func startReason(was *lastRun, now lastRun, clean, tripped bool) string {
 	switch {
@@ -60,8 +60,8 @@ func (a *Agent) findReason() {
 	}
 }
 
-// markTrip leaves a mark while the loops stand still, and takes it away when
-// they move again. Without the mark a trip looks like a crash.
+// markTrip leaves a mark while a loop does not move, and removes it when all move
+// again. Without the mark a trip looks like a crash.
 func (a *Agent) markTrip(err error) {
 	mark := filepath.Join(a.cfg.Agent.DataDir, watchdogFile)
 	switch {

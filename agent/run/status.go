@@ -119,7 +119,7 @@ func endpointStatus(e *config.Endpoint, p poll.Stats, newest json.RawMessage) he
 	return v
 }
 
-// synchronized tells what the system says of its clock; nil = nothing.
+// synchronized is what the system says about its clock; nil = nothing.
 func synchronized() *bool {
 	ok, known := host.ClockSynchronized()
 	if !known {

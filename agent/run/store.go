@@ -39,11 +39,11 @@ type Damaged struct {
 	File     string `json:"file"` // inside dir
 	Reason   string `json:"reason"`
 	Salvaged uint64 `json:"salvaged"`
-	Lost     uint64 `json:"lost"`            // with reset the least: nothing tells how many there were
+	Lost     uint64 `json:"lost"`            // with reset the least: how many there were is not known
 	Reset    bool   `json:"reset,omitempty"` // numbers start again under a new epoch
 }
 
-// StoreInfoOf is what the store says of itself, as JSON.
+// StoreInfoOf is the store's description of itself, as JSON.
 func StoreInfoOf(in buffer.Info) StoreInfo {
 	out := StoreInfo{
 		Dir: in.Dir, Epoch: in.Epoch, Waiting: in.Waiting, WaitingBytes: in.WaitingBytes,
@@ -119,8 +119,8 @@ func DamagedFiles(dir string) []string {
 	return names
 }
 
-// OpenError says what to do about a store in dir that did not open. The store's
-// own errors say what was tried and where.
+// OpenError adds what to do about a store in dir that did not open. The store's
+// own errors name what was tried and where.
 func OpenError(dir string, err error) error {
 	switch {
 	case errors.Is(err, buffer.ErrLocked):

@@ -37,7 +37,7 @@ func NewReporter(version string, cfg *config.Config, epoch int64, peerKey []byte
 	return report.New(s)
 }
 
-// profileOf gives the limits that an endpoint names: built in or configured.
+// profileOf returns the limits that an endpoint names: built in or configured.
 func profileOf(cfg *config.Config, name string) (report.Profile, error) {
 	table, ok := cfg.Limits[name]
 	if !ok {
@@ -56,7 +56,7 @@ const (
 )
 
 // PeerKey is the key that hashes peer names. Without the file peer-names.key in
-// data_dir it comes from the site, so that all agents of a site give the same
+// data_dir it comes from the site, so that all agents of a site make the same
 // hash; who knows the site can then test a guessed name. A file with the same
 // random bytes on all agents of a site ends that.
 func PeerKey(cfg config.Agent) ([]byte, error) {
