@@ -41,17 +41,17 @@ func (r *Reporter) Poll(st State, p Poll) (State, Output) {
 		*j = cgi.Reading{}
 	}
 	t.readStreams()
-	t.clock(st.at)
+	t.clock(st.at) // was the wall clock set?
 	if t.d.Minute != nil && t.d.Minute.StartMs != minuteOf(t.at) {
 		t.closeMinute()
 	}
 	t.rollVolc(t.at)
-	t.endpoint()
-	t.track()
-	t.fillSample()
+	t.endpoint()   // does the endpoint answer and let the agent in?
+	t.track()      // does a call start, go on or end?
+	t.fillSample() // what was measured, its grade, its part in call and incidents
 	t.addToMinute()
 	t.d.LastMs, next.at = t.at, p.At
-	t.emit()
+	t.emit() // number and write: sample, streams, events, calls
 	return next, t.out
 }
 
