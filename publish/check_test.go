@@ -17,9 +17,11 @@ func TestCheckTellsEveryStageUpToTheFirstThatFails(t *testing.T) {
 		pass   string
 		stages string
 		hint   Hint // of the last stage
+		blind  bool // no verification
 	}{
 		{name: "all well", conf: brokertest.Conf{}, stages: "dns tcp login echo"},
 		{name: "TLS", conf: brokertest.Conf{CA: ca}, stages: "dns tcp tls? login echo", hint: ""},
+		{name: "TLS that is not verified", conf: brokertest.Conf{CA: ca}, blind: true, stages: "dns tcp tls? login echo"},
 		{name: "websocket", conf: brokertest.Conf{WebSocket: true}, stages: "dns tcp login echo"},
 		{name: "wrong password", conf: brokertest.Conf{Users: map[string]string{"agent": "right"}}, pass: secret, stages: "dns tcp login!", hint: hintLogin},
 		{name: "no right to read", conf: brokertest.Conf{ACL: aclNoRead}, stages: "dns tcp login echo?", hint: hintNoRead},
@@ -29,7 +31,11 @@ func TestCheckTellsEveryStageUpToTheFirstThatFails(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			s := brokertest.Mosquitto(t, tt.conf)
 			cfg := testConfig(s.URL())
-			cfg.CAFile, cfg.ProofTimeout = ca.File, proofTimeout
+			cfg.CAFile, cfg.ProofTimeout, cfg.InsecureSkipVerify = ca.File, proofTimeout, tt.blind
+			tlsHint := hintEndsSoon
+			if tt.blind {
+				tlsHint = hintNotChecked
+			}
 			if tt.pass != "" {
 				cfg.Username, cfg.Password = "agent", tt.pass
 			}
@@ -38,8 +44,8 @@ func TestCheckTellsEveryStageUpToTheFirstThatFails(t *testing.T) {
 				t.Errorf("stages are %q, want %q: %+v", got, tt.stages, stages)
 			}
 			for _, s := range stages {
-				if s.name == "tls" && (!strings.Contains(s.detail, " days)") || s.hint() != hintEndsSoon) {
-					t.Errorf("the certificate of a test ends soon; detail: %s; hint: %s", s.detail, s.hint())
+				if s.name == "tls" && (!strings.Contains(s.detail, " days)") || s.hint() != tlsHint) {
+					t.Errorf("the certificate of a test ends soon and is verified or not; detail: %s; hint: %s", s.detail, s.hint())
 				}
 			}
 			last := stages[len(stages)-1]
@@ -106,5 +112,21 @@ func TestCheckLeavesTheRunningAgentAlone(t *testing.T) {
 	}
 	if got := texts(sub.Messages(), "t/v1/agent-1/availability"); len(got) != 1 {
 		t.Errorf("availability said %v", got)
+	}
+}
+
+// A will or an "online" of the check would speak for the agent.
+func TestCheckDoesNotSpeakForTheAgent(t *testing.T) {
+	f := brokertest.NewFake(t, brokertest.Faults{})
+	if got := summary(runStages(t, newClient(t, testConfig(f.URL())).Stages(0, false))); got != "dns tcp login echo" {
+		t.Fatalf("stages are %q", got)
+	}
+	for _, hello := range f.Connects() {
+		if hello.Will != nil || hello.ClientID != "agent-1-check" {
+			t.Errorf("the check said %+v", hello)
+		}
+	}
+	if got := f.Received(); len(got) != 1 || got[0].Topic != "t/v1/agent-1/echo" {
+		t.Errorf("the check published %+v, want an echo alone", got)
 	}
 }

@@ -75,6 +75,46 @@ func TestFailuresToConnectAreToldApart(t *testing.T) {
 	}
 }
 
+func TestRenewedClientCertificateNeedsNoRestart(t *testing.T) {
+	ca := brokertest.NewCA(t)
+	server := ca.Server(t, "127.0.0.1")
+	cert, err := tls.LoadX509KeyPair(server.CertFile, server.KeyFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{cert}, ClientAuth: tls.RequireAnyClientCert})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	seen := make(chan string, 2)
+	go func() {
+		for conn, err := ln.Accept(); err == nil; conn, err = ln.Accept() {
+			if tc := conn.(*tls.Conn); tc.Handshake() == nil {
+				seen <- tc.ConnectionState().PeerCertificates[0].Subject.CommonName
+			}
+			conn.Close()
+		}
+	}()
+	pair, renewed := ca.Client(t, "first"), ca.Client(t, "renewed")
+	cfg := testConfig("tls://" + ln.Addr().String())
+	cfg.CAFile, cfg.CertFile, cfg.KeyFile = ca.File, pair.CertFile, pair.KeyFile
+	c := newClient(t, cfg)
+	for _, want := range []string{"first", "renewed"} {
+		if _, err := c.Connect(testContext(t)); err == nil {
+			t.Fatal("connected to what speaks no MQTT")
+		}
+		if got := <-seen; got != want {
+			t.Errorf("the certificate is %s, want %s", got, want)
+		}
+		for from, to := range map[string]string{renewed.CertFile: pair.CertFile, renewed.KeyFile: pair.KeyFile} {
+			if err := os.Rename(from, to); want == "first" && err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
 // A broker that speaks nothing newer than TLS 1.1 is not trusted with records.
 func TestOldTLSOfABrokerIsRejected(t *testing.T) {
 	ca := brokertest.NewCA(t)

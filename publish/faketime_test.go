@@ -67,6 +67,7 @@ type pipeBroker struct {
 type pipeFaults struct {
 	refuse, noConnack, noEcho bool
 	pause                     time.Duration // before each read of at most 16 KiB
+	replyPause                time.Duration // before each reply
 }
 
 func (p *pipeBroker) set(f pipeFaults) {
@@ -116,6 +117,14 @@ func (s slowConn) Read(b []byte) (int, error) {
 	s.p.mu.Unlock()
 	time.Sleep(pause)
 	return s.Conn.Read(b)
+}
+
+func (s slowConn) Write(b []byte) (int, error) {
+	s.p.mu.Lock()
+	pause := s.p.faults.replyPause
+	s.p.mu.Unlock()
+	time.Sleep(pause)
+	return s.Conn.Write(b)
 }
 
 func (p *pipeBroker) silent(packet packets.ControlPacket) bool {
@@ -191,6 +200,28 @@ func TestFailedProofIsRepeatedEveryMinute(t *testing.T) {
 		if s := c.Status().Proof.State; s != ProofProven || !m.Deliverable() {
 			t.Errorf("a minute after the rights came back the proof is %s", s)
 		}
+	})
+}
+
+// What is under way when the connection is closed to ask the broker is
+// acknowledged first, so that it is not sent twice.
+func TestAskingTheBrokerLosesNoAcknowledgement(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, p := newPipeClient(t, Config{ProofTimeout: 100 * time.Millisecond})
+		p.set(pipeFaults{noEcho: true, replyPause: 500 * time.Millisecond})
+		m := connect(t, c)
+		var receipts []*Receipt
+		for range 10 {
+			receipts = append(receipts, send(t, m, "room/sample", "x"))
+		}
+		<-m.Lost()
+		wantClass(t, m.Err(), ClassProbe)
+		for n, r := range receipts {
+			if r.Err() != nil {
+				t.Errorf("message %d: %v", n, r.Err())
+			}
+		}
+		time.Sleep(time.Second) // the broker's end wakes up
 	})
 }
 

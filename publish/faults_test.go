@@ -157,6 +157,16 @@ func TestFrozenNetworkIsNoticed(t *testing.T) {
 	}
 }
 
+func TestAConnectionLostBeforeItIsShownIsNotShownAsUp(t *testing.T) {
+	c := newClient(t, testConfig("tcp://h"))
+	m := newConn(c, c.brokers[0], newLink(nopConn{}, nopConn{}, time.Second))
+	m.fail(lostError(m, errGivenUp))
+	c.connected(m)
+	if st := c.Status(); st.State != Disconnected || st.Losses != 1 {
+		t.Errorf("status: %+v", st)
+	}
+}
+
 // What was acknowledged before the loss is confirmed, the rest is kept.
 func TestALossConfirmsWhatWasAcknowledged(t *testing.T) {
 	c := newClient(t, testConfig("tcp://h"))
