@@ -65,9 +65,9 @@ type pipeBroker struct {
 }
 
 type pipeFaults struct {
-	refuse, noConnack, noEcho bool
-	pause                     time.Duration // before each read of at most 16 KiB
-	replyPause                time.Duration // before each reply
+	refuse, hang, noConnack, noEcho bool
+	pause                           time.Duration // before each read of at most 16 KiB
+	replyPause                      time.Duration // before each reply
 }
 
 func (p *pipeBroker) set(f pipeFaults) {
@@ -92,9 +92,13 @@ func (p *pipeBroker) count() (pings, echoes int) {
 }
 
 // open is for Client.open.
-func (p *pipeBroker) open(_ context.Context, b broker) (net.Conn, net.Conn, error) {
+func (p *pipeBroker) open(ctx context.Context, b broker) (net.Conn, net.Conn, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.faults.hang {
+		<-ctx.Done()
+		return nil, nil, ctx.Err()
+	}
 	p.dialed = append(p.dialed, b.addr)
 	if p.faults.refuse {
 		return nil, nil, &net.OpError{Op: "dial", Err: errors.New("refused")}
@@ -210,6 +214,7 @@ func TestAskingTheBrokerLosesNoAcknowledgement(t *testing.T) {
 		c, p := newPipeClient(t, Config{ProofTimeout: 100 * time.Millisecond})
 		p.set(pipeFaults{noEcho: true, replyPause: 500 * time.Millisecond})
 		m := connect(t, c)
+		time.Sleep(1200 * time.Millisecond) // CONNACK, online, SUBACK; the echo is on its way
 		var receipts []*Receipt
 		for range 10 {
 			receipts = append(receipts, send(t, m, "room/sample", "x"))
@@ -249,6 +254,11 @@ func TestAnswerOfTheBrokerExpires(t *testing.T) {
 			}
 			if known, _ := d.noEcho("h"); known {
 				t.Errorf("%s: the broker is not asked again after %v", tt.state, tt.keep)
+			}
+			d.brokerAnswered("h", Proof{State: tt.state})
+			d.echoReturned("h")
+			if known, _ := d.noEcho("h"); known {
+				t.Errorf("%s counts although an echo came after it", tt.state)
 			}
 		}
 	})
@@ -358,13 +368,41 @@ func TestBrokerListIsGoneThroughAfterFailuresAndEarlyLosses(t *testing.T) {
 
 func TestConnectGivesUpAfter15SecondsWithTheDefaults(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
+		for _, faults := range []pipeFaults{{noConnack: true}, {hang: true}} {
+			c, p := newPipeClient(t, Config{})
+			p.set(faults)
+			began := time.Now()
+			_, err := c.Connect(testContext(t))
+			wantClass(t, err, ClassUnreachable)
+			if took := time.Since(began); took != 15*time.Second {
+				t.Errorf("it took %v, want 15s", took)
+			}
+		}
+	})
+}
+
+// Whoever is thrown out can always connect: a broker that is away in between
+// speaks against a second client.
+func TestAFailedConnectClearsTheSuspicionOfASecondClient(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		c, p := newPipeClient(t, Config{})
-		p.set(pipeFaults{noConnack: true})
-		began := time.Now()
+		lose := func() Class {
+			m := connect(t, c)
+			time.Sleep(time.Second) // proven, nothing in flight
+			p.cut()
+			<-m.Lost()
+			return classOf(m.Err())
+		}
+		lose()
+		lose()
+		p.set(pipeFaults{refuse: true})
 		_, err := c.Connect(testContext(t))
 		wantClass(t, err, ClassUnreachable)
-		if took := time.Since(began); took != 15*time.Second {
-			t.Errorf("it took %v, want 15s", took)
+		p.set(pipeFaults{})
+		for n, want := range []Class{ClassLost, ClassLost, ClassSameID} {
+			if got := lose(); got != want {
+				t.Errorf("loss %d after the failed connect is %s, want %s", n+1, got, want)
+			}
 		}
 	})
 }

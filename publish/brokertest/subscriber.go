@@ -48,10 +48,22 @@ func Subscribe(tb testing.TB, sub Subscription) *Subscriber {
 	o.SetClientID(sub.ClientID).SetCleanSession(sub.ClientID == "")
 	o.SetAutoReconnect(sub.ClientID != "").SetMaxReconnectInterval(time.Second)
 	o.SetDefaultPublishHandler(func(_ mqtt.Client, m mqtt.Message) { s.add(m) })
-	o.SetOnConnectHandler(func(c mqtt.Client) { go c.Subscribe(sub.Filter, 1, nil) })
+	first := make(chan mqtt.Token, 1) // subscribed once a connection, or retained messages come twice
+	o.SetOnConnectHandler(func(c mqtt.Client) {
+		token := c.Subscribe(sub.Filter, 1, nil)
+		select {
+		case first <- token:
+		default:
+		}
+	})
 	s.client = mqtt.NewClient(o)
 	s.must(s.client.Connect())
-	s.must(s.client.Subscribe(sub.Filter, 1, nil))
+	select {
+	case token := <-first:
+		s.must(token)
+	case <-time.After(patience):
+		tb.Fatal("subscriber: it did not subscribe")
+	}
 	tb.Cleanup(s.Close)
 	return s
 }
