@@ -122,7 +122,8 @@ func (m *Conn) fault(class Class, err error, hint Hint) *Error {
 }
 
 // send hands the queue to the MQTT library in order, no faster than the link
-// writes, and after stop the last message.
+// writes, and after stop the last message. What is in the queue together is a
+// burst.
 func (m *Conn) send() {
 	defer close(m.sent)
 	for m.link.waitRoom() {
@@ -131,11 +132,13 @@ func (m *Conn) send() {
 			if isClosed(m.stop) {
 				continue // it stays with the caller
 			}
+			m.link.expect(r.number + uint64(len(m.queue)))
 			if !m.handOver(r) {
 				return
 			}
 			m.handed <- r // never blocks: flight holds all that is in it
 		case <-m.stop:
+			m.link.expect(0)
 			if m.last != nil {
 				m.handOver(m.last)
 			}

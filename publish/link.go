@@ -31,8 +31,8 @@ const (
 var errGivenUp = errors.New("connection given up")
 
 // link is the byte stream below the MQTT library, with a write buffer that a
-// goroutine of its own empties: what is accepted during one write leaves with
-// the next, so a burst needs few writes and the library never blocks in one.
+// goroutine of its own empties at the end of a burst: it needs few writes, and
+// the library never blocks in one.
 // It adds what the library lacks: a deadline on every write (a PINGREQ behind a
 // stuck publish would wait for ever), a bound on inbound packets, the time of
 // the last read, and an end that the library recognises as a lost connection.
@@ -48,8 +48,10 @@ type link struct {
 	mu       sync.Mutex // guards everything below
 	changed  sync.Cond  // something below has changed
 	out      []byte     // accepted, not being written yet
+	urgent   bool       // out is to be written at once
 	writing  bool       // what was in out before is being written
 	accepted uint64     // PUBLISH packets so far
+	burst    uint64     // so many of them come together
 	written  uint64     // PUBLISH packets that the kernel has completely
 	err      error      // why the link ended, nil = it is up
 }
@@ -122,16 +124,34 @@ func (l *link) Write(p []byte) (int, error) {
 		return 0, l.err
 	}
 	l.out = append(l.out, p...)
-	l.changed.Broadcast()
-	switch p[0] >> 4 {
-	case typePublish:
+	if p[0]>>4 == typePublish {
 		l.accepted++
-	case typeDisconnect:
-		for l.err == nil && (l.writing || len(l.out) > 0) {
-			l.changed.Wait()
-		}
+	} else {
+		l.urgent = true
+	}
+	if l.due() {
+		l.changed.Broadcast()
+	}
+	for p[0]>>4 == typeDisconnect && l.err == nil && (l.writing || len(l.out) > 0) {
+		l.changed.Wait()
 	}
 	return len(p), l.err
+}
+
+// due tells whether out is to be written: a burst at its end, or when it fills
+// a chunk.
+func (l *link) due() bool {
+	return len(l.out) > 0 && (l.urgent || l.accepted >= l.burst || len(l.out) >= writeChunk)
+}
+
+// expect tells that PUBLISH packets follow each other at once up to this number.
+func (l *link) expect(burst uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.burst = burst
+	if l.due() {
+		l.changed.Broadcast()
+	}
 }
 
 // writeOut writes what is accepted, until the link ends.
@@ -140,7 +160,7 @@ func (l *link) writeOut() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for {
-		for l.err == nil && len(l.out) == 0 {
+		for l.err == nil && !l.due() {
 			l.changed.Wait()
 		}
 		if l.err != nil {
@@ -151,7 +171,7 @@ func (l *link) writeOut() {
 		}
 		p, l.out = l.out, p[:0]
 		last := l.accepted
-		l.writing = true
+		l.urgent, l.writing = false, true
 		l.mu.Unlock()
 		err := l.writeChunks(p)
 		if err != nil {

@@ -105,6 +105,43 @@ func TestABurstNeedsFewWrites(t *testing.T) {
 	})
 }
 
+// A burst is written at its end, at a full chunk, or with any other packet.
+func TestABurstIsWrittenAtItsEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &paper{}
+		l := newPaperLink(t, p)
+		half := "2" + strings.Repeat("x", writeChunk/2)
+		var want []string
+		for _, step := range []struct {
+			burst   uint64
+			packets []string
+			want    string
+		}{
+			{3, []string{"2one", "2two"}, ""},
+			{3, []string{"2three"}, "2one2two2three"},
+			{4, []string{"2four"}, "2four"},
+			{6, []string{"2five", "\xc0ping"}, "2five\xc0ping"},
+			{9, []string{half}, ""},
+			{9, []string{half}, half + half[:writeChunk-len(half)]},
+			{9, []string{"2eight"}, ""},
+			{0, nil, "2eight"}, // it ends before
+		} {
+			l.expect(step.burst)
+			write(t, l, step.packets...)
+			synctest.Wait()
+			if step.want != "" {
+				want = append(want, step.want)
+			}
+			if strings.HasPrefix(step.want, half) {
+				want = append(want, "xx") // the rest of the second half
+			}
+			if diff := cmp.Diff(want, p.written()); diff != "" {
+				t.Fatalf("after %q of a burst of %d: %s", step.packets, step.burst, diff)
+			}
+		}
+	})
+}
+
 // The ack deadline of a message starts when it is on the wire.
 func TestAMessageCountsAsWrittenOnlyAfterItsWrite(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
