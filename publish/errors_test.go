@@ -3,6 +3,7 @@ package publish
 import (
 	"crypto/tls"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -10,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/eclipse/paho.mqtt.golang/packets"
 
 	"roomcall/publish/brokertest"
 )
@@ -73,6 +76,15 @@ func TestFailuresToConnectAreToldApart(t *testing.T) {
 			t.Log(err)
 		})
 	}
+}
+
+// With TLS 1.3 a missing certificate may show as the end of the connection alone.
+func TestEndWithoutAWordIsAMissingCertificateIfTheBrokerAskedForOne(t *testing.T) {
+	c := newClient(t, testConfig("tcp://h"))
+	wantClass(t, c.connectError(c.brokers[0], io.EOF), ClassProtocol)
+	c.certMissing.Store(true)
+	wantClass(t, c.connectError(c.brokers[0], io.EOF), ClassBadCertificate)
+	wantClass(t, c.connectError(c.brokers[0], packets.ErrorRefusedBadUsernameOrPassword), ClassRefusedLogin)
 }
 
 func TestRenewedClientCertificateNeedsNoRestart(t *testing.T) {
