@@ -121,6 +121,15 @@ func TestBrokersGetTheirPortAndKeepTheirOrder(t *testing.T) {
 	}
 }
 
+func TestPortsOfAnEndpoint(t *testing.T) {
+	for port, good := range map[string]bool{"1": true, "65535": true, "0": false, "65536": false, "x": false, "": false} {
+		_, _, err := LoadText("agent.toml", []byte(strings.Replace(minimal, "192.0.2.10", "192.0.2.10:"+port, 1)), testOptions(nil))
+		if good != (err == nil) {
+			t.Errorf("port %q: %v", port, err)
+		}
+	}
+}
+
 func TestFingerprintForms(t *testing.T) {
 	plain := strings.Repeat("ab", 32)
 	colons := strings.TrimSuffix(strings.Repeat("AB:", 32), ":")

@@ -5,13 +5,21 @@ import (
 	"testing"
 )
 
-// Every range holds at both ends: the last good value loads, the first bad one
-// is an error that names the range.
+// Every range holds at both ends, and so does every form of a text: the last good
+// value loads, the first bad one is an error that names what is allowed.
 func TestEveryRangeHoldsAtItsEnds(t *testing.T) {
+	q := quoteTOML
 	cases := []struct {
 		table, key string
 		good, bad  []string
 	}{
+		{"[agent]", "client_id", []string{q("a"), q("a-1"), q(strings.Repeat("a", 63))}, []string{q(""), q("A"), q("a_b"), q(strings.Repeat("a", 64))}},
+		{"[agent]", "site", []string{q(""), q(strings.Repeat("ü", 200))}, []string{q(strings.Repeat("ü", 201)), q("a\tb")}},
+		{"[agent]", "http_listen", []string{q("127.0.0.1:0"), q("[::1]:65535"), q("localhost:80")}, []string{q("127.0.0.1:65536"), q("127.0.0.1:-1"), q("127.0.0.1"), q("127.0.0.1:http")}},
+		{"[[endpoint]]", "username", []string{q(strings.Repeat("u", 1024))}, []string{q(strings.Repeat("u", 1025)), q("a\nb")}},
+		{"[[endpoint]]", "server_name", []string{q("a.example"), q("192.0.2.1"), q("2001:db8::1")}, []string{q("https://a"), q("a/b"), q("a b"), q("u@a"), q(strings.Repeat("a", 254))}},
+		{"[mqtt]", "topic_prefix", []string{q("a"), q("a/b"), q(strings.Repeat("a", 128))},
+			[]string{q(""), q("/a"), q("a/"), q("a//b"), q("$SYS/a"), q("a/+"), q("a/#"), q("a\x01"), q(strings.Repeat("a", 129))}},
 		{"[[endpoint]]", "poll_interval", []string{`"100ms"`, `"1h"`}, []string{`"99ms"`, `"1h1ms"`, `"0s"`}},
 		{"[[endpoint]]", "idle_interval", []string{`"100ms"`, `"1h"`}, []string{`"99ms"`, `"1h1ms"`}},
 		{"[[endpoint]]", "timeout", []string{`"100ms"`, `"5m"`}, []string{`"99ms"`, `"5m1ms"`}},
