@@ -43,6 +43,8 @@ const (
 )
 
 const (
+	maxBrokers = 16
+
 	ms100  = 100 * time.Millisecond
 	day    = 24 * time.Hour
 	decade = 87600 * time.Hour
@@ -72,20 +74,20 @@ var sections = []section{
 		{name: "site", kind: label, def: "",
 			doc: "Copied into every payload, to tell sites apart."},
 		{name: "data_dir", kind: text("a folder name", is(isFilled)).file(nil), def: dataDir,
-			doc:     `The store lives here. On Windows the default is %ProgramData%\roomcall\data.`,
+			doc:     `The folder of the store. On Windows the default is %ProgramData%\roomcall\data.`,
 			example: `"/var/lib/roomcall"`, shown: "`\"/var/lib/roomcall\"` (Windows `%ProgramData%\\roomcall\\data`)"},
 		{name: "http_listen", kind: text(`ADDR:PORT such as "127.0.0.1:9478", or "" for off`, is(isListen)), def: "127.0.0.1:9478",
 			doc: "Status page, health, metrics and the local API."},
 		{name: "http_allow_remote", kind: boolean, def: false,
-			doc: "An http_listen that others on the network can reach needs true here."},
+			doc: "Must be true for an http_listen that others on the network can reach."},
 		{name: "log_level", kind: oneOf("debug", "info", "warn", "error"), def: "info",
-			doc: "The least important lines that are logged."},
+			doc: "Lines of this level and above are logged."},
 		{name: "log_format", kind: oneOf("text", "json"), def: "text",
-			doc: "The form of a log line."},
+			doc: "How log lines are written."},
 	}},
-	{"endpoint", "[[endpoint]]", "[[endpoint]] in double brackets, one for each device", "One table for each device, 1000 at most.", []key{
+	{"endpoint", "[[endpoint]]", "[[endpoint]] in double brackets, one for each device", fmt.Sprintf("One table for each device, at most %d.", maxEndpoints), []key{
 		{name: "device", kind: text(idForm, checkDevice), def: required, example: `"room-1"`,
-			doc: "Topic level of the device: unique, and not agent."},
+			doc: "The topic level of the device; unique."},
 		{name: "room", kind: label, def: "",
 			doc: "The room's name for people, in any language."},
 		{name: "url", kind: text(endpointURLs, checkEndpointURL), def: required, example: `"https://192.0.2.10"`,
@@ -93,11 +95,11 @@ var sections = []section{
 		{name: "username", kind: user, def: "",
 			doc: "Without a username there is no login."},
 		{name: "password", kind: secret, def: Secret{},
-			doc: "Works, and warns when others can read this file: password_file is better."},
+			doc: "A password in this file, which others should not be able to read then; password_file is better."},
 		{name: "password_file", kind: passwordFile, def: "",
 			doc: "A file with the password on its first line, which roomcall alone should be able to read."},
 		{name: "login", kind: oneOf("auto", "api", "web", "none"), def: "auto",
-			doc: "Which of its two logins the device wants; auto finds out."},
+			doc: "Which of the device's two logins to use; auto finds out."},
 		{name: "poll_interval", kind: duration(ms100, time.Hour), def: 5 * time.Second,
 			doc: "How often the device is polled in a call."},
 		{name: "idle_interval", kind: duration(ms100, time.Hour), def: 15 * time.Second,
@@ -122,14 +124,14 @@ var sections = []section{
 		{name: "limits", kind: text(strings.Join(builtinLimits, ", ")+", or the NAME of a table [limits.NAME]", nil), def: "huawei",
 			doc: "The profile that grades: what is fair and what is poor."},
 	}},
-	{"mqtt", "[mqtt]", "a table [mqtt]", "TLS to the broker is 1.2 at least.", []key{
+	{"mqtt", "[mqtt]", "a table [mqtt]", "TLS to the broker is at least 1.2.", []key{
 		{name: "broker", kind: text(brokerURLs, cleanBroker).
-			listOf(list{form: "one URL or a list of them, in quotes: " + brokerURLs, most: 16, some: true}), def: required, example: `"tcp://127.0.0.1:1883"`,
-			doc: "One URL, or a list of up to 16 that are tried in turn. The ports are 1883, 8883, 80 and 443 unless the URL names one."},
+			listOf(list{form: "one URL or a list of them, in quotes: " + brokerURLs, most: maxBrokers, some: true}), def: required, example: `"tcp://127.0.0.1:1883"`,
+			doc: fmt.Sprintf("One URL, or a list of up to %d that are tried in turn. Without a port it is 1883 (tcp), 8883 (tls), 80 (ws) or 443 (wss).", maxBrokers)},
 		{name: "username", kind: user, def: "",
 			doc: "The user at the broker."},
 		{name: "password", kind: secret, def: Secret{},
-			doc: "Works, and warns when others can read this file: password_file is better."},
+			doc: "A password in this file, which others should not be able to read then; password_file is better."},
 		{name: "password_file", kind: passwordFile, def: "",
 			doc: "A file with the password on its first line."},
 		{name: "ca_file", kind: caFile, def: "",
@@ -147,7 +149,7 @@ var sections = []section{
 		{name: "confirm", kind: oneOf("puback", "echo"), def: "puback",
 			doc: "When a record counts as delivered: when the broker has acknowledged it, or when it has handed it back to the agent."},
 		{name: "keepalive", kind: duration(time.Second, time.Hour), def: 30 * time.Second,
-			doc: "How long the connection may be silent before the agent asks whether it is still there."},
+			doc: "How long the connection may be silent before the agent pings the broker."},
 		{name: "max_inflight", kind: whole(1, 10000), def: 100,
 			doc: "Unacknowledged records in flight."},
 		{name: "reconnect_min", kind: duration(ms100, time.Hour), def: time.Second,
