@@ -87,7 +87,7 @@ var sections = []section{
 	}},
 	{"endpoint", "[[endpoint]]", "[[endpoint]] in double brackets, one for each device", fmt.Sprintf("One table for each device, at most %d.", maxEndpoints), []key{
 		{name: "device", kind: text(idForm, checkDevice), def: required, example: `"room-1"`,
-			doc: "The topic level of the device; unique."},
+			doc: "The topic level of the device; unique, and not \"agent\"."},
 		{name: "room", kind: label, def: "",
 			doc: "The room's name for people, in any language."},
 		{name: "url", kind: text(endpointURLs, checkEndpointURL), def: required, example: `"https://192.0.2.10"`,
