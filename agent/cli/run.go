@@ -13,7 +13,7 @@ import (
 )
 
 func (a *app) runCommand() *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use:   "run",
 		Short: "Run the agent in the foreground (what the service runs)",
 		Args:  args(cobra.NoArgs),
@@ -32,6 +32,11 @@ func (a *app) runCommand() *cobra.Command {
 			})
 		},
 	}
+	// Version 0.1.0 installed Windows services with this flag; it says nothing any
+	// more, and they still have to start after an upgrade.
+	cmd.Flags().Bool("as-service", false, "")
+	_ = cmd.Flags().MarkHidden("as-service")
+	return cmd
 }
 
 // newLogger logs as the config says: a Windows service into its own file, all others
