@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -36,7 +35,7 @@ type Agent struct {
 	log      *slog.Logger
 	started  time.Time
 	warnings []string
-	notices  notices
+	refused  atomic.Pointer[string] // why the last reload was refused, for the operator
 
 	queue    *buffer.Queue
 	client   *publish.Client
@@ -49,25 +48,6 @@ type Agent struct {
 	reason   string      // why this process was started
 	remember *lastRun    // to be kept for the next start, nil = kept already
 	tripped  atomic.Bool // the watchdog's mark is there
-}
-
-// notices are sentences for the operator that came up while the agent runs.
-type notices struct {
-	mu   sync.Mutex
-	text []string
-}
-
-// set replaces all notices.
-func (n *notices) set(text ...string) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.text = text
-}
-
-func (n *notices) all() []string {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return slices.Clone(n.text)
 }
 
 // New opens the store and prepares the loops; nothing runs yet. The caller must
@@ -87,23 +67,17 @@ func New(version string, cfg *config.Config, warnings []config.Warning, log *slo
 	return a, nil
 }
 
-func (a *Agent) listen() error {
-	if a.cfg.Agent.HTTPListen == "" {
+func (a *Agent) listen() (err error) {
+	cfg := a.cfg.Agent
+	if cfg.HTTPListen == "" {
 		return nil
 	}
-	srv, err := web.Listen(a.cfg.Agent.HTTPListen, a, web.Options{Logger: a.log, Hosts: hostNames(a.cfg.Agent)})
-	a.web = srv
+	var names []string // by which a listener that is not loopback may be called, beside its address
+	if name, err := os.Hostname(); err == nil && cfg.HTTPAllowRemote {
+		names = []string{name}
+	}
+	a.web, err = web.Listen(cfg.HTTPListen, a, web.Options{Logger: a.log, Hosts: names})
 	return err
-}
-
-// hostNames are the names by which a listener that is not loopback may be
-// called, beside its address.
-func hostNames(cfg config.Agent) []string {
-	name, err := os.Hostname()
-	if err != nil || !cfg.HTTPAllowRemote {
-		return nil
-	}
-	return []string{name}
 }
 
 // Run polls, records and drains until ctx ends, then stops in order: polling,
@@ -120,18 +94,27 @@ func (a *Agent) Run(ctx context.Context, ready func()) error {
 	var polls, recorder, drainer, server sync.WaitGroup
 	recorder.Go(func() { a.recorder.Run(recording) })
 	drainer.Go(func() { a.drainer.Run(draining, leaving) })
-	drainer.Go(func() { a.replayer().Run(draining) })
+	replayer := drain.Replayer{
+		Queue: a.queue, Topic: a.client.Topic, Conn: a.drainer.Conn, Dir: a.cfg.Agent.DataDir, Log: a.log,
+	}
+	drainer.Go(func() { replayer.Run(draining) })
 	for _, p := range a.pollers {
 		polls.Go(func() { p.Run(polling) })
 	}
+	http := "off"
 	if a.web != nil {
-		server.Go(func() { a.serve(serving) })
+		http = a.web.Addr()
+		server.Go(func() {
+			if err := a.web.Serve(serving); err != nil {
+				a.log.Error("local HTTP stopped", "err", err)
+			}
+		})
 	}
 	a.recorder.Announce(record.Event{At: a.started, AgentEvent: report.AgentEvent{
 		Type: "agent.started", Text: "version " + a.version, Reason: a.reason,
 	}})
 	a.log.Info("agent runs", "version", a.version, "client_id", a.cfg.Agent.ClientID,
-		"endpoints", len(a.pollers), "data_dir", a.cfg.Agent.DataDir, "http", a.httpAddr())
+		"endpoints", len(a.pollers), "data_dir", a.cfg.Agent.DataDir, "http", http)
 	ready()
 	<-ctx.Done()
 
@@ -148,13 +131,6 @@ func (a *Agent) Run(ctx context.Context, ready func()) error {
 	stopServing()
 	server.Wait()
 	return nil
-}
-
-func (a *Agent) replayer() *drain.Replayer {
-	return &drain.Replayer{
-		Queue: a.queue, Topic: a.client.Topic, Conn: a.drainer.Conn,
-		Dir: a.cfg.Agent.DataDir, Log: a.log,
-	}
 }
 
 // logout ends the sessions at all endpoints, at the same time and bounded.
@@ -186,19 +162,6 @@ func (a *Agent) awaitDelivery(ctx context.Context) {
 		case <-tick.C:
 		}
 	}
-}
-
-func (a *Agent) serve(ctx context.Context) {
-	if err := a.web.Serve(ctx); err != nil {
-		a.log.Error("local HTTP stopped", "err", err)
-	}
-}
-
-func (a *Agent) httpAddr() string {
-	if a.web == nil {
-		return "off"
-	}
-	return a.web.Addr()
 }
 
 // Close releases what New opened.

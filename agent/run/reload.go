@@ -94,7 +94,8 @@ func (a *Agent) refuseReload(err error) {
 	if more {
 		first += " (and more, see the log)"
 	}
-	a.notices.set("a reload was refused at " + time.Now().UTC().Format(time.RFC3339) + ", the old config goes on: " + first)
+	text := "a reload was refused at " + time.Now().UTC().Format(time.RFC3339) + ", the old config goes on: " + first
+	a.refused.Store(&text)
 }
 
 // prepare makes an agent that is ready to run.

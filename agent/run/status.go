@@ -8,9 +8,11 @@ import (
 	"time"
 
 	"roomcall/agent/config"
+	"roomcall/agent/drain"
 	"roomcall/agent/health"
 	"roomcall/agent/host"
 	"roomcall/agent/poll"
+	"roomcall/agent/record"
 	"roomcall/agent/web"
 	"roomcall/buffer"
 	"roomcall/publish"
@@ -24,28 +26,25 @@ func (a *Agent) Status() health.Status {
 	s := health.Status{
 		Version: a.version, ClientID: a.cfg.Agent.ClientID, Site: a.cfg.Agent.Site,
 		Started: a.started, StartReason: a.reason, UptimeS: int64(now.Sub(a.started).Seconds()),
-		ConfigPath: a.cfg.Path, ConfigHash: a.cfg.Hash(), Warnings: append(a.notices.all(), a.warnings...),
-		Broker: brokerStatus(a.client.Status(), a.cfg.MQTT.Brokers[0]),
+		ConfigPath: a.cfg.Path, ConfigHash: a.cfg.Hash(), Broker: brokerStatus(a.client.Status(), a.cfg.MQTT.Brokers[0]),
 	}
+	if refused := a.refused.Load(); refused != nil {
+		s.Warnings = append(s.Warnings, *refused)
+	}
+	s.Warnings = append(s.Warnings, a.warnings...)
 	for _, p := range a.pollers {
 		s.Endpoints = append(s.Endpoints, endpointStatus(a.cfg.Endpoint(p.Device), p.Stats(), a.newest.Of(p.Device)))
 	}
-	s.Buffer = a.bufferStatus()
-	did := a.recorder.Stats()
-	s.Buffer.Appended, s.Buffer.AppendedByKind = did.Appended, did.AppendedByKind
-	s.Buffer.Evicted, s.Buffer.MemoryHeld = did.Evicted, did.Held
-	s.Clock = health.Clock{Synchronized: synchronized(), Steps: did.ClockSteps, LastStep: did.LastStep, LastStepS: did.StepBy.Seconds()}
-	if did.Err != nil {
-		s.Buffer.State, s.Buffer.Error = "failed", did.Err.Error()
+	did, sent := a.recorder.Stats(), a.drainer.Stats()
+	s.Buffer = bufferStatus(a.queue.Info(), did, sent)
+	if free, err := host.DiskFree(a.cfg.Agent.DataDir); err == nil {
+		s.Buffer.DiskFree = &free
 	}
-	if errors.Is(did.Err, buffer.ErrFull) {
-		s.Buffer.State = "full"
+	s.Broker.Acked = sent.Acked
+	s.Clock = health.Clock{Steps: did.ClockSteps, LastStep: did.LastStep, LastStepS: did.StepBy.Seconds()}
+	if synchronized, known := host.ClockSynchronized(); known {
+		s.Clock.Synchronized = &synchronized
 	}
-	if s.Buffer.State != "open" {
-		s.Buffer.Hint = health.HintFor("store_"+s.Buffer.State, nil)
-	}
-	got := a.drainer.Stats()
-	s.Buffer.Acked, s.Broker.Acked, s.Buffer.AckedByKind = got.Acked, got.Acked, got.AckedByKind
 	if s.Broker.Proof == string(publish.ProofFailed) {
 		s.Broker.Class, s.Broker.Error = "acl", a.client.Status().Proof.Detail
 	}
@@ -85,16 +84,24 @@ func brokerStatus(p publish.Status, first string) health.Broker {
 	return b
 }
 
-func (a *Agent) bufferStatus() health.Buffer {
-	in := a.queue.Info()
+// bufferStatus is the store's part of the status, from what it says of itself, what
+// the recorder put in and what the drain took out.
+func bufferStatus(in buffer.Info, did record.Stats, sent drain.Stats) health.Buffer {
 	b := health.Buffer{
 		State: "open", Waiting: in.Waiting, Oldest: in.Oldest, DeliveredKept: in.DeliveredKept,
 		BytesOnDisk: in.DiskBytes, MaxBytes: in.MaxBytes, Segments: in.Segments,
 		Quarantined: uint64(in.Quarantined), DamagedFiles: len(DamagedFiles(in.Dir)),
+		Appended: did.Appended, AppendedByKind: did.AppendedByKind, Evicted: did.Evicted, MemoryHeld: did.Held,
+		Acked: sent.Acked, AckedByKind: sent.AckedByKind,
 	}
-	if free, err := host.DiskFree(a.cfg.Agent.DataDir); err == nil {
-		b.DiskFree = &free
+	if did.Err == nil {
+		return b
 	}
+	b.State, b.Error = "failed", did.Err.Error()
+	if errors.Is(did.Err, buffer.ErrFull) {
+		b.State = "full"
+	}
+	b.Hint = health.HintFor("store_"+b.State, nil)
 	return b
 }
 
@@ -117,15 +124,6 @@ func endpointStatus(e *config.Endpoint, p poll.Stats, newest json.RawMessage) he
 		v.CallID, v.Grade, v.GradeReasons = meaning.CallID, meaning.Grade, meaning.GradeReasons
 	}
 	return v
-}
-
-// synchronized is what the system says about its clock; nil = nothing.
-func synchronized() *bool {
-	ok, known := host.ClockSynchronized()
-	if !known {
-		return nil
-	}
-	return &ok
 }
 
 // Samples are the newest accepted samples.
