@@ -208,6 +208,11 @@ func TestPollThatWaitsForItsTurnEndsWithItsContext(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.client.release()
+	select {
+	case r.client.sending <- struct{}{}:
+		t.Fatal("two may send at a time")
+	default:
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, err := r.client.Poll(ctx)

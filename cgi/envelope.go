@@ -43,7 +43,7 @@ func envelopeFields(e *envelope) table {
 		row("error", failed, &e.failure),
 		row("exception", failed, &e.exception),
 		row("code", failedCode, &e.code),
-		row("msg", text(maxQuirkText), &e.msg),
+		row("msg", message, &e.msg),
 	}}
 }
 
@@ -126,6 +126,13 @@ func boolean(v value, to any) verdict {
 		text, _ := v.scalar(v.json)
 		*s = string(text[:min(len(text), 8)])
 	}
+	return known
+}
+
+// message is the reader of a text for people, which may be cut.
+func message(v value, to any) verdict {
+	text, _ := v.scalar(v.json)
+	*to.(*string) = shorten(string(text[:min(len(text), 4*maxQuirkText)]), maxQuirkText)
 	return known
 }
 

@@ -89,16 +89,16 @@ func TestParsersRunSideBySide(t *testing.T) {
 // A reply of more than 1 MiB, one of very many values and one of very many
 // levels are refused before they are taken apart.
 func TestHugeRepliesAreRefused(t *testing.T) {
-	for _, c := range []struct{ name, reply, reason string }{
-		{"large", `{"success":1,"data":"` + strings.Repeat("a", maxReply) + `"}`, "too_large"},
-		{"many values", `{"success":1,"data":[` + strings.Repeat("0,", maxReply/2-20) + `0]}`, "bad_json"},
-		{"many levels", strings.Repeat("[", maxReply), "bad_json"},
-		{"many levels in strings", `{"success":1,"data":"` + strings.Repeat(`{\"a\":`, maxReply/8) + `"}`, "bad_json"},
+	for _, c := range []struct{ name, reply, reason, text string }{
+		{"large", `{"success":1,"data":"` + strings.Repeat("a", maxReply) + `"}`, "too_large", "larger than"},
+		{"many values", `{"success":1,"data":[` + strings.Repeat("0,", maxReply/2-20) + `0]}`, "bad_json", "too many values"},
+		{"many levels", strings.Repeat("[", maxReply), "bad_json", "too deep"},
+		{"many levels in strings", `{"success":1,"data":"` + strings.Repeat(`{\"a\":`, maxReply/8) + `"}`, "bad_json", "too deep"},
 	} {
 		_, err := parseMultiCall([]byte(c.reply))
 		var e *Error
-		if !errors.As(err, &e) || e.Reason != c.reason {
-			t.Errorf("%s: %v, want reason %s", c.name, err, c.reason)
+		if !errors.As(err, &e) || e.Reason != c.reason || !strings.Contains(e.Err.Error(), c.text) {
+			t.Errorf("%s: %v, want reason %s and %q", c.name, err, c.reason, c.text)
 		}
 	}
 }
@@ -132,6 +132,14 @@ func TestErrorsDoNotQuoteSecrets(t *testing.T) {
 		if err == nil || strings.Contains(fmt.Sprintf("%v %+v %#v", err, err, err), secret) {
 			t.Errorf("%s: error %#v", reply, err)
 		}
+	}
+}
+
+func TestLongMessageOfAFailureIsCutAndKept(t *testing.T) {
+	_, err := parseLogin([]byte(`{"success":0,"code":1,"msg":"` + strings.Repeat("wrong ", 100) + `"}`))
+	var e *Error
+	if !errors.As(err, &e) || e.Err == nil || !strings.HasPrefix(e.Err.Error(), "wrong wrong") || len(e.Err.Error()) > maxQuirkText {
+		t.Errorf("%v", err)
 	}
 }
 

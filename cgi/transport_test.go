@@ -3,6 +3,7 @@ package cgi
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -67,6 +68,34 @@ func TestHangIsBoundedByTheTimeout(t *testing.T) {
 	}
 }
 
+// The setting itself is at work here, and nothing but it ends the request.
+func TestTimeoutOfTheSettingsBoundsARequest(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body) // or the server does not notice that the client is gone
+		<-r.Context().Done()
+	}))
+	defer srv.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	_, err := newClient(t, Config{URL: srv.URL, Timeout: 50 * time.Millisecond}).Poll(ctx)
+	wantError(t, err, KindUnreachable, "timeout")
+	if ctx.Err() != nil {
+		t.Error("the request was not ended by its timeout")
+	}
+	if d := newClient(t, Config{URL: srv.URL}).http.Timeout; d != defaultTimeout {
+		t.Errorf("%v without a setting", d)
+	}
+}
+
+func TestHeaderOf100KiBIsRefused(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Long", strings.Repeat("a", 100<<10))
+	}))
+	defer srv.Close()
+	_, err := newClient(t, Config{URL: srv.URL}).Poll(t.Context())
+	wantError(t, err, KindError, "too_large")
+}
+
 func TestHangEndsWithTheContextToo(t *testing.T) {
 	r := newRig(t, rigOptions{})
 	r.poll(t)
@@ -103,7 +132,9 @@ func TestBodyOf64MiBTakesBoundedMemory(t *testing.T) {
 	runtime.ReadMemStats(&before)
 	_, err := c.Poll(t.Context())
 	runtime.ReadMemStats(&after)
-	wantError(t, err, KindError, "too_large")
+	if e := wantError(t, err, KindError, "too_large"); e.Hint != hintTooLarge {
+		t.Errorf("hint %q", e.Hint)
+	}
 	if grown := after.TotalAlloc - before.TotalAlloc; grown > 16<<20 {
 		t.Fatalf("%d MiB were allocated", grown>>20)
 	}
