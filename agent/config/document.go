@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"maps"
 	"regexp"
 	"slices"
@@ -195,7 +196,7 @@ func (d *document) index() *Error {
 			case unstable.KeyValue:
 				d.keyValue(table, n, int(n.Raw.Offset))
 			case unstable.Comment:
-				d.comment(n)
+				d.comments = append(d.comments, spanOf(n))
 			}
 		}
 	}
@@ -270,38 +271,38 @@ func (d *document) value(path string, n *unstable.Node, line, key int) {
 		if path == "endpoint" {
 			path = d.nextEndpoint(line)
 		}
-		for it := n.Children(); it.Next() && d.tooMuch == nil; {
-			if it.Node().Kind == unstable.Comment {
-				d.comment(it.Node())
-			} else {
-				d.keyValue(path, it.Node(), -1)
-			}
+		for kv := range d.children(n) {
+			d.keyValue(path, kv, -1)
 		}
 	case unstable.Array:
 		i := 0
-		for it := n.Children(); it.Next() && d.tooMuch == nil; {
-			item := it.Node()
-			if item.Kind == unstable.Comment {
-				d.comment(item)
-				continue
-			}
-			at := line
-			if item.Raw.Length > 0 { // a list in a list has no place
+		for item := range d.children(n) {
+			at, inner := line, path
+			if item.Raw.Length > 0 { // a list in a list has no place of its own
 				at = d.lineAt(int(item.Raw.Offset))
 			}
-			if path == "endpoint" && item.Kind == unstable.InlineTable {
-				d.value(path, item, at, -1)
-				continue
+			if i++; path != "endpoint" || item.Kind != unstable.InlineTable {
+				inner = fmt.Sprintf("%s[%d]", path, i)
+				d.note(inner, at)
 			}
-			i++
-			inner := fmt.Sprintf("%s[%d]", path, i)
-			d.note(inner, at)
 			d.value(inner, item, at, -1)
 		}
 	}
 }
 
-func (d *document) comment(n *unstable.Node) { d.comments = append(d.comments, spanOf(n)) }
+// children are the elements of a list or an inline table; the comments between
+// them are noted.
+func (d *document) children(n *unstable.Node) iter.Seq[*unstable.Node] {
+	return func(yield func(*unstable.Node) bool) {
+		for it := n.Children(); it.Next() && d.tooMuch == nil; {
+			if c := it.Node(); c.Kind == unstable.Comment {
+				d.comments = append(d.comments, spanOf(c))
+			} else if !yield(c) {
+				return
+			}
+		}
+	}
+}
 
 func spanOf(n *unstable.Node) span {
 	return span{int(n.Raw.Offset), int(n.Raw.Offset + n.Raw.Length)}
