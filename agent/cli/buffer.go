@@ -52,7 +52,7 @@ func (a *app) bufferInfoCommand() *cobra.Command {
 				return err
 			}
 			if asJSON {
-				return a.printJSON(info)
+				return writeJSON(a.stdout, info)
 			}
 			return writeInfo(a.stdout, info, time.Now())
 		},
@@ -280,7 +280,7 @@ func verifyStore(ctx context.Context, cfg *config.Config) (v run.Verification, e
 
 func (a *app) showVerification(v run.Verification, asJSON bool) error {
 	if asJSON {
-		if err := a.printJSON(v); err != nil {
+		if err := writeJSON(a.stdout, v); err != nil {
 			return err
 		}
 	} else if err := a.verificationTable(v); err != nil {

@@ -162,7 +162,7 @@ func (c *checker) add(s stage) {
 
 func (c *checker) finish() {
 	if c.json {
-		_ = c.app.printJSON(struct {
+		_ = writeJSON(c.app.stdout, struct {
 			OK     bool    `json:"ok"`
 			Stages []stage `json:"stages"`
 		}{!c.failed, c.stages})

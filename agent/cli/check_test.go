@@ -3,16 +3,19 @@ package cli
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	stdlog "log"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"roomcall/cgi/cgitest"
+	"roomcall/publish"
 )
 
 func TestCtrlCBlamesNothingOnTheWay(t *testing.T) {
@@ -59,6 +62,40 @@ func TestPollAndCheckShowNothingOfTheStandardLogger(t *testing.T) {
 		}
 		if stdlog.Writer() != io.Discard {
 			t.Errorf("%v leaves the standard logger as it is", command)
+		}
+	}
+}
+
+func TestAStageIsWellWarnsOrFails(t *testing.T) {
+	stages := []publish.Stage{
+		{Name: "fine", Run: func(context.Context) (string, error) { return "connected\x1b[2J", nil }},
+		{Name: "silent", Run: func(context.Context) (string, error) { return "", nil }},
+		{Name: "warns", Run: func(context.Context) (string, error) {
+			return "certificate", &publish.Error{Class: publish.ClassWarning, Op: "check", Err: errors.New("soon"), Hint: "broker_ends_soon"}
+		}},
+		{Name: "fails", Run: func(context.Context) (string, error) {
+			return "", &publish.Error{Class: publish.ClassRefusedLogin, Op: "connect", Err: errors.New("no"), Hint: "broker_login"}
+		}},
+		{Name: "never run", Run: func(context.Context) (string, error) { t.Error("ran after one that failed"); return "", nil }},
+	}
+	var out bytes.Buffer
+	c := &checker{app: &app{stdout: &out}}
+	runStages(t.Context(), c, "broker", stages[:3])
+	if c.failed {
+		t.Error("a warning counts as a failure")
+	}
+	runStages(t.Context(), c, "broker", stages[3:])
+	var got []string
+	for _, s := range c.stages {
+		got = append(got, s.Result+" "+s.Name+": "+s.Detail)
+	}
+	want := []string{"ok broker fine: connected\ufffd[2J", "warn broker warns: certificate", "FAIL broker fails: connect: no"}
+	if !slices.Equal(got, want) || !c.failed {
+		t.Errorf("got %q, failed %v", got, c.failed)
+	}
+	for _, hint := range []string{"renew the broker's certificate", "username and password_file"} {
+		if !strings.Contains(out.String(), "hint: ") || !strings.Contains(out.String(), hint) {
+			t.Errorf("no hint %q:\n%s", hint, &out)
 		}
 	}
 }

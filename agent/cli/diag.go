@@ -112,7 +112,13 @@ func (a *app) diagParts(cfg *config.Config, warnings []config.Warning, cfgErr er
 		}},
 		diagPart{"status.json", "status of the running agent", ask("/api/v1/status")},
 		diagPart{"metrics.txt", "metrics of the running agent", ask("/metrics")},
-		diagPart{"buffer.json", "what waits in the store", func(ctx context.Context, w io.Writer) error { return writeStoreInfo(ctx, w, cfg) }},
+		diagPart{"buffer.json", "what waits in the store", func(ctx context.Context, w io.Writer) error {
+			info, err := storeInfo(ctx, cfg)
+			if err != nil {
+				return err
+			}
+			return writeJSON(w, info)
+		}},
 		diagPart{"check.txt", "every stage of the way, as `roomcall check` shows it", func(ctx context.Context, w io.Writer) error {
 			sub := &app{version: a.version, stdout: w, stderr: w, getenv: a.getenv, configFlag: a.configFlag}
 			_ = (&checker{app: sub}).run(ctx, false) // its result is the text
@@ -185,20 +191,6 @@ func inJSON(text string, escapeHTML bool) string {
 func writeLine(w io.Writer, text string) error {
 	_, err := io.WriteString(w, text+"\n")
 	return err
-}
-
-func writeJSON(w io.Writer, v any) error {
-	enc := json.NewEncoder(w)
-	enc.SetIndent("", "  ")
-	return enc.Encode(v)
-}
-
-func writeStoreInfo(ctx context.Context, w io.Writer, cfg *config.Config) error {
-	info, err := storeInfo(ctx, cfg)
-	if err != nil {
-		return err
-	}
-	return writeJSON(w, info)
 }
 
 // writeJournal asks the systemd journal.

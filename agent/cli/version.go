@@ -45,7 +45,7 @@ func (a *app) versionCommand() *cobra.Command {
 		RunE: func(*cobra.Command, []string) error {
 			b := thisBuild(a.version)
 			if asJSON {
-				return a.printJSON(b)
+				return writeJSON(a.stdout, b)
 			}
 			_, err := fmt.Fprintf(a.stdout, "roomcall %s (%s, %s/%s)\n", b.Version, b.Go, b.OS, b.Arch)
 			return err
