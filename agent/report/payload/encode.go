@@ -12,14 +12,14 @@ import (
 // Encode writes a record as one flat JSON object: the struct's keys, then those
 // of its measures. Equal records have equal bytes.
 func Encode(r Record) []byte {
-	b := bytes.NewBuffer(make([]byte, 0, 2048))
+	values, columns := r.media()
+	b := bytes.NewBuffer(make([]byte, 0, 512+24*len(columns))) // enough for most
 	e := json.NewEncoder(b)
 	e.SetEscapeHTML(false)
 	if err := e.Encode(r); err != nil { // no field can fail
 		return []byte("{}")
 	}
 	b.Truncate(b.Len() - len("}\n"))
-	values, columns := r.media()
 	for i := range columns {
 		x := values.get(&columns[i])
 		if n, ok := x.(float64); x == nil || ok && (math.IsNaN(n) || math.IsInf(n, 0)) {
