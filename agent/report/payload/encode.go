@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
 )
 
@@ -22,10 +23,15 @@ func Encode(r Record) []byte {
 	b.Truncate(b.Len() - len("}\n"))
 	for i := range columns {
 		x := values.get(&columns[i])
-		if n, ok := x.(float64); x == nil || ok && (math.IsNaN(n) || math.IsInf(n, 0)) {
+		n, ok := x.(float64)
+		if x == nil || math.IsNaN(n) || math.IsInf(n, 0) {
 			continue
 		}
 		b.WriteString(`,"` + columns[i].key + `":`)
+		if ok {
+			b.Write(strconv.AppendFloat(b.AvailableBuffer(), n, 'f', -1, 64))
+			continue
+		}
 		if err := e.Encode(x); err != nil {
 			return []byte("{}")
 		}

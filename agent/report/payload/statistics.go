@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"strconv"
 )
 
 // A statistic is what a call or a minute has of a measure; they are bits.
@@ -175,17 +176,21 @@ func (s *Stat) value(which statistic) float64 {
 // MarshalJSON writes a list of numbers because the state is written with
 // every poll: n and sum, max and min unless both are 0, the histogram if there is one.
 func (s Stat) MarshalJSON() ([]byte, error) {
-	list := []float64{s.N, s.Sum}
+	b := make([]byte, 0, 64+4*len(s.Hist.Counts))
+	number := func(before byte, x float64) { b = strconv.AppendFloat(append(b, before), x, 'g', -1, 64) }
+	number('[', s.N)
+	number(',', s.Sum)
 	if s.Max != 0 || s.Min != 0 || len(s.Hist.Counts) > 0 {
-		list = append(list, s.Max, s.Min)
+		number(',', s.Max)
+		number(',', s.Min)
 	}
 	if len(s.Hist.Counts) > 0 {
-		list = append(list, float64(s.Hist.First))
-		for _, n := range s.Hist.Counts {
-			list = append(list, float64(n))
-		}
+		number(',', float64(s.Hist.First))
 	}
-	return json.Marshal(list)
+	for _, n := range s.Hist.Counts {
+		b = strconv.AppendUint(append(b, ','), uint64(n), 10)
+	}
+	return append(b, ']'), nil
 }
 
 // UnmarshalJSON reads what MarshalJSON wrote and refuses all else.
