@@ -127,3 +127,20 @@ func TestRecordsOfACommitUnderWayAreNotRead(t *testing.T) {
 		t.Fatalf("%d records peeked and %d scanned, want 3; %v", len(got), n, err)
 	}
 }
+
+func TestCursorNeverMovesBack(t *testing.T) {
+	c, dir := newClock(), shmDir(t)
+	o := Options{Dir: dir, Now: c.now}
+	q := open(t, o)
+	fill(t, q, c, "a", 1, 20, 10)
+	for range 2 {
+		if err := errors.Join(q.Ack(10), q.Ack(5), q.Append(Batch{})); err != nil {
+			t.Fatal(err)
+		}
+		if items := drain(t, q, false); len(items) != 10 || items[0].Num != 11 || q.Info().Cursor != 10 {
+			t.Fatalf("%d records wait, cursor %d", len(items), q.Info().Cursor)
+		}
+		crash(q)
+		q = open(t, o)
+	}
+}

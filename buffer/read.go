@@ -140,8 +140,13 @@ func (q *Queue) readChunk(s segment, from, to uint64, n int) (items []Item, err 
 		return err
 	}
 	if db := q.writing(s.path); db != nil {
-		err = catchFault(s.path, func() error { return db.View(read) })
-		if errors.Is(err, bolterrors.ErrDatabaseNotOpen) {
+		begun, err := view(db, s.path, read)
+		if !begun && errors.Is(err, errDamaged) {
+			// Both meta pages of the open file are gone. The next append would wait for
+			// bbolt's locks for ever; the next start salvages what is there.
+			panic(err)
+		}
+		if errors.Is(err, bolterrors.ErrDatabaseNotOpen) && q.writing(s.path) != db {
 			return nil, errMoved
 		}
 		return items, err

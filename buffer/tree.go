@@ -32,17 +32,34 @@ func viewSegment(path string, check treeCheck, fn func(*bbolt.Tx) error) error {
 	o := boltOptions()
 	o.ReadOnly = true // also: no list of free pages is made, which could run for ever
 	o.OpenFile = func(string, int, fs.FileMode) (*os.File, error) { return f, nil }
-	return catchFault(path, func() error {
-		if err := checkTree(f, check); err != nil {
-			return err
+	var db *bbolt.DB
+	err = catchFault(path, func() (err error) {
+		if err = checkTree(f, check); err == nil {
+			db, err = bbolt.Open(path, 0, o)
 		}
-		db, err := bbolt.Open(path, 0, o)
-		if err != nil {
-			return err
-		}
-		defer db.Close()
-		return db.View(fn)
+		return err
 	})
+	if err != nil {
+		return err
+	}
+	begun, err := view(db, path, fn)
+	if begun {
+		db.Close()
+	}
+	return err
+}
+
+// view runs fn on a file that is open in bbolt. When it fails before fn has begun,
+// bbolt may hold its locks for ever: the handle must not be used any more, not even
+// closed.
+func view(db *bbolt.DB, path string, fn func(*bbolt.Tx) error) (begun bool, err error) {
+	err = catchFault(path, func() error {
+		return db.View(func(tx *bbolt.Tx) error {
+			begun = true
+			return fn(tx)
+		})
+	})
+	return begun, err
 }
 
 // treeCheck says how much of a tree is looked at.
@@ -230,11 +247,12 @@ func readHead(path string) (h head, state map[string][]byte, used int64, err err
 	return h, state, used, err
 }
 
+// asHeadSays is the last position of a segment whose end only its head tells.
 const asHeadSays = math.MaxUint64
 
 // checkSegment reads all of a segment that is not being written: every page of the
-// tree, head, state and each record. s.last = asHeadSays stands for
-// the end that the head tells. It returns what the head says, also when only records are damaged.
+// tree, head, state and each record. It returns head and state also when only
+// records are damaged; without them state is nil.
 func checkSegment(s segment) (h head, state map[string][]byte, used int64, err error) {
 	if h, state, used, err = readHead(s.path); err != nil {
 		return h, nil, 0, err

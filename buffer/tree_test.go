@@ -81,3 +81,130 @@ func TestOneBrokenMetaPageIsDamage(t *testing.T) {
 		}
 	}
 }
+
+// bbolt goes where the numbers in a page lead: far outside of the file that is a
+// memory fault. It is an error, not the end of the process, and no handle is left.
+func TestFaultWhileReadingIsDamage(t *testing.T) {
+	for _, running := range []bool{false, true} {
+		c, dir := newClock(), shmDir(t)
+		o := Options{Dir: dir, SegmentBytes: 64 << 10, Now: c.now}
+		q := open(t, o)
+		fill(t, q, c, "a", 1, 100, 1000)
+		path := q.segs[0].path
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		child := int(binary.LittleEndian.Uint64(b[branchPages(b)[len(branchPages(b))-1]+16+8:]))
+		for i := range int(binary.LittleEndian.Uint16(b[child*pageSize+10:])) { // the places of its keys
+			binary.LittleEndian.PutUint32(b[child*pageSize+16+16*i+4:], 0xfff00000)
+		}
+		if !running {
+			crash(q)
+		}
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if !running {
+			q = open(t, o)
+		}
+		if n := len(drain(t, q, false)); n != 100 || len(q.Damage()) != 1 || q.Damage()[0].Lost != 0 {
+			t.Errorf("running %v: %d records, damage %+v", running, n, q.Damage())
+		}
+		if names, _ := os.ReadDir("/proc/self/fd"); len(names) > 0 {
+			for _, fd := range names {
+				if to, _ := os.Readlink("/proc/self/fd/" + fd.Name()); filepath.Base(to) == q.Damage()[0].Aside {
+					t.Errorf("running %v: the broken file is still open", running)
+				}
+			}
+		}
+	}
+}
+
+// change opens a segment in bbolt, as no part of the program does, and changes it.
+// fix says that its head fits the change.
+func change(t *testing.T, path string, fix bool, do func(*bbolt.Tx) error) {
+	t.Helper()
+	h, _, _, err := readHead(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db, err := bbolt.Open(path, 0o600, boltOptions())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	err = db.Update(func(tx *bbolt.Tx) error {
+		if err := do(tx); err != nil || !fix {
+			return err
+		}
+		return putMeta(tx, h, nil)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestRecordMissingFromAFileThatLooksSoundIsDamage(t *testing.T) {
+	for _, missing := range []uint64{1, 3, 0} { // 0 = the last one
+		c, dir := newClock(), shmDir(t)
+		o := Options{Dir: dir, SegmentBytes: 64 << 10, Now: c.now}
+		q := open(t, o)
+		fill(t, q, c, "a", 1, 100, 1000)
+		s := *q.segs[0]
+		crash(q)
+		pos := missing
+		if pos == 0 {
+			pos = s.last
+		}
+		change(t, s.path, true, func(tx *bbolt.Tx) error {
+			return tx.ForEach(func(name []byte, b *bbolt.Bucket) error {
+				if name[0] != blockPrefix || b.Get(posKey(pos)) == nil {
+					return nil
+				}
+				return b.Delete(posKey(pos))
+			})
+		})
+		q = open(t, o)
+		n := len(drain(t, q, false))
+		if len(q.Damage()) != 1 || uint64(n)+q.Damage()[0].Lost != 100 {
+			t.Errorf("record %d of %d: %d wait, damage %+v", pos, s.last, n, q.Damage())
+		}
+	}
+}
+
+// A disk that lost a commit's pages but not its meta page shows an older tree.
+func TestTreeOfAnotherCommitIsDamage(t *testing.T) {
+	c, dir := newClock(), shmDir(t)
+	o := Options{Dir: dir, Now: c.now}
+	q := open(t, o)
+	fill(t, q, c, "a", 1, 9, 100)
+	path, epoch := q.segs[0].path, q.Epoch()
+	q.Close()
+	change(t, path, false, func(tx *bbolt.Tx) error { return tx.Bucket(metaBucket).Put([]byte("x"), []byte("y")) })
+	q = open(t, o)
+	if n := len(drain(t, q, false)); n != 9 || len(q.Damage()) != 1 || !q.Damage()[0].Reset || q.Epoch() <= epoch {
+		t.Errorf("%d records, damage %+v", n, q.Damage())
+	}
+}
+
+// The mark of a clean stop names the last commit: an older file in its place is
+// noticed, because numbers would be given out twice.
+func TestOlderFileThanTheCleanStopLeftIsDamage(t *testing.T) {
+	c, dir := newClock(), shmDir(t)
+	o := Options{Dir: dir, Now: c.now}
+	q := open(t, o)
+	fill(t, q, c, "a", 1, 9, 100)
+	path, epoch := q.segs[0].path, q.Epoch()
+	old, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fill(t, q, c, "a", 10, 1, 100)
+	q.Close()
+	os.WriteFile(path, old, 0o600)
+	q = open(t, o)
+	if n := len(drain(t, q, false)); n != 9 || len(q.Damage()) != 1 || !q.Damage()[0].Reset || q.Epoch() <= epoch {
+		t.Errorf("%d records, damage %+v", n, q.Damage())
+	}
+}
