@@ -42,7 +42,7 @@ func scanFile(path string, first, last uint64) (*finding, error) {
 			}
 			at += i + out.add(buf[at+i:n], first, last, seen)
 		}
-		if n < len(buf) {
+		if n <= window {
 			break
 		}
 	}

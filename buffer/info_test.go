@@ -1,0 +1,94 @@
+package buffer
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+func TestInfoKnowsTheOldestWaitingRecordFromMemory(t *testing.T) {
+	c, dir := newClock(), shmDir(t)
+	o := Options{Dir: dir, SegmentBytes: 64 << 10, Now: c.now}
+	q := open(t, o)
+	start := c.t
+	oldest := func(want uint64, when string) {
+		t.Helper()
+		in := q.Info()
+		if want == 0 && (!in.Oldest.IsZero() || in.Waiting != 0) || want > 0 && !in.Oldest.Equal(start.Add(time.Duration(want)*time.Second)) {
+			t.Errorf("%s: oldest is %v after the start, want record %d; %d wait", when, in.Oldest.Sub(start), want, in.Waiting)
+		}
+	}
+	add := func(n uint64) {
+		for i := q.Info().Next; n > 0; i, n = i+1, n-1 {
+			c.t = start.Add(time.Duration(i) * time.Second)
+			fill(t, q, c, "a", i, 1, 1000)
+		}
+	}
+	ack := func(pos uint64) {
+		if err := q.Ack(pos); err != nil {
+			t.Fatal(err)
+		}
+	}
+	oldest(0, "empty")
+	add(50)
+	oldest(1, "filled")
+	ack(3)
+	oldest(4, "acknowledged unseen")
+	q.Peek(20, 5, 1<<20)
+	ack(4)
+	oldest(5, "after a peek in the middle")
+	q.Peek(0, 10, 1<<20) // 5 to 14
+	ack(9)
+	oldest(10, "some of those in flight")
+	q.Peek(20, 5, 1<<20)
+	ack(14)
+	oldest(15, "all of those in flight")
+	if err := q.Quarantine(15, "refused"); err != nil {
+		t.Fatal(err)
+	}
+	oldest(16, "quarantined")
+	crash(q)
+	q = open(t, o)
+	if q.Info().Cursor == 0 {
+		oldest(1, "after a kill")
+	}
+	ack(50)
+	oldest(0, "all delivered")
+	add(2)
+	oldest(51, "filled again")
+
+	names, _ := filepath.Glob(filepath.Join(dir, "seg-*"))
+	for _, name := range names {
+		os.Truncate(name, 0)
+	}
+	oldest(51, "without a file to read")
+	if q.Waits(); len(q.Damage()) > 0 {
+		t.Errorf("Info has met damage: %+v", q.Damage())
+	}
+}
+
+func TestRecordsOnTheBorderOfTwoReadsAreSalvaged(t *testing.T) {
+	const window = 4 << 20
+	var want []Item
+	var b []byte
+	for pos := uint64(1); len(b) < 2*window+5000; pos++ {
+		it := Item{Pos: pos, Record: rec("a", pos, newClock().t, 3000)}
+		if pos == 40 {
+			it.Payload = make([]byte, MaxPayload)
+		}
+		want = append(want, it)
+		b = append(b, encodeRecord(&it, 1)...)
+	}
+	path := filepath.Join(shmDir(t), "file")
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	found, err := scanFile(path, 1, 1<<40)
+	if err != nil || len(found.records) != len(want) {
+		t.Fatalf("%d of %d records found, %v", len(found.records), len(want), err)
+	}
+	for i, r := range found.records {
+		wantRecord(t, r.Item, want[i].Record)
+	}
+}
