@@ -273,7 +273,7 @@ func TestSettingsThatCannotWorkAreRefusedWithoutTheirSecrets(t *testing.T) {
 		spoil(&cfg)
 		_, err := New(cfg)
 		if err == nil {
-			t.Errorf("%s: taken", name)
+			t.Errorf("%s: accepted", name)
 			continue
 		}
 		if c := classOf(err); !slices.Contains([]Class{ClassConfig, ClassBadCertificate}, c) {

@@ -118,7 +118,7 @@ func TestMessagesThatCanNeverBeSentAreRefused(t *testing.T) {
 		"long topic": {Topic: strings.Repeat("x", 65536)}, "large payload": {Topic: "a", Payload: make([]byte, MaxPayload+1)},
 	} {
 		if _, err := m.Publish(msg); err == nil {
-			t.Errorf("%s was taken", name)
+			t.Errorf("%s was accepted", name)
 		} else {
 			wantClass(t, err, ClassMessage)
 		}
@@ -126,7 +126,7 @@ func TestMessagesThatCanNeverBeSentAreRefused(t *testing.T) {
 	long := Message{Topic: strings.Repeat("x", 65535), Payload: make([]byte, MaxPayload)}
 	r, err := m.Publish(long)
 	if err != nil || r.Err() != nil {
-		t.Fatalf("the largest message was not taken: %v", err)
+		t.Fatalf("the largest message was not accepted: %v", err)
 	}
 	f.Wait(func(got []brokertest.Message) bool {
 		return slices.ContainsFunc(got, func(g brokertest.Message) bool { return g.Topic == long.Topic && len(g.Payload) == MaxPayload })
@@ -158,7 +158,7 @@ func TestCloseWithoutOfflineAckCutsAndKeepsEverything(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
 	defer cancel()
 	if err := m.Close(ctx); err == nil {
-		t.Error("Close says well although offline was not acknowledged")
+		t.Error("Close reports success although offline was not acknowledged")
 	}
 	wantClass(t, r.Err(), ClassClosed)
 	f.Wait(func([]brokertest.Message) bool { return len(f.Wills()) == 1 })

@@ -1,4 +1,4 @@
-// Package brokertest gives tests a broker: a real mosquitto on a random
+// Package brokertest provides a broker for tests: a real mosquitto on a random
 // loopback port that can be killed and started again, a scripted fake with
 // faults, a TCP proxy that behaves like a bad network, a subscriber that
 // collects what arrives, and certificates.
