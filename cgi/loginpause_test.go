@@ -40,9 +40,10 @@ func TestRefusedPasswordIsLeftAloneAfterARestart(t *testing.T) {
 			t.Errorf("what is kept shows %q: %s", secret, k.text)
 		}
 	}
+	first := k.pause(t) // later logins are remembered too
 	again := func(change func(*Config)) *Client {
 		cfg := r.client.cfg
-		cfg.LoginPause = k.pause(t)
+		cfg.LoginPause = first
 		if change != nil {
 			change(&cfg)
 		}
