@@ -79,7 +79,7 @@ func storeInfo(ctx context.Context, cfg *config.Config) (run.StoreInfo, error) {
 	return info, err
 }
 
-// storeError adds what to do when there is no store yet, or not for this user.
+// storeError adds what to do when there is no store yet, or this user may not read it.
 func storeError(cfg *config.Config, err error) error {
 	if errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("%w; the agent makes it at its first start, see [agent] data_dir", err)
@@ -302,7 +302,7 @@ func (a *app) verificationTable(v run.Verification) error {
 		}
 	}
 	if len(v.Files) == 0 {
-		fmt.Fprintln(w, "nothing to check: there is no file but the one that the running agent writes to")
+		fmt.Fprintln(w, "nothing to check: the only file is the one that the running agent writes to")
 	}
 	return w.Flush()
 }

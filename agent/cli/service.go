@@ -91,7 +91,7 @@ func (a *app) install(ctx context.Context, credentials map[string]string) error 
 		err = m.Install(ctx)
 	}
 	if err == nil {
-		err = giveSecrets(cfg)
+		err = shareSecrets(cfg)
 	}
 	if err != nil {
 		return fmt.Errorf("install the service: %w", err)
@@ -99,9 +99,9 @@ func (a *app) install(ctx context.Context, credentials map[string]string) error 
 	return a.printServiceState(ctx, m)
 }
 
-// giveSecrets lets the service's user read the secret files that lie beside the
+// shareSecrets lets the service's user read the secret files that lie beside the
 // config, as it may read the config itself.
-func giveSecrets(cfg *config.Config) error {
+func shareSecrets(cfg *config.Config) error {
 	dir := filepath.Dir(cfg.Path)
 	for _, s := range cfg.Settings() {
 		file, err := strconv.Unquote(s.Value)

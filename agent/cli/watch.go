@@ -36,7 +36,7 @@ func (a *app) watchCommand() *cobra.Command {
 		Long: `Follows the fleet from the broker until Ctrl-C: one row a device, with state,
 grade, worst metric and age, the worst first. Broker, user and TLS come from the
 config's [mqtt]; without a config --broker is enough for a broker that asks for
-no login. When the output is no terminal, each change is one line.`,
+no login. When the output is not a terminal, each change is one line.`,
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, filters, err := a.watchTarget(f)

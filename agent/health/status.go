@@ -106,7 +106,7 @@ type Buffer struct {
 	Appended      uint64    `json:"appended"`
 	Acked         uint64    `json:"acked"`
 	Evicted       uint64    `json:"evicted"`       // thrown away undelivered by a limit
-	Quarantined   uint64    `json:"quarantined"`   // set aside: the broker will not take them
+	Quarantined   uint64    `json:"quarantined"`   // the broker rejects them
 	DamagedFiles  int       `json:"damaged_files"` // *.corrupt-* in data_dir, kept for examination
 	MemoryHeld    int       `json:"memory_held"`   // records in memory until the disk has space
 	DiskFree      *int64    `json:"disk_free,omitempty"`
@@ -117,10 +117,10 @@ type Buffer struct {
 	AckedByKind    map[string]uint64 `json:"acked_by_kind,omitempty"`
 }
 
-// Clock tells how far the wall clock can be trusted.
+// Clock is how far the wall clock can be trusted.
 type Clock struct {
 	Synchronized *bool     `json:"synchronized,omitempty"` // as the system says; absent = it does not say
-	Steps        uint64    `json:"steps"`                  // jumps of more than 2 s since the start
+	Steps        uint64    `json:"steps"`                  // jumps since the start
 	LastStep     time.Time `json:"last_step,omitzero"`
 	LastStepS    float64   `json:"last_step_s,omitempty"` // seconds, positive = forward
 }

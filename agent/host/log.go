@@ -43,7 +43,7 @@ func NewLogger(o LogOptions) *slog.Logger {
 // announced length, names of people included.
 func SilenceLibraries() { stdlog.SetOutput(io.Discard) }
 
-// LogFile is where a Windows service logs, since nobody sees its output: the
+// LogFile is where a Windows service logs, because nobody sees its output: the
 // folder logs beside dataDir, rotated by size.
 func LogFile(dataDir string) io.Writer {
 	return &lumberjack.Logger{

@@ -53,7 +53,7 @@ func holderIn(list, file string) int {
 	return 0
 }
 
-// writesToJournal tells whether w is the stream that JOURNAL_STREAM names as
+// writesToJournal reports whether w is the stream that JOURNAL_STREAM names as
 // "device:inode" (systemd.exec(5)). A process inherits the variable also when
 // its errors go elsewhere.
 func writesToJournal(w io.Writer, stream string) bool {

@@ -72,7 +72,7 @@ func columnsOf(r rune) int {
 	return 1
 }
 
-// IsTerminal tells whether a person is at the other end of an output or an input.
+// IsTerminal reports whether a person is at the other end of an output or an input.
 func IsTerminal(stream any) bool {
 	f, ok := stream.(*os.File)
 	if !ok {

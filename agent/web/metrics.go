@@ -142,7 +142,7 @@ var metrics = append(mediaMetrics(), []metric{
 		func(s scrape, add addSeries) { add.byKind(s.Buffer.AppendedByKind) }},
 	{"roomcall_records_acked_total", "Records delivered since the start.", []string{"kind"},
 		func(s scrape, add addSeries) { add.byKind(s.Buffer.AckedByKind) }},
-	{"roomcall_clock_steps_total", "Jumps of the wall clock of more than 2 s since the start.", nil,
+	{"roomcall_clock_steps_total", "Jumps of the wall clock since the start.", nil,
 		func(s scrape, add addSeries) { add(float64(s.Clock.Steps)) }},
 
 	// Go and the process, under the names of the official client library

@@ -1,0 +1,37 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+
+	"roomcall/agent/config"
+	"roomcall/agent/run"
+)
+
+func TestTheExitCodeSaysWhatKindOfErrorItWas(t *testing.T) {
+	for _, c := range []struct {
+		err   error
+		code  int
+		shown string // on stderr, "" = nothing
+	}{
+		{nil, 0, ""},
+		{errReported, 1, ""},
+		{fmt.Errorf("poll: %w", errReported), 1, ""},
+		{errors.New("no route"), 1, "roomcall: no route\n"},
+		{context.Canceled, 1, "interrupted"},
+		{usageError{errors.New("bad flag")}, 2, "roomcall help"},
+		{errReportedConfig, 2, ""},
+		{config.Errors{{Place: config.Place{File: "agent.toml", Line: 3}, Problem: "unknown key"}}, 2, "agent.toml:3"},
+		{fmt.Errorf("start: %w", run.ConfigError{Err: errors.New("two rooms")}), 2, "two rooms"},
+	} {
+		var stderr strings.Builder
+		code := (&app{stdout: io.Discard, stderr: &stderr}).exit(c.err)
+		if code != c.code || !strings.Contains(stderr.String(), c.shown) || (c.shown == "") != (stderr.Len() == 0) {
+			t.Errorf("%v: exit code %d, want %d; stderr %q", c.err, code, c.code, stderr.String())
+		}
+	}
+}
