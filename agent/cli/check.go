@@ -205,13 +205,22 @@ func (c *checker) store(cfg *config.Config) (detail string, warning error) {
 		return detail, warning
 	}
 	detail += fmt.Sprintf(", %s free", health.Bytes(free))
-	switch {
-	case free < spaceMin:
-		return "", &health.Trouble{Code: "store_full", Err: errors.New(detail)}
-	case free < cfg.Buffer.MaxBytes-info.DiskBytes:
-		warning = &health.Trouble{Code: "disk_small", Facts: health.Facts{"limit": health.Bytes(cfg.Buffer.MaxBytes)}}
+	if small := tooSmall(free, info.DiskBytes, cfg.Buffer.MaxBytes); small != nil {
+		warning = small
 	}
 	return detail, warning
+}
+
+// tooSmall is the trouble that the free space of a disk means for a store that uses
+// so much of it, and may grow to limit; all in bytes.
+func tooSmall(free, used, limit int64) error {
+	switch {
+	case free < spaceMin:
+		return &health.Trouble{Code: "store_full"}
+	case free < limit-used:
+		return &health.Trouble{Code: "disk_small", Facts: health.Facts{"limit": health.Bytes(limit)}}
+	}
+	return nil
 }
 
 // nearest is the folder itself or the nearest one above it that exists.

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"testing"
 
+	"roomcall/agent/health"
 	"roomcall/cgi/cgitest"
 	"roomcall/publish"
 )
@@ -96,6 +97,27 @@ func TestAStageIsWellWarnsOrFails(t *testing.T) {
 	for _, hint := range []string{"renew the broker's certificate", "username and password_file"} {
 		if !strings.Contains(out.String(), "hint: ") || !strings.Contains(out.String(), hint) {
 			t.Errorf("no hint %q:\n%s", hint, &out)
+		}
+	}
+}
+
+func TestADiskThatIsTooSmallIsNamed(t *testing.T) {
+	const mib = 1 << 20
+	for _, c := range []struct {
+		free, used, limit int64
+		warns, fails      bool
+		hint              string
+	}{
+		{300 * mib, 0, 256 * mib, false, false, ""},
+		{20 * mib, 240 * mib, 256 * mib, false, false, ""},
+		{255 * mib, 0, 256 * mib, true, false, "256 MiB"},
+		{mib - 1, 255 * mib, 256 * mib, false, true, "free space"},
+		{0, 256 * mib, 256 * mib, false, true, "free space"},
+	} {
+		err := tooSmall(c.free, c.used, c.limit)
+		warns := health.IsWarning(err)
+		if warns != c.warns || (err != nil && !warns) != c.fails || !strings.Contains(health.Hint(err), c.hint) {
+			t.Errorf("%+v: %v, warning %v, hint %q", c, err, warns, health.Hint(err))
 		}
 	}
 }
