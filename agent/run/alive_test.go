@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -20,12 +21,12 @@ import (
 
 // stuck answers once, and then never again until it is let go.
 type stuck struct {
-	polls int
+	polls atomic.Int32
 	leave chan struct{}
 }
 
 func (e *stuck) Poll(context.Context) (cgi.Status, error) {
-	if e.polls++; e.polls > 1 {
+	if e.polls.Add(1) > 1 {
 		<-e.leave
 	}
 	return cgi.Status{Call: cgi.CallIdle}, nil
@@ -101,8 +102,8 @@ func TestThePollThatDoesNotEndIsNamed(t *testing.T) {
 			return a.Alive()
 		}
 		time.Sleep(2 * interval)
-		if err := alive(); err != nil || e.polls != 2 {
-			t.Errorf("soon after the second poll began: %d polls, %v", e.polls, err)
+		if err := alive(); err != nil || e.polls.Load() != 2 {
+			t.Errorf("soon after the second poll began: %d polls, %v", e.polls.Load(), err)
 		}
 		time.Sleep(timeout + pollPatience + interval)
 		if err := alive(); err == nil || !strings.Contains(err.Error(), "hub") {
