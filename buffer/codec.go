@@ -149,7 +149,7 @@ func decodeRecord(b []byte) (it Item, batch uint64, size int, err error) {
 	at += 4
 	it.Num = u64()
 	it.Lane = string(b[recordFixed:lane])
-	it.Payload = b[lane+4 : size-crcSize : size-crcSize]
+	it.Payload = b[lane+4 : size-crcSize]
 	return it, batch, size, nil
 }
 

@@ -278,3 +278,54 @@ func TestVerifyNamesTheBrokenSegment(t *testing.T) {
 		t.Fatal("verify changed the folder")
 	}
 }
+
+func TestDamageInTheSegmentThatIsWrittenEndsIt(t *testing.T) {
+	c, dir := newClock(), shmDir(t)
+	q := open(t, Options{Dir: dir, MaxBytes: 8 << 20, Now: c.now})
+	fill(t, q, c, "a", 1, 20, 800)
+	path := q.segs[0].path
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b = []byte(strings.ReplaceAll(string(b), "a#7 ", "a#X ")) // also in pages in disuse
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err == nil {
+		_, err = f.WriteAt(b, 0)
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	for i := range uint64(3) {
+		if n, d := len(drain(t, q, false)), q.Damage(); n != int(19+i) || len(d) != 1 || d[0].Lost != 1 || d[0].Reset {
+			t.Fatalf("%d records, damage %+v", n, d)
+		}
+		fill(t, q, c, "a", 21+i, 1, 800)
+	}
+	if n := q.Info().Segments; n != 2 {
+		t.Errorf("%d segments, want the salvaged one and a new one", n)
+	}
+}
+
+func TestSegmentMissingInTheMiddleIsReportedAtStart(t *testing.T) {
+	c, dir := newClock(), shmDir(t)
+	o := Options{Dir: dir, SegmentBytes: 64 << 10, Now: c.now}
+	q := open(t, o)
+	fill(t, q, c, "a", 1, 100, 1000)
+	gone := q.segs[2]
+	lost := gone.last - gone.first + 1
+	crash(q)
+	if err := os.Remove(gone.path); err != nil {
+		t.Fatal(err)
+	}
+	left := filepath.Join(dir, segName(gone.first)+".tmp") // and one that was not finished
+	os.WriteFile(left, []byte("half"), 0o600)
+	q = open(t, o)
+	d := q.Damage()
+	if n := len(drain(t, q, false)); len(d) != 1 || d[0].Lost != lost || uint64(n) != 100-lost {
+		t.Errorf("%d records, damage %+v, want %d lost", n, d, lost)
+	}
+	if _, err := os.Stat(left); !os.IsNotExist(err) {
+		t.Errorf("the unfinished file is still there: %v", err)
+	}
+}

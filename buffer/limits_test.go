@@ -139,6 +139,15 @@ func TestMaxAgeEvictsExactlyTheRecordsThatAreTooOld(t *testing.T) {
 	if len(items) != 27 || items[0].Num != 22 {
 		t.Fatalf("%d records left from %d, want 27 from 22", len(items), items[0].Num)
 	}
+	err := q.Scan(func(it Item, delivered bool) error {
+		if it.Num < 22 || delivered {
+			t.Errorf("record %d is shown, delivered %v, but it was evicted", it.Num, delivered)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 func TestAgesAreNotFooledByAWallClockThatIsSet(t *testing.T) {
