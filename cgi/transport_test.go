@@ -245,6 +245,18 @@ func TestNoErrorOrLogLineHoldsASecret(t *testing.T) {
 	check("log", log.String())
 }
 
+func TestEndpointThatRepeatsThePasswordDoesNotGetItIntoTheError(t *testing.T) {
+	srv := httptest.NewServer(&scripted{t: t, cookies: map[string]string{"WEB_RequestSessionIDAPI": "SessionID=0123456789"}, replies: map[string]string{
+		"WEB_RequestSessionIDAPI":   `{"success":1,"data":""}`,
+		"WEB_RequestCertificateAPI": `{"success":0,"code":1,"msg":"wrong: ` + testPassword + ` in 0123456789"}`,
+	}})
+	defer srv.Close()
+	_, err := newClient(t, Config{URL: srv.URL, Username: testUser, Password: testPassword, Login: "api"}).Poll(t.Context())
+	if e := wantError(t, err, KindRefused, "api_error"); !strings.HasSuffix(e.Error(), "wrong: *** in ***") {
+		t.Fatal(e)
+	}
+}
+
 func TestBadHeaderWithTheSessionInItIsNotShown(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
