@@ -38,6 +38,11 @@ func TestReloadTakesAGoodConfigAndRefusesABadOne(t *testing.T) {
 	r.configure(endpointTable("room-1", sim.url(), `poll_intervall = "1s"`), mqtt)
 	r.signal(syscall.SIGHUP)
 	r.waitLog(`level=ERROR msg="reload refused, the old config goes on".*poll_intervall`)
+	r.waitStatus("the refused reload is shown", func(st health.Status) bool {
+		return slices.ContainsFunc(st.Warnings, func(w string) bool {
+			return strings.Contains(w, "reload was refused") && strings.Contains(w, "poll_intervall")
+		})
+	})
 	from := time.Now().UnixMilli()
 	r.waitSamples(sub, "room-2", 3, func(a arrival) bool { return a.tsMs > from })
 
