@@ -44,12 +44,15 @@ var noEnding = []string{""}
 func (t *table) find(key []byte) *field {
 	for _, ending := range t.endings {
 		at := len(key) - len(ending)
-		if at < 0 || !strings.EqualFold(string(key[at:]), ending) {
+		if at < 0 || ending != "" && !strings.EqualFold(string(key[at:]), ending) {
 			continue
 		}
 		for i := range t.fields {
 			f := &t.fields[i]
-			if f.key != "" && len(f.key) == at && strings.EqualFold(string(key[:at]), f.key) && (!f.exact || string(key[:at]) == f.key) {
+			if f.key == "" || len(f.key) != at {
+				continue
+			}
+			if string(key[:at]) == f.key || !f.exact && strings.EqualFold(string(key[:at]), f.key) {
 				return f
 			}
 		}

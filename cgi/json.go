@@ -51,8 +51,13 @@ func (d *decoder) release() {
 
 // trim removes blanks, byte order marks and NULs at both ends.
 func trim(b []byte) []byte {
-	return bytes.TrimFunc(b, func(r rune) bool { return r == ' ' || r == 0 || '\t' <= r && r <= '\r' || r == '\ufeff' })
+	if n := len(b); n > 0 && isVisible(b[0]) && isVisible(b[n-1]) {
+		return b
+	}
+	return bytes.Trim(b, " \t\n\v\f\r\x00\ufeff")
 }
+
+func isVisible(c byte) bool { return ' ' < c && c <= '~' }
 
 // parse reads one JSON text of a level. An empty text is nil.
 func (d *decoder) parse(text []byte, level int) (*fastjson.Value, error) {

@@ -82,7 +82,7 @@ func token(minimum int) reader {
 			return absent
 		}
 		for _, c := range text {
-			if c <= ' ' || c > '~' || c == ';' || c == ',' || c == '"' || c == '\\' {
+			if !isVisible(c) || c == ';' || c == ',' || c == '"' || c == '\\' {
 				return absent
 			}
 		}
