@@ -82,10 +82,12 @@ func TestOneBrokenMetaPageIsDamage(t *testing.T) {
 	}
 }
 
-// bbolt goes where the numbers in a page lead: far outside of the file that is a
-// memory fault. It is an error, not the end of the process, and no handle is left.
+// bbolt goes where the numbers in a page lead: outside of the file that is a memory
+// fault, or a panic. It is an error, not the end of the process, and no handle is
+// left.
 func TestFaultWhileReadingIsDamage(t *testing.T) {
-	for _, running := range []bool{false, true} {
+	for i := range 4 {
+		running, place := i%2 == 0, []uint32{0x7f000000, 0xfff00000}[i/2]
 		c, dir := newClock(), shmDir(t)
 		o := Options{Dir: dir, SegmentBytes: 64 << 10, Now: c.now}
 		q := open(t, o)
@@ -97,7 +99,7 @@ func TestFaultWhileReadingIsDamage(t *testing.T) {
 		}
 		child := int(binary.LittleEndian.Uint64(b[branchPages(b)[len(branchPages(b))-1]+16+8:]))
 		for i := range int(binary.LittleEndian.Uint16(b[child*pageSize+10:])) { // the places of its keys
-			binary.LittleEndian.PutUint32(b[child*pageSize+16+16*i+4:], 0xfff00000)
+			binary.LittleEndian.PutUint32(b[child*pageSize+16+16*i+4:], place)
 		}
 		if !running {
 			crash(q)
