@@ -277,16 +277,7 @@ func wrongIn(key string, in initAnswers) error {
 		return errors.New("an answer is needed here")
 	}
 	in.url, in.broker = cmp.Or(in.url, "https://192.0.2.1"), cmp.Or(in.broker, "tcp://192.0.2.1")
-	f, err := os.CreateTemp("", "roomcall-init-*.toml")
-	if err != nil {
-		return nil // the config itself is checked in any case
-	}
-	defer os.Remove(f.Name())
-	_, err = f.WriteString((&initializer{in: in}).text())
-	if err = errors.Join(err, f.Close()); err != nil {
-		return nil
-	}
-	_, _, err = config.Load(f.Name(), config.Options{})
+	_, _, err := config.LoadText("", []byte((&initializer{in: in}).text()), config.Options{})
 	var list config.Errors
 	if !errors.As(err, &list) {
 		return nil
@@ -348,16 +339,7 @@ func (i *initializer) compose(ctx context.Context) error {
 
 // try checks the answers as a config before anything is replaced.
 func (i *initializer) try() (*config.Config, error) {
-	f, err := os.CreateTemp(filepath.Dir(i.path), ".init-*.toml")
-	if err != nil {
-		return nil, fmt.Errorf("write config: %w", err)
-	}
-	defer os.Remove(f.Name())
-	_, err = f.WriteString(i.text())
-	if err = errors.Join(err, f.Close()); err != nil {
-		return nil, fmt.Errorf("write config: %w", err)
-	}
-	cfg, warnings, err := config.Load(f.Name(), config.Options{})
+	cfg, warnings, err := config.LoadText(i.path, []byte(i.text()), config.Options{})
 	i.warn(warnings)
 	return cfg, err
 }
@@ -467,7 +449,7 @@ func (i *initializer) text() string {
 	var b strings.Builder
 	set := func(key, value string) {
 		if value != "" {
-			fmt.Fprintf(&b, "%s = %s\n", key, tomlText(value))
+			fmt.Fprintf(&b, "%s = %s\n", key, config.Quote(value))
 		}
 	}
 	fmt.Fprintf(&b, "# roomcall config format %d\n", config.FormatVersion)
@@ -493,23 +475,4 @@ func (i *initializer) text() string {
 		set("password_file", brokerSecret)
 	}
 	return b.String()
-}
-
-// tomlText writes a text as a TOML basic string in which ${NAME} is not a variable.
-func tomlText(s string) string {
-	var b strings.Builder
-	b.WriteByte('"')
-	for _, r := range s {
-		switch {
-		case r == '"' || r == '\\':
-			b.WriteByte('\\')
-			b.WriteRune(r)
-		case r < 0x20 || r == 0x7f:
-			fmt.Fprintf(&b, `\u%04X`, r)
-		default:
-			b.WriteRune(r)
-		}
-	}
-	b.WriteByte('"')
-	return strings.ReplaceAll(b.String(), "${", "$${")
 }
