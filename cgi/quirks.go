@@ -53,6 +53,9 @@ func shorten(s string, limit int) string {
 // clean makes valid UTF-8 of s and puts U+FFFD in place of control characters:
 // names from a reply end up in terminals and logs.
 func clean(s string) string {
+	if strings.IndexFunc(s, func(r rune) bool { return r < ' ' || r > '~' }) < 0 {
+		return s // as nearly always
+	}
 	return strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {
 			return utf8.RuneError
