@@ -18,6 +18,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"roomcall/agent/config"
+	"roomcall/agent/health"
+	"roomcall/agent/host"
 	"roomcall/agent/run"
 )
 
@@ -87,6 +89,9 @@ func (a *app) exit(err error) int {
 		return exitFail
 	default:
 		fmt.Fprintf(a.stderr, "roomcall: %v\n", err)
+		if hint := health.Hint(err); hint != "" {
+			fmt.Fprintf(a.stderr, "hint: %s\n", host.Printable(hint))
+		}
 		return exitFail
 	}
 }

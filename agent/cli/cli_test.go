@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"roomcall/agent/config"
+	"roomcall/agent/health"
 	"roomcall/agent/run"
 )
 
@@ -22,6 +23,7 @@ func TestTheExitCodeSaysWhatKindOfErrorItWas(t *testing.T) {
 		{errReported, 1, ""},
 		{fmt.Errorf("poll: %w", errReported), 1, ""},
 		{errors.New("no route"), 1, "roomcall: no route\n"},
+		{fmt.Errorf("replay: %w", &health.Trouble{Code: "store_not_writable", Err: errors.New("denied")}), 1, "hint: give the user that runs"},
 		{context.Canceled, 1, "interrupted"},
 		{usageError{errors.New("bad flag")}, 2, "roomcall help"},
 		{errReportedConfig, 2, ""},

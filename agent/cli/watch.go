@@ -115,7 +115,7 @@ func (w *watcher) run(ctx context.Context, cfg publish.Config, filters []string)
 			return usageError{fmt.Errorf("--broker: %w; %s", failure.Err, health.Hint(failure))} // the config's own is checked
 		}
 		if first {
-			return withHint(err)
+			return err
 		}
 		w.setNote(err.Error())
 		select {
@@ -124,13 +124,6 @@ func (w *watcher) run(ctx context.Context, cfg publish.Config, filters []string)
 		case <-time.After(publish.FollowBackoff):
 		}
 	}
-}
-
-func withHint(err error) error {
-	if hint := health.Hint(err); hint != "" {
-		return fmt.Errorf("%w\nhint: %s", err, hint)
-	}
-	return err
 }
 
 func (w *watcher) up(broker string) { w.setNote("connected to " + broker) }
