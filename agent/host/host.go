@@ -15,15 +15,6 @@ import (
 	"time"
 )
 
-// BootID is the system's id of this boot (Linux only); "" = not known.
-func BootID() string {
-	b, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	if err != nil {
-		return ""
-	}
-	return strings.TrimSpace(string(b))
-}
-
 // FirstLine reads the first line of a small file, for example a password.
 func FirstLine(path string) (string, error) {
 	f, err := os.Open(path)

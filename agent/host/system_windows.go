@@ -2,9 +2,45 @@ package host
 
 import (
 	"os"
+	"strconv"
+	"time"
 
 	"golang.org/x/sys/windows"
+	"golang.org/x/sys/windows/registry"
 )
+
+// BootID is the number of this boot, which Windows counts, with the id of the
+// installation, because every machine counts from 1; "" = not known.
+func BootID() string {
+	read := func(path, name string, get func(registry.Key, string) (string, error)) string {
+		k, err := registry.OpenKey(registry.LOCAL_MACHINE, path, registry.QUERY_VALUE|registry.WOW64_64KEY)
+		if err != nil {
+			return ""
+		}
+		defer k.Close()
+		v, err := get(k, name)
+		if err != nil {
+			return ""
+		}
+		return v
+	}
+	machine := read(`SOFTWARE\Microsoft\Cryptography`, "MachineGuid", func(k registry.Key, name string) (string, error) {
+		v, _, err := k.GetStringValue(name)
+		return v, err
+	})
+	boot := read(`SYSTEM\CurrentControlSet\Control\Session Manager\Memory Management\PrefetchParameters`, "BootId",
+		func(k registry.Key, name string) (string, error) {
+			v, _, err := k.GetIntegerValue(name)
+			return strconv.FormatUint(v, 10), err
+		})
+	if machine == "" || boot == "" {
+		return ""
+	}
+	return machine + "/" + boot
+}
+
+// uptime is the tick count, which counts sleep and hibernation too.
+func uptime() time.Duration { return windows.DurationSinceBoot() }
 
 // DiskFree is the number of bytes that this process may still write below dir.
 func DiskFree(dir string) (int64, error) {

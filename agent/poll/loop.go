@@ -135,14 +135,15 @@ func (p *Loop) poll(ctx context.Context) bool {
 	status, err := p.Endpoint.Poll(limited)
 	cancel()
 	<-p.slots
-	at := time.Now()
+	ended := host.Now()
+	at := ended.Wall
 	if ctx.Err() != nil {
 		p.recorder.Cancel()
 		return false
 	}
 	p.adapt(status, err)
 	due, skipped := p.next(start, at)
-	result := report.Poll{Device: p.Device, At: at, Took: at.Sub(start), Status: status, Err: err}
+	result := report.Poll{Device: p.Device, At: at, Boot: ended.Boot, Took: at.Sub(start), Status: status, Err: err}
 	p.note(result)
 	p.stats.done(result, due, max(p.interval, due.Sub(at)), skipped)
 	p.recorder.Submit(result)

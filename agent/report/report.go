@@ -13,6 +13,7 @@ import (
 	"slices"
 	"time"
 
+	"roomcall/agent/host"
 	"roomcall/agent/report/payload"
 	"roomcall/cgi"
 )
@@ -120,6 +121,7 @@ func (r *Reporter) addDevice(d Device) error {
 type Poll struct {
 	Device string
 	At     time.Time     // when the poll ended
+	Boot   host.Boot     // the boot clock at that moment; the zero value = not known
 	Took   time.Duration // how long it took
 	Status cgi.Status    // what the endpoint said, when Err is nil
 	Err    error         // a *cgi.Error as a rule

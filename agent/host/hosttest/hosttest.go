@@ -9,6 +9,7 @@ import (
 	"sync"
 	"testing"
 	"time"
+	"unsafe"
 )
 
 // Patience bounds every wait for a condition; it ends a hanging test and is never
@@ -58,4 +59,18 @@ func WaitFor(t testing.TB, what string, ok func() (good bool, saw string)) {
 		}
 		<-tick.C
 	}
+}
+
+// Set moves the wall clock of a time and leaves its monotonic reading, as if the
+// clock had been set. Add moves both, and nothing public moves one alone; the
+// monotonic reading is the second word.
+func Set(t time.Time, by time.Duration) time.Time {
+	moved := t.Add(by)
+	words := (*struct {
+		wall uint64
+		mono int64
+		loc  *time.Location
+	})(unsafe.Pointer(&moved))
+	words.mono -= int64(by)
+	return moved
 }

@@ -1,0 +1,11 @@
+//go:build !linux && !windows
+
+package host
+
+import "time"
+
+// BootID is not known here.
+func BootID() string { return "" }
+
+// uptime is not known here.
+func uptime() time.Duration { return 0 }
