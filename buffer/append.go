@@ -179,8 +179,8 @@ func (q *Queue) setWriter(w *writer) {
 	}
 }
 
-// closeWriter ends the newest segment, and when its last commit went well gives
-// back the room that it did not use; the next append starts a new one.
+// closeWriter ends the newest segment, and when its last commit went well returns
+// the room that it did not use; the next append starts a new one.
 func (q *Queue) closeWriter(trim bool) {
 	w, s := q.w, q.newest()
 	q.setWriter(nil)

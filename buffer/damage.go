@@ -28,7 +28,7 @@ type Damage struct {
 	Lost     uint64    // waiting records that were not, as far as positions tell
 	Gaps     []Gap     // which ones, by lane, as far as the neighbours tell
 	// Reset: the newest state could not be trusted. The state is empty and Epoch is
-	// new, so that no number is given out twice.
+	// new, so that no number is used twice.
 	Reset bool
 }
 
@@ -65,7 +65,7 @@ func (q *Queue) repairLocked(cause error) error {
 		q.closeWriter(false)
 	}
 	if _, _, _, err := checkSegment(s); !errors.Is(err, errDamaged) && !errors.Is(err, os.ErrNotExist) {
-		return nil // another reader has seen to it
+		return nil // another reader has repaired it
 	}
 	if newest {
 		empty := s.last < s.first // a new one takes its place

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// count takes the size of a test from the environment, so that the long runs use
+// count reads the size of a test from the environment, so that the long runs use
 // the same code.
 func count(name string, short int) int {
 	if n, err := strconv.Atoi(os.Getenv(name)); err == nil && n > 0 {
@@ -83,7 +83,7 @@ func killChild(t *testing.T, dir string) (accepted, delivered uint64) {
 			t.Errorf("child: %s", rest)
 		}
 		if lines++; lines == kill {
-			cmd.Process.Kill() // the pipe still gives what was said before
+			cmd.Process.Kill() // what was said before is still in the pipe
 		}
 	}
 	cmd.Wait()

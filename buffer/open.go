@@ -106,10 +106,10 @@ func (q *Queue) loadForReading() (err error) {
 //
 //	there is none             a new store begins
 //	sound, the mark names it  the last stop was clean: it is written on
-//	sound                     a kill: it is flushed, for what it holds counts from now on, and
+//	sound                     a kill: it is flushed, because what it holds counts from now on, and
 //	                          stays as it is; the next append starts a new one
 //	sound, but commits that   the disk has lost them: salvaged, with a new epoch and an empty
-//	were on disk are missing  state, for numbers of an older state would be given out twice
+//	were on disk are missing  state, because numbers of an older state would be used twice
 //	broken, head and state    salvaged: its whole records, head and state go on
 //	are those of the end
 //	broken                    salvaged, with a new epoch and an empty state
@@ -273,7 +273,7 @@ func (q *Queue) missingFirst() {
 }
 
 // removeLeftovers removes files that were not finished when a process ended, and
-// gives back the room that segments had reserved.
+// returns the room that segments had reserved.
 func (q *Queue) removeLeftovers() {
 	names, _ := filepath.Glob(filepath.Join(q.o.Dir, "*.tmp"))
 	for _, name := range names {
@@ -284,7 +284,7 @@ func (q *Queue) removeLeftovers() {
 			continue
 		}
 		if err := q.o.fs.Truncate(s.path, s.used); err != nil {
-			q.warn("give back the rest of a segment", err)
+			q.warn("return the unused room of a segment", err)
 			continue
 		}
 		s.file = s.used

@@ -12,7 +12,7 @@ import (
 	"roomcall/durable"
 )
 
-// The quarantine is one small file a record, poison-<position, 16 hex>.rec. The
+// The quarantine is one small file a record, named poison-<position, 16 hex>.rec. The
 // rename that gives the file its name is what takes the record out of the queue,
 // so it is never in both or in neither.
 const (

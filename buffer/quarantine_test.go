@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-func TestPoisonRecordIsSetAsideAndTheQueueGoesOn(t *testing.T) {
+func TestQuarantinedRecordIsSetAsideAndTheQueueGoesOn(t *testing.T) {
 	c, dir := newClock(), shmDir(t)
 	o := Options{Dir: dir, Now: c.now}
 	q := open(t, o)

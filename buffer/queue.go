@@ -105,7 +105,7 @@ type Queue struct {
 }
 
 // Epoch is the Unix second of the store's creation. It is new when the store had
-// to be reset, so that numbers given out after that are not taken for old ones.
+// to be reset, so that numbers used after that are not mistaken for old ones.
 func (q *Queue) Epoch() int64 {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -129,7 +129,7 @@ func (q *Queue) segmentAt(pos uint64) (segment, bool) {
 	return *q.segs[i], true
 }
 
-// errMoved says that a segment is not any more what it was a moment ago.
+// errMoved says that a segment is no longer what it was a moment ago.
 var errMoved = errors.New("the segment was closed meanwhile")
 
 // readChunk reads the first records of a segment from a position on: through the

@@ -18,7 +18,7 @@ type finding struct {
 
 // scanFile searches a file, in one pass, for whole heads and for whole records with
 // positions from first to last. Copies of one record, which pages in disuse hold,
-// are the same record: a position is never given out twice within the range of a
+// are the same record: a position is never used twice within the range of a
 // segment.
 func scanFile(path string, first, last uint64) (*finding, error) {
 	out := &finding{}
@@ -80,8 +80,8 @@ func (f *finding) add(b []byte, first, last uint64, seen map[uint64]rawRecord) i
 	return n
 }
 
-// readAround reads like ReadAt to the end of the file, but takes pages that the
-// device cannot read for zeros.
+// readAround reads like ReadAt to the end of the file, but treats pages that
+// the device cannot read as zeros.
 func readAround(f io.ReaderAt, buf []byte, base int64) (int, error) {
 	n, err := f.ReadAt(buf, base)
 	if err == nil || errors.Is(err, io.EOF) {

@@ -291,7 +291,7 @@ func (w *writer) reserve(need int64) (err error) {
 	return nil
 }
 
-// trim gives back the room that the closed file did not use.
+// trim returns the room that the closed file did not use to the disk.
 func (w *writer) trim() error {
 	if w.size >= w.file {
 		return nil

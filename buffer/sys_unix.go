@@ -10,7 +10,7 @@ import (
 
 var fullErrnos = []syscall.Errno{syscall.ENOSPC, syscall.EDQUOT}
 
-// lockFile takes the lock of an open file, or fails at once with ErrLocked.
+// lockFile locks an open file, or fails at once with ErrLocked.
 func lockFile(f *os.File, exclusive bool) error {
 	how := syscall.LOCK_SH
 	if exclusive {

@@ -10,7 +10,7 @@ import (
 
 var fullErrnos = []syscall.Errno{windows.ERROR_DISK_FULL, windows.ERROR_HANDLE_DISK_FULL}
 
-// lockFile takes the lock of an open file, or fails at once with ErrLocked.
+// lockFile locks an open file, or fails at once with ErrLocked.
 func lockFile(f *os.File, exclusive bool) error {
 	flags := uint32(windows.LOCKFILE_FAIL_IMMEDIATELY)
 	if exclusive {

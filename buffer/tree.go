@@ -14,8 +14,8 @@ import (
 )
 
 // bbolt maps a file into memory and trusts it: a broken page is a memory fault or
-// a panic, one of two meta pages may be broken without a word, which takes the
-// last commit back, and a branch page that leads back to itself never ends. So a
+// a panic; when one of the two meta pages is broken, it silently goes back one
+// commit; and a branch page that leads back to itself is followed for ever. So a
 // segment that is not being written is read in three steps: checkTree looks at
 // what would hang bbolt or pass unnoticed; bbolt reads, and a fault or panic on
 // the way becomes an error; each record's own CRC-32C tells whether it is right.

@@ -191,7 +191,7 @@ func TestTreeOfAnotherCommitIsDamage(t *testing.T) {
 }
 
 // The mark of a clean stop names the last commit: an older file in its place is
-// noticed, because numbers would be given out twice.
+// noticed, because numbers would be used twice.
 func TestOlderFileThanTheCleanStopLeftIsDamage(t *testing.T) {
 	c, dir := newClock(), shmDir(t)
 	o := Options{Dir: dir, Now: c.now}

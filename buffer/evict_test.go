@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// diskUse is what the folder really takes.
+// diskUse is the size of everything in the folder.
 func diskUse(t testing.TB, dir string) (n int64) {
 	t.Helper()
 	names, err := filepath.Glob(filepath.Join(dir, "*"))

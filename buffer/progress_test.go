@@ -27,7 +27,7 @@ func TestDeliveredSegmentDroppedOnAFullDiskIsNotMissedAfterAKill(t *testing.T) {
 	c, dir := newClock(), shmDir(t)
 	o := Options{Dir: dir, SegmentBytes: 64 << 10, KeepDelivered: time.Hour, Now: c.now}
 	q, delivered := markedStore(t, o, c)
-	for range 3 { // as Append does when the disk takes no commit
+	for range 3 { // as Append does when the disk accepts no commit
 		if !q.dropOldestDelivered() {
 			t.Fatal("nothing could be dropped")
 		}
