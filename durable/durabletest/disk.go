@@ -42,7 +42,6 @@ type Disk struct {
 	start map[string]int     // the names at the beginning
 	bytes map[int][]byte     // and their files
 	files int                // files so far
-	quiet bool               // see Unchecked
 	left  int                // steps until the kill; negative = none is coming
 	Fail  func(string) error // when set, is asked before each step; its error is returned instead
 }
@@ -73,9 +72,6 @@ func NewDisk(t testing.TB, dir string) *Disk {
 	return d
 }
 
-// Unchecked switches the rules off, for tests that look at Cut and Log alone.
-func (d *Disk) Unchecked() { d.quiet = true }
-
 func (d *Disk) rel(path string) string {
 	r, err := filepath.Rel(d.dir, path)
 	if err != nil {
@@ -86,9 +82,7 @@ func (d *Disk) rel(path string) string {
 
 func (d *Disk) broken(format string, args ...any) {
 	d.t.Helper()
-	if !d.quiet {
-		d.t.Errorf("the order on disk: "+format, args...)
-	}
+	d.t.Errorf("the order on disk: "+format, args...)
 }
 
 // do runs a step for real and records it when it has worked.
