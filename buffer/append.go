@@ -74,6 +74,7 @@ func (q *Queue) checkState(change map[string][]byte) error {
 // commit writes a batch to the newest segment, or to a new one when that is full
 // or may not be written any more. Under wmu.
 func (q *Queue) commit(b Batch) error {
+	b.State = q.withClock(b.State)
 	size := b.room()
 	if q.w != nil && q.w.size+size > q.segmentRoom() && q.newest().count > 0 {
 		q.closeWriter(true)
@@ -115,7 +116,7 @@ func (q *Queue) prepare(b Batch) (head, []Item) {
 	now := q.o.Now()
 	h, s := q.headNow(), q.newest()
 	h.batch++
-	h.clock, h.wall = max(h.clock, q.clock.at(now)), now.UnixMilli()
+	h.clock, h.wall = max(h.clock, q.at(now)), now.UnixMilli()
 	h.count, h.bytes = s.count, s.bytes
 	items := make([]Item, len(b.Records))
 	for i, r := range b.Records {

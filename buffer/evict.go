@@ -40,7 +40,7 @@ func ageStep(maxAge time.Duration) int64 {
 // MaxBytes and no waiting record is older than MaxAge; nil = nothing. Delivered
 // records that are only kept go first, silently and at once. The oldest go first,
 // whole segments at a time for MaxBytes, single records for MaxAge. Age counts
-// from Append and in elapsed time, not by the wall clock.
+// from Append, in time that was counted, not guessed: see Options.Uptime.
 func (q *Queue) Due(now time.Time, add int64) *Eviction {
 	q.wmu.Lock()
 	defer q.wmu.Unlock()
@@ -102,7 +102,7 @@ func (q *Queue) dueByBytes(add int64) uint64 {
 // acceptance rise with the position, so it need not look again before the oldest
 // waiting record has reached the limit.
 func (q *Queue) dueByAge(now time.Time) (upto uint64, err error) {
-	clock, maxAge := q.clock.at(now), q.o.MaxAge.Milliseconds()
+	clock, maxAge := q.at(now), q.o.MaxAge.Milliseconds()
 	if maxAge <= 0 || clock < q.ageNext {
 		return 0, nil
 	}

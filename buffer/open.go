@@ -124,7 +124,7 @@ func (q *Queue) load() error {
 	now := q.o.Now()
 	if len(segs) == 0 {
 		q.clean, q.head = true, head{epoch: now.Unix(), next: 1}
-		q.clock = newStoreClock(q.head, now)
+		q.startClock(now)
 		return q.rotate()
 	}
 	mark, err := readClean(q.o.Dir)
@@ -164,7 +164,7 @@ func (q *Queue) load() error {
 		return err
 	}
 	q.progress.savedAt = now
-	q.clock = newStoreClock(q.head, now)
+	q.startClock(now)
 	if err := q.loadQuarantine(); err != nil {
 		return err
 	}

@@ -23,7 +23,11 @@ type Options struct {
 	KeepDelivered time.Duration    // how long delivered records stay for replay
 	SegmentBytes  int64            // size of a segment beside its copy of the state; 0 = 8 MiB, always at most MaxBytes/8
 	Now           func() time.Time // nil = time.Now
-	Logger        *slog.Logger     // nil = silent
+	// Uptime is how long the machine has been up, sleep included, and the id of that
+	// boot: what ages are counted on. nil, "" and 0 = not known; then the time between
+	// two runs does not count, and a run's own time counts by Now.
+	Uptime func() (boot string, up time.Duration)
+	Logger *slog.Logger // nil = silent
 
 	fs     durable.FS      // nil = the file system of this machine; tests have their own
 	opened func(*bbolt.DB) // tests watch here what bbolt writes past fs
@@ -59,6 +63,9 @@ func (o Options) withDefaults() (Options, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.Uptime == nil {
+		o.Uptime = func() (string, time.Duration) { return "", 0 }
+	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
 	}
@@ -79,6 +86,7 @@ type Queue struct {
 	readOnly bool // opened for reading: nothing is written or repaired
 	clean    bool // the last stop was a Close, or the store is new
 	clock    storeClock
+	before   Moment // see Before
 	changed  chan struct{}
 
 	// wmu guards what is written: one writer at a time appends, starts segments,
@@ -170,28 +178,4 @@ func (q *Queue) isClosed() bool {
 
 func (q *Queue) warn(what string, err error) {
 	q.o.Logger.Warn(what, "store", q.o.Dir, "error", err)
-}
-
-// storeClock counts the milliseconds that the store has lived: monotonic time
-// while a process runs, wall time between two runs. Ages are counted on it, so a
-// wall clock that jumps makes no record old.
-type storeClock struct {
-	base  int64 // store clock at start, ms
-	start time.Time
-}
-
-// maxStop is the longest stop that is believed; more means that the wall clock
-// was set, for instance from 1970.
-const maxStop = 400 * 24 * time.Hour
-
-func newStoreClock(h head, now time.Time) storeClock {
-	stop := time.Duration(now.UnixMilli()-h.wall) * time.Millisecond
-	if h.wall == 0 || stop < 0 || stop > maxStop {
-		stop = 0
-	}
-	return storeClock{base: h.clock + stop.Milliseconds(), start: now}
-}
-
-func (c storeClock) at(now time.Time) int64 {
-	return c.base + max(now.Sub(c.start).Milliseconds(), 0)
 }

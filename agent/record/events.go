@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"roomcall/agent/host"
 	"roomcall/agent/report"
 	"roomcall/buffer"
 	"roomcall/cgi"
@@ -26,11 +27,13 @@ func gapEvent(at time.Time, g buffer.Gap) Event {
 	}, At: at}
 }
 
-func clockEvent(at time.Time, step time.Duration) Event {
-	return Event{AgentEvent: report.AgentEvent{
-		Type: "agent.clock_step", Value: cgi.Known(step.Seconds()),
-		Text: fmt.Sprintf("the wall clock moved by %s", step.Round(time.Millisecond)),
-	}, At: at}
+// clockEvent announces a step of the wall clock.
+func clockEvent(at time.Time, e host.Elapsed) Event {
+	text := fmt.Sprintf("the wall clock moved by %s", e.Step.Round(time.Millisecond))
+	if e.Restarted {
+		text = fmt.Sprintf("the wall clock is %s behind what it was before the last start", -e.Step.Round(time.Second))
+	}
+	return Event{AgentEvent: report.AgentEvent{Type: "agent.clock_step", Value: cgi.Known(e.Step.Seconds()), Text: text}, At: at}
 }
 
 // LostText tells how many records a broken file lost. With the newest state gone

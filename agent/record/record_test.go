@@ -10,8 +10,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-	"unsafe"
 
+	"roomcall/agent/host"
 	"roomcall/agent/host/hosttest"
 	"roomcall/agent/report"
 	"roomcall/buffer"
@@ -68,7 +68,7 @@ func TestPollsAndEventsWithoutARecordAreCommittedToo(t *testing.T) {
 			t.Errorf("%d samples shown", n)
 		}
 		for range 70 { // more than an hour may have
-			r.Announce(clockEvent(time.Now(), time.Hour))
+			r.Announce(clockEvent(time.Now(), host.Elapsed{Step: time.Hour}))
 			synctest.Wait()
 		}
 		stop()
@@ -324,24 +324,12 @@ func TestDamageIsAnnouncedOnce(t *testing.T) {
 	}
 }
 
-// mono shifts the monotonic reading of a time and leaves its wall clock: as if
-// the wall clock had been set meanwhile.
-func mono(t time.Time, by time.Duration) time.Time {
-	type layout struct { // of time.Time, unchanged since Go 1.9
-		wall uint64
-		ext  int64
-		loc  *time.Location
-	}
-	(*layout)(unsafe.Pointer(&t)).ext += int64(by)
-	return t
-}
-
 func TestStepOfTheWallClockIsAnnounced(t *testing.T) {
 	for _, step := range []time.Duration{time.Hour, -time.Hour} {
 		s := &fakeStore{}
 		log := &hosttest.Log{}
 		r := recorderOver(t, s, log.Logger())
-		r.clock = mono(time.Now(), step) // less time went by than the wall clock says
+		r.clock.Wall = hosttest.Set(time.Now(), -step) // less time went by than the wall clock says
 		r.checkClock()
 		r.checkClock()
 		r.commit(time.Now())
@@ -363,7 +351,7 @@ func TestStepOfTheWallClockIsAnnounced(t *testing.T) {
 func TestUsualPassingOfTimeIsNoStep(t *testing.T) {
 	s := &fakeStore{}
 	r := recorderOver(t, s, nil)
-	r.clock = mono(time.Now(), 1500*time.Millisecond)
+	r.clock.Wall = hosttest.Set(time.Now(), -1500*time.Millisecond)
 	r.checkClock()
 	r.commit(time.Now())
 	if n := len(s.lane("agent/event")); n != 0 {
@@ -401,7 +389,7 @@ func TestOnlyWhatTheStoreRejectsIsLeftOut(t *testing.T) {
 			log := &hosttest.Log{}
 			r := recorderOver(t, s, log.Logger())
 			r.pending.holdEvent(started())
-			r.pending.holdEvent(clockEvent(time.Now(), time.Hour))
+			r.pending.holdEvent(clockEvent(time.Now(), host.Elapsed{Step: time.Hour}))
 			for _, room := range []string{"room-1", "room-2", "room-3", "room-1"} {
 				r.pending.hold(report.Poll{Device: room, At: time.Now(), Status: idleStatus})
 			}

@@ -68,8 +68,9 @@ type Recorder struct {
 
 	committed committed // what the store holds
 	pending   pending   // what it does not hold yet
-	clock     time.Time // when the clock was looked at last, with its monotonic reading
-	damages   int       // how many damages of the store were seen
+	now       func() host.Reading
+	clock     host.Reading // as the clocks were looked at last
+	damages   int          // how many damages of the store were seen
 }
 
 // Options are what a recorder is made of.
@@ -81,6 +82,8 @@ type Options struct {
 	Newest   *Newest
 	Devices  int // how many endpoints are polled
 	Log      *slog.Logger
+	Clock    func() host.Reading // nil = the wall clock and its monotonic reading alone
+	Before   host.Reading        // when the run before committed last; the zero value = not known
 }
 
 // New makes a recorder that goes on from the saved states. Its error says which
@@ -92,6 +95,10 @@ func New(o Options) (*Recorder, error) {
 		polls: make(chan report.Poll, max(64, 2*o.Devices)), events: make(chan Event, 64),
 		committed: committed{states: map[string]report.State{}},
 		pending:   pending{extra: o.Extra},
+		now:       o.Clock, clock: o.Before,
+	}
+	if r.now == nil {
+		r.now = func() host.Reading { return host.Reading{Wall: time.Now()} }
 	}
 	for key, blob := range o.Saved {
 		if key == gapsKey {
@@ -165,7 +172,7 @@ func (r *Recorder) Announce(ev Event) bool {
 
 // Run commits until ctx ends, then commits what is left.
 func (r *Recorder) Run(ctx context.Context) {
-	r.clock = time.Now()
+	r.checkClock()
 	r.Heartbeat.Beat()
 	tidy := time.NewTicker(tidyEvery)
 	defer tidy.Stop()
@@ -310,17 +317,21 @@ func (r *Recorder) accept(b *batch) {
 	}
 }
 
-// checkClock announces a wall clock that parted from the monotonic one.
+// checkClock announces a wall clock that was set, also between the run before and
+// this one. A machine that slept is no such thing.
 func (r *Recorder) checkClock() {
-	now := time.Now()
-	step := report.ClockStep(r.clock, now)
+	now := r.now()
+	e := host.Between(r.clock, now)
 	r.clock = now
-	if step == 0 {
+	if e.Slept > 0 {
+		r.log.Info("the machine slept", "for", e.Slept.Round(time.Second))
+	}
+	if e.Step == 0 {
 		return
 	}
-	r.count(func(s *Stats) { s.ClockSteps++; s.LastStep, s.StepBy = now, step })
-	r.log.Warn("wall clock stepped", "by", step)
-	r.lose(r.pending.holdEvent(clockEvent(now, step)))
+	r.count(func(s *Stats) { s.ClockSteps++; s.LastStep, s.StepBy = now.Wall, e.Step })
+	r.log.Warn("wall clock stepped", "by", e.Step, "at_least", e.Restarted)
+	r.lose(r.pending.holdEvent(clockEvent(now.Wall, e)))
 }
 
 // checkDamage takes note of what was found broken in the store. The next commit

@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"roomcall/agent/config"
 	"roomcall/agent/drain"
+	"roomcall/agent/host"
 	"roomcall/agent/poll"
 	"roomcall/agent/record"
 	"roomcall/agent/report"
@@ -122,9 +124,11 @@ func (a *Agent) makeRecorder() (err error) {
 			return err
 		}
 	}
+	before := a.queue.Before()
 	a.recorder, err = record.New(record.Options{
 		Reporter: a.reporter, Store: a.queue, Saved: a.queue.State(), Extra: extra,
 		Newest: a.newest, Devices: len(a.cfg.Endpoints), Log: a.log,
+		Clock: host.Now, Before: host.Reading{Wall: before.Wall, Boot: host.Boot{ID: before.Boot, Up: before.Up}},
 	})
 	return err
 }
@@ -165,6 +169,10 @@ func StoreOptions(cfg *config.Config) buffer.Options {
 		MaxBytes:      cfg.Buffer.MaxBytes,
 		MaxAge:        cfg.Buffer.MaxAge,
 		KeepDelivered: cfg.Buffer.KeepDelivered,
+		Uptime: func() (string, time.Duration) {
+			boot := host.Now().Boot
+			return boot.ID, boot.Up
+		},
 	}
 }
 
