@@ -12,6 +12,7 @@ import (
 	"sync"
 
 	"roomcall/agent/config"
+	"roomcall/agent/host"
 	"roomcall/cgi"
 	"roomcall/durable"
 )
@@ -78,14 +79,34 @@ type loginPauses struct {
 	file string
 	log  *slog.Logger
 
+	now func() host.Reading
+
 	mu   sync.Mutex
-	list map[string]cgi.LoginPause
+	list map[string]keptPause
+}
+
+// keptPause is a pause with the moment at which it began. The next run tells from
+// that how much of it is over; its wall clock may be another one. What nobody
+// counted, the time over a restart of the machine, is not over.
+type keptPause struct {
+	cgi.LoginPause
+	Since host.Reading `json:"since,omitzero"` // the zero value: an older program wrote it
+}
+
+// at is the pause for a client that is made now.
+func (k keptPause) at(now host.Reading) cgi.LoginPause {
+	p := k.LoginPause
+	if !k.Since.Wall.IsZero() {
+		left := p.Until.Sub(k.Since.Wall) - host.Between(k.Since, now).Passed
+		p.Until = now.Wall.Add(left)
+	}
+	return p
 }
 
 // readLoginPauses reads what is kept, of the devices that are configured.
-func readLoginPauses(cfg *config.Config, log *slog.Logger) *loginPauses {
+func readLoginPauses(cfg *config.Config, log *slog.Logger, now func() host.Reading) *loginPauses {
 	dataDir := cfg.Agent.DataDir
-	l := &loginPauses{file: filepath.Join(dataDir, pausesFile), log: log, list: map[string]cgi.LoginPause{}}
+	l := &loginPauses{file: filepath.Join(dataDir, pausesFile), log: log, now: now, list: map[string]keptPause{}}
 	b, err := os.ReadFile(l.file)
 	if err == nil {
 		err = json.Unmarshal(b, &l.list)
@@ -93,7 +114,7 @@ func readLoginPauses(cfg *config.Config, log *slog.Logger) *loginPauses {
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		log.Warn("refused logins of the last run cannot be read; a wrong password is tried once more", "file", l.file, "err", err)
 	}
-	known := map[string]cgi.LoginPause{}
+	known := map[string]keptPause{}
 	for _, e := range cfg.Endpoints {
 		if one, ok := l.list[e.Device]; ok {
 			known[e.Device] = one
@@ -106,7 +127,7 @@ func readLoginPauses(cfg *config.Config, log *slog.Logger) *loginPauses {
 func (l *loginPauses) of(device string) cgi.LoginPause {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.list[device]
+	return l.list[device].at(l.now())
 }
 
 // set keeps the pause of a device; the zero value removes it.
@@ -116,7 +137,7 @@ func (l *loginPauses) set(device string, pause cgi.LoginPause) {
 	if len(pause.Account) == 0 {
 		delete(l.list, device)
 	} else {
-		l.list[device] = pause
+		l.list[device] = keptPause{pause, l.now()}
 	}
 	if err := l.write(); err != nil {
 		l.log.Warn("refused login cannot be remembered for the next start", "device", device, "err", err)

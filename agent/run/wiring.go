@@ -134,7 +134,7 @@ func (a *Agent) makeRecorder() (err error) {
 }
 
 func (a *Agent) makePollers() error {
-	pauses := readLoginPauses(a.cfg, a.log)
+	pauses := readLoginPauses(a.cfg, a.log, host.Now)
 	var list []poll.Config
 	for _, e := range a.cfg.Endpoints {
 		client, err := newEndpoint(e, pauses, a.log)
