@@ -125,6 +125,7 @@ func (q *Queue) prepare(b Batch) (head, []Item) {
 		h.count++
 		h.bytes += uint64(len(r.Payload))
 	}
+	h.epoch = max(h.epoch, b.Epoch)
 	if b.Evict != nil {
 		h.evicted = max(h.evicted, min(b.Evict.upto, h.next-1))
 	}

@@ -59,7 +59,7 @@ func openFrame(magic string, b []byte) ([]byte, error) {
 
 // head is what a segment says about the store as of its last commit.
 type head struct {
-	epoch   int64  // Unix second of the store's creation
+	epoch   int64  // see NewEpoch
 	next    uint64 // position of the next record
 	batch   uint64 // number of the last committed batch
 	cursor  uint64 // everything up to it is delivered

@@ -21,6 +21,10 @@ type Eviction struct {
 	quarantined []uint64 // positions of records in the quarantine that go
 }
 
+// Replaced is the eviction of everything up to a position that waits, for a batch that
+// holds the same records again. It has no gaps.
+func Replaced(upto uint64) *Eviction { return &Eviction{upto: upto} }
+
 // Gap says which records of a lane an eviction takes.
 type Gap struct {
 	Lane        string

@@ -123,7 +123,7 @@ func (q *Queue) load() error {
 	q.segs = segs
 	now := q.o.Now()
 	if len(segs) == 0 {
-		q.clean, q.head = true, head{epoch: now.Unix(), next: 1}
+		q.clean, q.head = true, head{epoch: NewEpoch(now, 0), next: 1}
 		q.startClock(now)
 		return q.rotate()
 	}
@@ -249,7 +249,7 @@ func (q *Queue) reset(found *finding) error {
 	if n := len(found.records); n > 0 {
 		h.next = max(h.next, found.records[n-1].Pos+1)
 	}
-	h.epoch = max(h.epoch+1, q.o.Now().Unix())
+	h.epoch = NewEpoch(q.o.Now(), h.epoch)
 	h.wall = max(h.wall, 1)
 	marked, err := readMarks(q.o.Dir)
 	q.head, q.state = h, map[string][]byte{}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"sync"
@@ -112,12 +113,37 @@ type Queue struct {
 	closed      bool
 }
 
-// Epoch is the Unix second of the store's creation. It is new when the store had
-// to be reset, so that numbers used after that are not mistaken for old ones.
+// NewEpoch names a life of the store that begins now: its Unix second x 2^20, plus 20
+// random bits, because clocks are wrong at boot and disks are copied. It is larger than
+// any epoch up to after, and below 2^53, so that JSON readers keep it exact. (Stores made
+// by version 0.1.0 have the Unix second alone.)
+func NewEpoch(now time.Time, after int64) int64 {
+	second := min(max(now.Unix(), 0), 1<<33-2)
+	return max(second<<20|rand.Int64N(1<<20), after+1)
+}
+
+// Began is when the life that an epoch names began, by the clock of that time.
+func Began(epoch int64) time.Time {
+	if epoch < 1<<33 { // a store made by version 0.1.0
+		return time.Unix(epoch, 0)
+	}
+	return time.Unix(epoch>>20, 0)
+}
+
+// Epoch names the life of the store, see NewEpoch. It is new when the store had to be
+// reset, and when a batch brought a new one, so that numbers used after that are not
+// mistaken for old ones.
 func (q *Queue) Epoch() int64 {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.head.epoch
+}
+
+// Last is the position of the newest record, 0 without any.
+func (q *Queue) Last() uint64 {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.head.next - 1
 }
 
 // Clean tells whether the store is new or was left by Close. After a kill or a

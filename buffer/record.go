@@ -36,6 +36,7 @@ type Batch struct {
 	State   map[string][]byte // keys to replace; a nil value deletes the key
 	Evict   *Eviction         // an eviction from Due that this batch commits
 	Damage  []Damage          // reports that this batch announces; they are on disk until then
+	Epoch   int64             // the store's new epoch, 0 = it stays
 }
 
 // check refuses what breaks a bound.

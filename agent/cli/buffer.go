@@ -94,7 +94,7 @@ func writeInfo(out io.Writer, in run.StoreInfo, now time.Time) error {
 	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
 	fmt.Fprintf(w, "store\t%s\n", in.Dir)
 	if in.Epoch != 0 {
-		fmt.Fprintf(w, "created\t%s\n", time.Unix(in.Epoch, 0).UTC().Format(time.RFC3339))
+		fmt.Fprintf(w, "created\t%s\n", buffer.Began(in.Epoch).UTC().Format(time.RFC3339))
 	}
 	fmt.Fprintf(w, "waiting\t%d records, %s\n", in.Waiting, health.Bytes(int64(in.WaitingBytes)))
 	if !in.Oldest.IsZero() {

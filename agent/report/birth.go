@@ -23,7 +23,7 @@ type Birth struct {
 	ClientID   string            `json:"client_id" doc:"The agent."`
 	Site       string            `json:"site" doc:"The site, as configured."`
 	Version    string            `json:"version" doc:"Version of the program."`
-	Epoch      int64             `json:"epoch" doc:"Unix second of the store's creation."`
+	Epoch      int64             `json:"epoch" doc:"Names the life of the agent's store, as in the records."`
 	Started    string            `json:"started" doc:"Start of the agent, RFC 3339 with milliseconds, UTC."`
 	StartedMs  int64             `json:"started_ms" doc:"Start of the agent, Unix milliseconds."`
 	ConfigHash string            `json:"config_hash,omitempty" doc:"Hash of the config without its secrets."`

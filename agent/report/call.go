@@ -28,7 +28,7 @@ const (
 // callState is the open call. Its four sums of milliseconds always add up to
 // MarkMs - StartMs.
 type callState struct {
-	ID      string `json:"id"`
+	ID      string `json:"id,omitempty"` // of a call that a state of version 1 brought; see turn.callID
 	StartMs int64  `json:"start_ms"`
 	Source  string `json:"source"`
 	// MarkMs is the time of the last sample of the call: up to there every
@@ -128,16 +128,23 @@ func (t *turn) startCall() {
 	}
 	t.d.LastCallS = second
 	t.d.Call = &callState{
-		ID:      fmt.Sprintf("%s.%s.%d", t.r.set.ClientID, t.dev.Name, second),
 		StartMs: start, Source: source, MarkMs: start,
 	}
 	if source == "join_timer" {
 		t.d.Call.Missed = true // nobody saw the time until now
 	}
 	t.event(payload.Event{
-		Type: "call.started", Severity: "info", CallID: t.d.Call.ID,
+		Type: "call.started", Severity: "info", CallID: t.callID(),
 		SinceMs: start, Reason: source,
 	})
+}
+
+// callID names the open call, for ever: no other call of any agent has this name.
+func (t *turn) callID() string {
+	if id := t.d.Call.ID; id != "" {
+		return id
+	}
+	return fmt.Sprintf("%s.%d.%s.%d", t.r.set.ClientID, t.r.set.Epoch, t.dev.Name, t.d.LastCallS)
 }
 
 // account adds the sample of this poll to the open call.
@@ -190,10 +197,10 @@ func (t *turn) endCall() {
 	}
 	t.closeQuality("call_ended")
 	t.event(payload.Event{
-		Type: "call.ended", Severity: "info", CallID: c.ID,
+		Type: "call.ended", Severity: "info", CallID: t.callID(),
 		SinceMs: c.StartMs,
 	})
-	t.calls = append(t.calls, c.summary())
+	t.calls = append(t.calls, c.summary(t.callID()))
 	if len(t.r.views) > 0 {
 		v := t.viewCall(c)
 		v.Finished = true
@@ -243,10 +250,10 @@ const (
 func seconds(ms int64) float64 { return float64(ms) / 1000 }
 
 // summary makes the payload of the finished call, without its head.
-func (c *callState) summary() payload.Call {
+func (c *callState) summary(id string) payload.Call {
 	g := c.grade()
 	p := payload.Call{
-		CallID: c.ID, StartMs: c.StartMs, StartSource: c.Source, EndMs: c.MarkMs,
+		CallID: id, StartMs: c.StartMs, StartSource: c.Source, EndMs: c.MarkMs,
 		DurationS: seconds(c.MarkMs - c.StartMs), Samples: c.Samples,
 		CoveragePct: c.coverage(),
 		SecondsGood: seconds(c.GradeMs[gradeGood]), SecondsFair: seconds(c.GradeMs[gradeFair]),

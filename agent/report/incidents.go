@@ -127,7 +127,7 @@ func (t *turn) endpoint() {
 func (t *turn) problem(kind string) payload.Event {
 	ev := payload.Event{Type: kind, Severity: "warning", Reason: errWord(t.p.Err)}
 	if t.d.Call != nil {
-		ev.Severity, ev.CallID = "critical", t.d.Call.ID
+		ev.Severity, ev.CallID = "critical", t.callID()
 	}
 	return ev
 }
@@ -184,7 +184,7 @@ func (t *turn) follow(i int, g grade, x cgi.Reading, m *metricState) {
 	case m.Open == nil && bits.OnesCount32(m.Poor) >= p.Enter:
 		m.Open = t.open(payload.Event{
 			Type: "quality.degraded", Severity: "warning", Metric: gaugeKey(i), Value: number(x),
-			Limit: number(p.limits[i/metrics/2][i%metrics].Poor), CallID: t.d.Call.ID,
+			Limit: number(p.limits[i/metrics/2][i%metrics].Poor), CallID: t.callID(),
 		}, maxQualityHour, m.SinceMs)
 	case m.Open != nil && m.Good >= p.Leave:
 		t.recovered(i, m.Open, x, "")
@@ -197,7 +197,7 @@ func (t *turn) follow(i int, g grade, x cgi.Reading, m *metricState) {
 func (t *turn) recovered(i int, in *incident, x cgi.Reading, reason string) {
 	t.close(in, payload.Event{
 		Type: "quality.recovered", Metric: gaugeKey(i), Value: number(x), Reason: reason,
-		Limit: t.limitOf(i), CallID: t.d.Call.ID,
+		Limit: t.limitOf(i), CallID: t.callID(),
 	})
 }
 

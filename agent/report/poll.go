@@ -121,7 +121,7 @@ func (t *turn) fillCall(st *cgi.Status) {
 		s.EndpointState, s.EndpointStateCode, s.InCall = "idle", new(int64(0)), new(int64(0))
 	case cgi.CallActive:
 		s.EndpointState, s.EndpointStateCode, s.InCall = "in_call", new(int64(1)), new(int64(1))
-		s.CallID = t.d.Call.ID
+		s.CallID = t.callID()
 	}
 }
 

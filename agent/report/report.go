@@ -24,7 +24,7 @@ const AgentDevice = "agent"
 // Settings are what a Reporter has to know; see Device for one endpoint.
 type Settings struct {
 	ClientID, Site, Version string
-	// Epoch is the Unix second of the store's creation.
+	// Epoch names the life of the store.
 	Epoch int64
 	// Kinds are the kinds to record ("sample", "stream", "event", "call",
 	// "minute"), Views the other systems' shapes ("zoom", "agora", "volc",

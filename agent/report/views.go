@@ -68,7 +68,7 @@ func (t *turn) addToViews(m *minuteState) {
 // viewCall is the open call as the views need it.
 func (t *turn) viewCall(c *callState) view.Call {
 	return view.Call{
-		ID: c.ID, ClientID: t.r.set.ClientID, Device: t.dev.Name, Room: t.dev.Room,
+		ID: t.callID(), ClientID: t.r.set.ClientID, Device: t.dev.Name, Room: t.dev.Room,
 		Model: payload.Clip(t.p.Status.Model), StartMs: c.StartMs, EndMs: c.MarkMs,
 	}
 }

@@ -59,7 +59,7 @@ type Event struct {
 // Call is the summary of a finished call.
 type Call struct {
 	Head
-	CallID         string         `json:"call_id" doc:"The call: client_id.device.start in Unix seconds."`
+	CallID         string         `json:"call_id" doc:"The call: client_id.epoch.device.start in Unix seconds."`
 	StartMs        int64          `json:"start_ms" doc:"Start, Unix milliseconds."`
 	StartSource    string         `json:"start_source" enum:"observed|join_timer" doc:"How the start is known; join_timer is up to 60 s late."`
 	EndMs          int64          `json:"end_ms" doc:"End, Unix milliseconds."`

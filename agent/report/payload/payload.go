@@ -31,7 +31,7 @@ type Head struct {
 	V        int64  `json:"v" min:"1" doc:"Major version of the payload."`
 	Schema   string `json:"schema" doc:"Name and version of this payload's schema."`
 	ID       string `json:"id" doc:"Unique name of the record: client_id.epoch.device.kind.seq. A record that is sent again keeps it."`
-	Epoch    int64  `json:"epoch" doc:"Unix second at which the agent's store was created; seq starts again with a new epoch."`
+	Epoch    int64  `json:"epoch" doc:"Names the life of the agent's store: Unix second of its beginning x 2^20 + 20 random bits. With a new one seq starts again; it is never smaller than an earlier one."`
 	Seq      uint64 `json:"seq" min:"1" doc:"Number of the record within device and kind, rising by exactly one."`
 	TsMs     int64  `json:"ts_ms" doc:"Time of the record, Unix milliseconds, UTC."`
 	Ts       string `json:"ts" doc:"The same time, RFC 3339 with milliseconds, UTC."`
