@@ -87,6 +87,14 @@ func (q *Queue) Waits() bool {
 	return q.waiting() > 0
 }
 
+// Progress returns the position up to which all is delivered, and that of the newest
+// record, from memory only.
+func (q *Queue) Progress() (delivered, newest uint64) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.progress.cursor, q.head.next - 1
+}
+
 // diskBytes is the size of all files that count for MaxBytes. Under mu.
 func (q *Queue) diskBytes() int64 {
 	total := q.quarantineBytes()

@@ -36,8 +36,12 @@ const (
 	recoveredAfter = time.Minute
 	// sendRetry is the pause after the connection accepted no more.
 	sendRetry = 100 * time.Millisecond
-	// readRetry is the pause after the store could not be read.
+	// readRetry is the pause after the store could not be read, or could not
+	// quarantine a record.
 	readRetry = 5 * time.Second
+	// statesMax bounds the states in flight beside the records; the connection has
+	// room for them behind a full window.
+	statesMax = 200
 )
 
 // Queue is what the drain needs of the store. Positions rise from record to record.
@@ -114,7 +118,6 @@ type Drainer struct {
 	Heartbeat host.Heartbeat // of Run
 
 	flow        flow
-	quarantined uint64        // the position that was announced as quarantined last
 	proofChange chan struct{} // signals a change of the delivery proof
 	memory      *memory
 	repeats     *host.Repeats
@@ -122,7 +125,18 @@ type Drainer struct {
 	mu    sync.Mutex
 	conn  Conn // the connection of the moment, nil = none
 	stats Stats
-	proof publish.ProofState // the last that was decided
+	proof publish.ProofState // the last that was decided, and announced if it had to be
+	aside aside
+}
+
+// aside is the record that is being quarantined, or was last. Nothing is held for done
+// before it is.
+type aside struct {
+	pos       uint64
+	announced bool      // on its way to the disk, or there
+	onDisk    bool      // the announcement is
+	done      bool      // it is in the quarantine
+	tried     time.Time // when the store failed to quarantine it
 }
 
 // New makes a drainer; nothing runs yet. The broker's OnProof must call Proof.
@@ -212,6 +226,7 @@ type session struct {
 	conn   Conn
 	began  time.Time
 	flight []inflight    // oldest first
+	states []sentState   // in flight, oldest first
 	ahead  []buffer.Item // read and not sent yet
 	next   uint64        // the position sent last
 	empty  bool          // the queue had nothing after next
@@ -226,6 +241,12 @@ type inflight struct {
 	receipt Receipt
 }
 
+// sentState is a state that was sent and is not confirmed yet.
+type sentState struct {
+	sample  record.Sample
+	receipt Receipt
+}
+
 // drain sends and confirms until the connection is lost or ctx ends; then it waits
 // for what is in flight within grace.
 func (s *session) drain(ctx, grace context.Context) {
@@ -233,6 +254,7 @@ func (s *session) drain(ctx, grace context.Context) {
 	defer beat.Stop()
 	s.wake = time.NewTimer(0)
 	defer s.wake.Stop()
+	defer s.keepStates()
 	s.Heartbeat.Beat()
 	s.sendStates()
 	for {
@@ -254,7 +276,10 @@ func (s *session) drain(ctx, grace context.Context) {
 			s.sendStates()
 		case <-s.proofChange:
 			s.sendStates()
+		case <-s.oldestState():
+			s.sendStates()
 		case <-s.wake.C:
+			s.sendStates()
 		case <-beat.C:
 			s.Heartbeat.Beat()
 			if time.Since(s.began) > recoveredAfter {
@@ -321,6 +346,7 @@ func (s *session) send(it buffer.Item) bool {
 		// before it is passed over.
 		if len(s.flight) == 0 {
 			s.quarantine(inflight{pos: it.Pos, topic: it.Lane, seq: it.Num}, failure.Error())
+			s.wake.Reset(sendRetry) // until it is out of the queue
 		}
 		return false
 	}
@@ -423,43 +449,131 @@ func (s *session) lost() {
 
 // quarantine takes a record out of the queue so that the queue goes on. It is
 // announced first: the record leaves the queue when the announcement is on disk, so
-// that no kill can take one without the other.
+// that no kill can take one without the other. What fails is tried again when it is
+// asked for again, the announcement too when it was lost, the store every readRetry.
 func (d *Drainer) quarantine(r inflight, reason string) {
-	if d.quarantined == r.pos {
-		return
+	d.mu.Lock()
+	if d.aside.pos != r.pos {
+		d.aside = aside{pos: r.pos}
 	}
+	a := d.aside
+	d.aside.announced = true
+	d.mu.Unlock()
+	switch {
+	case a.done:
+	case a.onDisk:
+		if time.Since(a.tried) >= readRetry {
+			d.setAside(r.pos, reason)
+		}
+	case !a.announced:
+		d.announceQuarantine(r, reason)
+	}
+}
+
+func (d *Drainer) announceQuarantine(r inflight, reason string) {
 	device, kind, _ := strings.Cut(r.topic, "/")
+	settled := func(onDisk bool) {
+		d.mu.Lock()
+		if d.aside.pos == r.pos {
+			d.aside.announced, d.aside.onDisk = onDisk, onDisk
+		}
+		d.mu.Unlock()
+		if onDisk {
+			d.setAside(r.pos, reason)
+		}
+	}
 	if !d.Announce(record.Event{
 		At: time.Now(),
 		AgentEvent: report.AgentEvent{
 			Type: "agent.quarantined", Device: device, Kind: kind,
 			FirstSeq: r.seq, LastSeq: r.seq, Count: 1, Reason: reason,
 		},
-		OnDisk: func() {
-			if err := d.Queue.Quarantine(r.pos, reason); err != nil && !errors.Is(err, buffer.ErrNotFound) {
-				d.repeats.Failed("quarantine record", err)
-			}
-		},
+		Done: settled,
 	}) {
+		settled(false)
 		return
 	}
-	d.quarantined = r.pos
-	d.Log.Error("record quarantined", "topic", r.topic, "seq", r.seq, "reason", reason,
+	d.Log.Error("the broker does not accept a record: it goes to the quarantine", "topic", r.topic, "seq", r.seq, "reason", reason,
 		"hint", health.HintFor("store_quarantined", nil))
 }
 
-// sendStates publishes the newest sample of each device to its retained topic.
-// A state is never kept for later: the next sample replaces it.
+// setAside puts an announced record into the quarantine.
+func (d *Drainer) setAside(pos uint64, reason string) {
+	err := d.Queue.Quarantine(pos, reason)
+	failed := err != nil && !errors.Is(err, buffer.ErrNotFound)
+	d.mu.Lock()
+	if d.aside.pos == pos {
+		d.aside.done, d.aside.tried = !failed, time.Now()
+	}
+	d.mu.Unlock()
+	if failed {
+		d.repeats.Failed("quarantine record", err)
+	} else {
+		d.repeats.Worked("quarantine record")
+	}
+}
+
+// sendStates publishes the newest sample of each device to its retained topic, as
+// many as may be in flight; the next follow when the broker confirms. A state is
+// never kept for later: the next sample replaces it.
 func (s *session) sendStates() {
+	s.confirmStates()
 	if !s.conn.Deliverable() {
 		return // with confirm echo it would be waited for in vain, before all records
 	}
-	for _, sample := range s.Newest.Take(time.Now()) {
+	for len(s.states) < statesMax {
+		sample, ok := s.Newest.Take(time.Now())
+		if !ok {
+			return
+		}
 		topic := s.Broker.Topic(sample.Device + "/state")
-		if _, err := s.conn.Publish(publish.Message{Topic: topic, Payload: sample.Payload, Retain: true}); err != nil {
+		receipt, err := s.conn.Publish(publish.Message{Topic: topic, Payload: sample.Payload, Retain: true})
+		var failure *publish.Error
+		switch {
+		case err == nil:
+			s.states = append(s.states, sentState{sample, receipt})
+		case errors.As(err, &failure) && failure.Class == publish.ClassMessage:
+			s.repeats.Failed("publish state of "+sample.Device, err) // it can never be sent
+		default:
+			s.Newest.PutBack(sample)
+			s.wake.Reset(sendRetry) // a full window, or the connection is gone and Lost fires
 			return
 		}
 	}
+}
+
+// oldestState is closed when the oldest state in flight is confirmed or lost.
+func (s *session) oldestState() <-chan struct{} {
+	if len(s.states) == 0 {
+		return nil
+	}
+	return s.states[0].receipt.Done()
+}
+
+// confirmStates forgets the states that the broker has confirmed and makes those that
+// it has not unsent again.
+func (s *session) confirmStates() {
+	for len(s.states) > 0 {
+		first := s.states[0]
+		select {
+		case <-first.receipt.Done():
+			if first.receipt.Err() != nil {
+				s.Newest.PutBack(first.sample)
+			}
+			s.states = s.states[1:]
+		default:
+			return
+		}
+	}
+}
+
+// keepStates makes what is not confirmed when the connection ends unsent again.
+func (s *session) keepStates() {
+	s.confirmStates()
+	for _, left := range s.states {
+		s.Newest.PutBack(left.sample)
+	}
+	s.states = nil
 }
 
 // Proof logs the result of a delivery proof, a lasting doubt as a warning only at
@@ -477,13 +591,13 @@ func (d *Drainer) Proof(p publish.Proof) {
 	}
 	d.mu.Lock()
 	changed := d.proof != p.State
-	d.proof = p.State
 	d.mu.Unlock()
+	announced := true
 	switch {
 	case p.State == publish.ProofFailed:
 		d.Log.Error("delivery proof failed, records are kept", "detail", p.Detail, "hint", health.HintFor(p.Advice()))
 		if changed {
-			d.Announce(record.Event{AgentEvent: report.AgentEvent{
+			announced = d.Announce(record.Event{AgentEvent: report.AgentEvent{
 				Type: "agent.undelivered", Reason: string(p.State), Text: p.Detail, Since: p.Since,
 			}, At: time.Now()})
 		}
@@ -491,5 +605,10 @@ func (d *Drainer) Proof(p publish.Proof) {
 		d.Log.Warn("delivery unproven", "detail", p.Detail, "hint", health.HintFor(p.Advice()))
 	default:
 		d.Log.Info("delivery "+string(p.State), "detail", p.Detail)
+	}
+	if announced { // else the next proof announces it
+		d.mu.Lock()
+		d.proof = p.State
+		d.mu.Unlock()
 	}
 }

@@ -184,8 +184,8 @@ func drainOver(t *testing.T, b *fakeBroker) (d *Drainer, q *fakeQueue, log *host
 	d = New(Options{
 		Queue: q, Newest: record.NewNewest(1), Window: 5, Log: log.Logger(),
 		Announce: func(ev record.Event) bool {
-			if ev.OnDisk != nil {
-				ev.OnDisk()
+			if ev.Done != nil {
+				ev.Done(true)
 			}
 			return true
 		},
@@ -458,7 +458,7 @@ func TestARecordThatCannotBeSentWaitsForThoseBeforeItAndIsAnnouncedOnce(t *testi
 		}
 		d, q, _, stop := drainOver(t, b)
 		announced := 0
-		d.Announce = func(record.Event) bool { announced++; return true } // the disk is busy: OnDisk does not come yet
+		d.Announce = func(record.Event) bool { announced++; return true } // the disk is busy: Done does not come yet
 		q.put(2, 0)
 		time.Sleep(time.Minute)
 		if announced != 0 {

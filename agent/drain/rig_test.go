@@ -63,8 +63,8 @@ func drain(t *testing.T, faults brokertest.Faults, window int, change func(*publ
 
 // take stands for the recorder: the event is on disk at once.
 func (d *draining) take(ev record.Event) bool {
-	if ev.OnDisk != nil {
-		ev.OnDisk()
+	if ev.Done != nil {
+		ev.Done(true)
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -19,6 +19,8 @@ var english = map[string]words{
 		hint: "look at the disk that holds data_dir and at the log"},
 	"store_memory": {what: "Held in memory because the disk does not accept them: {records}",
 		hint: "free space on the disk that holds data_dir; a restart before that loses them"},
+	"store_missed": {what: "Polls that could not be recorded: {polls} (devices: {devices}), the last {ago}",
+		hint: "look at the disk that holds data_dir and at the log; status --json has them by device; consumers get agent.missed"},
 	"store_almost_full": {warn: true, what: "The store is almost full; soon the oldest undelivered records are evicted",
 		hint: "bring the broker back, or raise [buffer] max_bytes"},
 	"store_evicted": {warn: true, what: "Evicted before they were delivered, because of a limit: {records}",

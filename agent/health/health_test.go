@@ -29,7 +29,13 @@ func TestProblemsInPlainWordsTheWorstFirst(t *testing.T) {
 		"acknowledged, not delivered": {func(s *health.Status) { s.Broker.Proof = "failed" }, "acknowledges records but does not deliver", true},
 		"no right to read echo":       {func(s *health.Status) { s.Broker.Proof = "unproven" }, "Delivery is not proven", false},
 		"poll loop stuck":             {func(s *health.Status) { s.Endpoints[0].LastPoll = noon.Add(-time.Hour) }, "last polled 1h00m ago", true},
-		"busy room":                   {func(s *health.Status) { s.Endpoints[0].State = "busy" }, "room-1 (Großer Saal) is busy", false},
+		"missed polls": {func(s *health.Status) {
+			s.Buffer.Missed = []health.Missed{{Device: "room-1", Reason: "store_failing", Count: 162, Last: noon.Add(-time.Minute)}}
+		}, "Polls that could not be recorded: 162 (devices: 1), the last 1m00s ago", true},
+		"missed long ago": {func(s *health.Status) {
+			s.Buffer.Missed = []health.Missed{{Device: "room-1", Count: 1, Last: noon.Add(-25 * time.Hour)}}
+		}, "", false},
+		"busy room": {func(s *health.Status) { s.Endpoints[0].State = "busy" }, "room-1 (Großer Saal) is busy", false},
 		"poor call": {func(s *health.Status) {
 			s.Endpoints[0].Grade, s.Endpoints[0].GradeReasons = "poor", "video_recv_loss,audio_send_delay"
 		}, "poor call: video recv loss, audio send delay", false},

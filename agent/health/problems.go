@@ -17,6 +17,8 @@ const (
 	almostFullPct = 90
 	// stepShown is how long a jump of the clock is shown.
 	stepShown = time.Hour
+	// missedShown is how long polls that were missed are shown.
+	missedShown = 24 * time.Hour
 )
 
 // Problem is something that a person should know or do.
@@ -79,6 +81,9 @@ func problems(s Status, now time.Time) (all []Problem) {
 	b := s.Buffer
 	if b.MemoryHeld > 0 {
 		add("store_memory", "", Facts{"records": Records(b.MemoryHeld)})
+	}
+	if polls, devices, last := missed(b.Missed); polls > 0 && now.Sub(last) < missedShown {
+		add("store_missed", "", Facts{"polls": strconv.FormatUint(polls, 10), "devices": strconv.Itoa(devices), "ago": Ago(last, now)})
 	}
 	if b.Evicted > 0 {
 		add("store_evicted", "", Facts{"records": Records(b.Evicted)})
@@ -153,4 +158,23 @@ func age(t, now time.Time) string {
 		return ""
 	}
 	return Age(now.Sub(t))
+}
+
+// MissedPolls is how many polls were missed together.
+func MissedPolls(list []Missed) uint64 {
+	polls, _, _ := missed(list)
+	return polls
+}
+
+// missed adds up what was missed: how much, of how many devices, and when last.
+func missed(list []Missed) (polls uint64, devices int, last time.Time) {
+	names := map[string]bool{}
+	for _, m := range list {
+		polls += m.Count
+		names[m.Device] = true
+		if m.Last.After(last) {
+			last = m.Last
+		}
+	}
+	return polls, len(names), last
 }

@@ -7,6 +7,7 @@ package health
 
 import (
 	"encoding/json"
+	"slices"
 	"time"
 )
 
@@ -108,13 +109,25 @@ type Buffer struct {
 	Evicted       uint64    `json:"evicted"`       // thrown away undelivered by a limit
 	Quarantined   uint64    `json:"quarantined"`   // the broker rejects them
 	DamagedFiles  int       `json:"damaged_files"` // *.corrupt-* in data_dir, kept for examination
-	MemoryHeld    int       `json:"memory_held"`   // records in memory until the disk has space
-	DiskFree      *int64    `json:"disk_free,omitempty"`
-	Error         string    `json:"error,omitempty"`
-	Hint          string    `json:"hint,omitempty"`
+	// Missed are the polls that were thrown away before they had a number, since the
+	// start of this process, by device and reason; device "agent" stands for its events.
+	Missed     []Missed `json:"missed,omitempty"`
+	MemoryHeld int      `json:"memory_held"` // records in memory until the disk has space
+	DiskFree   *int64   `json:"disk_free,omitempty"`
+	Error      string   `json:"error,omitempty"`
+	Hint       string   `json:"hint,omitempty"`
 	// Since the start of this process, by record kind.
 	AppendedByKind map[string]uint64 `json:"appended_by_kind,omitempty"`
 	AckedByKind    map[string]uint64 `json:"acked_by_kind,omitempty"`
+}
+
+// Missed counts the polls of a device that were never recorded, for one reason:
+// store_failing, store_busy, store_rejected or stopped.
+type Missed struct {
+	Device string    `json:"device"`
+	Reason string    `json:"reason"`
+	Count  uint64    `json:"count"`
+	Last   time.Time `json:"last,omitzero"`
 }
 
 // Clock is how far the wall clock can be trusted.
@@ -135,6 +148,10 @@ func (s Status) JSON() ([]byte, error) {
 	for i := range s.Endpoints {
 		e := &s.Endpoints[i]
 		times = append(times, &e.LastPoll, &e.LastOK, &e.NextPoll)
+	}
+	s.Buffer.Missed = slices.Clone(s.Buffer.Missed)
+	for i := range s.Buffer.Missed {
+		times = append(times, &s.Buffer.Missed[i].Last)
 	}
 	for _, t := range times {
 		if !t.IsZero() {

@@ -44,12 +44,9 @@ type Endpoint interface {
 	Close(ctx context.Context) error
 }
 
-// Recorder is where the results go. Each Begin is followed by one Submit or one
-// Cancel; so the recorder knows whether polls of this round are still under way.
+// Recorder is where the results go.
 type Recorder interface {
-	Begin()
 	Submit(report.Poll)
-	Cancel()
 }
 
 // Config is one endpoint and its pace.
@@ -129,7 +126,6 @@ func (p *Loop) poll(ctx context.Context) bool {
 	case <-ctx.Done():
 		return false
 	}
-	p.recorder.Begin()
 	start := time.Now()
 	limited, cancel := context.WithTimeout(ctx, max(p.Timeout, p.interval))
 	status, err := p.Endpoint.Poll(limited)
@@ -138,7 +134,6 @@ func (p *Loop) poll(ctx context.Context) bool {
 	ended := host.Now()
 	at := ended.Wall
 	if ctx.Err() != nil {
-		p.recorder.Cancel()
 		return false
 	}
 	p.adapt(status, err)

@@ -81,13 +81,10 @@ func newTestLoop(e Endpoint, r Recorder) *Loop {
 
 // fakeRecorder counts what it is told.
 type fakeRecorder struct {
-	mu               sync.Mutex
-	begun, cancelled int
-	polls            []report.Poll
+	mu    sync.Mutex
+	polls []report.Poll
 }
 
-func (r *fakeRecorder) Begin()  { r.mu.Lock(); r.begun++; r.mu.Unlock() }
-func (r *fakeRecorder) Cancel() { r.mu.Lock(); r.cancelled++; r.mu.Unlock() }
 func (r *fakeRecorder) Submit(p report.Poll) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -13,71 +13,145 @@ import (
 
 // committed is what the store holds: from here the next reports go on.
 type committed struct {
-	states map[string]report.State // by device
-	gaps   []announcedGap
-	minute int64 // Unix minute up to which minutes were closed without a poll
+	states  map[string]report.State // by device
+	gaps    []gap
+	told    map[string]time.Time // when a gap of this key was announced last, in this process
+	partial partial
+	minute  int64 // Unix minute up to which minutes were closed without a poll
 }
 
 // batch is the next commit being made: records and the states that they lead to.
 // Nothing of it counts before the store has it, and it changes nothing of what is
 // committed or pending; so after a failure it is made again, with the same numbers.
 type batch struct {
-	reporter *report.Reporter
-	last     committed // what it starts from
-	batch    buffer.Batch
-	states   map[string]report.State // the next states, of the devices whose state changes
-	gaps     []announcedGap          // the next announced gaps
-	minute   int64                   // the next committed.minute
-	samples  []Sample
-	bytes    int64 // of the payloads
-	polls    int   // how many of the pending polls and events it holds
-	events   int
+	reporter    *report.Reporter
+	last        committed // what it starts from
+	delivered   uint64    // the store's position up to which all is delivered
+	batch       buffer.Batch
+	states      map[string]report.State // the next states, of the devices whose state changes
+	gaps        []gap                   // the next gaps
+	gapsChanged bool
+	told        []string     // keys of the gaps that it announces
+	missed      []missedNote // what it announces as missed
+	partial     partial      // the next committed.partial
+	minute      int64        // the next committed.minute
+	samples     []Sample
+	bytes       int64 // of the payloads
+	polls       int   // how many of the pending polls and events it holds
+	events      int
 }
 
-// batch reports at most limit of the pending events and polls, the damage, what a
-// limit evicts and the minutes that are over.
-func (r *Recorder) batch(now time.Time, limit int) (*batch, error) {
+// batch reports at most limit of the pending events and polls. With extras it also
+// holds what time and the store bring: an eviction, and bounded portions of the
+// announcements of gaps, of damage and of what was missed, and the minutes that are
+// over. Without them the record that the store rejects is being looked for.
+func (r *Recorder) batch(now time.Time, limit int, extras bool) (*batch, error) {
 	b := &batch{
 		reporter: r.reporter, last: r.committed,
 		batch:  buffer.Batch{State: map[string][]byte{}},
-		states: map[string]report.State{}, gaps: slices.Clone(r.committed.gaps), minute: r.committed.minute,
+		states: map[string]report.State{}, gaps: slices.Clone(r.committed.gaps),
+		partial: r.committed.partial, minute: r.committed.minute,
 	}
-	maps.Copy(b.batch.State, r.pending.extra)
-	full := func() bool { return b.events+b.polls >= limit || b.bytes >= commitBytes }
+	full := func() bool { return b.events+b.polls >= limit || b.bytes >= r.commitBytes }
 	for ; b.events < len(r.pending.events) && !full(); b.events++ {
 		b.event(r.pending.events[b.events])
-	}
-	if limit > 1 || r.pending.count() == 0 { // else what the store rejected is being looked for
-		b.batch.Damage = slices.Clone(r.pending.damage)
-	}
-	for _, d := range b.batch.Damage {
-		for _, ev := range damageEvents(d) {
-			b.event(ev)
-		}
 	}
 	for ; b.polls < len(r.pending.polls) && !full(); b.polls++ {
 		b.poll(r.pending.polls[b.polls])
 	}
-	if ev := r.store.Due(now, b.bytes+b.stateBytes()); ev != nil {
-		b.evict(now, ev)
-	}
-	if b.polls == len(r.pending.polls) {
-		b.closeMinutes(now)
-	}
 	var err error
+	if extras {
+		err = r.extras(b, now)
+	}
 	for device, st := range b.states {
 		var failed error
 		b.batch.State[device], failed = st.Marshal()
 		err = errors.Join(err, failed)
 	}
-	return b, errors.Join(err, b.keepGaps(r.store.Waits()))
+	return b, err
+}
+
+// extras puts into a batch what comes beside polls and events.
+func (r *Recorder) extras(b *batch, now time.Time) error {
+	maps.Copy(b.batch.State, r.pending.extra)
+	b.delivered, _ = r.store.Progress()
+	waits := r.store.Waits()
+	b.forgetGaps(waits)
+	err := b.damage(r.pending.damage)
+	b.missed = r.unsaidMissed(now)
+	for _, n := range b.missed {
+		b.event(missedEvent(now, n))
+	}
+	if ev := r.store.Due(now, b.bytes+b.stateBytes()); ev != nil {
+		b.evict(ev)
+	}
+	b.announceGaps(now, waits)
+	if b.polls == len(r.pending.polls) {
+		b.closeMinutes(now, r.commitBytes)
+	}
+	if r.forget {
+		b.gaps, b.gapsChanged = nil, true
+	}
+	return errors.Join(err, b.keepGaps())
+}
+
+// partialKey is the key of partial among the store's states; no device can have this
+// name.
+const partialKey = ".damage"
+
+// partial says how many announcements of a damage are committed, while they are not
+// all: a damage can name thousands of gaps, and a commit is bounded.
+type partial struct {
+	Segment string    `json:"segment"`
+	At      time.Time `json:"at"`
+	Done    int       `json:"done"`
+}
+
+// damage announces damages, going on where the last commit ended. The store keeps
+// its report until the batch with the last announcement is committed.
+func (b *batch) damage(list []buffer.Damage) (err error) {
+	portion := announceMax
+	for _, d := range list {
+		all := damageEvents(d)
+		done := 0
+		if b.partial.Segment == d.Segment && b.partial.At.Equal(d.At) {
+			done = min(b.partial.Done, len(all))
+		}
+		n := min(portion, len(all)-done)
+		for _, ev := range all[done : done+n] {
+			seq := b.event(ev)
+			if ev.Type == "agent.gap" && len(b.gaps) < rememberMax {
+				b.gaps = append(b.gaps, gap{Topic: ev.Device + "/" + ev.Kind, First: ev.FirstSeq, Last: ev.LastSeq,
+					Count: ev.Count, Reason: ev.Reason, Seq: seq})
+				b.gapsChanged = true
+			}
+		}
+		portion -= n
+		if done+n < len(all) {
+			b.partial = partial{d.Segment, d.At, done + n}
+			break
+		}
+		b.partial = partial{}
+		b.batch.Damage = append(b.batch.Damage, d)
+	}
+	if b.partial == b.last.partial {
+		return nil
+	}
+	b.batch.State[partialKey] = nil // removes it
+	if b.partial != (partial{}) {
+		b.batch.State[partialKey], err = json.Marshal(b.partial)
+	}
+	return err
 }
 
 // empty: there is nothing to commit. A poll or an event without a record is
 // something: its state counts (a call goes on), and it must not stay pending.
 func (b *batch) empty() bool {
-	return len(b.batch.Records) == 0 && b.batch.Evict == nil && b.polls == 0 && b.events == 0
+	return len(b.batch.Records) == 0 && b.batch.Evict == nil && b.items() == 0
 }
+
+// items is how many pending polls and events it holds.
+func (b *batch) items() int { return b.polls + b.events }
 
 // state is the newest state of a device, in this batch or committed.
 func (b *batch) state(device string) report.State {
@@ -122,10 +196,10 @@ func (b *batch) set(device string, st report.State, records []report.Record) {
 }
 
 // stateBytes is what a commit writes beside its records: a page for the state of
-// each device in it, and, if something has to be evicted, an event of some 500
-// bytes for each topic, of which a device has five.
+// each device in it, and, if something has to be evicted, a gap of some 128 bytes
+// for each topic, of which a device has five.
 func (b *batch) stateBytes() int64 {
-	const state, gaps = 4096, 5 * 512
+	const state, gaps = 4096, 5 * 128
 	return int64(len(b.states)*state + len(b.last.states)*gaps)
 }
 
@@ -133,14 +207,17 @@ func (b *batch) stateBytes() int64 {
 // that ended in it may still be on its way here.
 const minuteGrace = 2 * time.Second
 
-// closeMinutes reports minutes that are over, once a minute.
-func (b *batch) closeMinutes(now time.Time) {
+// closeMinutes reports minutes that are over, once a minute, and stops at limit bytes.
+func (b *batch) closeMinutes(now time.Time, limit int64) {
 	now = now.Add(-minuteGrace)
-	b.minute = now.Unix() / 60
-	if b.minute == b.last.minute {
+	minute := now.Unix() / 60
+	if minute == b.last.minute {
 		return
 	}
 	for device := range b.last.states {
+		if b.bytes >= limit {
+			return // the next commit goes on
+		}
 		if device == report.AgentDevice {
 			continue
 		}
@@ -149,83 +226,5 @@ func (b *batch) closeMinutes(now time.Time) {
 			b.set(device, st, records)
 		}
 	}
-}
-
-// gapsKey is the key of the announced gaps among the store's states; no device
-// can have this name.
-const gapsKey = ".gaps"
-
-// gapsMax bounds the announced gaps that are remembered. Only where delivery
-// goes on and never catches up are there more, and then the oldest are long
-// delivered.
-const gapsMax = 4096
-
-// eventTopic is where the agent's own events wait.
-const eventTopic = report.AgentDevice + "/event"
-
-// announcedGap is a gap whose announcement may still wait for delivery. When a
-// limit evicts the announcement too, the gap is announced again.
-type announcedGap struct {
-	Topic  string `json:"lane"`
-	First  uint64 `json:"first"`
-	Last   uint64 `json:"last"`
-	Count  uint64 `json:"count"`
-	Reason string `json:"reason"`
-	Seq    uint64 `json:"seq"` // of the announcing event
-}
-
-// evict puts an eviction and its announcements into the batch: its own gaps, widened
-// by the gaps whose announcement it evicts.
-func (b *batch) evict(now time.Time, ev *buffer.Eviction) {
-	b.batch.Evict = ev
-	var upto uint64 // the last event that goes
-	for _, g := range ev.Gaps {
-		if g.Lane == eventTopic {
-			upto = max(upto, g.Last)
-		}
-	}
-	gaps := slices.Clone(ev.Gaps)
-	var left []announcedGap
-	for _, a := range b.gaps {
-		if a.Seq > upto {
-			left = append(left, a)
-		} else {
-			gaps = widen(gaps, a)
-		}
-	}
-	for _, g := range gaps {
-		seq := b.event(gapEvent(now, g))
-		left = append(left, announcedGap{g.Lane, g.First, g.Last, g.Count, g.Reason, seq})
-	}
-	b.gaps = left[max(0, len(left)-gapsMax):]
-}
-
-// widen adds an announced gap to one of its topic that it touches, so that one
-// range tells both; else it stays a gap of its own.
-func widen(gaps []buffer.Gap, a announcedGap) []buffer.Gap {
-	i := slices.IndexFunc(gaps, func(g buffer.Gap) bool {
-		return g.Lane == a.Topic && (a.Last+1 == g.First || g.Last+1 == a.First)
-	})
-	if i < 0 {
-		return append(gaps, buffer.Gap{Lane: a.Topic, First: a.First, Last: a.Last, Count: a.Count, Reason: a.Reason})
-	}
-	g := &gaps[i]
-	g.First, g.Last, g.Count = min(g.First, a.First), max(g.Last, a.Last), g.Count+a.Count
-	return gaps
-}
-
-// keepGaps puts the announced gaps among the states when they changed. With
-// nothing waiting every announcement is delivered.
-func (b *batch) keepGaps(waits bool) (err error) {
-	if !waits && b.batch.Evict == nil {
-		b.gaps = nil
-	}
-	if slices.Equal(b.gaps, b.last.gaps) {
-		return nil
-	}
-	b.batch.State[gapsKey] = nil // removes it
-	if len(b.gaps) > 0 {
-		b.batch.State[gapsKey], err = json.Marshal(b.gaps)
-	}
-	return err
+	b.minute = minute
 }

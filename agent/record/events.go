@@ -14,8 +14,16 @@ import (
 // Event is an event of the agent itself and when it happened.
 type Event struct {
 	report.AgentEvent
-	At     time.Time
-	OnDisk func() // called when the event is on disk; nil = nothing
+	At time.Time
+	// Done is called once: when the event is on disk, or, with false, when it never
+	// will be. It must not wait. nil = nobody asks.
+	Done func(onDisk bool)
+}
+
+func (ev *Event) done(onDisk bool) {
+	if ev.Done != nil {
+		ev.Done(onDisk)
+	}
 }
 
 // gapEvent announces records of a lane that a limit evicted undelivered.

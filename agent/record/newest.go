@@ -40,10 +40,21 @@ func NewNewest(devices int) *Newest {
 	}
 }
 
-// Set takes the newest sample of a device.
+// Set takes the newest sample of a device. One of the same time replaces the one that
+// is there, an older one is left out: the store took it late.
 func (l *Newest) Set(s Sample) {
 	l.mu.Lock()
-	list := append(l.recent[s.Device], s)
+	list := l.recent[s.Device]
+	if n := len(list); n > 0 {
+		switch age := s.At.Compare(list[n-1].At); {
+		case age < 0:
+			l.mu.Unlock()
+			return
+		case age == 0:
+			list = list[:n-1]
+		}
+	}
+	list = append(list, s)
 	if over := len(list) - l.keep; over > 0 {
 		list = slices.Delete(list, 0, over)
 	}
@@ -59,18 +70,27 @@ func (l *Newest) Set(s Sample) {
 // Changed signals that Take has something to hand out.
 func (l *Newest) Changed() <-chan struct{} { return l.changed }
 
-// Take hands out the newest unsent sample of each device that is still fresh.
-func (l *Newest) Take(now time.Time) []Sample {
+// Take hands out the newest sample of a device that was not sent and is still fresh;
+// false = there is none. What is not sent after all goes back with PutBack.
+func (l *Newest) Take(now time.Time) (Sample, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	var out []Sample
 	for device, s := range l.unsent {
 		delete(l.unsent, device)
 		if now.Sub(s.At) <= max(s.Fresh, 2*time.Second) {
-			out = append(out, s)
+			return s, true
 		}
 	}
-	return out
+	return Sample{}, false
+}
+
+// PutBack makes a sample unsent again, unless the device has a newer one.
+func (l *Newest) PutBack(s Sample) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if list := l.recent[s.Device]; len(list) > 0 && list[len(list)-1].At.Equal(s.At) {
+		l.unsent[s.Device] = list[len(list)-1]
+	}
 }
 
 // Of is the newest sample of a device, nil before the first.

@@ -7,6 +7,17 @@ import (
 	"time"
 )
 
+// taken takes all that is to be sent.
+func taken(l *Newest, now time.Time) (out []Sample) {
+	for {
+		s, ok := l.Take(now)
+		if !ok {
+			return out
+		}
+		out = append(out, s)
+	}
+}
+
 func TestOnlyTheNewestStateOfADeviceIsSent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := NewNewest(2)
@@ -16,13 +27,13 @@ func TestOnlyTheNewestStateOfADeviceIsSent(t *testing.T) {
 		}
 		l.Set(Sample{Device: "room-2", Payload: []byte("x"), At: time.Now(), Fresh: 10 * time.Second})
 		got := map[string]string{}
-		for _, s := range l.Take(time.Now()) {
+		for _, s := range taken(l, time.Now()) {
 			got[s.Device] = string(s.Payload)
 		}
 		if len(got) != 2 || got["room-1"] != "2" || got["room-2"] != "x" {
 			t.Errorf("states %v, want the newest of each room", got)
 		}
-		if again := l.Take(time.Now()); len(again) != 0 {
+		if again := taken(l, time.Now()); len(again) != 0 {
 			t.Errorf("%d states are handed out twice", len(again))
 		}
 	})
@@ -30,7 +41,6 @@ func TestOnlyTheNewestStateOfADeviceIsSent(t *testing.T) {
 
 func TestStaleStateIsNotSent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := NewNewest(1)
 		at := time.Now()
 		for _, c := range []struct {
 			fresh, age time.Duration
@@ -41,8 +51,9 @@ func TestStaleStateIsNotSent(t *testing.T) {
 			{200 * time.Millisecond, 1900 * time.Millisecond, true}, // at least 2 s
 			{200 * time.Millisecond, 2001 * time.Millisecond, false},
 		} {
+			l := NewNewest(1)
 			l.Set(Sample{Device: "room-1", At: at, Fresh: c.fresh})
-			if got := len(l.Take(at.Add(c.age))) == 1; got != c.sent {
+			if got := len(taken(l, at.Add(c.age))) == 1; got != c.sent {
 				t.Errorf("fresh for %v, %v old: sent is %v", c.fresh, c.age, got)
 			}
 		}
@@ -67,5 +78,32 @@ func TestSamplesInMemoryAreBoundedAndOrdered(t *testing.T) {
 	}
 	if string(l.Of("room-1")) != "999" || l.Of("room-2") != nil {
 		t.Error("newest is wrong")
+	}
+}
+
+func TestAStateThatWasNotSentGoesBackUnlessANewerOneIsThere(t *testing.T) {
+	l := NewNewest(1)
+	at := time.Now()
+	set := func(n int) {
+		l.Set(Sample{Device: "room-1", Payload: fmt.Appendf(nil, "%d", n), At: at.Add(time.Duration(n)), Fresh: time.Hour})
+	}
+	set(1)
+	one, _ := l.Take(at)
+	l.PutBack(one)
+	if got := taken(l, at); len(got) != 1 || string(got[0].Payload) != "1" {
+		t.Errorf("after it was put back: %v", got)
+	}
+	set(2)
+	l.PutBack(one)
+	if got := taken(l, at); len(got) != 1 || string(got[0].Payload) != "2" {
+		t.Errorf("the newer one is gone: %v", got)
+	}
+	l.PutBack(one) // the newer one was sent already
+	if got := taken(l, at); len(got) != 0 {
+		t.Errorf("an old state over a newer one: %v", got)
+	}
+	l.Set(Sample{Device: "room-1", At: at, Payload: []byte("old"), Fresh: time.Hour})
+	if got := taken(l, at); len(got) != 0 || string(l.Of("room-1")) != "2" {
+		t.Errorf("an old sample became the newest: %v", got)
 	}
 }

@@ -13,9 +13,14 @@ const (
 	pollsMax  = 2000
 	eventsMax = 1000
 	// commitMax and commitBytes bound the polls and events of one commit; one
-	// poll more may come on top of the bytes.
+	// poll more may come on top of the bytes. In a small store commitShare of it is
+	// the bound.
+	commitShare = 16
 	commitMax   = 500
 	commitBytes = 4 << 20
+	// suspectsMax polls and events in a row that the store rejects are not to blame
+	// each: it rejects whatever it is given.
+	suspectsMax = 10
 )
 
 // pending is what the store does not hold yet, each list oldest first.
@@ -26,46 +31,66 @@ type pending struct {
 	extra  map[string][]byte // states of others
 }
 
-// hold keeps a poll until it is committed. It returns how many of the oldest had
-// to go.
-func (p *pending) hold(poll report.Poll) (lost int) {
+// hold keeps a poll until it is committed. It returns the oldest when that had to go.
+func (p *pending) hold(poll report.Poll) (lost []report.Poll) {
 	p.polls, lost = bounded(append(p.polls, poll), pollsMax)
 	return lost
 }
 
-// holdEvent keeps an event until it is committed. It returns how many of the
-// oldest had to go.
-func (p *pending) holdEvent(ev Event) (lost int) {
+// holdEvent keeps an event until it is committed. It returns the oldest when that had
+// to go.
+func (p *pending) holdEvent(ev Event) (lost []Event) {
 	p.events, lost = bounded(append(p.events, ev), eventsMax)
 	return lost
 }
 
-// bounded drops the oldest beyond limit and returns how many these were.
-func bounded[T any](list []T, limit int) ([]T, int) {
+// bounded drops the oldest beyond limit and returns these.
+func bounded[T any](list []T, limit int) (kept, lost []T) {
 	over := max(0, len(list)-limit)
-	return slices.Delete(list, 0, over), over
+	lost = slices.Clone(list[:over])
+	return slices.Delete(list, 0, over), lost
 }
 
 func (p *pending) count() int { return len(p.polls) + len(p.events) }
 
 // accepted drops what a committed batch held and returns its events.
-func (p *pending) accepted(b *batch) []Event {
+func (p *pending) accepted(b *batch, extras bool) []Event {
 	done := slices.Clone(p.events[:b.events])
 	p.events = slices.Delete(p.events, 0, b.events)
 	p.polls = slices.Delete(p.polls, 0, b.polls)
 	p.damage = slices.Delete(p.damage, 0, len(b.batch.Damage))
-	p.extra = nil
+	if extras {
+		p.extra = nil
+	}
 	return done
 }
 
-// dropFirst drops the only event or poll of a batch, and says what it was.
-func (p *pending) dropFirst(b *batch) (what string) {
+// suspect is the only poll or event of a batch that the store rejected.
+type suspect struct {
+	poll  *report.Poll
+	event *Event
+	err   error
+}
+
+// takeFirst takes the only poll or event of a batch.
+func (p *pending) takeFirst(b *batch, err error) suspect {
 	if b.events > 0 {
-		what = "event " + p.events[0].Type
+		ev := p.events[0]
 		p.events = slices.Delete(p.events, 0, 1)
-		return what
+		return suspect{event: &ev, err: err}
 	}
-	what = "poll of " + p.polls[0].Device
+	poll := p.polls[0]
 	p.polls = slices.Delete(p.polls, 0, 1)
-	return what
+	return suspect{poll: &poll, err: err}
+}
+
+// putBack undoes takeFirst.
+func (p *pending) putBack(list []suspect) {
+	for _, s := range slices.Backward(list) {
+		if s.event != nil {
+			p.events = slices.Insert(p.events, 0, *s.event)
+		} else {
+			p.polls = slices.Insert(p.polls, 0, *s.poll)
+		}
+	}
 }

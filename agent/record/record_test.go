@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -26,25 +25,22 @@ func recording(t *testing.T, r *Recorder) (stop func()) {
 	return func() { cancel(); <-ended }
 }
 
-func TestPollsOfOneRoundGoIntoOneCommit(t *testing.T) {
+// TestNobodyIsWaitedFor: a poll that is there is committed whatever else is under way,
+// and what comes during a commit goes into the next one together.
+func TestNobodyIsWaitedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &fakeStore{}
+		s := &fakeStore{appendHook: func(buffer.Batch) error { time.Sleep(5 * time.Millisecond); return nil }} // a disk
 		r := recorderOver(t, s, nil)
 		defer recording(t, r)()
-		for _, d := range []string{"room-1", "room-2", "room-3"} {
-			r.Begin()
-			go func() {
-				time.Sleep(time.Duration(d[5]-'0') * 10 * time.Millisecond)
-				r.Submit(report.Poll{Device: d, At: time.Now(), Status: idleStatus})
-			}()
-		}
-		time.Sleep(time.Second)
 		synctest.Wait()
-		if n := s.commits(); n != 1 {
-			t.Errorf("%d commits for one round of three polls, want 1", n)
+		for _, d := range []string{"room-1", "room-2", "room-3"} {
+			r.polled(d, idleStatus, nil)
+			time.Sleep(time.Millisecond)
 		}
-		if n := len(s.records()); n != 3 {
-			t.Errorf("%d records, want 3 samples", n)
+		time.Sleep(10 * time.Millisecond)
+		synctest.Wait()
+		if n := s.commits(); n != 2 || len(s.records()) != 3 {
+			t.Errorf("%d commits with %d records, want 2 with 3 after two writes of the disk", n, len(s.records()))
 		}
 	})
 }
@@ -74,26 +70,6 @@ func TestPollsAndEventsWithoutARecordAreCommittedToo(t *testing.T) {
 		stop()
 		if r.pending.count() != 0 || r.stats.Lost != 0 {
 			t.Errorf("%d polls and %d events are left, %d lost", len(r.pending.polls), len(r.pending.events), r.stats.Lost)
-		}
-	})
-}
-
-func TestSlowPollHoldsItsRoundUpForAMomentOnly(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := &fakeStore{}
-		r := recorderOver(t, s, nil)
-		defer recording(t, r)()
-		r.Begin() // room-2 takes long
-		r.polled("room-1", idleStatus, nil)
-		time.Sleep(linger)
-		synctest.Wait()
-		if n := s.commits(); n != 1 {
-			t.Errorf("%d commits %v after the poll of room-1, want 1", n, linger)
-		}
-		r.Submit(report.Poll{Device: "room-2", At: time.Now(), Status: idleStatus})
-		synctest.Wait()
-		if n := s.commits(); n != 2 {
-			t.Errorf("%d commits after the slow poll, want 2", n)
 		}
 	})
 }
@@ -198,11 +174,11 @@ func TestPollsHeldInMemoryAreBounded(t *testing.T) {
 		}}
 		r := recorderOver(t, s, nil)
 		for range pollsMax + 50 {
-			r.lose(r.pending.hold(report.Poll{Device: "room-1", At: time.Now(), Status: idleStatus}))
+			r.hold(report.Poll{Device: "room-1", At: time.Now(), Status: idleStatus})
 			time.Sleep(time.Second)
 		}
 		for range eventsMax + 50 {
-			r.lose(r.pending.holdEvent(started()))
+			r.holdEvent(started())
 		}
 		if r.commit(time.Now()) {
 			t.Fatal("a full disk took the records")
@@ -226,7 +202,9 @@ func TestPollsHeldInMemoryAreBounded(t *testing.T) {
 	})
 }
 
-func TestEvictionIsAnnouncedInTheBatchThatCommitsIt(t *testing.T) {
+// TestEvictionIsRememberedInTheBatchThatCommitsItAndAnnouncedWithTheNextDelivery: the
+// hole is on disk with the eviction, and told when somebody can hear it.
+func TestEvictionIsRememberedInTheBatchThatCommitsItAndAnnouncedWithTheNextDelivery(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ev := &buffer.Eviction{Gaps: []buffer.Gap{{Lane: "room-1/stream", First: 7, Last: 9, Count: 3, Reason: "max_bytes"}}}
 		fail := true
@@ -241,17 +219,26 @@ func TestEvictionIsAnnouncedInTheBatchThatCommitsIt(t *testing.T) {
 			return nil
 		}
 		r := recorderOver(t, s, nil)
-		r.pending.hold(report.Poll{Device: "room-1", At: time.Now(), Status: idleStatus})
-		if r.commit(time.Now()) {
+		poll := func() bool {
+			r.hold(report.Poll{Device: "room-1", At: time.Now(), Status: idleStatus})
+			return r.commit(time.Now())
+		}
+		if poll() {
 			t.Fatal("the store failed")
 		}
 		fail = false
-		if !r.commit(time.Now()) {
+		if !poll() {
 			t.Fatal("the store took nothing")
 		}
-		if len(s.batches) != 1 || s.batches[0].Evict == nil {
-			t.Fatalf("%d batches; the first does not carry the eviction", len(s.batches))
+		if s.batches[0].Evict == nil || !strings.Contains(string(s.batches[0].State[gapsKey]), `"first":7,"last":9,"count":3`) {
+			t.Fatalf("the first batch does not carry the eviction with its gap: %s", s.batches[0].State[gapsKey])
 		}
+		if poll(); len(s.lane("agent/event")) != 0 {
+			t.Fatal("announced while nothing is delivered")
+		}
+		s.cursor = 1
+		poll()
+		poll()
 		events := s.lane("agent/event")
 		if len(events) != 1 {
 			t.Fatalf("%d events, want one agent.gap", len(events))
@@ -268,6 +255,14 @@ func TestEvictionIsAnnouncedInTheBatchThatCommitsIt(t *testing.T) {
 		}
 		if r.stats.Evicted != 3 {
 			t.Errorf("%d records are counted as evicted, want 3", r.stats.Evicted)
+		}
+		if r.committed.gaps[0].Seq == 0 || r.committed.gaps[0].Pos == 0 {
+			t.Error("the gap is forgotten before its announcement is delivered")
+		}
+		_, s.cursor = s.Progress()
+		poll()
+		if len(r.committed.gaps) != 0 {
+			t.Error("the gap is remembered though its announcement is delivered")
 		}
 	})
 }
@@ -403,6 +398,7 @@ func TestOnlyWhatTheStoreRejectsIsLeftOut(t *testing.T) {
 				rooms--
 			}
 			samples := len(s.lane("room-1/sample")) + len(s.lane("room-2/sample")) + len(s.lane("room-3/sample"))
+			events++ // agent.missed
 			if samples != rooms || len(s.lane("agent/event")) != events || r.Stats().Lost != 1 {
 				t.Errorf("%d samples, %d events, %d lost; want %d, %d and 1", samples, len(s.lane("agent/event")), r.Stats().Lost, rooms, events)
 			}
@@ -457,7 +453,7 @@ func TestWhatIsNeverAcceptedIsCounted(t *testing.T) {
 				taken++
 			}
 		}
-		if got := r.Stats().Lost; got != 5 || taken != cap(r.events) || !r.round.idle() {
+		if got := r.Stats().Lost; got != 5 || taken != cap(r.events) {
 			t.Errorf("%d lost, %d events accepted; want 5 and %d", got, taken, cap(r.events))
 		}
 		ctx, cancel := context.WithCancel(t.Context())
@@ -466,7 +462,7 @@ func TestWhatIsNeverAcceptedIsCounted(t *testing.T) {
 		if got, want := r.Stats().Lost, uint64(5+cap(r.polls)+cap(r.events)); got != want {
 			t.Errorf("%d lost after the stop with a full disk, want %d", got, want)
 		}
-		if log.Count("polls and events in memory are lost") != 1 {
+		if log.Count("polls and events in memory are lost") != 2 { // a line a reason
 			t.Errorf("the log does not say what was lost:\n%s", log)
 		}
 	})
@@ -487,7 +483,11 @@ func TestAnEventsFollowUpComesWhenTheEventIsOnDisk(t *testing.T) {
 		}
 		r := recorderOver(t, s, nil)
 		ev := started()
-		ev.OnDisk = func() { done++ }
+		ev.Done = func(onDisk bool) {
+			if done++; !onDisk {
+				t.Error("it is said not to be on disk")
+			}
+		}
 		r.pending.holdEvent(ev)
 		r.commit(time.Now())
 		if fail = false; done != 0 {
@@ -559,65 +559,12 @@ func TestRoomIsMadeForRecordsAndStates(t *testing.T) {
 	r.pending.hold(report.Poll{Device: "room-1", At: time.Now(), Status: idleStatus})
 	r.commit(time.Now())
 	r.pending.hold(report.Poll{Device: "room-1", At: time.Now(), Status: idleStatus})
-	if _, err := r.batch(time.Now(), commitMax); err != nil {
+	if _, err := r.batch(time.Now(), commitMax, true); err != nil {
 		t.Fatal(err)
 	}
 	payload := int64(len(s.lane("room-1/sample")[0].Payload))
 	if s.asked < payload+4096 {
 		t.Errorf("room for %d bytes was asked for; the payload alone has %d, a state takes a page", s.asked, payload)
-	}
-}
-
-// TestAGapWhoseAnnouncementIsEvictedIsAnnouncedAgain: as one range with the new gap,
-// also after a restart, and never more once all is delivered.
-func TestAGapWhoseAnnouncementIsEvictedIsAnnouncedAgain(t *testing.T) {
-	var due []buffer.Gap
-	s := &fakeStore{due: func() *buffer.Eviction {
-		if due == nil {
-			return nil
-		}
-		ev := &buffer.Eviction{Gaps: due}
-		due = nil
-		return ev
-	}}
-	stream := func(first, last uint64) buffer.Gap {
-		return buffer.Gap{Lane: "room-1/stream", First: first, Last: last, Count: last - first + 1, Reason: "max_bytes"}
-	}
-	event := func(n uint64) buffer.Gap {
-		return buffer.Gap{Lane: "agent/event", First: n, Last: n, Count: 1, Reason: "max_bytes"}
-	}
-	r := recorderOver(t, s, nil)
-	due = []buffer.Gap{stream(7, 9)}
-	r.commit(time.Now())
-	blob := s.batches[0].State[gapsKey]
-	if blob == nil {
-		t.Fatal("the announced gap is not kept")
-	}
-	r, err := New(Options{
-		Reporter: r.reporter, Store: s, Newest: NewNewest(1), Log: slog.New(slog.DiscardHandler),
-		Saved: map[string][]byte{gapsKey: blob, "agent": s.batches[0].State["agent"]},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	due = []buffer.Gap{event(1), stream(10, 12)}
-	r.commit(time.Now())
-	list := s.lane("agent/event")
-	numbered(t, list)
-	got := map[string]string{}
-	for _, rec := range list[1:] {
-		f := fields(t, rec.Payload)
-		got[fmt.Sprint(f["of_device"], "/", f["kind"])] = fmt.Sprint(f["first_seq"], "-", f["last_seq"], " ", f["count"])
-	}
-	if len(list) != 3 || got["room-1/stream"] != "7-12 6" {
-		t.Errorf("%d events, after the first %v; want room-1/stream 7-12 with 6 records", len(list), got)
-	}
-	s.delivered = true
-	r.pending.holdEvent(started())
-	r.commit(time.Now())
-	last := s.batches[len(s.batches)-1]
-	if blob, there := last.State[gapsKey]; !there || blob != nil || len(r.committed.gaps) != 0 {
-		t.Errorf("gaps %v are remembered though all is delivered", r.committed.gaps)
 	}
 }
 
@@ -661,7 +608,7 @@ func TestACommittedSampleIsThePresentForTwoIntervals(t *testing.T) {
 	default:
 		t.Error("the drain is not told of the new sample")
 	}
-	if got := r.newest.Take(at.Add(10 * time.Second)); len(got) != 1 { // polled every 5 s
+	if got := taken(r.newest, at.Add(10*time.Second)); len(got) != 1 { // polled every 5 s
 		t.Errorf("%d samples after two intervals", len(got))
 	}
 }

@@ -3,7 +3,9 @@
 //
 // Promise: it alone gives numbers to records. A poll is accepted, with all its
 // records, when its commit has returned. While the disk accepts nothing the newest
-// polls wait in memory, bounded, and what had to go is counted.
+// polls wait in memory, bounded. What is thrown away without a number is counted by
+// device and announced (agent.missed), and so is each hole in the numbers (agent.gap);
+// all that is announced goes out in bounded portions.
 //
 //	polls ──Submit──▶ ┌─────────┐  next batch: reports from the   ┌────────┐
 //	                  │ pending │ ─ committed state, evictions, ─▶ │ buffer │
@@ -21,6 +23,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -31,8 +34,6 @@ import (
 )
 
 const (
-	// linger is how long a commit waits for the other polls of its round.
-	linger = 100 * time.Millisecond
 	// retryEvery is the pause before a failed commit is tried again.
 	retryEvery = 2 * time.Second
 	// tidyEvery is how often what time alone brings is looked at: ages, minutes,
@@ -46,10 +47,11 @@ type Store interface {
 	Due(now time.Time, add int64) *buffer.Eviction
 	Damage() []buffer.Damage
 	Waits() bool
+	Progress() (delivered, newest uint64)
 }
 
-// Recorder is the loop from polls and events to committed records. Submit,
-// Announce, Begin, Cancel and Stats are safe for concurrent use; what the loop
+// Recorder is the loop from polls and events to committed records. Submit, Announce
+// and Stats are safe for concurrent use; what the loop
 // works with belongs to Run alone.
 type Recorder struct {
 	Heartbeat host.Heartbeat // of Run
@@ -60,14 +62,19 @@ type Recorder struct {
 	log      *slog.Logger
 	repeats  *host.Repeats
 
-	round  round
 	polls  chan report.Poll
 	events chan Event
-	mu     sync.Mutex
-	stats  Stats // guarded by mu
+	mu     sync.Mutex // guards what follows up to the empty line
+	stats  Stats
+	missed map[missedKey]*missed
 
-	committed committed // what the store holds
-	pending   pending   // what it does not hold yet
+	commitBytes int64 // bound of the payloads of one commit
+
+	committed committed               // what the store holds
+	pending   pending                 // what it does not hold yet
+	unsaved   map[string]report.State // while the store accepts nothing: states up to the newest poll, by device
+	forget    bool                    // the next commit keeps no gaps
+	evictions evictions
 	now       func() host.Reading
 	clock     host.Reading // as the clocks were looked at last
 	damages   int          // how many damages of the store were seen
@@ -80,7 +87,8 @@ type Options struct {
 	Saved    map[string][]byte // the states that the store holds
 	Extra    map[string][]byte // states of others, for the first commit; their keys begin with a dot
 	Newest   *Newest
-	Devices  int // how many endpoints are polled
+	Devices  int   // how many endpoints are polled
+	MaxBytes int64 // bound of the store, which bounds a commit; 0 = the default
 	Log      *slog.Logger
 	Clock    func() host.Reading // nil = the wall clock and its monotonic reading alone
 	Before   host.Reading        // when the run before committed last; the zero value = not known
@@ -93,17 +101,34 @@ func New(o Options) (*Recorder, error) {
 		reporter: o.Reporter, store: o.Store, newest: o.Newest, log: o.Log, repeats: host.NewRepeats(o.Log),
 		stats: Stats{AppendedByKind: map[string]uint64{}},
 		polls: make(chan report.Poll, max(64, 2*o.Devices)), events: make(chan Event, 64),
-		committed: committed{states: map[string]report.State{}},
+		missed: map[missedKey]*missed{}, commitBytes: commitBytes,
+		committed: committed{states: map[string]report.State{}, told: map[string]time.Time{}},
 		pending:   pending{extra: o.Extra},
 		now:       o.Clock, clock: o.Before,
 	}
 	if r.now == nil {
 		r.now = func() host.Reading { return host.Reading{Wall: time.Now()} }
 	}
+	if o.MaxBytes > 0 {
+		r.commitBytes = min(commitBytes, o.MaxBytes/commitShare)
+	}
+	delivered, newest := o.Store.Progress()
 	for key, blob := range o.Saved {
 		if key == gapsKey {
 			if err := json.Unmarshal(blob, &r.committed.gaps); err != nil {
-				return nil, fmt.Errorf("read announced gaps from store: %w", err)
+				return nil, fmt.Errorf("read gaps from store: %w", err)
+			}
+			for i := range r.committed.gaps {
+				g := &r.committed.gaps[i]
+				g.reached = delivered
+				if g.Seq != 0 && g.Pos == 0 {
+					g.Pos = newest
+				}
+			}
+		}
+		if key == partialKey {
+			if err := json.Unmarshal(blob, &r.committed.partial); err != nil {
+				return nil, fmt.Errorf("read progress of announcements from store: %w", err)
 			}
 		}
 		if strings.HasPrefix(key, ".") {
@@ -118,54 +143,25 @@ func New(o Options) (*Recorder, error) {
 	return r, nil
 }
 
-// round counts the polls under way, so that those that belong together go into
-// one commit.
-type round struct {
-	mu      sync.Mutex
-	running int
-}
-
-func (r *round) add(n int) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.running += n
-}
-
-// idle tells that no poll is under way.
-func (r *round) idle() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.running == 0
-}
-
-// Begin tells that a poll is under way; its result follows with Submit, or Cancel
-// tells that there is none.
-func (r *Recorder) Begin() { r.round.add(1) }
-
-// Cancel tells that a poll that was begun has no result.
-func (r *Recorder) Cancel() { r.round.add(-1) }
-
 // Submit hands a poll to the recorder; it never blocks the poll loop. When the
-// channel is full the poll is not accepted, and that is counted.
+// channel is full the poll is missed.
 func (r *Recorder) Submit(p report.Poll) {
 	p.Status.Raw = nil // nobody reads it any more, and held polls stay small
-	defer r.round.add(-1)
 	select {
 	case r.polls <- p:
 	default:
-		r.lose(1)
+		r.miss(p.Device, missedBusy, p.At)
 	}
 }
 
 // Announce hands an event of the agent itself to the recorder; false = too many
-// wait, and this one is lost.
+// wait, and this one is missed.
 func (r *Recorder) Announce(ev Event) bool {
 	select {
 	case r.events <- ev:
 		return true
 	default:
-		r.lose(1)
-		r.repeats.Failed("announce "+ev.Type, errors.New("too many events wait for the store"))
+		r.miss(report.AgentDevice, missedBusy, ev.At)
 		return false
 	}
 }
@@ -184,20 +180,17 @@ func (r *Recorder) Run(ctx context.Context) {
 		case <-ctx.Done():
 			r.collect()
 			r.commit(time.Now())
-			if n := r.pending.count(); n > 0 {
-				r.lose(n)
-				r.log.Error("stopped while the store accepted nothing; polls and events in memory are lost", "count", n)
-			}
+			r.abandon()
 			return
 		case p := <-r.polls:
-			r.lose(r.pending.hold(p))
-			r.gather(ctx)
+			r.hold(p)
 		case ev := <-r.events:
-			r.lose(r.pending.holdEvent(ev))
+			r.holdEvent(ev)
 		case <-tidy.C:
 		case <-retry.C:
 			failing = false
 		}
+		r.collect() // what came meanwhile goes into the same commit; nobody is waited for
 		r.Heartbeat.Beat()
 		r.checkClock()
 		r.checkDamage()
@@ -209,26 +202,7 @@ func (r *Recorder) Run(ctx context.Context) {
 			failing = true
 			retry.Reset(retryEvery)
 		}
-	}
-}
-
-// gather waits until the polls of this round are in, at most linger.
-func (r *Recorder) gather(ctx context.Context) {
-	limit := time.NewTimer(linger)
-	defer limit.Stop()
-	for {
-		r.collect()
-		if r.round.idle() && len(r.polls) == 0 {
-			return
-		}
-		select {
-		case p := <-r.polls:
-			r.lose(r.pending.hold(p))
-		case <-limit.C:
-			return
-		case <-ctx.Done():
-			return
-		}
+		r.evictions.log(r.log, time.Now())
 	}
 }
 
@@ -237,13 +211,51 @@ func (r *Recorder) collect() {
 	for {
 		select {
 		case p := <-r.polls:
-			r.lose(r.pending.hold(p))
+			r.hold(p)
 		case ev := <-r.events:
-			r.lose(r.pending.holdEvent(ev))
+			r.holdEvent(ev)
 		default:
 			return
 		}
 	}
+}
+
+func (r *Recorder) hold(p report.Poll) {
+	for _, lost := range r.pending.hold(p) {
+		r.miss(lost.Device, missedFull, lost.At)
+	}
+	if r.unsaved != nil {
+		r.show(p)
+	}
+}
+
+func (r *Recorder) holdEvent(ev Event) {
+	for _, lost := range r.pending.holdEvent(ev) {
+		r.miss(report.AgentDevice, missedFull, lost.At)
+		lost.done(false)
+	}
+}
+
+// abandon notes what a stop leaves in memory, and logs all that is not announced.
+func (r *Recorder) abandon() {
+	for _, p := range r.pending.polls {
+		r.miss(p.Device, missedStopped, p.At)
+	}
+	for _, ev := range r.pending.events {
+		r.miss(report.AgentDevice, missedStopped, ev.At)
+	}
+	r.logUnsaid()
+}
+
+// show makes a poll's sample the newest although the store does not have it.
+func (r *Recorder) show(p report.Poll) {
+	st, there := r.unsaved[p.Device]
+	if !there {
+		st = r.committed.states[p.Device]
+	}
+	st, out := r.reporter.Poll(st, p)
+	r.unsaved[p.Device] = st
+	r.newest.Set(Sample{Device: p.Device, Payload: report.MarkUnrecorded(out.Sample), At: p.At, Fresh: 2 * out.Interval})
 }
 
 // commit writes all that is pending, in as many transactions as that takes: each
@@ -251,70 +263,177 @@ func (r *Recorder) collect() {
 // returns false when the store accepted nothing more; what is left stays pending.
 //
 // A batch that the store rejects (a record or the states are too large for it) can
-// never be accepted. Then the polls and events go one by one until the one is
-// found; that one is lost, and the others are kept.
+// never be accepted. Then the polls and events go alone, in halves, until the one is
+// found. It is lost when the store accepts another one; else it is the store that
+// rejects whatever it is given, and all of them stay pending.
 func (r *Recorder) commit(now time.Time) bool {
-	limit := commitMax
+	limit, extras, accepted := commitMax, true, false
+	var suspects []suspect
 	for {
-		b, err := r.batch(now, limit)
+		b, err := r.batch(now, limit, extras)
 		if err == nil && b.empty() {
-			r.count(func(s *Stats) { s.Err, s.Held = nil, 0 })
-			r.repeats.Worked("write to store")
+			switch {
+			case !extras:
+				extras = true
+				continue
+			case len(suspects) > 0:
+				r.pending.putBack(suspects)
+				return r.failing(suspects[0].err)
+			}
+			r.working()
 			return true
 		}
 		if err == nil {
 			err = r.store.Append(b.batch)
 		}
+		items := b.items()
 		switch {
 		case err == nil:
-			r.accept(b)
-			if b.polls+b.events == 0 { // what time alone brings is looked at again soon
+			r.Heartbeat.Beat()
+			r.accept(b, now, extras)
+			r.reject(suspects)
+			suspects, accepted = nil, true
+			if items == 0 { // what time alone brings is looked at again soon
+				r.working()
 				return true
 			}
-		case errors.Is(err, buffer.ErrRefused) && limit > 1 && b.polls+b.events > 0:
-			limit = 1
-		case errors.Is(err, buffer.ErrRefused) && b.polls+b.events > 0:
-			what := r.pending.dropFirst(b)
-			r.lose(1)
-			limit = commitMax
-			r.log.Error("left out, because the store cannot accept it", "what", what, "err", err)
-		default:
-			r.count(func(s *Stats) { s.Err, s.Held = err, len(r.pending.polls) })
-			hint := "polling goes on; samples wait in memory until the store accepts them"
-			if errors.Is(err, buffer.ErrFull) {
-				hint = "free space on the disk that holds data_dir; " + hint
+			if limit = min(2*limit, commitMax); limit == commitMax {
+				extras = true
 			}
-			r.repeats.Failed("write to store", err, "held", len(r.pending.polls), "hint", hint)
-			return false
+		case !errors.Is(err, buffer.ErrRefused):
+			r.pending.putBack(suspects)
+			return r.failing(err)
+		case items > 1:
+			limit, extras = items/2, false
+		case items == 1 && extras:
+			extras = false
+		case items == 1:
+			suspects = append(suspects, r.pending.takeFirst(b, err))
+			switch {
+			case accepted:
+				r.reject(suspects)
+				suspects = nil
+			case len(suspects) == suspectsMax:
+				r.pending.putBack(suspects)
+				return r.failing(err)
+			}
+		case len(b.gaps) > 0: // what it is told to keep is too much: the eviction goes on without
+			r.log.Error("forgot gaps that were not announced, because the store cannot keep them", "gaps", len(b.gaps), "err", err)
+			r.forget = true
+		default:
+			r.pending.putBack(suspects)
+			return r.failing(err)
+		}
+	}
+}
+
+// working notes that the store accepts what it is given.
+func (r *Recorder) working() {
+	r.count(func(s *Stats) { s.Err, s.Held = nil, 0 })
+	r.repeats.Worked("write to store")
+	r.unsaved = nil
+}
+
+// failing notes that the store accepts nothing, and shows the newest state of each
+// device all the same. It returns false.
+func (r *Recorder) failing(err error) bool {
+	r.count(func(s *Stats) { s.Err, s.Held = err, len(r.pending.polls) })
+	hint := "polling goes on; samples wait in memory until the store accepts them"
+	if errors.Is(err, buffer.ErrFull) {
+		hint = "free space on the disk that holds data_dir; " + hint
+	}
+	r.repeats.Failed("write to store", err, "held", len(r.pending.polls), "hint", hint)
+	if r.unsaved == nil {
+		r.unsaved = map[string]report.State{}
+		for _, p := range r.pending.polls {
+			r.show(p)
+		}
+	}
+	return false
+}
+
+// reject gives up what the store can never accept.
+func (r *Recorder) reject(list []suspect) {
+	for _, s := range list {
+		if s.event != nil {
+			r.miss(report.AgentDevice, missedRejected, s.event.At)
+			r.log.Error("left out, because the store cannot accept it", "what", "event "+s.event.Type, "err", s.err)
+			s.event.done(false)
+		} else {
+			r.miss(s.poll.Device, missedRejected, s.poll.At)
+			r.log.Error("left out, because the store cannot accept it", "what", "poll of "+s.poll.Device, "err", s.err)
 		}
 	}
 }
 
 // accept makes a committed batch's states the current ones, drops from pending what
 // it held, and shows its samples.
-func (r *Recorder) accept(b *batch) {
+func (r *Recorder) accept(b *batch, now time.Time, extras bool) {
 	maps.Copy(r.committed.states, b.states)
-	r.committed.gaps, r.committed.minute = b.gaps, b.minute
-	done := r.pending.accepted(b)
+	_, newest := r.store.Progress()
+	for i := range b.gaps {
+		if g := &b.gaps[i]; g.Seq != 0 && g.Pos == 0 {
+			g.Pos = newest
+		}
+	}
+	r.committed.gaps, r.committed.partial, r.committed.minute = b.gaps, b.partial, b.minute
+	maps.DeleteFunc(r.committed.told, func(_ string, at time.Time) bool { return now.Sub(at) >= announceEvery })
+	for _, key := range b.told {
+		r.committed.told[key] = now
+	}
+	r.saidMissed(b.missed, now)
+	done := r.pending.accepted(b, extras)
+	r.forget = r.forget && !extras
+	evicted := uint64(0)
+	if ev := b.batch.Evict; ev != nil {
+		for _, g := range ev.Gaps {
+			evicted += g.Count
+			r.evictions.add(g)
+		}
+	}
 	r.count(func(s *Stats) {
 		for _, rec := range b.batch.Records {
 			s.AppendedByKind[Kind(rec.Lane)]++
 		}
 		s.Appended += uint64(len(b.batch.Records))
-		if ev := b.batch.Evict; ev != nil {
-			for _, g := range ev.Gaps {
-				s.Evicted += g.Count
-			}
-		}
+		s.Evicted += evicted
 	})
 	for _, s := range b.samples {
 		r.newest.Set(s)
 	}
 	for _, ev := range done {
-		if ev.OnDisk != nil {
-			ev.OnDisk()
-		}
+		ev.done(true)
 	}
+}
+
+// evictions collects what was evicted until it is logged.
+type evictions struct {
+	records uint64
+	topics  map[string]bool
+	reasons map[string]bool
+	logged  time.Time
+}
+
+// evictedEvery is the least time between two lines of the log about evictions.
+const evictedEvery = 5 * time.Minute
+
+func (e *evictions) add(g buffer.Gap) {
+	if e.records == 0 {
+		e.topics, e.reasons = map[string]bool{}, map[string]bool{}
+	}
+	e.records += g.Count
+	e.topics[g.Lane], e.reasons[g.Reason] = true, true
+}
+
+// log writes one line at the beginning of a burst of evictions and then every five
+// minutes, with what went since the last one.
+func (e *evictions) log(log *slog.Logger, now time.Time) {
+	if e.records == 0 || !e.logged.IsZero() && now.Sub(e.logged) < evictedEvery {
+		return
+	}
+	log.Warn("evicted undelivered records, because of a limit of [buffer]", "records", e.records, "topics", len(e.topics),
+		"reason", strings.Join(slices.Sorted(maps.Keys(e.reasons)), ","))
+	*e = evictions{logged: now}
 }
 
 // checkClock announces a wall clock that was set, also between the run before and
@@ -331,7 +450,7 @@ func (r *Recorder) checkClock() {
 	}
 	r.count(func(s *Stats) { s.ClockSteps++; s.LastStep, s.StepBy = now.Wall, e.Step })
 	r.log.Warn("wall clock stepped", "by", e.Step, "at_least", e.Restarted)
-	r.lose(r.pending.holdEvent(clockEvent(now.Wall, e)))
+	r.holdEvent(clockEvent(now.Wall, e))
 }
 
 // checkDamage takes note of what was found broken in the store. The next commit

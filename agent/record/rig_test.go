@@ -24,8 +24,9 @@ var (
 type fakeStore struct {
 	appendHook func(buffer.Batch) error
 	due        func() *buffer.Eviction
-	asked      int64 // the bytes that Due was asked to make room for
-	delivered  bool  // nothing waits
+	asked      int64  // the bytes that Due was asked to make room for
+	delivered  bool   // nothing waits
+	cursor     uint64 // up to which position records are delivered
 	damage     func() []buffer.Damage
 
 	mu      sync.Mutex
@@ -53,6 +54,10 @@ func (s *fakeStore) Due(_ time.Time, add int64) *buffer.Eviction {
 }
 
 func (s *fakeStore) Waits() bool { return !s.delivered }
+
+func (s *fakeStore) Progress() (delivered, newest uint64) {
+	return s.cursor, 1000 + uint64(len(s.records())) // there was something before
+}
 
 func (s *fakeStore) Damage() []buffer.Damage {
 	if s.damage == nil {
@@ -141,7 +146,6 @@ func reporterFor(t *testing.T, kinds []string, devices ...string) *report.Report
 
 // polled hands a poll of a room to the recorder, as a poll loop does.
 func (r *Recorder) polled(device string, st cgi.Status, err error) {
-	r.Begin()
 	r.Submit(report.Poll{Device: device, At: time.Now(), Took: time.Millisecond, Status: st, Err: err})
 }
 

@@ -10,10 +10,11 @@ import (
 type Stats struct {
 	Appended       uint64 // records accepted
 	AppendedByKind map[string]uint64
-	Lost           uint64 // polls and events that were never accepted
-	Evicted        uint64 // records that a limit removed undelivered
-	Held           int    // polls in memory until the store accepts them
-	Err            error  // why the store accepted nothing at the last try, nil = it did
+	Lost           uint64   // polls and events that were never accepted
+	Missed         []Missed // the same by device and reason
+	Evicted        uint64   // records that a limit removed undelivered
+	Held           int      // polls in memory until the store accepts them
+	Err            error    // why the store accepted nothing at the last try, nil = it did
 	ClockSteps     uint64
 	LastStep       time.Time     // of the wall clock
 	StepBy         time.Duration // positive = forward
@@ -25,6 +26,7 @@ func (r *Recorder) Stats() Stats {
 	defer r.mu.Unlock()
 	s := r.stats
 	s.AppendedByKind = maps.Clone(s.AppendedByKind)
+	s.Missed = r.missedList()
 	return s
 }
 
@@ -33,9 +35,6 @@ func (r *Recorder) count(change func(*Stats)) {
 	defer r.mu.Unlock()
 	change(&r.stats)
 }
-
-// lose counts polls or events that were never accepted.
-func (r *Recorder) lose(n int) { r.count(func(s *Stats) { s.Lost += uint64(n) }) }
 
 // Kind is the kind in "<device>/<kind>".
 func Kind(lane string) string {

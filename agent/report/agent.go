@@ -10,7 +10,7 @@ import (
 
 // AgentEvent is one of the agent's own events. Zero fields are left out.
 type AgentEvent struct {
-	// Type is "agent.started", "agent.gap", "agent.quarantined",
+	// Type is "agent.started", "agent.gap", "agent.missed", "agent.quarantined",
 	// "agent.store_damaged", "agent.store_reset", "agent.undelivered" or
 	// "agent.clock_step".
 	Type string
@@ -26,7 +26,7 @@ type AgentEvent struct {
 
 // severities are those of the agent's events.
 var severities = map[string]string{
-	"agent.started": "info", "agent.gap": "critical", "agent.quarantined": "warning",
+	"agent.started": "info", "agent.gap": "critical", "agent.missed": "critical", "agent.quarantined": "warning",
 	"agent.store_damaged": "critical", "agent.store_reset": "warning",
 	"agent.undelivered": "critical", "agent.clock_step": "warning",
 }

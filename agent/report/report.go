@@ -155,6 +155,10 @@ func fresh(interval time.Duration) time.Duration {
 // MarkReplayed adds "replayed":1 to a payload as its last key. It uses p up.
 func MarkReplayed(p []byte) []byte { return payload.MarkReplayed(p) }
 
+// MarkUnrecorded makes a sample's payload one that no record has: with "recorded":0,
+// without id and seq.
+func MarkUnrecorded(p []byte) []byte { return payload.MarkUnrecorded(p) }
+
 // Filter chooses records by device and time. The zero value chooses all.
 type Filter struct {
 	Device string    // "" = all devices

@@ -74,6 +74,10 @@ func asyncAPI() obj {
 		}})
 		schemas = append(schemas, payload.Pair{Key: name, Value: schemaOf(kind)[2:]}) // without $schema and $id
 	}
+	messages = append(messages, payload.Pair{Key: "state", Value: obj{
+		{Key: "contentType", Value: "application/json"}, {Key: "payload", Value: ref("components/schemas", "state")},
+	}})
+	schemas = append(schemas, payload.Pair{Key: "state", Value: stateSchema()})
 	messages = append(messages, payload.Pair{Key: "availability", Value: obj{
 		{Key: "contentType", Value: "text/plain"},
 		{Key: "payload", Value: obj{{Key: "type", Value: "string"}, {Key: "enum", Value: []string{"online", "offline", "lost"}}}},
@@ -94,6 +98,24 @@ func asyncAPI() obj {
 	}
 }
 
+// stateSchema is a sample's schema without what a sample that the store does not hold
+// lacks.
+func stateSchema() obj {
+	out := slices.Clone(schemaOf("sample")[2:])
+	for i := range out {
+		switch out[i].Key {
+		case "properties":
+			out[i].Value = append(slices.Clone(out[i].Value.(obj)), payload.Pair{Key: "recorded", Value: obj{
+				{Key: "type", Value: "integer"}, {Key: "const", Value: 0},
+				{Key: "description", Value: "0 while the store does not hold the sample; then id and seq are absent. Else absent."},
+			}})
+		case "required":
+			out[i].Value = slices.DeleteFunc(slices.Clone(out[i].Value.([]string)), func(key string) bool { return key == "id" || key == "seq" })
+		}
+	}
+	return out
+}
+
 // topic is one channel of the document.
 type topic struct {
 	name, address, message, about string
@@ -106,7 +128,7 @@ func topics() []topic {
 		{"birth", "{prefix}/{client_id}/birth", "birth", "What the agent is and what it records.", true, false},
 		{"echo", "{prefix}/{client_id}/echo", "echo", "Proof of delivery: the agent publishes a random word and reads it back.", false, false},
 		{"agent_event", "{prefix}/{client_id}/agent/event", "event", "The agent's own events.", false, false},
-		{"state", "{prefix}/{client_id}/{device}/state", "sample", "The newest sample; never set by replayed records.", true, true},
+		{"state", "{prefix}/{client_id}/{device}/state", "state", "The newest sample; never set by replayed records. While the store accepts nothing it has recorded 0 and neither id nor seq.", true, true},
 	}
 	for _, kind := range SchemaKinds()[1:] {
 		list = append(list, topic{word(kind), "{prefix}/{client_id}/{device}/" + kind, word(kind), "One record of this kind a message.", false, true})

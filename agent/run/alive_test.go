@@ -37,9 +37,7 @@ func (*stuck) Close(context.Context) error     { return nil }
 // sink is a recorder that throws everything away.
 type sink struct{}
 
-func (sink) Begin()             {}
 func (sink) Submit(report.Poll) {}
-func (sink) Cancel()            {}
 
 // moving is an agent whose loops have beaten just now.
 func moving(t *testing.T) *Agent {

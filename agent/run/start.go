@@ -65,8 +65,8 @@ func (a *Agent) findReason() {
 func (a *Agent) markTrip(err error) {
 	mark := filepath.Join(a.cfg.Agent.DataDir, watchdogFile)
 	switch {
-	case err != nil && !a.tripped.Swap(true):
-		_ = durable.WriteFile(mark, []byte(err.Error()+"\n"), 0o600)
+	case err != nil && !a.tripped.Load(): // a mark that cannot be written is tried again with the next beat
+		a.tripped.Store(durable.WriteFile(mark, []byte(err.Error()+"\n"), 0o600) == nil)
 	case err == nil && a.tripped.Swap(false):
 		_ = os.Remove(mark)
 	}

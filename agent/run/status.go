@@ -94,6 +94,9 @@ func bufferStatus(in buffer.Info, did record.Stats, sent drain.Stats) health.Buf
 		Appended: did.Appended, AppendedByKind: did.AppendedByKind, Evicted: did.Evicted, MemoryHeld: did.Held,
 		Acked: sent.Acked, AckedByKind: sent.AckedByKind,
 	}
+	for _, m := range did.Missed {
+		b.Missed = append(b.Missed, health.Missed{Device: m.Device, Reason: m.Reason, Count: m.Count, Last: m.Last})
+	}
 	if did.Err == nil {
 		return b
 	}

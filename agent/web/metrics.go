@@ -128,6 +128,12 @@ var metrics = append(mediaMetrics(), []metric{
 		func(s scrape, add addSeries) { add(float64(s.Buffer.MemoryHeld)) }},
 	{"roomcall_records_evicted_total", "Undelivered records evicted by a limit since the start.", nil,
 		func(s scrape, add addSeries) { add(float64(s.Buffer.Evicted)) }},
+	{"roomcall_polls_missed_total", "Polls that were never recorded since the start; device agent stands for the agent's own events.", []string{"device", "reason"},
+		func(s scrape, add addSeries) {
+			for _, m := range s.Buffer.Missed {
+				add(float64(m.Count), m.Device, m.Reason)
+			}
+		}},
 	{"roomcall_buffer_quarantined_records", "Records quarantined because the broker rejects them.", nil,
 		func(s scrape, add addSeries) { add(float64(s.Buffer.Quarantined)) }},
 	{"roomcall_buffer_damaged_files", "Damaged files of the store that are kept for examination.", nil,

@@ -250,6 +250,9 @@ func (d *doc) buffer(b health.Buffer, now time.Time) {
 	if b.Evicted > 0 {
 		facts = append(facts, fact{name: "Evicted", value: health.Records(b.Evicted)})
 	}
+	if polls := health.MissedPolls(b.Missed); polls > 0 {
+		facts = append(facts, fact{name: "Polls not recorded", value: strconv.FormatUint(polls, 10)})
+	}
 	if b.Quarantined > 0 {
 		facts = append(facts, fact{name: "Quarantined", value: health.Records(b.Quarantined)})
 	}

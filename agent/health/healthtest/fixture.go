@@ -45,7 +45,8 @@ func Ill() health.Status {
 	s.Endpoints = append(s.Endpoints, health.Endpoint{Device: "room-2", URL: "http://10.0.0.6", IntervalS: 15})
 	s.Broker = health.Broker{URL: "tcp://10.0.0.1:1883", State: "refused", Since: Noon.Add(-3 * time.Minute), Error: "not authorized",
 		Class: "login", Hint: "check [mqtt] username and password_file", Proof: "pending", Losses: 4}
-	s.Buffer = health.Buffer{State: "full", Waiting: 120, Error: "no space left on device", Hint: "free space", MaxBytes: 1 << 20, MemoryHeld: 7, Evicted: 9, Quarantined: 1, DamagedFiles: 2}
+	s.Buffer = health.Buffer{State: "full", Waiting: 120, Error: "no space left on device", Hint: "free space", MaxBytes: 1 << 20, MemoryHeld: 7, Evicted: 9, Quarantined: 1, DamagedFiles: 2,
+		Missed: []health.Missed{{Device: "room-1", Reason: "store_failing", Count: 162, Last: Noon.Add(-2 * time.Minute)}}}
 	s.Clock = health.Clock{Synchronized: &no, Steps: 1, LastStep: Noon.Add(-time.Minute), LastStepS: -30}
 	s.Warnings = []string{"agent.toml can be read by others"}
 	return s

@@ -101,3 +101,20 @@ func MarkReplayed(p []byte) []byte {
 	}
 	return append(p[:len(p)-1], replayedMark...)
 }
+
+// MarkUnrecorded makes a sample's payload one that no record has: without id and seq,
+// and with "recorded":0 as its last key. p is not changed.
+func MarkUnrecorded(p []byte) []byte {
+	out := bytes.Clone(p)
+	for _, key := range []string{`"id":`, `"seq":`} { // of the head, which comes first
+		if from := bytes.Index(out, []byte(key)); from >= 0 {
+			if n := bytes.IndexByte(out[from:], ','); n >= 0 {
+				out = append(out[:from], out[from+n+1:]...)
+			}
+		}
+	}
+	if len(out) < 3 || out[len(out)-1] != '}' {
+		return out
+	}
+	return append(out[:len(out)-1], `,"recorded":0}`...)
+}

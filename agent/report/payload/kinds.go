@@ -38,7 +38,7 @@ type Stream struct {
 // Event is something that happened.
 type Event struct {
 	Head
-	Type       string   `json:"type" doc:"What happened." enum:"call.started|call.ended|quality.degraded|quality.recovered|endpoint.offline|endpoint.online|endpoint.refused|agent.started|agent.gap|agent.quarantined|agent.store_damaged|agent.store_reset|agent.undelivered|agent.clock_step"`
+	Type       string   `json:"type" doc:"What happened." enum:"call.started|call.ended|quality.degraded|quality.recovered|endpoint.offline|endpoint.online|endpoint.refused|agent.started|agent.gap|agent.missed|agent.quarantined|agent.store_damaged|agent.store_reset|agent.undelivered|agent.clock_step"`
 	Severity   string   `json:"severity" enum:"info|warning|critical" doc:"How much it matters."`
 	IncidentID string   `json:"incident_id,omitempty" doc:"The same on the opening and the closing event."`
 	Metric     string   `json:"metric,omitempty" doc:"The sample's key that crossed its limit."`
@@ -50,7 +50,7 @@ type Event struct {
 	Kind       string   `json:"kind,omitempty" doc:"The kind of the records an agent event speaks of."`
 	FirstSeq   uint64   `json:"first_seq,omitzero" min:"1" doc:"First record."`
 	LastSeq    uint64   `json:"last_seq,omitzero" min:"1" doc:"Last record."`
-	Count      uint64   `json:"count,omitzero" min:"0" doc:"Number of records."`
+	Count      uint64   `json:"count,omitzero" min:"0" doc:"Number of records; of polls, or of events, for agent.missed."`
 	Reason     string   `json:"reason,omitempty" doc:"Why, one short word."`
 	Suppressed int64    `json:"suppressed,omitzero" min:"1" doc:"Incidents of this type and metric that were held back since the last one sent."`
 	Text       string   `json:"text,omitempty" doc:"For people."`
