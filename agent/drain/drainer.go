@@ -210,9 +210,11 @@ func (d *Drainer) Run(ctx context.Context, grace context.Context) {
 	}
 }
 
-// pause waits before the next connection.
+// pause waits before the next connection, as long as reconnect_max says.
 func (d *Drainer) pause(ctx context.Context) {
-	t := time.NewTimer(d.Broker.Backoff())
+	wait := d.Broker.Backoff()
+	d.Heartbeat.Wait(wait)
+	t := time.NewTimer(wait)
 	defer t.Stop()
 	select {
 	case <-t.C:

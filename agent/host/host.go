@@ -30,20 +30,26 @@ func FirstLine(path string) (string, error) {
 }
 
 // Heartbeat is the last sign of life of a loop: the loop beats, and the watchdog
-// asks how long it has been silent. A step of the wall clock changes nothing. The
-// zero value is ready to use.
+// asks how long it has been silent. It counts on the monotonic clock: a step of the
+// wall clock changes nothing, nor does, on Linux, a machine that sleeps. The zero
+// value is ready to use.
 type Heartbeat struct{ at atomic.Pointer[time.Time] }
 
 // Beat is a sign of life.
-func (h *Heartbeat) Beat() {
-	now := time.Now()
-	h.at.Store(&now)
+func (h *Heartbeat) Beat() { h.Wait(0) }
+
+// Wait is a sign of life before a wait on purpose, of at most d: a loop that waits
+// as it was configured to is alive, and silent only from then on.
+func (h *Heartbeat) Wait(d time.Duration) {
+	until := time.Now().Add(max(d, 0))
+	h.at.Store(&until)
 }
 
-// Silent is the time since the last beat, 0 before the first.
+// Silent is the time since the last beat, or since the end of the wait that it
+// announced; 0 before the first.
 func (h *Heartbeat) Silent() time.Duration {
 	if at := h.at.Load(); at != nil {
-		return time.Since(*at)
+		return max(0, time.Since(*at))
 	}
 	return 0
 }

@@ -63,7 +63,10 @@ type Config struct {
 // way is skipped and counted, never queued. It waits for nothing but the endpoint.
 type Loop struct {
 	Config
+	Heartbeat host.Heartbeat // of Run
+
 	slots    chan struct{} // shared bound of polls under way
+	turn     time.Duration // how long the others may keep all slots
 	origin   time.Time     // shared start of all ticks, monotonic
 	share    float64       // the group's place within an interval, 0 <= share < 1
 	recorder Recorder
@@ -80,9 +83,14 @@ func New(list []Config, r Recorder, log *slog.Logger) []*Loop {
 	spread := shares(len(list))
 	repeats := host.NewRepeats(log)
 	origin := time.Now().Add(-rand.N(time.Minute)) // a phase of its own for each agent
+	var longest time.Duration
+	for _, c := range list {
+		longest = max(longest, c.Timeout, c.InCall, c.Idle)
+	}
+	turn := longest * time.Duration(len(list)/pollSlots)
 	var out []*Loop
 	for i, c := range list {
-		out = append(out, &Loop{Config: c, slots: slots, origin: origin, share: spread[i], recorder: r, repeats: repeats})
+		out = append(out, &Loop{Config: c, slots: slots, turn: turn, origin: origin, share: spread[i], recorder: r, repeats: repeats})
 	}
 	return out
 }
@@ -93,7 +101,9 @@ func (p *Loop) Run(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for ctx.Err() == nil {
-		timer.Reset(p.step(ctx))
+		wait := p.step(ctx)
+		p.Heartbeat.Wait(wait)
+		timer.Reset(wait)
 		select {
 		case <-ctx.Done():
 		case <-timer.C:
@@ -116,18 +126,22 @@ func (p *Loop) step(ctx context.Context) time.Duration {
 func (p *Loop) keepAlive(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, p.Timeout)
 	defer cancel()
+	p.Heartbeat.Wait(p.Timeout)
 	_ = p.Endpoint.KeepAlive(ctx)
 }
 
 // poll makes one poll and hands its result on. It returns false when ctx ended.
 func (p *Loop) poll(ctx context.Context) bool {
+	p.Heartbeat.Wait(p.turn)
 	select {
 	case p.slots <- struct{}{}:
 	case <-ctx.Done():
 		return false
 	}
 	start := time.Now()
-	limited, cancel := context.WithTimeout(ctx, max(p.Timeout, p.interval))
+	limit := max(p.Timeout, p.interval)
+	p.Heartbeat.Wait(limit)
+	limited, cancel := context.WithTimeout(ctx, limit)
 	status, err := p.Endpoint.Poll(limited)
 	cancel()
 	<-p.slots
@@ -223,14 +237,4 @@ func shares(n int) []float64 {
 		out[i] = float64(i%groups) / float64(groups)
 	}
 	return out
-}
-
-// Overdue is how long ago the next poll was due beyond what the endpoint may
-// take, 0 = it is in time or the first poll is still to come.
-func (p *Loop) Overdue() time.Duration {
-	due := p.Stats().NextPoll
-	if due.IsZero() {
-		return 0
-	}
-	return max(0, time.Since(due)-max(p.Timeout, p.InCall, p.Idle))
 }

@@ -2,7 +2,10 @@ package poll
 
 import (
 	"context"
+	"fmt"
+	"log/slog"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -258,20 +261,30 @@ func TestAFailureIsCountedShownAndLoggedOnce(t *testing.T) {
 	})
 }
 
-func TestOverdueIsTheTimeBeyondWhatAPollMayTake(t *testing.T) {
+// TestALoopThatWaitsOnPurposeIsNotSilent: for its interval, for its turn among many,
+// for an endpoint that uses all of its time.
+func TestALoopThatWaitsOnPurposeIsNotSilent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := newTestLoop(nil, nil)
-		if p.Overdue() != 0 {
-			t.Error("overdue before the first poll")
+		const idle = 12 * time.Hour
+		slow := func(int) (cgi.Status, time.Duration, error) { return idleStatus, 40 * time.Second, nil }
+		var list []Config
+		for i := range 3 * pollSlots {
+			list = append(list, Config{Device: fmt.Sprint("room-", i), Endpoint: &fakeEndpoint{answer: slow}, InCall: time.Minute, Idle: idle, Timeout: time.Minute})
 		}
-		p.stats.s.NextPoll = time.Now()
-		time.Sleep(15 * time.Second) // the longest of both intervals and the timeout
-		if got := p.Overdue(); got != 0 {
-			t.Errorf("overdue by %v in time", got)
+		loops := New(list, &fakeRecorder{}, slog.New(slog.DiscardHandler))
+		ctx, cancel := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		for _, p := range loops {
+			wg.Go(func() { p.Run(ctx) })
 		}
-		time.Sleep(time.Minute)
-		if got := p.Overdue(); got != time.Minute {
-			t.Errorf("overdue by %v, want a minute", got)
+		for end := time.Now().Add(25 * time.Hour); time.Now().Before(end); time.Sleep(10 * time.Second) {
+			for _, p := range loops {
+				if s := p.Heartbeat.Silent(); s > 0 {
+					t.Fatalf("%s is silent for %v", p.Device, s)
+				}
+			}
 		}
+		cancel()
+		wg.Wait()
 	})
 }

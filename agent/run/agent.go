@@ -178,11 +178,15 @@ func (a *Agent) Close() {
 }
 
 // Patience of the watchdog with each loop, far beyond what a slow disk, endpoint
-// or broker makes them wait.
+// or broker makes them wait. What they wait on purpose, as the config says, is not
+// silence and comes on top: see host.Heartbeat.
 const (
 	recorderPatience = 45 * time.Second
 	pollPatience     = 2 * time.Minute
 	drainPatience    = 4 * time.Minute
+	// readRate is how fast a slow disk reads the store at least, bytes a second: the
+	// recorder may have to wait until a broken file was read.
+	readRate = 4 << 20
 )
 
 // Alive reports whether the loops move: its error names one that does not. That
@@ -194,14 +198,15 @@ func (a *Agent) Alive() error {
 }
 
 func (a *Agent) stuck() error {
-	if s := a.recorder.Heartbeat.Silent(); s > recorderPatience {
+	reading := time.Duration(a.cfg.Buffer.MaxBytes/readRate) * time.Second
+	if s := a.recorder.Heartbeat.Silent(); s > recorderPatience+reading {
 		return fmt.Errorf("the recorder has given no sign of life for %s", s.Round(time.Second))
 	}
 	if s := a.drainer.Heartbeat.Silent(); s > drainPatience {
 		return fmt.Errorf("the drain has given no sign of life for %s", s.Round(time.Second))
 	}
 	for _, p := range a.pollers {
-		if late := p.Overdue(); late > pollPatience {
+		if late := p.Heartbeat.Silent(); late > pollPatience {
 			return fmt.Errorf("the poll of %s is %s late", p.Device, late.Round(time.Second))
 		}
 	}

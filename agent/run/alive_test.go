@@ -2,6 +2,7 @@ package run
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -114,5 +115,62 @@ func TestThePollThatDoesNotEndIsNamed(t *testing.T) {
 		}
 		cancel()
 		<-ended
+	})
+}
+
+// deadBroker refuses every connection and asks for a long pause.
+type deadBroker struct {
+	drain.Broker
+	pause    time.Duration
+	connects atomic.Int32
+}
+
+func (b *deadBroker) Connect(context.Context) (drain.Conn, error) {
+	b.connects.Add(1)
+	return nil, errors.New("refused")
+}
+func (b *deadBroker) Backoff() time.Duration { return b.pause }
+
+// TestADrainThatWaitsAsConfiguredIsAlive: the broker is down for three days, and
+// reconnect_max may be up to a day.
+func TestADrainThatWaitsAsConfiguredIsAlive(t *testing.T) {
+	for _, pause := range []time.Duration{time.Second, 10 * time.Minute, 24 * time.Hour} {
+		synctest.Test(t, func(t *testing.T) {
+			a, b := moving(t), &deadBroker{pause: pause}
+			a.drainer = drain.New(drain.Options{Log: slog.New(slog.DiscardHandler)})
+			a.drainer.Broker = b
+			ctx, cancel := context.WithCancel(t.Context())
+			ended := make(chan struct{})
+			go func() { a.drainer.Run(ctx, ctx); close(ended) }()
+			for range 3 * 24 * 60 * 3 { // each 20 s, as with WatchdogSec=60
+				a.recorder.Heartbeat.Beat()
+				if err := a.Alive(); err != nil {
+					t.Fatalf("pauses of %v: after %d connections %v", pause, b.connects.Load(), err)
+				}
+				time.Sleep(20 * time.Second)
+			}
+			if b.connects.Load() < 3 {
+				t.Errorf("%d connections in three days", b.connects.Load())
+			}
+			cancel()
+			<-ended
+		})
+	}
+}
+
+// TestALargeStoreMayBeReadForLonger than a small one before the recorder is stuck.
+func TestALargeStoreMayBeReadForLonger(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := moving(t)
+		a.cfg.Buffer.MaxBytes = 4 << 30
+		time.Sleep(recorderPatience + 1024*time.Second)
+		a.drainer.Heartbeat.Beat()
+		if err := a.Alive(); err != nil {
+			t.Errorf("while 4 GiB may be read: %v", err)
+		}
+		time.Sleep(time.Second)
+		if err := a.Alive(); err == nil {
+			t.Error("later it is not stuck")
+		}
 	})
 }

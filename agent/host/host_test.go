@@ -1,0 +1,46 @@
+package host
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"roomcall/agent/host/hosttest"
+)
+
+func TestAWaitOnPurposeIsNoSilence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var h Heartbeat
+		want := func(what string, d time.Duration) {
+			t.Helper()
+			if got := h.Silent(); got != d {
+				t.Errorf("%s: silent for %v, want %v", what, got, d)
+			}
+		}
+		time.Sleep(time.Hour)
+		want("before the first beat", 0)
+		h.Beat()
+		time.Sleep(time.Minute)
+		want("a minute after a beat", time.Minute)
+		h.Wait(24 * time.Hour)
+		time.Sleep(24 * time.Hour)
+		want("at the end of a wait", 0)
+		time.Sleep(time.Second)
+		want("a second later", time.Second)
+		h.Wait(24 * time.Hour)
+		h.Beat()
+		time.Sleep(time.Minute)
+		want("a minute after a wait that ended early", time.Minute)
+	})
+}
+
+func TestAHeartbeatCountsOnTheMonotonicClock(t *testing.T) {
+	for _, by := range []time.Duration{200 * 24 * time.Hour, -200 * 24 * time.Hour} {
+		var h Heartbeat
+		beat := hosttest.Set(time.Now().Add(-time.Hour), by) // the wall clock was set since
+		h.at.Store(&beat)
+		if s := h.Silent(); s < time.Hour || s > time.Hour+hosttest.Patience {
+			t.Errorf("silent for %v after a step, want an hour", s)
+		}
+	}
+}
