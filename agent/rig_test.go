@@ -194,7 +194,7 @@ func (r *rig) ask(path string) ([]byte, error) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), hosttest.Patience)
 	defer cancel()
-	body, err := web.Get(ctx, all[len(all)-1][1], path)
+	body, err := web.Get(ctx, all[len(all)-1][1], path, web.Patience(path, 0))
 	if err != nil {
 		return nil, err
 	}

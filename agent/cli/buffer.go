@@ -211,7 +211,8 @@ func exportStore(ctx context.Context, cfg *config.Config, w io.Writer, f web.Fil
 		}
 		return nil
 	}
-	body, err := web.Get(ctx, cfg.Agent.HTTPListen, "/api/v1/buffer/export?"+exportQuery(f))
+	path := "/api/v1/buffer/export?" + exportQuery(f)
+	body, err := web.Get(ctx, cfg.Agent.HTTPListen, path, web.Patience(path, cfg.Buffer.MaxBytes))
 	if err != nil {
 		return err
 	}

@@ -22,7 +22,6 @@ import (
 
 // Bounds of a support bundle.
 const (
-	diagTimeout  = 2 * time.Minute
 	diagLogLines = "2000"
 	diagPartMax  = 8 << 20
 )
@@ -51,10 +50,23 @@ type diagPart struct {
 	make       func(ctx context.Context, w io.Writer) error
 }
 
+// diagPatience bounds a bundle: endpoints are asked one after the other, and each may
+// use its timeout for every step of the way and of a poll. nil = no config.
+func diagPatience(cfg *config.Config) time.Duration {
+	const rest, steps = 2 * time.Minute, 10
+	patience := rest
+	if cfg != nil {
+		for _, e := range cfg.Endpoints {
+			patience += steps * e.Timeout
+		}
+	}
+	return patience
+}
+
 func (a *app) diag(ctx context.Context, out string) error {
-	ctx, cancel := context.WithTimeout(ctx, diagTimeout)
-	defer cancel()
 	cfg, warnings, cfgErr := a.load()
+	ctx, cancel := context.WithTimeout(ctx, diagPatience(cfg))
+	defer cancel()
 	parts := a.diagParts(cfg, warnings, cfgErr)
 	fmt.Fprintf(a.stdout, "%s will contain:\n", out)
 	for _, p := range parts {

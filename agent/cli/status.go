@@ -18,7 +18,7 @@ import (
 	"roomcall/agent/web"
 )
 
-// askTimeout bounds a question to the running agent.
+// askTimeout bounds a question to the service manager or its journal.
 const askTimeout = 10 * time.Second
 
 func (a *app) statusCommand() *cobra.Command {
@@ -60,9 +60,10 @@ broker, buffer, versions. Exit code 1 when no agent answers.`,
 
 // askAgent gets one whole answer of the running agent.
 func askAgent(ctx context.Context, cfg *config.Config, path string) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	patience := web.Patience(path, cfg.Buffer.MaxBytes)
+	ctx, cancel := context.WithTimeout(ctx, 2*patience) // the answer begins, and ends
 	defer cancel()
-	body, err := web.Get(ctx, cfg.Agent.HTTPListen, path)
+	body, err := web.Get(ctx, cfg.Agent.HTTPListen, path, patience)
 	if err != nil {
 		return nil, err
 	}

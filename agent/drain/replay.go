@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"roomcall/agent/report"
@@ -20,10 +21,12 @@ import (
 )
 
 const (
-	// replayPatience bounds the wait for the running agent to answer a request.
-	replayPatience = 10 * time.Minute
-	// replayEvery is how often the agent looks for a request.
+	// replayEvery is how often the agent looks for a request, and while it serves one
+	// shows all who wait that it is at work.
 	replayEvery = time.Second
+	// replayPatience bounds the wait for an agent that is not at work. How long a
+	// replay takes nobody knows beforehand.
+	replayPatience = 60 * replayEvery
 	// provenWithin is how long a replay waits for the proof of a connection.
 	provenWithin = 15 * time.Second
 	// replayWindow is how many replayed records may be unacknowledged.
@@ -71,9 +74,39 @@ func (r *Replayer) Run(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		files, _ := filepath.Glob(filepath.Join(r.Dir, replayPrefix+"*"+requestEnd))
+		files := r.requests()
+		if len(files) == 0 {
+			continue
+		}
+		working, done := context.WithCancel(ctx)
+		var shown sync.WaitGroup
+		shown.Go(func() { r.showWork(working) })
 		for _, file := range files {
 			r.serve(ctx, file)
+		}
+		done()
+		shown.Wait()
+	}
+}
+
+func (r *Replayer) requests() []string {
+	files, _ := filepath.Glob(filepath.Join(r.Dir, replayPrefix+"*"+requestEnd))
+	return files
+}
+
+// showWork changes the time of all requests again and again until ctx ends: who
+// left one sees by it that the agent is at work, and waits.
+func (r *Replayer) showWork(ctx context.Context) {
+	tick := time.NewTicker(replayEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-tick.C:
+			for _, file := range r.requests() {
+				_ = os.Chtimes(file, now, now) // gone meanwhile: it is answered
+			}
 		}
 	}
 }
@@ -185,10 +218,8 @@ func (r *Replayer) Replay(ctx context.Context, req ReplayRequest) (out ReplayRes
 }
 
 // AskReplay leaves a request for the agent that has the store in dir open, and
-// waits for its answer.
+// waits for its answer for as long as the agent is at work.
 func AskReplay(ctx context.Context, dir string, req ReplayRequest) (out ReplayResult, err error) {
-	ctx, cancel := context.WithTimeout(ctx, replayPatience)
-	defer cancel()
 	name := filepath.Join(dir, replayPrefix+strconv.Itoa(os.Getpid()))
 	b, err := json.Marshal(req)
 	if err == nil {
@@ -199,10 +230,22 @@ func AskReplay(ctx context.Context, dir string, req ReplayRequest) (out ReplayRe
 	}
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
+	var worked os.FileInfo // the request when the agent showed last that it is at work
+	since := time.Now()
 	for {
+		if now, err := os.Stat(name + requestEnd); err == nil && (worked == nil || !now.ModTime().Equal(worked.ModTime())) {
+			worked, since = now, time.Now()
+		}
+		err := ctx.Err()
+		if time.Since(since) > replayPatience {
+			err = fmt.Errorf("the running agent has shown no work for %s", replayPatience)
+		}
+		if err != nil {
+			return out, errors.Join(err, os.Remove(name+requestEnd))
+		}
 		select {
 		case <-ctx.Done():
-			return out, errors.Join(errors.New("the running agent did not answer"), os.Remove(name+requestEnd))
+			continue
 		case <-tick.C:
 		}
 		b, err := os.ReadFile(name + resultEnd)

@@ -8,7 +8,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -156,7 +158,43 @@ func TestARequestIsAnsweredWhateverIsInIt(t *testing.T) {
 			t.Errorf("%s: answered %+v", name, out)
 		}
 	}
+	cancel()
+	<-ended // the answer is there before the request goes
 	if left, _ := filepath.Glob(filepath.Join(r.Dir, "*"+requestEnd)); len(left) != 0 {
 		t.Errorf("requests are left: %v", left)
 	}
+}
+
+// TestWhoAskedForAReplayWaitsWhileTheAgentIsAtWork, however long it takes, and not
+// for one that is not.
+func TestWhoAskedForAReplayWaitsWhileTheAgentIsAtWork(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir, started := t.TempDir(), time.Now()
+		if _, err := AskReplay(t.Context(), dir, ReplayRequest{}); err == nil || !strings.Contains(err.Error(), "no work") {
+			t.Errorf("nobody is there: %v", err)
+		}
+		if waited := time.Since(started); waited < replayPatience || waited > replayPatience+time.Second {
+			t.Errorf("waited for %v", waited)
+		}
+		if left, _ := filepath.Glob(filepath.Join(dir, "*")); len(left) != 0 {
+			t.Errorf("left behind: %v", left)
+		}
+		r := &Replayer{Dir: dir}
+		ctx, cancel := context.WithCancel(t.Context())
+		var agent sync.WaitGroup
+		agent.Go(func() { r.showWork(ctx) })
+		agent.Go(func() {
+			time.Sleep(time.Hour)
+			request := r.requests()[0]
+			result := strings.TrimSuffix(request, requestEnd) + resultEnd
+			if err := os.WriteFile(result, []byte(`{"sent":7}`), 0o600); err != nil {
+				t.Error(err)
+			}
+		})
+		if out, err := AskReplay(t.Context(), dir, ReplayRequest{}); err != nil || out.Sent != 7 {
+			t.Errorf("after an hour: %+v, %v", out, err)
+		}
+		cancel()
+		agent.Wait()
+	})
 }

@@ -76,7 +76,7 @@ func (a *Agent) listen() (err error) {
 	if name, err := os.Hostname(); err == nil && cfg.HTTPAllowRemote {
 		names = []string{name}
 	}
-	a.web, err = web.Listen(cfg.HTTPListen, a, web.Options{Logger: a.log, Hosts: names})
+	a.web, err = web.Listen(cfg.HTTPListen, a, web.Options{Logger: a.log, Hosts: names, MaxBytes: a.cfg.Buffer.MaxBytes})
 	return err
 }
 

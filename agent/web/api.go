@@ -19,14 +19,15 @@ import (
 
 // handler answers the paths of the package comment.
 type handler struct {
-	src Source
-	now func() time.Time
+	src      Source
+	now      func() time.Time
+	maxBytes int64 // see Options
 	// heavy is full while somebody reads the whole store: one reader at a time.
 	heavy chan struct{}
 }
 
 func newHandler(src Source, o Options) http.Handler {
-	h := &handler{src: src, now: o.Now, heavy: make(chan struct{}, 1)}
+	h := &handler{src: src, now: o.Now, maxBytes: o.MaxBytes, heavy: make(chan struct{}, 1)}
 	mux := http.NewServeMux()
 	mux.HandleFunc("/{$}", h.page)
 	mux.HandleFunc("/healthz", h.healthz)
@@ -120,9 +121,6 @@ func fail(w http.ResponseWriter, r *http.Request, code int, what, hint string) {
 	}
 }
 
-// verifyTimeout bounds a check of the store's files.
-const verifyTimeout = 5 * time.Minute
-
 func (h *handler) buffer(w http.ResponseWriter, r *http.Request) {
 	b, err := h.src.Buffer(r.Context())
 	reply(w, r, b, err)
@@ -133,9 +131,10 @@ func (h *handler) verify(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer h.end()
-	ctx, cancel := context.WithTimeout(r.Context(), verifyTimeout)
+	patience := Patience(r.URL.Path, h.maxBytes)
+	ctx, cancel := context.WithTimeout(r.Context(), patience)
 	defer cancel()
-	http.NewResponseController(w).SetWriteDeadline(time.Now().Add(verifyTimeout + writeTimeout))
+	http.NewResponseController(w).SetWriteDeadline(time.Now().Add(patience))
 	b, err := h.src.Verify(ctx)
 	reply(w, r, b, err)
 }

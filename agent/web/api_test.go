@@ -122,6 +122,31 @@ func TestOneReaderOfTheWholeStoreAtATime(t *testing.T) {
 	}
 }
 
+// TestAgentAndClientHaveTheSamePatience: what the agent allows itself for a check of
+// the store is what its client waits, and both grow with the store.
+func TestAgentAndClientHaveTheSamePatience(t *testing.T) {
+	const path, small, large = "/api/v1/buffer/verify", 256 << 20, 64 << 30
+	for _, maxBytes := range []int64{small, large} {
+		var left time.Duration
+		src := &fake{status: healthtest.Well(), verify: func(ctx context.Context) (json.RawMessage, error) {
+			until, _ := ctx.Deadline()
+			left = time.Until(until)
+			return json.RawMessage(`{}`), nil
+		}}
+		askHandler(newHandler(src, Options{Now: time.Now, MaxBytes: maxBytes}), path)
+		client := Patience(path, maxBytes)
+		if left > client || left < client-time.Minute {
+			t.Errorf("%d bytes: the agent allows itself %v, the client waits %v", maxBytes, left, client)
+		}
+	}
+	if Patience(path, small) < 4*time.Minute || Patience(path, large) < 16*time.Hour || Patience("/api/v1/status", large) > time.Minute {
+		t.Errorf("%v, %v, %v", Patience(path, small), Patience(path, large), Patience("/api/v1/status", large))
+	}
+	if Patience("/api/v1/buffer/export?since=10m", large) != Patience(path, large) {
+		t.Error("an export reads the whole store too")
+	}
+}
+
 func TestUnknownPathsAndBufferInfo(t *testing.T) {
 	if w := ask(&fake{}, "/api/v1/nothing"); w.Code != 404 || w.Header().Get("Content-Type") != "application/json" {
 		t.Errorf("got %d %v", w.Code, w.Header())

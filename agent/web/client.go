@@ -35,8 +35,9 @@ const wsaeConnRefused = syscall.Errno(10061)
 // Get asks the agent that listens at addr ([agent] http_listen) for path, for
 // example "/api/v1/status". The caller closes the body. When nothing listens,
 // the error wraps ErrNotRunning and says how to check; an answer other than
-// 200 is an *AnswerError. ctx bounds the whole exchange, the body included.
-func Get(ctx context.Context, addr, path string) (io.ReadCloser, error) {
+// 200 is an *AnswerError. The answer has to begin within patience, see Patience; ctx
+// bounds the whole exchange, the body included.
+func Get(ctx context.Context, addr, path string, patience time.Duration) (io.ReadCloser, error) {
 	if addr == "" {
 		return nil, errors.New("ask the running agent: [agent] http_listen is \"\", so it cannot be asked; set it to \"127.0.0.1:9478\" and restart the agent")
 	}
@@ -49,7 +50,7 @@ func Get(ctx context.Context, addr, path string) (io.ReadCloser, error) {
 	resp, err := (&http.Transport{
 		DisableKeepAlives:     true, // one request; also no goroutine stays behind
 		DisableCompression:    true,
-		ResponseHeaderTimeout: verifyTimeout + writeTimeout,
+		ResponseHeaderTimeout: patience,
 		DialContext:           (&net.Dialer{Timeout: 3 * time.Second}).DialContext,
 	}).RoundTrip(req)
 	switch {

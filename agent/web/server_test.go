@@ -46,7 +46,7 @@ func serve(t *testing.T, src Source) (addr string, stop func() error) {
 
 func get(t *testing.T, addr, path string) (string, error) {
 	t.Helper()
-	body, err := Get(t.Context(), addr, path)
+	body, err := Get(t.Context(), addr, path, Patience(path, 0))
 	if err != nil {
 		return "", err
 	}

@@ -28,6 +28,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strings"
 	"time"
 
 	"golang.org/x/net/netutil"
@@ -79,11 +80,28 @@ const (
 	stopTimeout    = time.Second
 )
 
+// readRate is how fast a slow disk reads the store at least, bytes a second.
+const readRate = 1 << 20
+
+// Patience is how long the agent may work until its answer to a path begins. The
+// client waits as long as the server does, so that neither gives up before the other.
+// Who reads the whole store may need the time for it: maxBytes is [buffer] max_bytes.
+func Patience(path string, maxBytes int64) time.Duration {
+	path, _, _ = strings.Cut(path, "?")
+	switch path {
+	case "/api/v1/buffer/export", "/api/v1/buffer/verify":
+		return writeTimeout + time.Duration(maxBytes/readRate)*time.Second
+	}
+	return writeTimeout
+}
+
 // Options of a Server. The zero value works.
 type Options struct {
 	// Hosts are further host names that clients may use, for a listener that
 	// is not loopback.
 	Hosts []string
+	// MaxBytes is how large the store may be; see Patience.
+	MaxBytes int64
 	// Now is the clock; nil = time.Now.
 	Now func() time.Time
 	// Logger gets the server's own errors at debug level; nil = none.
