@@ -17,13 +17,15 @@ import (
 
 // fakeQueue is a queue in memory. Records have the positions 1, 2, 3 ...
 type fakeQueue struct {
-	mu          sync.Mutex
-	items       []buffer.Item
-	acked       uint64
-	reads       int
-	readErr     error
-	quarantined []uint64
-	changed     chan struct{}
+	mu            sync.Mutex
+	items         []buffer.Item
+	acked         uint64
+	reads         int
+	readErr       error
+	quarantined   []uint64
+	asides        int // how often a record should be quarantined
+	quarantineErr error
+	changed       chan struct{}
 }
 
 func (q *fakeQueue) put(n int, age time.Duration) {
@@ -62,6 +64,9 @@ func (q *fakeQueue) Ack(upto uint64) error {
 func (q *fakeQueue) Quarantine(pos uint64, _ string) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if q.asides++; q.quarantineErr != nil {
+		return q.quarantineErr
+	}
 	q.quarantined = append(q.quarantined, pos)
 	return nil
 }

@@ -1,0 +1,160 @@
+package drain
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"roomcall/agent/record"
+	"roomcall/publish"
+)
+
+// TestAThousandStatesAllReachTheBroker: over a connection that has room for a few, the
+// newest of each device, and the records are not held up.
+func TestAThousandStatesAllReachTheBroker(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const devices, room = 1000, 30
+		var inFlight atomic.Int64
+		b := &fakeBroker{}
+		b.publish = func(publish.Message) (Receipt, error) {
+			if inFlight.Load() == room {
+				return nil, &publish.Error{Class: publish.ClassWindow, Err: errors.New("full")}
+			}
+			inFlight.Add(1)
+			r := &fakeReceipt{done: make(chan struct{})}
+			time.AfterFunc(10*time.Millisecond, func() { inFlight.Add(-1); close(r.done) })
+			return r, nil
+		}
+		d, q, _, stop := drainOver(t, b)
+		set := func(n int) {
+			for i := range devices {
+				d.Newest.Set(record.Sample{Device: fmt.Sprint("room-", i), Payload: fmt.Appendf(nil, "%d", n), At: time.Now(), Fresh: time.Hour})
+			}
+		}
+		set(1)
+		d.Proof(publish.Proof{State: publish.ProofProven}) // wakes the drain
+		time.Sleep(time.Second)
+		set(2)
+		q.put(100, 0)
+		d.Proof(publish.Proof{State: publish.ProofProven})
+		time.Sleep(time.Minute)
+		stop()
+		for i := range devices {
+			got := b.messages(fmt.Sprintf("p/pc/room-%d/state", i))
+			if len(got) == 0 || got[len(got)-1] != "2" || len(got) > 2 {
+				t.Fatalf("room-%d: states %v", i, got)
+			}
+		}
+		if q.acked != 100 {
+			t.Errorf("%d of 100 records beside the states", q.acked)
+		}
+	})
+}
+
+// TestAStateThatWasNotConfirmedGoesAgain: with the next connection.
+func TestAStateThatWasNotConfirmedGoesAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &fakeBroker{backoff: time.Second}
+		b.publish = func(publish.Message) (Receipt, error) {
+			if len(b.connects) == 1 {
+				return &fakeReceipt{done: make(chan struct{})}, nil
+			}
+			return confirmed(nil), nil
+		}
+		d, _, _, stop := drainOver(t, b)
+		d.Newest.Set(record.Sample{Device: "room-1", Payload: []byte("x"), At: time.Now(), Fresh: time.Hour})
+		time.Sleep(time.Second)
+		b.cut(publish.ClassLost)
+		time.Sleep(10 * time.Second)
+		stop()
+		if got := b.messages("p/pc/room-1/state"); len(got) != 2 {
+			t.Errorf("states %v, want it once over each connection", got)
+		}
+	})
+}
+
+func TestAStateThatCanNeverBeSentHoldsNothingUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &fakeBroker{}
+		b.publish = func(m publish.Message) (Receipt, error) {
+			if string(m.Payload) == "bad" {
+				return nil, &publish.Error{Class: publish.ClassMessage, Op: "publish to", Err: errors.New("too long")}
+			}
+			return confirmed(nil), nil
+		}
+		d, _, log, stop := drainOver(t, b)
+		d.Newest.Set(record.Sample{Device: "room-1", Payload: []byte("bad"), At: time.Now(), Fresh: time.Hour})
+		d.Newest.Set(record.Sample{Device: "room-2", Payload: []byte("good"), At: time.Now(), Fresh: time.Hour})
+		time.Sleep(time.Minute)
+		stop()
+		if len(b.messages("p/pc/room-2/state")) != 1 || log.Count("publish state of room-1") != 1 {
+			t.Errorf("%d states of room-2; the log:\n%s", len(b.messages("p/pc/room-2/state")), log)
+		}
+	})
+}
+
+// TestAQuarantineThatFailsIsTriedAgain: the announcement when it was lost, the store
+// when it failed, each within bounds, and announced once.
+func TestAQuarantineThatFailsIsTriedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &fakeBroker{}
+		b.publish = func(m publish.Message) (Receipt, error) {
+			if string(m.Payload[:8]) == `{"seq":1` {
+				return nil, &publish.Error{Class: publish.ClassMessage, Op: "publish to", Err: errors.New("too long")}
+			}
+			return confirmed(nil), nil
+		}
+		d, q, log, stop := drainOver(t, b)
+		refused, announced := 0, 0
+		d.Announce = func(ev record.Event) bool {
+			switch {
+			case refused < 3: // too many events wait
+				refused++
+				return false
+			case announced == 0:
+				announced++
+				go func() { time.Sleep(time.Second); ev.Done(false) }() // held, and dropped at the bound
+			default:
+				announced++
+				go func() { time.Sleep(time.Second); ev.Done(true) }()
+			}
+			return true
+		}
+		q.mu.Lock()
+		q.quarantineErr = errors.New("input/output error")
+		q.mu.Unlock()
+		q.put(3, 0)
+		time.Sleep(time.Minute)
+		q.mu.Lock()
+		if q.asides < 5 || q.asides > 15 {
+			t.Errorf("the store was asked %d times in a minute", q.asides)
+		}
+		if len(q.quarantined) != 0 || q.acked != 0 {
+			t.Error("the record left the queue")
+		}
+		q.quarantineErr = nil
+		q.mu.Unlock()
+		time.Sleep(2 * readRetry)
+		stop()
+		if len(q.quarantined) != 1 || announced != 2 || log.Count("quarantine record failed") != 1 {
+			t.Errorf("quarantined %v, announced %d times\n%s", q.quarantined, announced, log)
+		}
+	})
+}
+
+// TestAFailedProofWhoseAnnouncementWasRefusedIsAnnouncedWithTheNext: nothing counts as
+// announced before it is.
+func TestAFailedProofWhoseAnnouncementWasRefusedIsAnnouncedWithTheNext(t *testing.T) {
+	asked := 0
+	d := New(Options{Log: slog.New(slog.DiscardHandler), Announce: func(record.Event) bool { asked++; return asked > 1 }})
+	for range 3 {
+		d.Proof(publish.Proof{State: publish.ProofFailed})
+	}
+	if asked != 2 {
+		t.Errorf("announced %d times, want twice: the first was refused", asked)
+	}
+}
