@@ -161,7 +161,7 @@ var sections = []section{
 	}},
 	{"buffer", "[buffer]", "a table [buffer]", "", []key{
 		{name: "max_bytes", kind: size(1<<20, 1<<40), def: int64(256 << 20),
-			doc: "The bound of the whole store on disk; beyond it the oldest record goes first, and every such loss is announced."},
+			doc: "The bound of the whole store on disk; beyond it the oldest record goes first, and every such loss is announced. At least 64KiB for each endpoint."},
 		{name: "max_age", kind: orZero(duration(time.Second, decade)), def: 720 * time.Hour,
 			doc: `The bound of a record's age; "0s" = no limit.`},
 		{name: "keep_delivered", kind: orZero(duration(time.Second, decade)), def: day,

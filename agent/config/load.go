@@ -328,7 +328,7 @@ func (l *loader) config() *Config {
 	t := l.table("mqtt", "mqtt", &c.MQTT)
 	c.MQTT.Password = t.password(c.MQTT.Password, c.MQTT.PasswordFile)
 	checkMQTT(t, c.MQTT)
-	l.table("buffer", "buffer", &c.Buffer)
+	checkBuffer(l.table("buffer", "buffer", &c.Buffer), c.Buffer, l.endpoints)
 	l.table("publish", "publish", &c.Publish)
 	c.Limits = l.limits()
 	checkProfiles(l, c, endpoints)

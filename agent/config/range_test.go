@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -67,6 +68,35 @@ func TestEveryRangeHoldsAtItsEnds(t *testing.T) {
 			if strings.Contains(k.kind.form, " from ") && s.name != "limits" && !ranged[k.name] {
 				t.Errorf("%s %s has a range that this test does not try", s.header, k.name)
 			}
+		}
+	}
+}
+
+func TestMaxBytesHasRoomForEveryEndpoint(t *testing.T) {
+	config := func(endpoints int, size string) string {
+		text := "[mqtt]\nbroker = \"tcp://127.0.0.1\"\n[buffer]\nmax_bytes = \"" + size + "\"\n"
+		for i := range endpoints {
+			text += fmt.Sprintf("[[endpoint]]\ndevice = \"room-%d\"\nurl = \"https://192.0.2.%d/%d\"\n", i, i%250, i)
+		}
+		return text
+	}
+	for _, c := range []struct {
+		endpoints int
+		size      string
+		want      string
+	}{
+		{16, "1MiB", ""},
+		{17, "1MiB", "at least 1088KiB for 17 endpoints, 64KiB for each"},
+		{150, "1MiB", "at least 9600KiB for 150 endpoints"},
+		{150, "9600KiB", ""},
+		{1000, "256MiB", ""},
+	} {
+		_, _, err := Load(write(t, map[string]string{"agent.toml": config(c.endpoints, c.size)}), testOptions(nil))
+		switch {
+		case c.want == "" && err != nil:
+			t.Errorf("%d endpoints with %s: %v", c.endpoints, c.size, err)
+		case c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "agent.toml:4")):
+			t.Errorf("%d endpoints with %s: %v, want %q", c.endpoints, c.size, err, c.want)
 		}
 	}
 }

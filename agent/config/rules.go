@@ -123,6 +123,17 @@ func checkMQTT(t *table, m MQTT) {
 	}
 }
 
+// bytesPerEndpoint is how much of max_bytes an endpoint needs at least: each file of the
+// store, eight or more, has a copy of its state, and records have to fit beside it.
+const bytesPerEndpoint = 64 << 10
+
+func checkBuffer(t *table, b Buffer, endpoints int) {
+	if need := int64(endpoints) * bytesPerEndpoint; b.MaxBytes > 0 && b.MaxBytes < need {
+		t.failFound("max_bytes", t.raw["max_bytes"], &Error{Allowed: fmt.Sprintf("at least %s for %d endpoints, %s for each",
+			sizeText(need), endpoints, sizeText(bytesPerEndpoint))})
+	}
+}
+
 // checkLimits checks one [limits.NAME] table.
 func checkLimits(t *table, name string, v Limits) {
 	at := t.places[t.path]
