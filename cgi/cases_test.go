@@ -110,7 +110,7 @@ func prune(v any) any {
 		}
 		for k, x := range v {
 			x = prune(x)
-			if m, ok := x.(map[string]any); x == nil || x == "" || x == false || ok && len(m) == 0 {
+			if m, ok := x.(map[string]any); x == nil || x == "" || x == false || x == 0.0 && (k == "ErrID" || k == "ErrCode" || k == "ThrownOut") || ok && len(m) == 0 {
 				delete(v, k)
 				continue
 			}

@@ -10,6 +10,8 @@
 // its reader (fields.go, units.go) and the place where the value goes.
 package cgi
 
+import "strconv"
+
 // Reading is a measurement that may be absent. The zero value is absent.
 type Reading struct {
 	Value float64
@@ -51,6 +53,14 @@ type Status struct {
 	// entries, so that an index names the same stream from poll to poll.
 	VideoSend, VideoRecv []Stream
 
+	// ErrID and ErrCode are the numbers with which the endpoint refused a request of
+	// this poll, 0 = none: a poll has a status also when one of its requests is
+	// refused.
+	ErrID, ErrCode int64
+	// ThrownOut counts the sessions in a row that had worked and that ended soon
+	// all the same, see hintOtherLogin.
+	ThrownOut int
+
 	// NotUnderstood lists what was there but could not be read, and keys that are
 	// not known. At most 32 entries; the last then has the key "(more)" and the
 	// number of those left out. The text of a name is "(hidden)".
@@ -84,6 +94,32 @@ type Stream struct {
 	// the height alone ("720p") and 16:9 is assumed.
 	Width, Height int
 	WidthAssumed  bool
+}
+
+// thrownOutOften is the number of sessions in a row from which a warning is due: one
+// may have ended for any reason.
+const thrownOutOften = 2
+
+// Warning is what an operator should know although there is a status, nil =
+// nothing: requests that the endpoint refused, or an account that somebody else
+// uses. Outside a call the refusal of the call's values is as it should be.
+func (st *Status) Warning() *Error {
+	switch {
+	case (st.ErrID != 0 || st.ErrCode != 0) && st.Call != CallIdle:
+		return st.refusedWarning()
+	case st.ThrownOut >= thrownOutOften:
+		return warning(hintOtherLogin, map[string]string{"times": strconv.Itoa(st.ThrownOut)})
+	}
+	return nil
+}
+
+func (st *Status) refusedWarning() *Error {
+	w := warning(hintCallRefused, map[string]string{
+		"err_id": strconv.FormatInt(st.ErrID, 10), "err_code": strconv.FormatInt(st.ErrCode, 10),
+		"said": said(st.NotUnderstood),
+	})
+	w.ID, w.Code = st.ErrID, st.ErrCode
+	return w
 }
 
 // readings are all measurements of the stream.

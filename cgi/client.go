@@ -55,6 +55,15 @@ type Config struct {
 	// zero value when a later login works; nil = nobody remembers. It must not block.
 	OnLoginPause func(LoginPause)
 
+	// Reread returns the password as it is kept now, "" = not known. It is asked when
+	// a password is refused and while that keeps logins back; one that has changed
+	// is tried at once. nil = the password never changes.
+	Reread func() string
+	// LoginWorks is asked while a refused password keeps logins back: true = a login
+	// with the same account has worked elsewhere, so the pause is over. nil = nobody
+	// can tell.
+	LoginWorks func() bool
+
 	// Logger gets what an operator may want to know; nil = silent.
 	Logger *slog.Logger
 	// Now is the clock for pauses and keep-alive; nil = time.Now.
@@ -96,6 +105,8 @@ type Client struct {
 	clockAhead time.Duration // of the endpoint's clock before ours, when last seen
 	clockKnown bool
 	remembered bool // somebody remembers a login pause
+
+	said []*Error // what the endpoint refused in this poll, the first first
 }
 
 // defaultTimeout bounds one request when Config.Timeout is 0.

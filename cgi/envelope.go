@@ -6,6 +6,7 @@ import (
 	"errors"
 	"regexp"
 	"strconv"
+	"strings"
 
 	"github.com/valyala/fastjson"
 )
@@ -33,6 +34,7 @@ type envelope struct {
 type failure struct {
 	said     bool
 	id, code int64 // 0 = not said
+	more     quirks
 }
 
 // envelopeFields are the keys of every reply.
@@ -65,10 +67,13 @@ func (d *decoder) open(raw []byte) (value, *Error) {
 		return value{}, err
 	}
 	d.quirks = quirks{}
+	if said := e.refusal(); said.ID != 0 || said.Code != 0 { // beside a success
+		d.errID, d.errCode, d.quirks.list = said.ID, said.Code, said.NotUnderstood
+	}
 	v, level, failed := d.unwrap(e.data, 0)
 	switch {
 	case failed != nil:
-		return value{}, badJSON("data: "+failed.Error(), "")
+		return value{}, badJSON("data: "+failed.Error(), hintNoJSON)
 	case v == nil, v.Type() == fastjson.TypeArray && len(v.GetArray()) == 0:
 		v = nil
 	case v.Type() != fastjson.TypeObject:
@@ -89,7 +94,7 @@ func (d *decoder) outer(raw []byte) (value, *Error) {
 	}
 	switch {
 	case err != nil:
-		var hint Hint
+		hint := hintNoJSON
 		if bytes.HasPrefix(trim(raw), []byte("<")) {
 			hint = hintWebPage
 		}
@@ -171,16 +176,36 @@ func failed(v value, to any) verdict {
 	if v.json.Type() == fastjson.TypeNumber {
 		return integer(v, &f.id)
 	}
+	parent := v.key
 	v.json.GetObject().Visit(func(key []byte, one *fastjson.Value) {
-		v.json = one
-		switch { // param and params carry nothing that is used
-		case sameWord(key, "id"):
-			integer(v, &f.id)
-		case sameWord(key, "code"):
-			integer(v, &f.code)
+		in := v
+		in.parent, in.key, in.json = parent, key, one
+		switch {
+		case sameWord(key, "id") && integer(in, &f.id) == known:
+		case sameWord(key, "code") && integer(in, &f.code) == known:
+		default: // param or params, and numbers that are none
+			if text := in.flat(); text != "" {
+				f.more.add(in.place(), text)
+			}
 		}
 	})
 	return known
+}
+
+// flat is any value as a text, "" = there is nothing in it. What has a name in it
+// is personal data and stays hidden.
+func (v value) flat() string {
+	v, ok := v.unwrapped()
+	switch {
+	case !ok, v.json.Type() == fastjson.TypeArray && len(v.json.GetArray()) == 0,
+		v.json.Type() == fastjson.TypeObject && v.json.GetObject().Len() == 0:
+		return ""
+	}
+	text := string(v.json.MarshalTo(nil))
+	if strings.Contains(strings.ToLower(text), "name") {
+		return hidden
+	}
+	return text
 }
 
 func failedCode(v value, to any) verdict {
@@ -214,8 +239,10 @@ func (e *envelope) refusal() *Error {
 		Kind: KindError, Reason: "api_error", ID: cmp.Or(e.failure.id, e.exception.id),
 		Code: cmp.Or(e.failure.code, e.exception.code, e.code.code),
 	}
+	err.NotUnderstood = append(e.failure.more.result(), e.exception.more.result()...)
 	if e.msg != "" {
 		err.Err = errors.New(e.msg)
+		err.NotUnderstood = append(err.NotUnderstood, Quirk{Key: "msg", Text: e.msg})
 	}
 	switch {
 	case err.Code == codeSessionLimit:

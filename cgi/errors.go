@@ -49,6 +49,9 @@ type Error struct {
 	Reason     string
 	ID, Code   int64 // the endpoint's error.id and error.code, 0 = not given
 	HTTPStatus int   // 0 = no HTTP answer
+	// NotUnderstood is what the endpoint said beside the numbers, such as
+	// error.params, as in Status.
+	NotUnderstood []Quirk
 	// Hint is what an operator can do, as a code, "" = nothing; Facts are what its
 	// words may name, such as "fingerprint", "names", "until".
 	Hint  Hint
@@ -116,6 +119,8 @@ func (c *Client) located(action string, err error) *Error {
 	}
 	e.Action, e.URL, e.HTTPStatus = action, c.origin, 200
 	e.Err = c.scrub(e.Err)
+	c.scrubQuirks(e.NotUnderstood)
+	c.said = append(c.said, e)
 	return e
 }
 
@@ -226,14 +231,24 @@ func (c *Client) scrub(err error) error {
 	if err == nil {
 		return nil
 	}
-	text := err.Error()
+	text := c.scrubText(err.Error())
+	if text == err.Error() {
+		return err
+	}
+	return errors.New(text)
+}
+
+func (c *Client) scrubText(text string) string {
 	for _, secret := range []string{c.cfg.Password, c.session.id, c.session.token} {
 		if secret != "" {
 			text = strings.ReplaceAll(text, secret, "***")
 		}
 	}
-	if text == err.Error() {
-		return err
+	return text
+}
+
+func (c *Client) scrubQuirks(list []Quirk) {
+	for i := range list {
+		list[i].Key, list[i].Text = c.scrubText(list[i].Key), c.scrubText(list[i].Text)
 	}
-	return errors.New(text)
 }

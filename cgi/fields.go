@@ -88,10 +88,13 @@ func (v value) place() string {
 	return s + string(v.key)
 }
 
+// hidden stands for a text that is personal data.
+const hidden = "(hidden)"
+
 // noteUnread reports a value that cannot be read, or has an unknown key. The
 // text of a name is personal data and stays hidden.
 func (v value) noteUnread() {
-	text := "(hidden)"
+	text := hidden
 	if !strings.Contains(strings.ToLower(string(v.key)), "name") {
 		if b, ok := v.scalar(v.json); ok {
 			text = string(b[:min(len(b), 4*maxQuirkText)])

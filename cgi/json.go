@@ -36,6 +36,12 @@ type decoder struct {
 	parsers [maxLevels]*fastjson.Parser
 	number  []byte // the number that scalar returned last
 	quirks  quirks
+	invalid bool // a text was read that is not valid JSON
+
+	repair   repair // nil = read what is there
+	repaired bool   // it changed something
+
+	errID, errCode int64 // what the endpoint said beside a success
 }
 
 var parsers fastjson.ParserPool
@@ -61,7 +67,11 @@ func isVisible(c byte) bool { return ' ' < c && c <= '~' }
 
 // parse reads one JSON text of a level. An empty text is nil.
 func (d *decoder) parse(text []byte, level int) (*fastjson.Value, error) {
-	text = trim(text)
+	if text = trim(text); d.repair != nil {
+		fixed := d.repair(text)
+		d.repaired = d.repaired || !bytes.Equal(fixed, text)
+		text = fixed
+	}
 	switch {
 	case len(text) == 0:
 		return nil, nil
@@ -69,8 +79,11 @@ func (d *decoder) parse(text []byte, level int) (*fastjson.Value, error) {
 		return nil, errNesting
 	case bytes.Count(text, []byte{','}) > maxCommas:
 		return nil, errTooMany
-	case len(text) > largeText && !json.Valid(text):
-		return nil, errNotJSON // the parser would copy the rest of the text into its error, once a level
+	}
+	if !json.Valid(text) { // the parser reads bad escapes and control characters as if they were well
+		if d.invalid = true; len(text) > largeText {
+			return nil, errNotJSON // it would copy the rest of the text into its error, once a level
+		}
 	}
 	if d.parsers[level] == nil {
 		d.parsers[level] = parsers.Get()

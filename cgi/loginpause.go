@@ -34,7 +34,11 @@ type pause struct {
 	reason  string // of the failures in a row
 	times   int
 	upgrade bool
-	losses  int // sessions in a row that ended early
+	account bool // user or password were refused
+
+	losses    int // sessions in a row that ended early and never worked
+	thrownOut int // sessions in a row that worked and ended early, see longSession
+	hasty     int // those of them that lasted seconds
 }
 
 func (p *pause) start(err *Error, until time.Time) { p.err, p.until = err, until }
@@ -122,8 +126,33 @@ func (c *Client) pauseLogin(err *Error) {
 		err.Facts = pausedUntil(until)
 		c.rememberPause(err, until)
 	}
+	c.pause.account = err.refusesAccount()
 	c.pause.start(err, until)
 	c.log.Debug("login paused", "endpoint", c.origin, "reason", err.Reason, "pause", wait.Round(time.Second))
+}
+
+// mayTryAgain ends the pause after a refused account when there is a reason to
+// believe that a login works now.
+func (c *Client) mayTryAgain() bool {
+	if !c.pause.account || !c.rereadPassword() && (c.cfg.LoginWorks == nil || !c.cfg.LoginWorks()) {
+		return false
+	}
+	c.pause.err = nil
+	return true
+}
+
+// rereadPassword takes over a password that was changed where it is kept.
+func (c *Client) rereadPassword() bool {
+	if c.cfg.Reread == nil {
+		return false
+	}
+	password := c.cfg.Reread()
+	if password == "" || password == c.cfg.Password {
+		return false
+	}
+	c.cfg.Password = password
+	c.log.Info("the password was changed where it is kept; it is tried at once", "endpoint", c.origin)
+	return true
 }
 
 func pausedUntil(t time.Time) map[string]string {
@@ -180,6 +209,7 @@ func (c *Client) resumePause(p LoginPause) {
 	if left := p.Until.Sub(c.now()); left <= 0 || left > longest+longest/10 {
 		return
 	}
+	c.pause.account = true
 	c.pause.start(&Error{
 		Kind: KindRefused, URL: c.origin, Reason: p.Reason, ID: p.ID, Code: p.Code, HTTPStatus: p.HTTPStatus,
 		Hint: hintRefusedBefore, Facts: pausedUntil(p.Until),

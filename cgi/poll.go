@@ -28,7 +28,8 @@ func (c *Client) Poll(ctx context.Context) (Status, error) {
 	if err != nil {
 		return Status{Raw: st.Raw}, err
 	}
-	st.Model = c.model
+	c.worked()
+	st.Model, st.ThrownOut = c.model, c.pause.thrownOut
 	return st, nil
 }
 
@@ -51,8 +52,30 @@ func (c *Client) poll(ctx context.Context) (Status, *Error) {
 	return st, err
 }
 
-// ask sends the requests of one poll and decides over what they say.
+// ask sends the requests of one poll and decides over what they say. The numbers
+// of what the endpoint refused go along, whatever the decision.
 func (c *Client) ask(ctx context.Context) (Status, *Error) {
+	c.said = nil
+	st, err := c.decide(ctx)
+	id, code, more := &st.ErrID, &st.ErrCode, &st.NotUnderstood
+	if err != nil {
+		id, code, more = &err.ID, &err.Code, &err.NotUnderstood
+	} else {
+		c.scrubQuirks(st.NotUnderstood)
+	}
+	for _, said := range c.said {
+		if *id == 0 && *code == 0 {
+			*id, *code = said.ID, said.Code
+		}
+		if err == nil || len(*more) == 0 {
+			*more = append(*more, said.NotUnderstood...)
+		}
+	}
+	*more = (*more)[:min(len(*more), maxQuirks)]
+	return st, err
+}
+
+func (c *Client) decide(ctx context.Context) (Status, *Error) {
 	if c.pause.upgrade {
 		return c.askUpgrading(ctx)
 	}
@@ -70,6 +93,9 @@ func (c *Client) ask(ctx context.Context) (Status, *Error) {
 	}
 	mb, err := c.mailbox(ctx)
 	st.NotUnderstood = append(st.NotUnderstood, mb.NotUnderstood...)
+	if st.ErrID == 0 && st.ErrCode == 0 {
+		st.ErrID, st.ErrCode = mb.ErrID, mb.ErrCode
+	}
 	refused := err != nil && err.Reason == "api_error"
 	switch {
 	case st.hasMedia():
@@ -144,6 +170,9 @@ func (c *Client) singleCall(ctx context.Context, multi Status, otherwise CallSta
 	}
 	st.Call = CallActive
 	st.NotUnderstood = append(multi.NotUnderstood, st.NotUnderstood...)
+	if multi.ErrID != 0 || multi.ErrCode != 0 {
+		st.ErrID, st.ErrCode = multi.ErrID, multi.ErrCode
+	}
 	return st, nil
 }
 
@@ -184,7 +213,7 @@ func (c *Client) askUpgrading(ctx context.Context) (Status, *Error) {
 	if err != nil && !err.saysNothing() {
 		return Status{}, err
 	}
-	return c.ask(ctx)
+	return c.decide(ctx)
 }
 
 // read sends a reading action and returns its reply.

@@ -50,15 +50,18 @@ func shorten(s string, limit int) string {
 	return s[:limit]
 }
 
-// clean makes valid UTF-8 of s and puts U+FFFD in place of control characters:
-// names from a reply end up in terminals and logs.
+// clean makes valid UTF-8 of s, without characters that are not seen and change
+// how the rest is shown: control and format characters (among them those that turn
+// the direction of writing), line and paragraph separators. Names from a reply end
+// up in terminals, logs and tables. The two joiners stay: scripts and emoji need
+// them.
 func clean(s string) string {
 	if strings.IndexFunc(s, func(r rune) bool { return r < ' ' || r > '~' }) < 0 {
 		return s // as nearly always
 	}
 	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return utf8.RuneError
+		if unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp) && r != '\u200c' && r != '\u200d' {
+			return -1
 		}
 		return r
 	}, strings.ToValidUTF8(s, string(utf8.RuneError)))

@@ -24,13 +24,15 @@ func noData() *Error {
 //
 // The Status keeps raw. Model is left to the caller.
 func parseMultiCall(raw []byte) (Status, error) {
-	st := Status{SourceAPI: multiCallAction}
-	var join joinTime
-	t := multiFields(&st, &join)
-	if err := st.read(raw, &join, &t); err != nil {
-		return Status{}, err
-	}
-	return st, nil
+	return readTolerantly(func(fix repair) (Status, []Quirk, error) {
+		st := Status{SourceAPI: multiCallAction}
+		var join joinTime
+		t := multiFields(&st, &join)
+		if err := st.read(raw, fix, &join, &t); err != nil {
+			return Status{}, nil, err
+		}
+		return st, st.NotUnderstood, nil
+	})
 }
 
 // parseSingleCall reads the reply of WEB_GetCallStatusInfoAPI, the action for
@@ -49,7 +51,7 @@ func parseSingleCall(raw []byte) (Status, error) {
 		others    = singleOtherFields(&join)
 		data      = singleDataFields()
 	)
-	err := st.read(raw, &join, &videoSend, &videoRecv, &audioSend, &audioRecv, &auxSend, &auxRecv, &others, &data)
+	err := st.read(raw, nil, &join, &videoSend, &videoRecv, &audioSend, &audioRecv, &auxSend, &auxRecv, &others, &data)
 	if err != nil {
 		return Status{}, err
 	}
@@ -63,8 +65,8 @@ func parseSingleCall(raw []byte) (Status, error) {
 }
 
 // read reads a call-status reply by tables that point into st and join.
-func (st *Status) read(raw []byte, join *joinTime, tables ...*table) error {
-	var d decoder
+func (st *Status) read(raw []byte, fix repair, join *joinTime, tables ...*table) error {
+	d := decoder{repair: fix}
 	defer d.release()
 	data, err := d.open(raw)
 	if err != nil {
@@ -75,7 +77,9 @@ func (st *Status) read(raw []byte, join *joinTime, tables ...*table) error {
 	}
 	data.readObject(value.noteUnread, tables...)
 	if !slices.ContainsFunc(tables, (*table).anyRead) {
-		return badJSON("data has none of the known keys", "")
+		err := badJSON("data has none of the known keys", "")
+		err.NotUnderstood = d.quirks.result()
+		return err
 	}
 	st.JoinMinutes = join.total()
 	if st.hasMedia() {
@@ -83,7 +87,7 @@ func (st *Status) read(raw []byte, join *joinTime, tables ...*table) error {
 	} else if st.JoinMinutes.Value == 0 {
 		st.JoinMinutes = Reading{} // a placeholder
 	}
-	st.NotUnderstood = d.quirks.result()
+	st.NotUnderstood, st.ErrID, st.ErrCode = d.found(), d.errID, d.errCode
 	st.Raw = raw
 	return nil
 }
@@ -114,8 +118,9 @@ type mailbox struct {
 	Call CallState
 	// Upgrading: the endpoint installs new firmware (upgrade is 1).
 	Upgrading bool
-	// NotUnderstood lists what was there but could not be read.
-	NotUnderstood []Quirk
+	// NotUnderstood, ErrID and ErrCode are as in Status.
+	NotUnderstood  []Quirk
+	ErrID, ErrCode int64
 }
 
 // mailboxState holds the numbers of the state.
@@ -138,7 +143,14 @@ func (m mailboxState) call() CallState {
 // An error is always an *Error: a reply without a state is "no_data", which is
 // neither idle nor in a call.
 func parseMailbox(raw []byte) (mailbox, error) {
-	var d decoder
+	return readTolerantly(func(fix repair) (mailbox, []Quirk, error) {
+		m, err := readMailbox(raw, fix)
+		return m, m.NotUnderstood, err
+	})
+}
+
+func readMailbox(raw []byte, fix repair) (mailbox, error) {
+	d := decoder{repair: fix}
 	defer d.release()
 	data, failed := d.open(raw)
 	if failed != nil {
@@ -165,9 +177,14 @@ func parseMailbox(raw []byte) (mailbox, error) {
 	}
 	switch {
 	case fields.anyRead():
-		return mailbox{Call: m.call(), Upgrading: m.upgrade == Known(1), NotUnderstood: d.quirks.result()}, nil
+		return mailbox{
+			Call: m.call(), Upgrading: m.upgrade == Known(1),
+			NotUnderstood: d.found(), ErrID: d.errID, ErrCode: d.errCode,
+		}, nil
 	case len(d.quirks.list) > 0:
-		return mailbox{}, badJSON("data holds no state that can be read", "")
+		err := badJSON("data holds no state that can be read", "")
+		err.NotUnderstood = d.quirks.result()
+		return mailbox{}, err
 	}
 	return mailbox{}, noData()
 }

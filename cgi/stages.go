@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -196,20 +197,35 @@ func (c *Client) checkPoll(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	n := len(st.NotUnderstood)
-	if n == 0 {
-		return st.summary(), nil
+	detail := st.summary()
+	if st.ErrID != 0 || st.ErrCode != 0 {
+		detail += fmt.Sprintf("; the endpoint refuses the values of the call (id %d, code %d)", st.ErrID, st.ErrCode)
 	}
+	if w := st.Warning(); w != nil {
+		return detail, w
+	}
+	switch n := len(st.NotUnderstood); {
+	case n > 0:
+		return detail, warning(hintNotUnderstood, map[string]string{"count": strconv.Itoa(n), "values": said(st.NotUnderstood)})
+	case (st.ErrID != 0 || st.ErrCode != 0) && !slices.Contains(idsNoCall, st.ErrID):
+		return detail, st.refusedWarning() // idle, and not the words for that
+	}
+	return detail, nil
+}
+
+// idsNoCall are error ids that public clients read as "there is no call".
+var idsNoCall = []int64{100666767, 100666777, 100666794}
+
+// said lists what was not understood, for people, at most maxShown of it.
+func said(list []Quirk) string {
 	var shown []string
-	for _, q := range st.NotUnderstood[:min(n, maxShown)] {
+	for _, q := range list[:min(len(list), maxShown)] {
 		shown = append(shown, fmt.Sprintf("%s = %q", q.Key, q.Text))
 	}
-	if n > maxShown {
+	if len(list) > maxShown {
 		shown = append(shown, "...")
 	}
-	return st.summary(), warning(hintNotUnderstood, map[string]string{
-		"count": strconv.Itoa(n), "values": strings.Join(shown, ", "),
-	})
+	return strings.Join(shown, ", ")
 }
 
 // summary says in a line what a poll told.

@@ -102,6 +102,9 @@ func (c *Client) post(ctx context.Context, via *retryablehttp.Client, action str
 			err = ctx.Err()
 		}
 		failed := c.fail(action, out.status, err)
+		if failed.Reason == "http_status" {
+			c.hearReason(failed, out.body)
+		}
 		if out.moved != "" {
 			failed.Hint, failed.Facts = hintMoved, map[string]string{"to": out.moved}
 		}
@@ -111,6 +114,17 @@ func (c *Client) post(ctx context.Context, via *retryablehttp.Client, action str
 		c.clockAhead, c.clockKnown = out.date.Sub(c.now()), true
 	}
 	return out, nil
+}
+
+// hearReason adds the numbers that came with an HTTP status, if any.
+func (c *Client) hearReason(failed *Error, body []byte) {
+	var d decoder
+	defer d.release()
+	if _, said := d.open(body); said != nil && (said.ID != 0 || said.Code != 0) {
+		failed.ID, failed.Code, failed.NotUnderstood = said.ID, said.Code, said.NotUnderstood
+		c.scrubQuirks(failed.NotUnderstood)
+		c.said = append(c.said, failed)
+	}
 }
 
 // setHeaders sends the session id both as a cookie and as the header that TE
@@ -142,6 +156,7 @@ func readAnswer(resp *http.Response) (answer, error) {
 		if u, err := resp.Location(); err == nil && resp.StatusCode/100 == 3 {
 			out.moved = u.Scheme + "://" + u.Host
 		}
+		out.body, _ = io.ReadAll(io.LimitReader(resp.Body, maxRepaired)) // it may say why
 		return out, fmt.Errorf("%w %d", errStatus, resp.StatusCode)
 	}
 	if resp.ContentLength > maxReply {

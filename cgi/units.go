@@ -73,6 +73,9 @@ func quantity(text []byte, units []unit, limit float64) (float64, verdict) {
 		mark == ',' && len(frac) == 3 && string(whole) != "0":
 		return 0, unreadable
 	}
+	if len(bytes.Trim(frac, "0")) == 0 && allOnes(whole) {
+		return 0, absent
+	}
 	rest = bytes.TrimSpace(rest)
 	for _, u := range units {
 		if !sameWord(rest, u.name) {
@@ -84,6 +87,16 @@ func quantity(text []byte, units []unit, limit float64) (float64, verdict) {
 		}
 	}
 	return 0, unreadable
+}
+
+// allOnes knows the numbers whose 16, 24 or 32 bits are all set: what a program
+// says that has no value to say.
+func allOnes(whole []byte) bool {
+	switch string(bytes.TrimLeft(whole, "0")) {
+	case "65535", "16777215", "4294967295":
+		return true
+	}
+	return false
 }
 
 // digits splits a text behind its leading digits.

@@ -51,6 +51,7 @@ var english = map[string]words{
 	"endpoint_refused":     {what: "{endpoint} refuses access| (no good poll for {since})|: {error}"},
 	"endpoint_error":       {what: "{endpoint} answers, but not with its status| (no good poll for {since})|: {error}"},
 	"endpoint_busy":        {warn: true, what: "{endpoint} is busy|: {error}"},
+	"endpoint_attention":   {warn: true, what: "{endpoint} answers, and something wants attention"},
 	"endpoint_upgrading": {warn: true, what: "{endpoint} is upgrading|: {error}",
 		hint: "the endpoint installs new firmware; the agent waits until it is done"},
 	"endpoint_poor_call":      {warn: true, what: "{endpoint} has a poor call|: {reasons}"},
@@ -79,6 +80,8 @@ var english = map[string]words{
 		hint: "the endpoint's firmware sends an HTTP header that does not follow the standard, or another program listens on the port"},
 	"endpoint_speaks_tls": {
 		hint: "the port speaks TLS; set url to https://"},
+	"endpoint_no_json": {
+		hint: "the answer is not what an endpoint sends, or is damaged: check that the url names the endpoint; if it does, send the output of `roomcall poll --raw` to support"},
 	"endpoint_moved": {
 		hint: "the endpoint sends the request on to {to}; set url to it, if it is the endpoint"},
 	"endpoint_web_page": {
@@ -117,6 +120,10 @@ var english = map[string]words{
 		hint: "the endpoint no longer accepts the session"},
 	"endpoint_sessions_short": {
 		hint: "the endpoint ends each session soon after the login; check that the account may use the API"},
+	"endpoint_other_login": {warn: true,
+		hint: "somebody else logs in with this account and ends the agent's session|, {times} times in a row by now|: give the agent an account of its own on the endpoint"},
+	"endpoint_call_refused": {warn: true,
+		hint: "the endpoint refuses to tell the values of its calls (id {err_id}, code {err_code})|; it says {said}|: check that the account may use the API, and send these numbers and the output of `roomcall poll --raw` during a call to support"},
 
 	// TLS of an endpoint
 	"endpoint_speaks_plain": {

@@ -135,6 +135,9 @@ func problems(s Status, now time.Time) (all []Problem) {
 			if e.InCall && e.Grade == "poor" {
 				add("endpoint_poor_call", "", Facts{"endpoint": name, "reasons": Words(e.GradeReasons)})
 			}
+			if e.Hint != "" {
+				add("endpoint_attention", e.Hint, facts)
+			}
 			if e.NotUnderstood > 0 {
 				add("endpoint_not_understood", "", Facts{"endpoint": name, "values": strconv.Itoa(e.NotUnderstood)})
 			}

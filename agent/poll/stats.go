@@ -18,7 +18,7 @@ type Stats struct {
 	InCall    bool
 	Model     string
 	SourceAPI string
-	Err, Hint string // of the newest poll, "" = it was good
+	Err, Hint string // of the newest poll; without Err, Hint is what to look at all the same
 
 	LastPoll time.Time     // end of the newest poll, with its monotonic reading
 	LastOK   time.Time     // end of the newest good one
@@ -67,6 +67,9 @@ func (s *stats) done(p report.Poll, due time.Time, interval time.Duration, skipp
 		return
 	}
 	v.LastOK, v.Err, v.Hint = p.At, "", ""
+	if w := p.Status.Warning(); w != nil {
+		v.Hint = health.Hint(w)
+	}
 	v.SourceAPI = p.Status.SourceAPI
 	if p.Status.Model != "" {
 		v.Model = p.Status.Model

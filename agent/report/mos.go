@@ -21,10 +21,10 @@ const (
 )
 
 // estimateMOS returns the network MOS of an audio group, from 1 to 4.5. Without
-// loss or delay it is absent.
+// loss, delay or jitter it is absent.
 func estimateMOS(m *payload.Media) cgi.Reading {
 	loss, delay, jitter := m.Values[payload.Loss], m.Values[payload.Delay], m.Values[payload.Jitter]
-	if !loss.Known || !delay.Known {
+	if !loss.Known || !delay.Known || !jitter.Known {
 		return cgi.Reading{}
 	}
 	return cgi.Known(payload.Round(mos(delay.Value+deJitter*jitter.Value, loss.Value), 2))

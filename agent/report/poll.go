@@ -5,6 +5,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
+	"strings"
 	"time"
 
 	"roomcall/agent/report/payload"
@@ -93,6 +95,7 @@ func (t *turn) fillSample() {
 		return
 	}
 	st := &t.p.Status
+	s.ErrID, s.ErrCode, s.TextUnknown = st.ErrID, st.ErrCode, unknownText(st.NotUnderstood)
 	s.PollOK, s.Model, s.SourceAPI = 1, payload.Clip(st.Model), payload.Clip(st.SourceAPI)
 	t.fillCall(st)
 	for g := range s.Media {
@@ -141,8 +144,27 @@ func (t *turn) fillError() {
 	s.Err = errWord(t.p.Err)
 	var e *cgi.Error
 	if errors.As(t.p.Err, &e) {
-		s.ErrID, s.ErrCode = int64(e.ID), int64(e.Code)
+		s.ErrID, s.ErrCode, s.TextUnknown = e.ID, e.Code, unknownText(e.NotUnderstood)
 	}
+}
+
+// maxUnknown bounds text_unknown in bytes.
+const maxUnknown = 240
+
+// unknownText lists what was not understood, as much as fits.
+func unknownText(list []cgi.Quirk) string {
+	var b strings.Builder
+	for i, q := range list {
+		one := fmt.Sprintf("%s = %q", q.Key, q.Text)
+		if i > 0 {
+			one = "; " + one
+		}
+		if b.Len()+len(one) > maxUnknown {
+			return b.String() + "; ..."
+		}
+		b.WriteString(one)
+	}
+	return b.String()
 }
 
 // failure returns what kind of failure the poll was, if it was one.

@@ -47,7 +47,8 @@ type Endpoint struct {
 	world    *world
 	start    time.Time
 	sessions sessions
-	boots    int // of the world when a request last came
+	boots    int   // of the world when a request last came
+	turn     int64 // of the other user of a shared account
 	fault    Fault
 	log      []Served
 	counts   map[string]int

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"strings"
 )
 
 // audioParam and videoParam have the vendor's keys in the vendor's order
@@ -161,6 +162,26 @@ func (f Family) success(data any) []byte {
 	default:
 		return []byte(text(envelope{Success: 1, Data: " " + text(data)}))
 	}
+}
+
+// rawNames are names as people give them, which break JSON that is made without
+// care.
+var rawNames = []string{`Room "Alpine"`, `C:\`, "two\nlines\x1b[31m", `x","videoLossPer":"99.00%`}
+
+// rawCall is the call status of firmware that puts names into its JSON as they are.
+func (f Family) rawCall(s Snapshot) []byte {
+	call := newMultiCall(s)
+	for i := range call.VideoRecv {
+		call.VideoRecv[i].SzName = fmt.Sprintf("<%d>", i)
+	}
+	inner := text(call)
+	for i := range call.VideoRecv {
+		inner = strings.Replace(inner, fmt.Sprintf(`"<%d>"`, i), `"`+rawNames[i%len(rawNames)]+`"`, 1)
+	}
+	if f.plainObject {
+		return []byte(`{"success":1,"data":` + inner + `}`)
+	}
+	return []byte(text(envelope{Success: 1, Data: " " + inner}))
 }
 
 // envelope is the outer object of a success, in the vendor's order.

@@ -9,7 +9,9 @@ type Scenario struct {
 
 	steps    []step
 	loopFrom int    // the step at which the script goes on after its end
-	login    string // how logins go: "", "full", "wrong", "locked" or "person"
+	login    string // how logins go: "", "full", "wrong", "locked", "person" or "shared"
+	refused  bool   // the call status is refused, also in a call
+	rawNames bool   // names are put into the reply as they are, quotes and all
 }
 
 // DefaultScenario is what an Endpoint plays when nothing is said.
@@ -139,6 +141,12 @@ var scenarios = []Scenario{
 	{Name: "table-full", Text: "every new session is refused: the session table is full", steps: []step{meeting(60)}, login: "full"},
 	{Name: "wrong-password", Text: "every password is refused; the account locks after 5 tries", steps: []step{meeting(60)}, login: "wrong"},
 	{Name: "account-locked", Text: "the account is locked: the right password is refused too", steps: []step{meeting(60)}, login: "locked"},
+	{Name: "shared-account", Text: "somebody else logs in with the same account every 25 s and throws everybody out", steps: []step{meeting(60)}, login: "shared"},
+	{Name: "call-refused", Text: "in a call, and the values of the call are refused", steps: []step{meeting(60)}, refused: true},
+	{
+		Name: "raw-names", Text: "in a call: names of far ends with quotes and control characters that break the JSON",
+		steps: []step{meeting(60).with(func(s *step) { s.sites = 4 })}, rawNames: true,
+	},
 	{Name: "web-user", Text: "a person is logged in on the endpoint's web page (AlreadyLogin 1)", steps: []step{meeting(60)}, login: "person"},
 }
 

@@ -116,6 +116,10 @@ func (e *Endpoint) answer(req request) (reply, Snapshot) {
 		e.boots = e.world.boots
 		clear(e.sessions.byID)
 	}
+	if turn := snap.Second / sharedEvery; e.world.script.login == "shared" && turn != e.turn {
+		e.turn = turn
+		clear(e.sessions.byID)
+	}
 	out, isLogin := e.login(req, snap)
 	if !isLogin {
 		out = e.status(req, snap)
@@ -142,6 +146,9 @@ func (e *Endpoint) status(req request, snap Snapshot) reply {
 	case "WEB_GetMultiCallStatusInfoAPI":
 		return e.multiCall(snap)
 	case "WEB_GetCallStatusInfoAPI":
+		if e.world.script.refused {
+			return reply{body: e.family.failure(failGeneric)}
+		}
 		if snap.Call != InCall {
 			return reply{body: e.family.failure(failNotInConf)}
 		}
@@ -154,13 +161,22 @@ func (e *Endpoint) status(req request, snap Snapshot) reply {
 // wantsLogin: an account is set, or the scenario is about the login.
 func (e *Endpoint) wantsLogin() bool {
 	login := e.world.script.login
-	return e.opts.Username != "" || login != "" && login != "person"
+	return e.opts.Username != "" || login != "" && login != "person" && login != "shared"
 }
+
+// sharedEvery is how often somebody else logs in with the same account, in seconds.
+const sharedEvery = 25
 
 // multiCall answers WEB_GetMultiCallStatusInfoAPI. What an endpoint says
 // outside a multi-stream call is not documented; the families differ, so that
 // a client meets each of the three likely shapes.
 func (e *Endpoint) multiCall(snap Snapshot) reply {
+	if e.world.script.refused {
+		return reply{body: e.family.failure(failGeneric)}
+	}
+	if snap.Call == InCall && e.world.script.rawNames {
+		return reply{body: e.family.rawCall(snap)}
+	}
 	if snap.Call == InCall && e.family.multi && !snap.Single {
 		return reply{body: e.family.success(newMultiCall(snap))}
 	}

@@ -13,8 +13,9 @@ type Sample struct {
 	EndpointState     string     `json:"endpoint_state,omitempty" enum:"idle|in_call|unreachable|refused|busy|upgrading|error" doc:"State of the endpoint; absent when its statements contradict each other."`
 	EndpointStateCode *int64     `json:"endpoint_state_code,omitempty" min:"0" max:"6" doc:"endpoint_state as a number: idle 0, in_call 1, unreachable 2, refused 3, busy 4, upgrading 5, error 6."`
 	Err               string     `json:"err,omitempty" doc:"Why the poll failed, one short word."`
-	ErrID             int64      `json:"err_id,omitzero" doc:"The endpoint's own error id."`
-	ErrCode           int64      `json:"err_code,omitzero" doc:"The endpoint's own error code."`
+	ErrID             int64      `json:"err_id,omitzero" doc:"The endpoint's own error id, also when only a part of the poll was refused."`
+	ErrCode           int64      `json:"err_code,omitzero" doc:"The endpoint's own error code, also when only a part of the poll was refused."`
+	TextUnknown       string     `json:"text_unknown,omitempty" doc:"What the endpoint said and the agent did not understand: key = \"text\", shortened; names are hidden."`
 	InCall            *int64     `json:"in_call,omitempty" enum:"0|1" doc:"1 in a call, 0 idle; absent when not known."`
 	CallID            string     `json:"call_id,omitempty" doc:"The call, only in a call."`
 	CallMinutes       *int64     `json:"call_minutes,omitempty" min:"0" doc:"The endpoint's join timer, whole minutes."`
