@@ -4,6 +4,7 @@ package service
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"strings"
 	"sync"
@@ -15,6 +16,9 @@ import (
 const (
 	// statusBeat is how often the status line is refreshed without a watchdog.
 	statusBeat = 10 * time.Second
+	// startPatience bounds a start. A large store that has to be repaired takes longer
+	// than the unit's TimeoutStartSec, and a start that is cut short begins anew.
+	startPatience = time.Hour
 	// maxStatus bounds a status line, in bytes.
 	maxStatus = 512
 )
@@ -64,12 +68,17 @@ func (n *notifier) run(ctx context.Context, work Work) error {
 	beat := time.NewTicker(period)
 	defer beat.Stop()
 	stopping := ctx.Done()
+	started := time.Now()
+	extend := fmt.Sprintf("EXTEND_TIMEOUT_USEC=%d", (3 * period).Microseconds()) // sd_notify(3)
 	for {
 		select {
 		case <-ready:
 			ready = nil
 			n.tell("READY=1", n.statusLine())
 		case <-beat.C:
+			if ready != nil && stopping != nil && time.Since(started) < startPatience {
+				n.tell(extend)
+			}
 			n.beat()
 		case <-stopping:
 			stopping = nil

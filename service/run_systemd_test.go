@@ -75,8 +75,49 @@ func TestReadyIsNotSaidBeforeStartUpIsDone(t *testing.T) {
 		if !errors.Is(err, failed) {
 			t.Errorf("got %v", err)
 		}
-		if want := []string{"STOPPING=1\nSTATUS=failed: store is locked by another"}; !slices.Equal(e.heard, want) {
-			t.Errorf("heard %q, want %q", e.heard, want)
+		heard := slices.DeleteFunc(e.heard, func(m string) bool { return m == "EXTEND_TIMEOUT_USEC=30000000" })
+		if want := []string{"STOPPING=1\nSTATUS=failed: store is locked by another"}; !slices.Equal(heard, want) {
+			t.Errorf("heard %q, want %q", heard, want)
+		}
+	})
+}
+
+// TestALongStartIsNotCutShort: systemd is asked for more time again and again before
+// what it granted last is over, but not for ever, and not once the work is ready.
+func TestALongStartIsNotCutShort(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const start, watchdog = 3 * time.Hour, time.Minute
+		n, e := listen(Options{}, watchdog)
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() {
+			ended <- n.run(ctx, func(ctx context.Context, ready func()) error {
+				time.Sleep(start)
+				ready()
+				<-ctx.Done()
+				return nil
+			})
+		}()
+		var asked time.Duration // when more time was asked for last
+		for at := time.Duration(0); at < start+time.Hour; at += time.Second {
+			for _, m := range e.since() {
+				if m != "EXTEND_TIMEOUT_USEC=60000000" {
+					continue
+				}
+				if at-asked >= watchdog {
+					t.Fatalf("nothing was asked for from %v to %v", asked, at)
+				}
+				asked = at
+			}
+			time.Sleep(time.Second)
+			synctest.Wait()
+		}
+		if asked < startPatience-watchdog || asked > startPatience {
+			t.Errorf("more time was asked for last after %v", asked)
+		}
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
 		}
 	})
 }
