@@ -6,6 +6,7 @@ import (
 	"time"
 	"unsafe"
 
+	"roomcall/agent/host"
 	"roomcall/agent/report/payload"
 	"roomcall/cgi"
 )
@@ -177,6 +178,60 @@ func TestSleepInMidCallBelongsToTheCall(t *testing.T) {
 	if m := of(t, out.Records, "call")[0]; m["duration_s"] != 3610.0 {
 		t.Errorf("the join timer went along for an hour, and the call lasts %v s", m["duration_s"])
 	}
+}
+
+// TestASleepIsNotASetClock: the boot clock tells them apart, also where the endpoint
+// has no join timer.
+func TestASleepIsNotASetClock(t *testing.T) {
+	base := time.Now() // carries a monotonic reading
+	const hour = time.Hour
+	at := func(awake, wall, up time.Duration, st cgi.Status) Poll {
+		return Poll{Device: "room-1", At: stepped(base.Add(awake), wall-awake), Boot: host.Boot{ID: "b", Up: hour + up}, Status: st}
+	}
+	const s = time.Second
+	for name, c := range map[string]struct {
+		up, wall time.Duration // from the third poll on, beside 10 s awake
+		join     float64
+		duration float64
+	}{
+		"asleep for two hours":  {2 * hour, 2 * hour, 120, 7210},
+		"asleep, without timer": {2 * hour, 2 * hour, -1, 7210},
+		"set by two hours":      {0, 2 * hour, -1, 10},
+		"asleep and set":        {2 * hour, 5 * hour, -1, 7210},
+		"set back by two hours": {0, -2 * hour, -1, 10},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := reporter(t, nil)
+			join := -1.0
+			if c.join >= 0 {
+				join = 0
+			}
+			st, _ := r.Poll(State{}, at(0, 0, 0, idle()))
+			st, _ = r.Poll(st, at(5*s, 5*s, 5*s, inCall(join)))
+			st, _ = r.Poll(st, at(10*s, c.wall+10*s, c.up+10*s, inCall(c.join)))
+			_, out := r.Poll(st, at(15*s, c.wall+15*s, c.up+15*s, idle()))
+			if m := of(t, out.Records, "call")[0]; m["duration_s"] != c.duration {
+				t.Errorf("the call lasts %v s, want %v", m["duration_s"], c.duration)
+			}
+		})
+	}
+	t.Run("the next call after a sleep starts by its timer", func(t *testing.T) {
+		r := reporter(t, nil)
+		st, _ := r.Poll(State{}, at(0, 0, 0, idle()))
+		_, out := r.Poll(st, at(10*s, 2*hour, 2*hour, inCall(30)))
+		want := float64(at(0, 90*time.Minute, 0, cgi.Status{}).At.UnixMilli())
+		if m := of(t, out.Records, "event", "call.started")[0]; m["since_ms"] != want || m["reason"] != "join_timer" {
+			t.Errorf("start %v by %v, want %v by the join timer", m["since_ms"], m["reason"], want)
+		}
+	})
+	t.Run("a call that begins at a set clock is observed", func(t *testing.T) {
+		r := reporter(t, nil)
+		st, _ := r.Poll(State{}, at(0, 0, 0, idle()))
+		_, out := r.Poll(st, at(10*s, 2*hour, 10*s, inCall(0)))
+		if m := of(t, out.Records, "event", "call.started")[0]; m["reason"] != "observed" {
+			t.Errorf("start by %v", m["reason"])
+		}
+	})
 }
 
 func TestCallsOfOneSecondHaveTheirOwnIDs(t *testing.T) {

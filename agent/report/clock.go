@@ -1,29 +1,21 @@
 package report
 
-import "time"
+import "roomcall/agent/host"
 
-// stepMin is the smallest jump of the wall clock that counts as a step.
-const stepMin = 2 * time.Second
-
-// ClockStep returns how far the wall clock jumped between two times that carry
-// monotonic readings: positive = forward, 0 = less than 2 s or unknown.
-func ClockStep(prev, now time.Time) time.Duration {
-	step := now.Round(0).Sub(prev.Round(0)) - now.Sub(prev)
-	if step.Abs() < stepMin {
-		return 0
-	}
-	return step
-}
+// reading is what the machine's clocks said at the poll.
+func (p *Poll) reading() host.Reading { return host.Reading{Wall: p.At, Boot: p.Boot} }
 
 // clock takes a step of the wall clock out of the open call, so that its
-// duration stays the time that really went by. A step back that nobody saw (the
-// agent was restarted) counts as no time at all.
-func (t *turn) clock(prev time.Time) {
+// duration stays the time that really went by, sleep included. A step back that
+// nobody saw (the agent was restarted) counts as no time at all.
+func (t *turn) clock(prev host.Reading) {
 	var step int64
-	if !prev.IsZero() {
-		step = ClockStep(prev, t.p.At).Milliseconds()
+	if !prev.Wall.IsZero() {
+		step = host.Between(prev, t.p.reading()).Step.Milliseconds()
 	}
-	if step > 0 && t.timerAgrees() {
+	// Without a boot clock a machine that slept looks like a clock set forward.
+	sleepKnown := prev.Boot.Up > 0 && t.p.Boot.Up > 0
+	if step > 0 && !sleepKnown && t.timerAgrees() {
 		step = 0 // the machine slept; the time did go by
 	}
 	if t.at < t.d.LastMs+step {
@@ -41,7 +33,7 @@ func (t *turn) clock(prev time.Time) {
 	}
 	// Forward, the machine may have slept, and the idle poll may be long ago: it
 	// stays where it was and proves less. It must not lie ahead.
-	if t.d.IdleMs != 0 && step < 0 {
+	if t.d.IdleMs != 0 && (step < 0 || sleepKnown) {
 		t.d.IdleMs += step
 	}
 }

@@ -5,7 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"time"
+
+	"roomcall/agent/host"
 )
 
 // stateVersion is the version of the marshalled state.
@@ -22,9 +23,9 @@ var ErrStateVersion = errors.New("the state has an unknown version")
 // Poll, Tick and AgentEvent return a new one.
 type State struct {
 	d stateData
-	// at is the time of the last poll with its monotonic reading. It distinguishes a
-	// step of the clock from time that went by, and is not marshalled.
-	at time.Time
+	// at is what the clocks said at the last poll. It distinguishes a step of the wall
+	// clock from time that went by, and is not marshalled.
+	at host.Reading
 }
 
 // stateData is the marshalled form. Times are Unix milliseconds.
