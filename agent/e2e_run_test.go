@@ -47,15 +47,17 @@ func TestReloadTakesAGoodConfigAndRefusesABadOne(t *testing.T) {
 	r.waitSamples(sub, "room-2", 3, func(a arrival) bool { return a.tsMs > from })
 
 	// a config that can be read, but not started
-	taken := brokertest.NewFake(t, brokertest.Faults{})
-	r.http = strings.TrimPrefix(taken.URL(), "tcp://")
 	r.configure(table, mqtt)
+	text, err := os.ReadFile(r.configFile())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.writeConfig(strings.Replace(string(text), `data_dir = "data"`, `data_dir = "agent.toml"`, 1)) // no folder
 	r.signal(syscall.SIGHUP)
 	r.waitLog(`(?s)reload refused.*reload refused`)
 	from = time.Now().UnixMilli()
 	r.waitSamples(sub, "room-2", 3, func(a arrival) bool { return a.tsMs > from })
 	r.stop()
-	r.http = "127.0.0.1:0"
 	r.configure(table, mqtt)
 	r.run()
 	r.drained()

@@ -5,6 +5,7 @@ package service
 import (
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"strings"
 	"sync"
@@ -14,11 +15,16 @@ import (
 )
 
 const (
-	// statusBeat is how often the status line is refreshed without a watchdog.
-	statusBeat = 10 * time.Second
 	// startPatience bounds a start. A large store that has to be repaired takes longer
 	// than the unit's TimeoutStartSec, and a start that is cut short begins anew.
 	startPatience = time.Hour
+	// startGrant is what is asked for at a time, at each beat.
+	startGrant = time.Minute
+	// statusBeat is how often the status line is refreshed, and the watchdog fed, at
+	// least.
+	statusBeat = 5 * time.Second
+	// tellPatience bounds a message to a systemd that does not read.
+	tellPatience = time.Second
 	// maxStatus bounds a status line, in bytes.
 	maxStatus = 512
 )
@@ -37,11 +43,23 @@ func run(ctx context.Context, o Options, work Work) error {
 	if err != nil {
 		o.Logger.Warn("systemd's watchdog is not fed: its period cannot be read", "error", err)
 	}
-	n := &notifier{o: o, watchdog: watchdog, send: func(message string) error {
-		_, err := daemon.SdNotify(false, message)
-		return err
-	}}
+	n := &notifier{o: o, watchdog: watchdog, send: notify}
 	return n.run(ctx, work)
+}
+
+// notify sends one message to $NOTIFY_SOCKET. daemon.SdNotify would wait for ever
+// for a systemd that does not read.
+func notify(message string) error {
+	conn, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Name: os.Getenv("NOTIFY_SOCKET"), Net: "unixgram"})
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if err := conn.SetWriteDeadline(time.Now().Add(tellPatience)); err != nil {
+		return err
+	}
+	_, err = conn.Write([]byte(message))
+	return err
 }
 
 // notifier tells systemd how the work goes (sd_notify(3)).
@@ -63,13 +81,13 @@ func (n *notifier) run(ctx context.Context, work Work) error {
 	go func() { done <- work(ctx, sync.OnceFunc(func() { close(ready) })) }()
 	period := statusBeat
 	if n.watchdog > 0 {
-		period = max(n.watchdog/3, time.Millisecond) // one late beat does no harm
+		period = min(period, max(n.watchdog/3, time.Millisecond)) // one late beat does no harm
 	}
 	beat := time.NewTicker(period)
 	defer beat.Stop()
 	stopping := ctx.Done()
 	started := time.Now()
-	extend := fmt.Sprintf("EXTEND_TIMEOUT_USEC=%d", (3 * period).Microseconds()) // sd_notify(3)
+	extend := fmt.Sprintf("EXTEND_TIMEOUT_USEC=%d", startGrant.Microseconds()) // sd_notify(3)
 	for {
 		select {
 		case <-ready:

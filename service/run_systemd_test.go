@@ -54,12 +54,12 @@ func listen(o Options, watchdog time.Duration) (*notifier, *ear) {
 func TestSystemdHearsReadyBeatsAndStopping(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n, e := listen(Options{StatusLine: func() string { return "2 rooms,\nall well" }}, 30*time.Second)
-		ctx, cancel := context.WithTimeout(t.Context(), 25*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), 24*time.Second)
 		defer cancel()
 		if err := n.run(ctx, untilStopped); err != nil {
 			t.Fatal(err)
 		}
-		want := []string{"READY=1\nSTATUS=2 rooms, all well", "STATUS=2 rooms, all well", "WATCHDOG=1", "WATCHDOG=1",
+		want := []string{"READY=1\nSTATUS=2 rooms, all well", "STATUS=2 rooms, all well", "WATCHDOG=1", "WATCHDOG=1", "WATCHDOG=1", "WATCHDOG=1",
 			"STOPPING=1\nSTATUS=stopping"}
 		if !slices.Equal(e.heard, want) {
 			t.Errorf("heard %q, want %q", e.heard, want)
@@ -75,7 +75,7 @@ func TestReadyIsNotSaidBeforeStartUpIsDone(t *testing.T) {
 		if !errors.Is(err, failed) {
 			t.Errorf("got %v", err)
 		}
-		heard := slices.DeleteFunc(e.heard, func(m string) bool { return m == "EXTEND_TIMEOUT_USEC=30000000" })
+		heard := slices.DeleteFunc(e.heard, func(m string) bool { return m == "EXTEND_TIMEOUT_USEC=60000000" })
 		if want := []string{"STOPPING=1\nSTATUS=failed: store is locked by another"}; !slices.Equal(heard, want) {
 			t.Errorf("heard %q, want %q", heard, want)
 		}
@@ -163,10 +163,10 @@ func TestStatusLineIsRefreshedWithoutAWatchdog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		polls := 0
 		n, e := listen(Options{StatusLine: func() string { polls++; return fmt.Sprint(polls, " polls") }}, 0)
-		ctx, cancel := context.WithTimeout(t.Context(), 25*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), 24*time.Second)
 		defer cancel()
 		err := n.run(ctx, untilStopped)
-		want := []string{"READY=1\nSTATUS=1 polls", "STATUS=2 polls", "STATUS=3 polls", "STOPPING=1\nSTATUS=stopping"}
+		want := []string{"READY=1\nSTATUS=1 polls", "STATUS=2 polls", "STATUS=3 polls", "STATUS=4 polls", "STATUS=5 polls", "STOPPING=1\nSTATUS=stopping"}
 		if err != nil || !slices.Equal(e.heard, want) {
 			t.Errorf("heard %q, %v; want %q", e.heard, err, want)
 		}

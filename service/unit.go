@@ -30,7 +30,8 @@ func Unit(c Config) string {
 
 // unitHead: the service is ready when it says so, is ended when it is stuck, and
 // is started again two seconds later for as long as it takes: nobody is in the
-// room to press a button.
+// room to press a button. With a wrong config (exit code 2) a restart changes
+// nothing, so the service stays down and failed, for everybody to see.
 const unitHead = `[Unit]
 Description=%[1]s
 Wants=network-online.target
@@ -44,6 +45,7 @@ ExecStart=%[2]s
 ExecReload=/bin/kill -HUP $MAINPID
 Restart=always
 RestartSec=2
+RestartPreventExitStatus=2
 WatchdogSec=60
 TimeoutStartSec=60
 TimeoutStopSec=10

@@ -47,7 +47,8 @@ type app struct {
 	getenv         func(string) string
 	configFlag     string
 	version        string
-	logFile        io.Writer // of a Windows service, once opened
+	log            *host.Sink // of the agent that runs, nil = none runs
+	logProblem     string     // why the log is not where it should be, "" = it is
 }
 
 // Main runs one command line and returns its exit code. version is this binary's. SIGINT and SIGTERM end
@@ -60,7 +61,12 @@ func Main(ctx context.Context, version string, args []string, stdout, stderr io.
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	return a.exit(root.ExecuteContext(ctx))
+	err := root.ExecuteContext(ctx)
+	if a.log != nil {
+		a.stderr = a.log // a reader who is stuck does not keep the agent from ending
+		defer a.log.Flush(flushPatience)
+	}
+	return a.exit(err)
 }
 
 // exit prints an error once and chooses the exit code.

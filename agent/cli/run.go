@@ -3,6 +3,10 @@ package cli
 import (
 	"context"
 	"log/slog"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -22,11 +26,18 @@ func (a *app) runCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			// Go ends a process that writes to a standard error which nobody reads any
+			// more. The log decides over nothing here.
+			signal.Ignore(syscall.SIGPIPE)
+			// A panic otherwise ends with exit code 2, that of a wrong config, after
+			// which systemd does not start the service again.
+			debug.SetTraceback("crash")
 			s := run.NewSupervisor(a.version, a.load, a.newLogger)
 			opts := service.Options{
 				Name: serviceName, Alive: s.Alive, StatusLine: s.StatusLine, Reload: s.AskReload,
 				Logger: a.newLogger(cfg.Agent),
 			}
+			s.Log, s.LogProblem = a.log, a.logProblem
 			return service.Run(cmd.Context(), opts, func(ctx context.Context, ready func()) error {
 				return s.Run(ctx, cfg, warnings, ready)
 			})
@@ -39,17 +50,32 @@ func (a *app) runCommand() *cobra.Command {
 	return cmd
 }
 
-// newLogger logs as the config says: a Windows service into its own file, all others
-// to standard error.
-func (a *app) newLogger(cfg config.Agent) *slog.Logger {
+// flushPatience bounds how long the end of the agent waits for its last log lines.
+const flushPatience = time.Second
+
+// openLog makes the log's sink, one for all configs of a run: a Windows service
+// logs into its own file, all others to standard error.
+func (a *app) openLog(cfg config.Agent) (problem error) {
+	if a.log != nil {
+		return nil
+	}
 	out := a.stderr
 	if service.IsWindowsService() {
-		if a.logFile == nil {
-			a.logFile = host.LogFile(cfg.DataDir)
-		}
-		out = a.logFile
+		out, _, problem = host.LogFile(cfg.DataDir)
 	}
-	return host.NewLogger(host.LogOptions{
-		Level: cfg.LogLevel, Format: cfg.LogFormat, Out: out, JournalStream: a.getenv("JOURNAL_STREAM"),
+	a.log = host.NewSink(out)
+	return problem
+}
+
+// newLogger logs as the config says.
+func (a *app) newLogger(cfg config.Agent) *slog.Logger {
+	problem := a.openLog(cfg)
+	log := host.NewLogger(host.LogOptions{
+		Level: cfg.LogLevel, Format: cfg.LogFormat, Out: a.log, JournalStream: a.getenv("JOURNAL_STREAM"),
 	})
+	if problem != nil {
+		a.logProblem = problem.Error()
+		log.Warn("the log is not where it should be", "err", problem)
+	}
+	return log
 }

@@ -15,10 +15,14 @@ var english = map[string]words{
 	"store_opening": {warn: true, unready: true, what: "The store is being opened"},
 	"store_full": {unready: true, what: "The store is full|: {error}",
 		hint: "free space on the disk that holds data_dir"},
+	"store_read_only": {unready: true, what: "The file system that holds the store is read-only|: {error}",
+		hint: "the system made it read-only, mostly after an error of the disk: look at the system's log (dmesg), check the disk, then mount it writable again"},
+	"store_io_error": {unready: true, what: "The disk that holds the store fails|: {error}",
+		hint: "look at the system's log (dmesg) and at the disk's own report (smartctl); replace the disk or card"},
 	"store_failed": {unready: true, what: "The store is {state}|: {error}",
 		hint: "look at the disk that holds data_dir and at the log"},
 	"store_memory": {what: "Held in memory because the disk does not accept them: {records}",
-		hint: "free space on the disk that holds data_dir; a restart before that loses them"},
+		hint: "make the disk that holds data_dir accept data again; a restart before that loses them"},
 	"store_missed": {what: "Polls that could not be recorded: {polls} (devices: {devices}), the last {ago}",
 		hint: "look at the disk that holds data_dir and at the log; status --json has them by device; consumers get agent.missed"},
 	"store_almost_full": {warn: true, what: "The store is almost full; soon the oldest undelivered records are evicted",
@@ -29,7 +33,7 @@ var english = map[string]words{
 		hint: "look at the broker's log and size limits; `roomcall buffer replay --set-aside` sends them again"},
 	"store_damaged_files": {warn: true, what: "Damaged files of the store, kept for examination: {files}",
 		hint: "look at the disk; what could be saved is in the store; the files *.corrupt-* in data_dir may be removed"},
-	"store_not_writable": {
+	"store_not_writable": {unready: true, what: "The store may not be written|: {error}",
 		hint: "give the user that runs roomcall the right to write there, or change [agent] data_dir"},
 	"store_unreadable": {
 		hint: "look at the permissions of data_dir; if its files are damaged, `roomcall run` salvages what is whole and says so"},
@@ -226,6 +230,14 @@ var english = map[string]words{
 		hint: "[mqtt] insecure_skip_verify is on: anybody can pose as the broker"},
 	"broker_ends_soon": {
 		hint: "renew the broker's certificate soon"},
+
+	// what runs beside the work: it may fail, and the work goes on
+	"page_unavailable": {warn: true, what: "The status page and metrics cannot be had| (for {since})|: {error}",
+		hint: "another program or another roomcall uses the address, or this machine does not have it: change [agent] http_listen; the agent tries again and works on meanwhile"},
+	"log_failing": {warn: true, what: "The log is not written|: {error}|; lines lost: {lines}",
+		hint: "look at whoever reads the log (the journal, a pipe) and at the disk that keeps it; the agent works on meanwhile"},
+	"log_elsewhere": {warn: true, what: "The log is not in its usual folder|: {error}",
+		hint: "on Windows it is in the folder logs inside data_dir; give the user that runs roomcall the right to write to the folder logs beside data_dir"},
 
 	// the clock of this machine
 	"clock_in_past": {what: "The clock of this machine is in the past",

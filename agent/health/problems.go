@@ -28,6 +28,8 @@ type Problem struct {
 	Hint string `json:"hint,omitempty"`
 	// Bad means that data is missing or at risk now; otherwise it is a warning.
 	Bad bool `json:"bad"`
+	// Device is the endpoint that it is about, "" = none.
+	Device string `json:"-"`
 }
 
 // Problems says in plain words what is wrong at now, the worst first. Empty
@@ -73,10 +75,8 @@ func problems(s Status, now time.Time) (all []Problem) {
 	case "open":
 	case "opening":
 		add("store_opening", b.Hint, nil)
-	case "full":
-		add("store_full", b.Hint, Facts{"error": b.Error})
 	default:
-		add("store_failed", b.Hint, Facts{"state": OrUnknown(b.State), "error": b.Error})
+		add(StoreCode(b), b.Hint, Facts{"state": OrUnknown(b.State), "error": b.Error})
 	}
 	b := s.Buffer
 	if b.MemoryHeld > 0 {
@@ -115,6 +115,7 @@ func problems(s Status, now time.Time) (all []Problem) {
 	}
 
 	for _, e := range s.Endpoints {
+		before := len(all)
 		name := e.Device
 		if e.Room != "" {
 			name += " (" + e.Room + ")"
@@ -142,6 +143,9 @@ func problems(s Status, now time.Time) (all []Problem) {
 				add("endpoint_not_understood", "", Facts{"endpoint": name, "values": strconv.Itoa(e.NotUnderstood)})
 			}
 		}
+		for i := before; i < len(all); i++ {
+			all[i].Device = e.Device
+		}
 	}
 
 	if c := s.Clock; c.Synchronized != nil && !*c.Synchronized {
@@ -149,10 +153,34 @@ func problems(s Status, now time.Time) (all []Problem) {
 	} else if !c.LastStep.IsZero() && now.Sub(c.LastStep) < stepShown {
 		add("clock_step", "", Facts{"seconds": fmt.Sprintf("%.0f", c.LastStepS), "ago": Ago(c.LastStep, now)})
 	}
+	if h := s.HTTP; h.Error != "" {
+		add("page_unavailable", "", Facts{"since": age(h.Since, now), "error": h.Error})
+	}
+	if l := s.Log; l.Failing {
+		add("log_failing", "", Facts{"error": l.Error, "lines": strconv.FormatUint(l.Lost, 10)})
+	}
+	if l := s.Log; l.Elsewhere != "" {
+		add("log_elsewhere", "", Facts{"error": l.Elsewhere})
+	}
 	for _, w := range s.Warnings {
-		all = append(all, Problem{What: w})
+		all = append(all, Problem{Code: "warning", What: w})
 	}
 	return all
+}
+
+// StoreCode is the entry in the table for a store that accepts nothing.
+func StoreCode(b Buffer) string {
+	switch {
+	case b.Cause == "full", b.State == "full":
+		return "store_full"
+	case b.Cause == "read_only":
+		return "store_read_only"
+	case b.Cause == "io_error":
+		return "store_io_error"
+	case b.Cause == "not_writable":
+		return "store_not_writable"
+	}
+	return "store_failed"
 }
 
 // age is the age of t in words, "" for a time that is not known.

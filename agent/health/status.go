@@ -28,6 +28,8 @@ type Status struct {
 	Broker    Broker     `json:"broker"`
 	Buffer    Buffer     `json:"buffer"`
 	Clock     Clock      `json:"clock"`
+	HTTP      HTTP       `json:"http"`
+	Log       Log        `json:"log"`
 	// Warnings are sentences for the operator that belong to no other field.
 	Warnings []string `json:"warnings"`
 	// Problems say in plain words what is wrong, the worst first; empty = all
@@ -115,7 +117,10 @@ type Buffer struct {
 	MemoryHeld int      `json:"memory_held"` // records in memory until the disk has space
 	DiskFree   *int64   `json:"disk_free,omitempty"`
 	Error      string   `json:"error,omitempty"`
-	Hint       string   `json:"hint,omitempty"`
+	// Cause is why the store accepts nothing: full, read_only, io_error,
+	// not_writable or failed; "" = it accepts.
+	Cause string `json:"cause,omitempty"`
+	Hint  string `json:"hint,omitempty"`
 	// Since the start of this process, by record kind.
 	AppendedByKind map[string]uint64 `json:"appended_by_kind,omitempty"`
 	AckedByKind    map[string]uint64 `json:"acked_by_kind,omitempty"`
@@ -128,6 +133,23 @@ type Missed struct {
 	Reason string    `json:"reason"`
 	Count  uint64    `json:"count"`
 	Last   time.Time `json:"last,omitzero"`
+}
+
+// HTTP is the agent's own local HTTP: status page, metrics and API.
+type HTTP struct {
+	Listen string    `json:"listen"` // as it really is, port included; "" = off
+	Error  string    `json:"error,omitempty"`
+	Since  time.Time `json:"since,omitzero"` // when it failed first
+	Fails  uint64    `json:"failures"`       // since the start
+}
+
+// Log is the way of the log lines to whoever keeps them.
+type Log struct {
+	Lost    uint64 `json:"lines_lost"` // since the start
+	Failing bool   `json:"failing"`
+	Error   string `json:"error,omitempty"`
+	// Elsewhere is why the log is not where it should be, "" = it is.
+	Elsewhere string `json:"elsewhere,omitempty"`
 }
 
 // Clock is how far the wall clock can be trusted.
@@ -144,7 +166,7 @@ func (s Status) JSON() ([]byte, error) {
 	s.Endpoints = append([]Endpoint{}, s.Endpoints...)
 	s.Warnings = append([]string{}, s.Warnings...)
 	s.Problems = append([]Problem{}, s.Problems...)
-	times := []*time.Time{&s.Started, &s.Broker.Since, &s.Broker.LastAck, &s.Buffer.Oldest, &s.Clock.LastStep}
+	times := []*time.Time{&s.Started, &s.Broker.Since, &s.Broker.LastAck, &s.Buffer.Oldest, &s.Clock.LastStep, &s.HTTP.Since}
 	for i := range s.Endpoints {
 		e := &s.Endpoints[i]
 		times = append(times, &e.LastPoll, &e.LastOK, &e.NextPoll)

@@ -7,6 +7,7 @@ import (
 	"io"
 	stdlog "log"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"sync"
 
@@ -15,24 +16,34 @@ import (
 
 // Bounds of the log file of a Windows service.
 const (
+	logName      = "roomcall.log"
 	logFileMB    = 5 // size at which a new file is begun, MiB
 	logFilesKept = 4 // older files that are kept
 )
 
 // LogOptions say what is logged and where.
 type LogOptions struct {
-	Level  string    // debug, info, warn or error
-	Format string    // text or json
-	Out    io.Writer // a file of LogFile, or standard error
+	Level  string // debug, info, warn or error
+	Format string // text or json
+	Out    *Sink
 	// JournalStream is the environment's JOURNAL_STREAM (systemd.exec(5)). When it
-	// names Out, each line begins with the priority that the journal understands.
+	// names the sink's output, each line begins with the priority that the journal understands.
 	JournalStream string
 }
 
 // NewLogger logs as the options say. What libraries write to the standard
 // logger goes to the same place, at debug level.
 func NewLogger(o LogOptions) *slog.Logger {
-	log := slog.New(newHandler(o))
+	log := slog.New(newHandler(o, o.Out))
+	o.Out.sayLost(func(lost uint64, why error) []byte {
+		var line bytes.Buffer
+		attrs := []any{"lines_lost", lost}
+		if why != nil {
+			attrs = append(attrs, "err", why)
+		}
+		slog.New(newHandler(o, &line)).Warn("the log works again", attrs...)
+		return line.Bytes()
+	})
 	stdlog.SetFlags(0)
 	stdlog.SetOutput(slog.NewLogLogger(log.Handler(), slog.LevelDebug).Writer())
 	return log
@@ -44,15 +55,32 @@ func NewLogger(o LogOptions) *slog.Logger {
 func SilenceLibraries() { stdlog.SetOutput(io.Discard) }
 
 // LogFile is where a Windows service logs, because nobody sees its output: the
-// folder logs beside dataDir, rotated by size.
-func LogFile(dataDir string) io.Writer {
-	return &lumberjack.Logger{
-		Filename: filepath.Join(dataDir, "..", "logs", "roomcall.log"),
-		MaxSize:  logFileMB, MaxBackups: logFilesKept,
+// folder logs beside dataDir, rotated by size. Where that may not be written it is
+// the folder logs inside dataDir, and problem says why.
+func LogFile(dataDir string) (out io.Writer, name string, problem error) {
+	name = filepath.Join(dataDir, "..", "logs", logName)
+	if problem = tryAppend(name); problem != nil {
+		inside := filepath.Join(dataDir, "logs", logName)
+		if tryAppend(inside) == nil {
+			name = inside
+		}
 	}
+	return &lumberjack.Logger{Filename: name, MaxSize: logFileMB, MaxBackups: logFilesKept}, name, problem
 }
 
-func newHandler(o LogOptions) slog.Handler {
+// tryAppend tells why a file cannot be written to.
+func tryAppend(name string) error {
+	if err := os.MkdirAll(filepath.Dir(name), 0o750); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(name, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o640)
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+func newHandler(o LogOptions, to io.Writer) slog.Handler {
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(o.Level)); err != nil {
 		level = slog.LevelInfo
@@ -64,10 +92,10 @@ func newHandler(o LogOptions) slog.Handler {
 		}
 		return slog.NewTextHandler(w, opts)
 	}
-	if writesToJournal(o.Out, o.JournalStream) {
-		return newJournalHandler(o.Out, format)
+	if writesToJournal(o.Out.out, o.JournalStream) {
+		return newJournalHandler(to, format)
 	}
-	return format(o.Out)
+	return format(to)
 }
 
 // journalHandler puts the priority that systemd's journal understands before

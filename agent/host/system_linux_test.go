@@ -7,6 +7,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 func TestTheHolderOfALockIsFoundInTheKernelsList(t *testing.T) {
@@ -38,7 +39,9 @@ func TestPriorityOnlyWhereTheJournalReads(t *testing.T) {
 	st := info.Sys().(*syscall.Stat_t)
 	stream := ""
 	for _, stream = range []string{fmt.Sprintf("%d:%d", st.Dev, st.Ino), fmt.Sprintf("%d:%d", st.Dev, st.Ino+1), "nonsense", ""} {
-		NewLogger(LogOptions{Format: "json", Level: "info", Out: file, JournalStream: stream}).Info("hello")
+		sink := NewSink(file)
+		NewLogger(LogOptions{Format: "json", Level: "info", Out: sink, JournalStream: stream}).Info("hello")
+		sink.Flush(time.Minute)
 	}
 	text, err := os.ReadFile(file.Name())
 	if err != nil {

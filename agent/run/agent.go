@@ -6,17 +6,16 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"roomcall/agent/config"
 	"roomcall/agent/drain"
+	"roomcall/agent/host"
 	"roomcall/agent/poll"
 	"roomcall/agent/record"
 	"roomcall/agent/report"
-	"roomcall/agent/web"
 	"roomcall/buffer"
 	"roomcall/publish"
 )
@@ -37,17 +36,19 @@ type Agent struct {
 	warnings []string
 	refused  atomic.Pointer[string] // why the last reload was refused, for the operator
 
-	queue    *buffer.Queue
-	client   *publish.Client
-	reporter *report.Reporter
-	pollers  []*poll.Loop
-	recorder *record.Recorder
-	drainer  *drain.Drainer
-	newest   *record.Newest
-	web      *web.Server
-	reason   string      // why this process was started
-	remember *lastRun    // to be kept for the next start, nil = kept already
-	tripped  atomic.Bool // the watchdog's mark is there
+	queue      *buffer.Queue
+	client     *publish.Client
+	reporter   *report.Reporter
+	pollers    []*poll.Loop
+	recorder   *record.Recorder
+	drainer    *drain.Drainer
+	newest     *record.Newest
+	page       page
+	sink       *host.Sink  // where log writes, nil = not known
+	logProblem string      // why the log is not where it should be, "" = it is
+	reason     string      // why this process was started
+	remember   *lastRun    // to be kept for the next start, nil = kept already
+	tripped    atomic.Bool // the watchdog's mark is there
 }
 
 // New opens the store and prepares the loops; nothing runs yet. The caller must
@@ -57,27 +58,18 @@ func New(version string, cfg *config.Config, warnings []config.Warning, log *slo
 	for _, w := range warnings {
 		a.warnings = append(a.warnings, w.String())
 	}
-	steps := []func() error{a.openStore, a.makeReporter, a.makeRecorder, a.makeDrainer, a.makePollers, a.listen}
+	steps := []func() error{a.openStore, a.makeReporter, a.makeRecorder, a.makeDrainer, a.makePollers}
 	for _, step := range steps {
 		if err := step(); err != nil {
 			a.Close()
 			return nil, err
 		}
 	}
+	a.page = page{
+		listen: cfg.Agent.HTTPListen, remote: cfg.Agent.HTTPAllowRemote, maxBytes: cfg.Buffer.MaxBytes, source: a, log: log,
+	}
+	a.page.open()
 	return a, nil
-}
-
-func (a *Agent) listen() (err error) {
-	cfg := a.cfg.Agent
-	if cfg.HTTPListen == "" {
-		return nil
-	}
-	var names []string // by which a listener that is not loopback may be called, beside its address
-	if name, err := os.Hostname(); err == nil && cfg.HTTPAllowRemote {
-		names = []string{name}
-	}
-	a.web, err = web.Listen(cfg.HTTPListen, a, web.Options{Logger: a.log, Hosts: names, MaxBytes: a.cfg.Buffer.MaxBytes})
-	return err
 }
 
 // Run polls, records and drains until ctx ends, then stops in order: polling,
@@ -101,20 +93,12 @@ func (a *Agent) Run(ctx context.Context, ready func()) error {
 	for _, p := range a.pollers {
 		polls.Go(func() { p.Run(polling) })
 	}
-	http := "off"
-	if a.web != nil {
-		http = a.web.Addr()
-		server.Go(func() {
-			if err := a.web.Serve(serving); err != nil {
-				a.log.Error("local HTTP stopped", "err", err)
-			}
-		})
-	}
+	server.Go(func() { a.page.run(serving) })
 	a.recorder.Announce(record.Event{At: a.started, AgentEvent: report.AgentEvent{
 		Type: "agent.started", Text: "version " + a.version, Reason: a.reason,
 	}})
 	a.log.Info("agent runs", "version", a.version, "client_id", a.cfg.Agent.ClientID,
-		"endpoints", len(a.pollers), "data_dir", a.cfg.Agent.DataDir, "http", http)
+		"endpoints", len(a.pollers), "data_dir", a.cfg.Agent.DataDir, "http", a.page.where())
 	ready()
 	<-ctx.Done()
 
@@ -166,9 +150,7 @@ func (a *Agent) awaitDelivery(ctx context.Context) {
 
 // Close releases what New opened.
 func (a *Agent) Close() {
-	if a.web != nil {
-		_ = a.web.Close()
-	}
+	a.page.close()
 	if a.queue == nil {
 		return
 	}

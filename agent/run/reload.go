@@ -2,6 +2,7 @@ package run
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"os"
 	"strings"
@@ -10,6 +11,7 @@ import (
 
 	"roomcall/agent/config"
 	"roomcall/agent/host"
+	"roomcall/buffer"
 )
 
 // Supervisor runs one agent after the other, one for each config.
@@ -17,6 +19,9 @@ type Supervisor struct {
 	Version   string
 	Load      func() (*config.Config, []config.Warning, error) // reads the config again
 	NewLogger func(config.Agent) *slog.Logger
+
+	Log        *host.Sink // where the loggers write, nil = not known
+	LogProblem string     // why the log is not where it should be, "" = it is
 
 	reload  chan os.Signal
 	current atomic.Pointer[Agent]
@@ -63,7 +68,7 @@ type loaded struct {
 func (s *Supervisor) Run(ctx context.Context, cfg *config.Config, warnings []config.Warning, ready func()) error {
 	now := loaded{cfg, warnings}
 	defer host.NotifyReload(s.reload)()
-	ag, err := s.prepare(now)
+	ag, err := s.prepare(ctx, now)
 	if err != nil {
 		return err
 	}
@@ -74,13 +79,13 @@ func (s *Supervisor) Run(ctx context.Context, cfg *config.Config, warnings []con
 		if err != nil || next == nil {
 			return err
 		}
-		fresh, err := s.prepare(*next)
+		fresh, err := s.prepare(ctx, *next)
 		if err == nil {
 			ag, now = fresh, *next
 			continue
 		}
 		var refused error
-		if ag, refused = s.prepare(now); refused != nil {
+		if ag, refused = s.prepare(ctx, now); refused != nil {
 			return refused
 		}
 		ag.refuseReload(err)
@@ -98,13 +103,35 @@ func (a *Agent) refuseReload(err error) {
 	a.refused.Store(&text)
 }
 
-// prepare makes an agent that is ready to run.
-func (s *Supervisor) prepare(l loaded) (*Agent, error) {
+// A command that reads the store holds its lock meanwhile; the start waits for it.
+const (
+	lockPatience = 10 * time.Second
+	lockRetry    = 200 * time.Millisecond
+)
+
+// prepare makes an agent that is ready to run. For a store that somebody else has
+// open it waits a while.
+func (s *Supervisor) prepare(ctx context.Context, l loaded) (*Agent, error) {
 	log := s.NewLogger(l.cfg.Agent)
 	for _, w := range l.warnings {
 		log.Warn(w.String())
 	}
-	return New(s.Version, l.cfg, l.warnings, log)
+	ag, err := New(s.Version, l.cfg, l.warnings, log)
+	if errors.Is(err, buffer.ErrLocked) {
+		log.Info("the store is in use, waiting", "at_most", lockPatience, "err", err)
+	}
+	for until := time.Now().Add(lockPatience); errors.Is(err, buffer.ErrLocked) && time.Now().Before(until); {
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(lockRetry):
+		}
+		ag, err = New(s.Version, l.cfg, l.warnings, log)
+	}
+	if err == nil {
+		ag.sink, ag.logProblem = s.Log, s.LogProblem
+	}
+	return ag, err
 }
 
 // runUntilReload runs one agent to its end. It returns nil at the end of ctx and

@@ -41,6 +41,12 @@ func (a *Agent) Status() health.Status {
 		s.Buffer.DiskFree = &free
 	}
 	s.Broker.Acked = sent.Acked
+	s.HTTP = a.page.status()
+	logged := a.sink.State()
+	s.Log = health.Log{Lost: logged.Lost, Failing: logged.Failing, Elsewhere: a.logProblem}
+	if logged.Err != nil {
+		s.Log.Error = logged.Err.Error()
+	}
 	s.Clock = health.Clock{Steps: did.ClockSteps, LastStep: did.LastStep, LastStepS: did.StepBy.Seconds()}
 	if synchronized, known := host.ClockSynchronized(); known {
 		s.Clock.Synchronized = &synchronized
@@ -100,11 +106,11 @@ func bufferStatus(in buffer.Info, did record.Stats, sent drain.Stats) health.Buf
 	if did.Err == nil {
 		return b
 	}
-	b.State, b.Error = "failed", did.Err.Error()
+	b.State, b.Error, b.Cause = "failed", did.Err.Error(), host.DiskCause(did.Err)
 	if errors.Is(did.Err, buffer.ErrFull) {
-		b.State = "full"
+		b.State, b.Cause = "full", "full"
 	}
-	b.Hint = health.HintFor("store_"+b.State, nil)
+	b.Hint = health.HintFor(health.StoreCode(b), nil)
 	return b
 }
 

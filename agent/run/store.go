@@ -138,5 +138,13 @@ func alreadyRunning(dir string) error {
 	if pid := host.LockHolder(filepath.Join(dir, "LOCK")); pid > 0 {
 		who = fmt.Sprintf("process %d", pid)
 	}
-	return fmt.Errorf("open store %s: already running: %s holds it; stop that one, or give this one a data_dir of its own", dir, who)
+	return &lockedError{fmt.Sprintf("open store %s: already running: %s holds it; stop that one, or give this one a data_dir of its own", dir, who)}
 }
+
+// lockedError is buffer.ErrLocked in words.
+type lockedError struct{ text string }
+
+func (e *lockedError) Error() string { return e.text }
+
+// Unwrap is buffer.ErrLocked.
+func (e *lockedError) Unwrap() error { return buffer.ErrLocked }

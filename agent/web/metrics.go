@@ -138,6 +138,10 @@ var metrics = append(mediaMetrics(), []metric{
 		func(s scrape, add addSeries) { add(float64(s.Buffer.Quarantined)) }},
 	{"roomcall_buffer_damaged_files", "Damaged files of the store that are kept for examination.", nil,
 		func(s scrape, add addSeries) { add(float64(s.Buffer.DamagedFiles)) }},
+	{"roomcall_log_lines_lost_total", "Log lines that could not be written since the start.", nil,
+		func(s scrape, add addSeries) { add(float64(s.Log.Lost)) }},
+	{"roomcall_http_failures_total", "Times that the local HTTP could not be opened or ended by itself since the start.", nil,
+		func(s scrape, add addSeries) { add(float64(s.HTTP.Fails)) }},
 	{"roomcall_disk_free_bytes", "Free space on the disk that holds the store.", nil,
 		func(s scrape, add addSeries) {
 			if s.Buffer.DiskFree != nil {

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -172,7 +173,68 @@ func TestHeaderThatIsTooLongIsRefused(t *testing.T) {
 
 func TestPortInUseSaysWhatToDo(t *testing.T) {
 	addr, _ := serve(t, &fake{})
-	if _, err := Listen(addr, &fake{}, Options{}); err == nil || !strings.Contains(err.Error(), "http_listen") {
+	if _, err := Listen(addr, &fake{}, Options{}); !errors.Is(err, syscall.EADDRINUSE) || !strings.Contains(health.Hint(err), "http_listen") {
 		t.Errorf("got %v", err)
 	}
 }
+
+func TestSlowClientsMakeNobodyWait(t *testing.T) {
+	addr, _ := serve(t, &fake{status: healthtest.Well()})
+	for range 3 * maxConns {
+		conn, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		fmt.Fprint(conn, "GET /healthz HT") // and never more
+	}
+	for range 5 {
+		ctx, cancel := context.WithTimeout(t.Context(), headerTimeout-time.Second)
+		body, err := Get(ctx, addr, "/healthz", time.Minute)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body.Close()
+		cancel()
+	}
+}
+
+func TestTheOldestWaitingConnectionLeavesFirst(t *testing.T) {
+	var c crowd
+	var conns []net.Conn
+	closed := make([]bool, maxConns+2)
+	open := func(state http.ConnState) {
+		i := len(conns)
+		conn := closing{&closed[i]}
+		conns = append(conns, &conn)
+		c.changed(conns[i], state)
+	}
+	for i := range maxConns {
+		if i == 1 {
+			open(http.StateIdle)
+		} else {
+			open(http.StateActive)
+		}
+	}
+	open(http.StateNew)
+	if !closed[1] || len(c.open) != maxConns {
+		t.Errorf("the one that waits is closed: %v, %d are open", closed[1], len(c.open))
+	}
+	c.changed(conns[maxConns], http.StateActive)
+	open(http.StateNew) // all others ask
+	if !closed[0] || closed[maxConns+1] || len(c.open) != maxConns {
+		t.Errorf("the oldest is closed: %v, the new one: %v, %d are open", closed[0], closed[maxConns+1], len(c.open))
+	}
+}
+
+// closing is a connection that notes that it was closed.
+type closing struct{ closed *bool }
+
+func (c closing) Close() error                   { *c.closed = true; return nil }
+func (closing) Read([]byte) (int, error)         { return 0, io.EOF }
+func (closing) Write([]byte) (int, error)        { return 0, io.EOF }
+func (closing) LocalAddr() net.Addr              { return nil }
+func (closing) RemoteAddr() net.Addr             { return nil }
+func (closing) SetDeadline(time.Time) error      { return nil }
+func (closing) SetReadDeadline(time.Time) error  { return nil }
+func (closing) SetWriteDeadline(time.Time) error { return nil }

@@ -28,10 +28,10 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
+	"sync"
 	"time"
-
-	"golang.org/x/net/netutil"
 
 	"roomcall/agent/health"
 	"roomcall/agent/report"
@@ -120,7 +120,7 @@ type Server struct {
 func Listen(addr string, src Source, o Options) (*Server, error) {
 	l, err := net.Listen(networkOf(addr), addr)
 	if err != nil {
-		return nil, fmt.Errorf("open local HTTP: %w (is another roomcall running? change [agent] http_listen, or set it to \"\" to do without)", err)
+		return nil, &health.Trouble{Code: "page_unavailable", Err: fmt.Errorf("open local HTTP: %w", err)}
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -130,7 +130,7 @@ func Listen(addr string, src Source, o Options) (*Server, error) {
 	}
 	h := guard{next: newHandler(src, o), hosts: newHostRule(addr, l.Addr(), o.Hosts)}
 	return &Server{
-		listener: netutil.LimitListener(l, maxConns),
+		listener: l,
 		http: &http.Server{
 			Handler:           h,
 			ReadHeaderTimeout: headerTimeout,
@@ -138,9 +138,41 @@ func Listen(addr string, src Source, o Options) (*Server, error) {
 			WriteTimeout:      writeTimeout,
 			IdleTimeout:       idleTimeout,
 			MaxHeaderBytes:    maxHeaderBytes,
+			ConnState:         (&crowd{}).changed,
 			ErrorLog:          slog.NewLogLogger(o.Logger.Handler(), slog.LevelDebug),
 		},
 	}, nil
+}
+
+// crowd keeps the open connections to maxConns. For a new one beyond them the one
+// goes that has not asked for anything for longest, else the oldest: slow and
+// idle clients never make another one wait.
+type crowd struct {
+	mu   sync.Mutex
+	open []member // oldest first
+}
+
+type member struct {
+	conn   net.Conn
+	asking bool // an answer is under way
+}
+
+func (c *crowd) changed(conn net.Conn, state http.ConnState) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.open = slices.DeleteFunc(c.open, func(m member) bool { return m.conn == conn })
+	if state == http.StateClosed || state == http.StateHijacked {
+		return
+	}
+	c.open = append(c.open, member{conn, state == http.StateActive})
+	if len(c.open) > maxConns {
+		leaves := max(0, slices.IndexFunc(c.open, func(m member) bool { return !m.asking }))
+		if leaves == len(c.open)-1 {
+			leaves = 0 // all others are asking
+		}
+		c.open[leaves].conn.Close()
+		c.open = slices.Delete(c.open, leaves, leaves+1)
+	}
 }
 
 // networkOf keeps 0.0.0.0 to IPv4: Go's "tcp" would open every IPv6 address with

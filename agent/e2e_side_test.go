@@ -1,0 +1,93 @@
+package main
+
+import (
+	"io"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"roomcall/agent/host/hosttest"
+	"roomcall/cgi/cgitest"
+	"roomcall/publish/brokertest"
+)
+
+// startInto starts the agent with its standard error in a pipe that the test holds.
+func (r *rig) startInto(pipe *os.File) {
+	r.t.Helper()
+	cmd := r.command("run")
+	cmd.Stderr = pipe
+	if err := cmd.Start(); err != nil {
+		r.t.Fatal(err)
+	}
+	pipe.Close()
+	c := &child{cmd: cmd, done: make(chan struct{}), news: make(chan struct{})}
+	go func() { _ = cmd.Wait(); close(c.done) }()
+	r.agent = c
+}
+
+// TestTheAgentOutlivesTheReaderOfItsLog: it neither ends nor stands still when the
+// reader is gone, or is there and reads nothing.
+func TestTheAgentOutlivesTheReaderOfItsLog(t *testing.T) {
+	for name, gone := range map[string]bool{"gone": true, "stuck": false} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			r.http = freeAddr(t)
+			sim := newSimulator(t, cgitest.Options{})
+			broker := brokertest.Mosquitto(t, brokertest.Conf{Extra: lossless})
+			sub := r.consumer(broker)
+			r.configure(endpointTable("room-1", sim.url()), mqttTable(broker.URL()))
+			reader, writer, err := os.Pipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer reader.Close()
+			if gone {
+				reader.Close()
+			} else { // no line fits any more
+				fill(t, writer)
+			}
+			r.startInto(writer)
+			sub.Wait(func(got []brokertest.Message) bool { return len(got) > 20 })
+			hosttest.WaitFor(t, "the status tells that the log fails", func() (bool, string) {
+				out, errs, code := r.output("status")
+				return code == 0 && strings.Contains(out, "The log is not written"), out + errs
+			})
+			began := time.Now()
+			r.agent.stop(syscall.SIGTERM)
+			if code := r.agent.cmd.ProcessState.ExitCode(); code != 0 {
+				t.Errorf("the agent ended with %v after %v", r.agent.cmd.ProcessState, time.Since(began))
+			}
+			sub.Wait(func(got []brokertest.Message) bool {
+				last := got[len(got)-1]
+				return strings.HasSuffix(last.Topic, "/availability") && string(last.Payload) == "offline"
+			})
+		})
+	}
+}
+
+// fill writes into a pipe until nothing more fits.
+func fill(t *testing.T, pipe *os.File) {
+	t.Helper()
+	_ = pipe.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
+	for {
+		if _, err := io.WriteString(pipe, strings.Repeat("x", 1024)); err != nil {
+			break
+		}
+	}
+	_ = pipe.SetWriteDeadline(time.Time{})
+}
+
+// TestAPanicIsNoWrongConfig: the service manager does not start a service again that
+// ended with exit code 2, so nothing but a wrong config may end with it. Go ends a
+// process at SIGQUIT the way it does at a panic.
+func TestAPanicIsNoWrongConfig(t *testing.T) {
+	r := newRig(t)
+	r.configure(endpointTable("room-1", "http://127.0.0.1:1"), mqttTable("tcp://127.0.0.1:1"))
+	r.run()
+	r.agent.stop(syscall.SIGQUIT)
+	if ended := r.agent.cmd.ProcessState.Sys().(syscall.WaitStatus); !ended.Signaled() || ended.Signal() != syscall.SIGABRT {
+		t.Errorf("ended with %v", r.agent.cmd.ProcessState)
+	}
+}
