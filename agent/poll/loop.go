@@ -10,6 +10,7 @@ import (
 	"errors"
 	"log/slog"
 	"math/rand/v2"
+	"sync"
 	"time"
 
 	"roomcall/agent/health"
@@ -22,8 +23,11 @@ const (
 	// pollGroup is how many endpoints share one tick. A burst of this size
 	// costs less CPU than the same polls spread out, and goes into one commit.
 	pollGroup = 50
-	// pollSlots bounds the polls under way at one time.
-	pollSlots = 128
+	// pollSlots bounds the polls that are worked on at one time. One that waits for
+	// its endpoint longer than slotPatience costs nothing and leaves its slot to
+	// others, so that silent endpoints delay no other.
+	pollSlots    = 128
+	slotPatience = 100 * time.Millisecond
 	// backoffMax bounds the pause between polls of an endpoint that does not
 	// answer, unless its own interval is longer; so do backoffTimes intervals,
 	// but for pauses below backoffMin.
@@ -138,13 +142,15 @@ func (p *Loop) poll(ctx context.Context) bool {
 	case <-ctx.Done():
 		return false
 	}
+	leave := sync.OnceFunc(func() { <-p.slots })
+	defer time.AfterFunc(slotPatience, leave).Stop()
 	start := time.Now()
 	limit := max(p.Timeout, p.interval)
 	p.Heartbeat.Wait(limit)
 	limited, cancel := context.WithTimeout(ctx, limit)
 	status, err := p.Endpoint.Poll(limited)
 	cancel()
-	<-p.slots
+	leave()
 	ended := host.Now()
 	at := ended.Wall
 	if ctx.Err() != nil {

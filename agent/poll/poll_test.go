@@ -172,7 +172,7 @@ func TestPollsUnderWayAreBounded(t *testing.T) {
 		most, now := 0, 0
 		e := &fakeEndpoint{}
 		e.answer = func(int) (cgi.Status, time.Duration, error) { // called under no lock, one goroutine at a time runs in the bubble's clock
-			return idleStatus, time.Second, nil
+			return idleStatus, slotPatience / 2, nil
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 		defer cancel()
@@ -181,8 +181,8 @@ func TestPollsUnderWayAreBounded(t *testing.T) {
 			p.slots = slots
 			go p.Run(ctx)
 		}
-		for range 100 {
-			time.Sleep(100 * time.Millisecond)
+		for range 1000 {
+			time.Sleep(10 * time.Millisecond)
 			synctest.Wait()
 			e.mu.Lock()
 			now = e.open
@@ -286,5 +286,35 @@ func TestALoopThatWaitsOnPurposeIsNotSilent(t *testing.T) {
 		}
 		cancel()
 		wg.Wait()
+	})
+}
+
+// TestSilentEndpointsDelayNoOther: however many accept and never answer.
+func TestSilentEndpointsDelayNoOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		silent := func(int) (cgi.Status, time.Duration, error) { return cgi.Status{}, time.Hour, nil }
+		good := &fakeEndpoint{answer: func(int) (cgi.Status, time.Duration, error) { return activeStatus, time.Millisecond, nil }}
+		list := []Config{{Device: "good", Endpoint: good, InCall: 5 * time.Second, Idle: 5 * time.Second, Timeout: 8 * time.Second}}
+		for i := range 4 * pollSlots {
+			list = append(list, Config{Device: fmt.Sprint("room-", i), Endpoint: &fakeEndpoint{answer: silent}, InCall: 5 * time.Second, Idle: 5 * time.Second, Timeout: 8 * time.Second})
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		var loops sync.WaitGroup
+		start := time.Now()
+		for _, l := range New(list, &fakeRecorder{}, slog.New(slog.DiscardHandler)) {
+			loops.Go(func() { l.Run(ctx) })
+		}
+		time.Sleep(5 * time.Minute)
+		cancel()
+		loops.Wait()
+		asked := good.asked(start)
+		if n := len(asked); n < 59 {
+			t.Fatalf("%d polls of the good endpoint in 5 minutes", n)
+		}
+		for i := 2; i < len(asked); i++ { // the first is at once, the second on a tick
+			if d := asked[i] - asked[i-1]; d < 4*time.Second || d > 6*time.Second {
+				t.Errorf("polls %v apart: silent endpoints delay it", d)
+			}
+		}
 	})
 }

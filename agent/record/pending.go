@@ -29,26 +29,28 @@ type pending struct {
 	events []Event       // at most eventsMax
 	damage []buffer.Damage
 	extra  map[string][]byte // states of others
+
+	inPolls, inEvents int // how many of the oldest are in the batch that the store works on
 }
 
 // hold keeps a poll until it is committed. It returns the oldest when that had to go.
 func (p *pending) hold(poll report.Poll) (lost []report.Poll) {
-	p.polls, lost = bounded(append(p.polls, poll), pollsMax)
+	p.polls, lost = bounded(append(p.polls, poll), p.inPolls, pollsMax)
 	return lost
 }
 
 // holdEvent keeps an event until it is committed. It returns the oldest when that had
 // to go.
 func (p *pending) holdEvent(ev Event) (lost []Event) {
-	p.events, lost = bounded(append(p.events, ev), eventsMax)
+	p.events, lost = bounded(append(p.events, ev), p.inEvents, eventsMax)
 	return lost
 }
 
-// bounded drops the oldest beyond limit and returns these.
-func bounded[T any](list []T, limit int) (kept, lost []T) {
-	over := max(0, len(list)-limit)
-	lost = slices.Clone(list[:over])
-	return slices.Delete(list, 0, over), lost
+// bounded drops the oldest beyond limit, but for the first busy ones, and returns these.
+func bounded[T any](list []T, busy, limit int) (kept, lost []T) {
+	to := busy + max(0, len(list)-limit)
+	lost = slices.Clone(list[busy:to])
+	return slices.Delete(list, busy, to), lost
 }
 
 func (p *pending) count() int { return len(p.polls) + len(p.events) }

@@ -36,6 +36,8 @@ import (
 const (
 	// retryEvery is the pause before a failed commit is tried again.
 	retryEvery = 2 * time.Second
+	// stopGrace is how long a stop waits for a store that does not come back.
+	stopGrace = 2 * time.Second
 	// tidyEvery is how often what time alone brings is looked at: ages, minutes,
 	// clock.
 	tidyEvery = 5 * time.Second
@@ -73,6 +75,8 @@ type Recorder struct {
 	committed committed               // what the store holds
 	pending   pending                 // what it does not hold yet
 	unsaved   map[string]report.State // while the store accepts nothing: states up to the newest poll, by device
+	stop      <-chan struct{}         // closed when Run has to end
+	gaveUp    bool                    // the store did not come back within stopGrace after that
 	forget    bool                    // the next commit keeps no gaps
 	evictions evictions
 	now       func() host.Reading
@@ -169,6 +173,7 @@ func (r *Recorder) Announce(ev Event) bool {
 // Run commits until ctx ends, then commits what is left.
 func (r *Recorder) Run(ctx context.Context) {
 	r.checkClock()
+	r.stop = ctx.Done()
 	r.Heartbeat.Beat()
 	tidy := time.NewTicker(tidyEvery)
 	defer tidy.Stop()
@@ -179,7 +184,9 @@ func (r *Recorder) Run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			r.collect()
-			r.commit(time.Now())
+			if !r.gaveUp {
+				r.commit(time.Now())
+			}
 			r.abandon()
 			return
 		case p := <-r.polls:
@@ -284,7 +291,7 @@ func (r *Recorder) commit(now time.Time) bool {
 			return true
 		}
 		if err == nil {
-			err = r.store.Append(b.batch)
+			err = r.append(b)
 		}
 		items := b.items()
 		switch {
@@ -326,6 +333,40 @@ func (r *Recorder) commit(now time.Time) bool {
 		}
 	}
 }
+
+// append hands a batch to the store. While that does not return, polls and events go
+// on waiting in memory, and after a while the newest states are shown as if it
+// accepted nothing. There is no sign of life meanwhile, so that the watchdog sees a
+// disk that hangs for good; a stop waits stopGrace for it.
+func (r *Recorder) append(b *batch) error {
+	r.pending.inPolls, r.pending.inEvents = b.polls, b.events
+	defer func() { r.pending.inPolls, r.pending.inEvents = 0, 0 }()
+	done := make(chan error, 1)
+	go func() { done <- r.store.Append(b.batch) }()
+	late := time.NewTimer(retryEvery)
+	defer late.Stop()
+	stop, giveUp := r.stop, (<-chan time.Time)(nil)
+	for {
+		select {
+		case err := <-done:
+			return err
+		case p := <-r.polls:
+			r.hold(p)
+		case ev := <-r.events:
+			r.holdEvent(ev)
+		case <-late.C:
+			r.failing(errHangs)
+		case <-stop:
+			stop, giveUp = nil, time.After(stopGrace)
+		case <-giveUp:
+			r.gaveUp = true
+			return errHangs
+		}
+	}
+}
+
+// errHangs: the store does not come back from a commit.
+var errHangs = errors.New("the disk does not answer")
 
 // working notes that the store accepts what it is given.
 func (r *Recorder) working() {
