@@ -139,13 +139,6 @@ func (q *Queue) Epoch() int64 {
 	return q.head.epoch
 }
 
-// Last is the position of the newest record, 0 without any.
-func (q *Queue) Last() uint64 {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.head.next - 1
-}
-
 // Clean tells whether the store is new or was left by Close. After a kill or a
 // power cut it is false.
 func (q *Queue) Clean() bool { return q.clean }

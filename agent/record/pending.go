@@ -53,6 +53,14 @@ func bounded[T any](list []T, busy, limit int) (kept, lost []T) {
 	return slices.Delete(list, busy, to), lost
 }
 
+// keep has the next commit keep a state of the recorder itself.
+func (p *pending) keep(key string, blob []byte) {
+	if p.extra == nil {
+		p.extra = map[string][]byte{}
+	}
+	p.extra[key] = blob
+}
+
 func (p *pending) count() int { return len(p.polls) + len(p.events) }
 
 // accepted drops what a committed batch held and returns its events.

@@ -50,6 +50,8 @@ type Store interface {
 	Damage() []buffer.Damage
 	Waits() bool
 	Progress() (delivered, newest uint64)
+	Peek(after uint64, maxItems, maxBytes int) ([]buffer.Item, error)
+	Epoch() int64
 }
 
 // Recorder is the loop from polls and events to committed records. Submit, Announce
@@ -64,15 +66,19 @@ type Recorder struct {
 	log      *slog.Logger
 	repeats  *host.Repeats
 
-	polls  chan report.Poll
-	events chan Event
-	mu     sync.Mutex // guards what follows up to the empty line
-	stats  Stats
-	missed map[missedKey]*missed
+	polls       chan report.Poll
+	events      chan Event
+	mu          sync.Mutex // guards what follows up to the empty line
+	stats       Stats
+	missed      map[missedKey]*missed
+	comparisons []comparison // asked and not decided yet
+
+	compare chan struct{} // signals comparisons
 
 	commitBytes int64 // bound of the payloads of one commit
 
-	committed committed               // what the store holds
+	committed committed // what the store holds
+	identity  identity
 	pending   pending                 // what it does not hold yet
 	unsaved   map[string]report.State // while the store accepts nothing: states up to the newest poll, by device
 	stop      <-chan struct{}         // closed when Run has to end
@@ -93,6 +99,7 @@ type Options struct {
 	Newest   *Newest
 	Devices  int   // how many endpoints are polled
 	MaxBytes int64 // bound of the store, which bounds a commit; 0 = the default
+	Copied   bool  // the store was made elsewhere: it begins a new life
 	Log      *slog.Logger
 	Clock    func() host.Reading // nil = the wall clock and its monotonic reading alone
 	Before   host.Reading        // when the run before committed last; the zero value = not known
@@ -104,7 +111,7 @@ func New(o Options) (*Recorder, error) {
 	r := &Recorder{
 		reporter: o.Reporter, store: o.Store, newest: o.Newest, log: o.Log, repeats: host.NewRepeats(o.Log),
 		stats: Stats{AppendedByKind: map[string]uint64{}},
-		polls: make(chan report.Poll, max(64, 2*o.Devices)), events: make(chan Event, 64),
+		polls: make(chan report.Poll, max(64, 2*o.Devices)), events: make(chan Event, 64), compare: make(chan struct{}, 1),
 		missed: map[missedKey]*missed{}, commitBytes: commitBytes,
 		committed: committed{states: map[string]report.State{}, told: map[string]time.Time{}},
 		pending:   pending{extra: o.Extra},
@@ -130,6 +137,16 @@ func New(o Options) (*Recorder, error) {
 				}
 			}
 		}
+		if key == offlineKey {
+			if err := json.Unmarshal(blob, &r.identity.offline); err != nil {
+				return nil, fmt.Errorf("read what was published from store: %w", err)
+			}
+		}
+		if key == lifeKey {
+			if err := json.Unmarshal(blob, &r.identity.next); err != nil {
+				return nil, fmt.Errorf("read new epoch from store: %w", err)
+			}
+		}
 		if key == partialKey {
 			if err := json.Unmarshal(blob, &r.committed.partial); err != nil {
 				return nil, fmt.Errorf("read progress of announcements from store: %w", err)
@@ -143,6 +160,12 @@ func New(o Options) (*Recorder, error) {
 			return nil, fmt.Errorf("read state of %s from store: %w", key, err)
 		}
 		r.committed.states[key] = st
+	}
+	if len(o.Saved) == 0 {
+		r.goOffline() // a new store has published nothing
+	}
+	if o.Copied && r.identity.next == nil {
+		r.newLife(time.Now(), ReasonCopied, 0)
 	}
 	return r, nil
 }
@@ -193,6 +216,7 @@ func (r *Recorder) Run(ctx context.Context) {
 			r.hold(p)
 		case ev := <-r.events:
 			r.holdEvent(ev)
+		case <-r.compare:
 		case <-tidy.C:
 		case <-retry.C:
 			failing = false
@@ -201,6 +225,7 @@ func (r *Recorder) Run(ctx context.Context) {
 		r.Heartbeat.Beat()
 		r.checkClock()
 		r.checkDamage()
+		r.compareAll(time.Now())
 		if failing {
 			r.count(func(s *Stats) { s.Held = len(r.pending.polls) })
 			continue
@@ -274,6 +299,9 @@ func (r *Recorder) show(p report.Poll) {
 // found. It is lost when the store accepts another one; else it is the store that
 // rejects whatever it is given, and all of them stay pending.
 func (r *Recorder) commit(now time.Time) bool {
+	if !r.live(now) {
+		return false
+	}
 	limit, extras, accepted := commitMax, true, false
 	var suspects []suspect
 	for {

@@ -55,6 +55,9 @@ func (s *fakeStore) Due(_ time.Time, add int64) *buffer.Eviction {
 
 func (s *fakeStore) Waits() bool { return !s.delivered }
 
+func (s *fakeStore) Epoch() int64                                 { return 1 }
+func (s *fakeStore) Peek(uint64, int, int) ([]buffer.Item, error) { return nil, nil }
+
 func (s *fakeStore) Progress() (delivered, newest uint64) {
 	return s.cursor, 1000 + uint64(len(s.records())) // there was something before
 }

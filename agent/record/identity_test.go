@@ -1,0 +1,368 @@
+package record
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"roomcall/agent/host/hosttest"
+	"roomcall/agent/report"
+	"roomcall/buffer"
+)
+
+// place is an agent's store in a folder, and its recorder without the loop.
+type place struct {
+	t   *testing.T
+	dir string
+	q   *buffer.Queue
+	r   *Recorder
+	log *hosttest.Log
+}
+
+func open(t *testing.T, dir string, change func(*Options)) *place {
+	t.Helper()
+	q, err := buffer.Open(buffer.Options{Dir: dir, KeepDelivered: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &place{t: t, dir: dir, q: q, log: &hosttest.Log{}}
+	kinds := []string{"sample", "stream", "event", "call", "minute"}
+	o := Options{
+		Reporter: reporterFor(t, kinds, "room-1", "room-2").WithEpoch(q.Epoch()), Store: q, Saved: q.State(),
+		Newest: NewNewest(2), Devices: 2, Log: p.log.Logger(),
+	}
+	if change != nil {
+		change(&o)
+	}
+	if p.r, err = New(o); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func (p *place) close() {
+	if err := p.q.Close(); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// poll records n polls of both rooms in a call, at a time.
+func (p *place) poll(n int, at time.Time) {
+	p.t.Helper()
+	for range n {
+		for _, room := range []string{"room-1", "room-2"} {
+			p.r.pending.hold(report.Poll{Device: room, At: at, Status: activeStatus})
+		}
+		at = at.Add(5 * time.Second)
+	}
+	if !p.r.commit(at) {
+		p.t.Fatal("the store accepted nothing")
+	}
+}
+
+// waiting are the payloads that wait, by id; an id may stand for one content only.
+func (p *place) waiting() (list []string) {
+	p.t.Helper()
+	items, err := p.q.Peek(0, 100_000, 1<<30)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	for _, it := range items {
+		list = append(list, string(it.Payload))
+	}
+	return list
+}
+
+// connect is a connection to a broker that holds nothing of this agent yet.
+func (p *place) connect(at time.Time) {
+	p.t.Helper()
+	done := p.r.Compare(nil)
+	p.r.compareAll(at)
+	<-done
+}
+
+// deliver is what the broker gets: all that waits.
+func (p *place) deliver(to *consumer) {
+	p.t.Helper()
+	items, err := p.q.Peek(0, 100_000, 1<<30)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	for _, it := range items {
+		to.take(it)
+	}
+	if len(items) > 0 {
+		if err := p.q.Ack(items[len(items)-1].Pos); err != nil {
+			p.t.Fatal(err)
+		}
+	}
+}
+
+// consumer drops duplicates by id, and sees an id with two contents.
+type consumer struct {
+	t      *testing.T
+	byID   map[string]string
+	newest map[string]report.Identity // of samples, by device
+	seqs   map[string]uint64          // by topic and epoch
+}
+
+func consume(t *testing.T) *consumer {
+	return &consumer{t, map[string]string{}, map[string]report.Identity{}, map[string]uint64{}}
+}
+
+func (c *consumer) take(it buffer.Item) {
+	c.t.Helper()
+	f := fields(c.t, it.Payload)
+	id := f["id"].(string)
+	was, there := c.byID[id]
+	if there && was != string(it.Payload) {
+		c.t.Fatalf("%s stands for two contents:\n%s\n%s", id, was, it.Payload)
+	}
+	c.byID[id] = string(it.Payload)
+	who, ok := report.ReadIdentity(it.Payload)
+	if !ok {
+		c.t.Fatalf("no identity: %s", it.Payload)
+	}
+	if who.Kind == "sample" {
+		c.newest[who.Device] = who
+	}
+	topic := fmt.Sprint(it.Lane, " ", who.Epoch)
+	if !there && who.Seq != c.seqs[topic]+1 {
+		c.t.Fatalf("%s: number %d follows %d", topic, who.Seq, c.seqs[topic])
+	}
+	c.seqs[topic] = max(c.seqs[topic], who.Seq)
+}
+
+// states are what the broker holds retained.
+func (c *consumer) states() (list []report.Identity) {
+	for _, id := range c.newest {
+		list = append(list, id)
+	}
+	return list
+}
+
+func copyDir(t *testing.T, from string) string {
+	t.Helper()
+	to := filepath.Join(t.TempDir(), "copy")
+	if err := os.CopyFS(to, os.DirFS(from)); err != nil {
+		t.Fatal(err)
+	}
+	return to
+}
+
+// TestARestoredStoreBeginsANewLife: the store is put back from a copy; what is recorded
+// from then on, before and after the first connection, has ids of its own.
+func TestARestoredStoreBeginsANewLife(t *testing.T) {
+	for _, behind := range []int{1, 40} { // polls that the copy does not have: seconds, or an hour
+		t.Run(fmt.Sprint(behind), func(t *testing.T) {
+			start := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+			c := consume(t)
+			p := open(t, filepath.Join(t.TempDir(), "data"), nil)
+			p.connect(start)
+			p.poll(20, start)
+			p.deliver(c)
+			p.r.Offline()
+			p.r.compareAll(start)
+			p.poll(3, start.Add(100*time.Second)) // offline, and copied: these come twice, under two ids
+			p.close()
+			backup := copyDir(t, p.dir)
+			p = open(t, p.dir, nil)
+			p.connect(start)
+			p.poll(behind, start.Add(115*time.Second))
+			p.deliver(c)
+			old := p.q.Epoch()
+			p.close()
+
+			p = open(t, backup, nil)
+			p.poll(10, start.Add(time.Hour)) // no broker yet
+			done := p.r.Compare(c.states())
+			p.r.compareAll(start.Add(2 * time.Hour))
+			select {
+			case <-done:
+				t.Fatal("records may be sent before the new life has begun")
+			default:
+			}
+			p.poll(5, start.Add(2*time.Hour))
+			select {
+			case <-done:
+			default:
+				t.Fatal("records may not be sent though the new life has begun")
+			}
+			if p.q.Epoch() <= old || p.log.Count("a new epoch begins") != 1 || p.r.Stats().Life != ReasonReverted {
+				t.Errorf("epoch %d after %d; the log:\n%s", p.q.Epoch(), old, p.log)
+			}
+			before := len(c.byID)
+			p.deliver(c) // fails for an id with two contents, and for a hole
+			samples, resets := 0, 0
+			for id, text := range c.byID {
+				samples += strings.Count(id, ".sample.")
+				resets += strings.Count(text, `"type":"agent.store_reset"`)
+			}
+			if want := 2 * (23 + behind + 15 + 3); samples != want || resets != 1 {
+				t.Errorf("%d samples and %d resets of %d polls (%d records before)", samples, resets, want, before)
+			}
+			again := p.r.Compare(c.states())
+			p.r.compareAll(start.Add(3 * time.Hour))
+			if <-again; p.r.identity.next != nil {
+				t.Error("the new life begins another one because of its own records")
+			}
+			p.close()
+		})
+	}
+}
+
+func TestAnOrdinaryRestartKeepsItsLife(t *testing.T) {
+	start := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	c := consume(t)
+	p := open(t, filepath.Join(t.TempDir(), "data"), nil)
+	p.connect(start)
+	p.poll(5, start)
+	p.deliver(c)
+	epoch := p.q.Epoch()
+	p.close()
+	p = open(t, p.dir, nil)
+	defer p.close()
+	p.poll(2, start.Add(time.Minute))
+	for _, seen := range [][]report.Identity{c.states(), nil, {{Epoch: epoch - 1, Device: "room-1", Kind: "sample", Seq: 1e6}}, {{Epoch: epoch}}} {
+		done := p.r.Compare(seen)
+		p.r.compareAll(start.Add(2 * time.Minute))
+		<-done
+	}
+	p.poll(1, start.Add(3*time.Minute))
+	if p.q.Epoch() != epoch || p.r.Stats().Life != "" {
+		t.Error("a new life without a reason")
+	}
+	p.deliver(c)
+}
+
+func TestALostStoreUnderAWrongClockRisesAboveWhatWasPublished(t *testing.T) {
+	published := report.Identity{Epoch: buffer.NewEpoch(time.Now().Add(400*24*time.Hour), 0), Device: "room-1", Kind: "sample", Seq: 7}
+	p := open(t, filepath.Join(t.TempDir(), "data"), nil)
+	defer p.close()
+	p.poll(2, time.Now())
+	p.r.Compare([]report.Identity{published})
+	p.r.compareAll(time.Now())
+	p.poll(1, time.Now())
+	if p.q.Epoch() <= published.Epoch {
+		t.Errorf("epoch %d, published was %d", p.q.Epoch(), published.Epoch)
+	}
+	for _, text := range p.waiting() {
+		if id, _ := report.ReadIdentity([]byte(text)); id.Epoch != p.q.Epoch() {
+			t.Errorf("waits with epoch %d: %s", id.Epoch, text)
+		}
+	}
+}
+
+// TestANewLifeGoesOnAfterAKillAtAnyPoint: it is made in portions, and each of them may
+// be the last one before a kill, or fail.
+func TestANewLifeGoesOnAfterAKillAtAnyPoint(t *testing.T) {
+	start := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	for kill := range 6 {
+		c := consume(t)
+		p := open(t, filepath.Join(t.TempDir(), "data"), nil)
+		p.connect(start)
+		p.poll(10, start)
+		p.deliver(c)
+		p.r.Offline()
+		p.r.compareAll(start)
+		p.poll(1, start.Add(50*time.Second))
+		p.close()
+		p = open(t, p.dir, nil)
+		p.poll(30, start.Add(time.Minute))
+		c.newest["room-1"] = report.Identity{Epoch: p.q.Epoch(), Device: "room-1", Kind: "sample", Seq: 12} // somebody else's
+		for _, text := range p.waiting()[:4] {
+			c.byID[fields(t, []byte(text))["id"].(string)] = "somebody else's"
+		}
+		failing := &failingStore{Queue: p.q, after: kill}
+		p.r.store = failing
+		p.r.commitBytes = 16 << 10 // several portions
+		p.r.Compare(c.states())
+		p.r.compareAll(start.Add(time.Hour))
+		p.r.commit(start.Add(time.Hour))
+		p.close() // as a kill: nothing of the recorder's memory is left
+		p = open(t, p.dir, nil)
+		p.poll(2, start.Add(2*time.Hour))
+		if kill > 0 && p.r.identity.next != nil {
+			t.Fatal("the new life is not finished")
+		}
+		done := p.r.Compare(c.states())
+		p.r.compareAll(start.Add(2 * time.Hour))
+		p.poll(1, start.Add(2*time.Hour+time.Minute))
+		<-done
+		p.deliver(c)
+		p.close()
+	}
+}
+
+// failingStore fails after so many appends.
+type failingStore struct {
+	*buffer.Queue
+	after int
+}
+
+func (f *failingStore) Append(b buffer.Batch) error {
+	if f.after--; f.after < 0 {
+		return errors.New("killed")
+	}
+	return f.Queue.Append(b)
+}
+
+func TestTwinsDoNotDriveEachOtherOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := filepath.Join(t.TempDir(), "data")
+		a := open(t, dir, nil)
+		a.poll(3, time.Now())
+		a.close()
+		b := open(t, copyDir(t, dir), nil)
+		a = open(t, dir, nil)
+		c := consume(t)
+		lives := map[int64]bool{a.q.Epoch(): true}
+		for range 200 { // they throw each other out every few seconds
+			for _, p := range []*place{a, b} {
+				p.r.Compare(c.states())
+				p.r.compareAll(time.Now())
+				p.poll(1, time.Now())
+				p.deliver(c)
+				lives[p.q.Epoch()] = true
+				time.Sleep(3 * time.Second)
+			}
+		}
+		if a.q.Epoch() == b.q.Epoch() || len(lives) > 4 {
+			t.Errorf("epochs %d and %d, %d lives in 20 minutes", a.q.Epoch(), b.q.Epoch(), len(lives))
+		}
+		a.close()
+		b.close()
+	})
+}
+
+func TestACopiedStoreBeginsANewLifeAtOnce(t *testing.T) {
+	p := open(t, filepath.Join(t.TempDir(), "data"), nil)
+	p.poll(2, time.Now())
+	p.close()
+	old := p.q.Epoch()
+	p = open(t, copyDir(t, p.dir), func(o *Options) { o.Copied = true })
+	defer p.close()
+	p.poll(1, time.Now())
+	list := p.waiting()
+	before, _ := report.ReadIdentity([]byte(list[0]))
+	after, _ := report.ReadIdentity([]byte(list[len(list)-1]))
+	if before.Epoch != old || after.Epoch <= old {
+		t.Errorf("epochs %d before and %d after, was %d", before.Epoch, after.Epoch, old)
+	}
+}
+
+func TestManyQuestionsAreBounded(t *testing.T) {
+	r := recorderOver(t, &fakeStore{}, slog.New(slog.DiscardHandler))
+	for range 1000 {
+		r.SameClientID()
+	}
+	if len(r.comparisons) > 16 {
+		t.Errorf("%d questions wait", len(r.comparisons))
+	}
+}
