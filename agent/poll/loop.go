@@ -77,7 +77,8 @@ type Loop struct {
 	stats    stats
 	repeats  *host.Repeats
 	interval time.Duration
-	failures int // unreachable polls in a row
+	failures int  // unreachable polls in a row
+	inCall   bool // at the last poll that could tell
 	polls    int
 }
 
@@ -187,7 +188,9 @@ func (p *Loop) adapt(status cgi.Status, err error) {
 	switch {
 	case err != nil:
 	case status.Call == cgi.CallActive:
-		p.interval = p.InCall
+		p.interval, p.inCall = p.InCall, true
+	case status.Call == cgi.CallIdle && p.inCall: // the next poll confirms it soon
+		p.inCall = false
 	case status.Call == cgi.CallIdle:
 		p.interval = p.Idle
 	}

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -14,10 +15,13 @@ import (
 )
 
 const (
-	// An idle poll at most this long before the first poll in the call makes
-	// the start observed; the join timer is no better than that. The same holds
-	// for the end.
-	observedGap = time.Minute
+	// An idle poll so many intervals before the first poll in the call makes the
+	// start observed, but not one longer ago than a minute: the join timer is no
+	// worse than that. The same holds for the end.
+	seenIntervals = 2
+	observedGap   = time.Minute
+	// minGap is the least of these times: short intervals are not kept to the dot.
+	minGap = 2 * time.Second
 	// A join timer that says the call began this much later than it said before
 	// belongs to another call.
 	timerSlack = 2 * time.Minute
@@ -37,6 +41,9 @@ type callState struct {
 	Last   grade `json:"last,omitzero"` // grade of the last sample
 	// Missed: a poll since MarkMs did not see the call.
 	Missed bool `json:"missed,omitzero"`
+	// EndingMs is the first idle poll since MarkMs while the next poll is to say
+	// whether the call goes on, see turn.mayGoOn.
+	EndingMs int64 `json:"ending_ms,omitzero"`
 	// Join is the last join timer; Moved: it was seen to rise.
 	Join  cgi.Reading `json:"join,omitzero"`
 	Moved bool        `json:"moved,omitzero"`
@@ -53,7 +60,8 @@ type callState struct {
 }
 
 // track follows the call: an active poll starts or goes on, an idle one ends,
-// everything else leaves the call open and unseen.
+// everything else leaves the call open and unseen. Where the join timer can tell,
+// one idle poll alone does not end a call.
 func (t *turn) track() {
 	c := t.d.Call
 	switch {
@@ -61,26 +69,40 @@ func (t *turn) track() {
 		if c == nil {
 			return
 		}
-		c.Missed = true
-		if t.at-c.MarkMs > maxUnseen {
-			t.endCall()
+		if c.EndingMs == 0 {
+			c.Missed = true
+		}
+		if t.at-c.MarkMs > maxUnseen || c.EndingMs != 0 && t.at-c.EndingMs > observedGap.Milliseconds() {
+			t.endCall("")
 		}
 	case t.p.Status.Call == cgi.CallIdle:
-		if c != nil {
-			t.endCall()
+		switch {
+		case c == nil:
+			t.d.IdleMs = t.at
+		case c.EndingMs == 0 && c.mayGoOn():
+			c.EndingMs = t.at
+		default:
+			t.endCall("")
+			t.d.IdleMs = t.at
 		}
-		t.d.IdleMs = t.at
 	default:
 		if c != nil && t.otherCall(c) {
-			t.endCall()
+			t.endCall("")
 			c = nil
 		}
-		if c == nil {
+		switch {
+		case c == nil:
 			t.startCall()
+		case c.EndingMs != 0:
+			c.EndingMs, c.Missed = 0, true
 		}
 		t.readTimer()
 	}
 }
+
+// mayGoOn reports whether the join timer could tell, after an idle poll, that the
+// call went on: one that begins anew begins at 0.
+func (c *callState) mayGoOn() bool { return c.Join.Value >= 1 }
 
 // otherCall reports whether, by the join timer, the open call ended unseen and
 // another one began: the timer fell, or it moved before and now implies a later start.
@@ -91,7 +113,7 @@ func (t *turn) otherCall(c *callState) bool {
 	}
 	now := t.p.Status.JoinMinutes
 	if !now.Known || !c.Join.Known {
-		return false
+		return c.EndingMs != 0 // it was idle, and nothing says that it is the same
 	}
 	if now.Value < c.Join.Value {
 		return true
@@ -111,15 +133,21 @@ func (t *turn) readTimer() {
 }
 
 // startCall opens a call. Its start is this poll when an idle poll was shortly
-// before; otherwise it comes from the join timer, up to 60 s late, and is never before the
-// last idle poll.
+// before and the join timer does not contradict; otherwise it comes from the join
+// timer, up to 60 s late, and is never before the last idle poll or the last call.
 func (t *turn) startCall() {
 	start, source := t.at, "observed"
-	seen := t.d.IdleMs > 0 && t.at-t.d.IdleMs <= observedGap.Milliseconds()
-	if join := t.p.Status.JoinMinutes; !seen && join.Known && join.Value < 1e6 {
-		start, source = t.at-int64(math.Floor(join.Value))*60_000, "join_timer"
-		if t.d.IdleMs > start && t.d.IdleMs <= t.at {
-			start = t.d.IdleMs
+	if join := t.p.Status.JoinMinutes; join.Known && join.Value < 1e6 {
+		byTimer := t.at - int64(math.Floor(join.Value))*60_000
+		gap := min(max(seenIntervals*t.dev.IdleInterval, minGap), observedGap)
+		seen := t.d.IdleMs > 0 && t.at-t.d.IdleMs <= gap.Milliseconds()
+		if !seen || byTimer < t.d.IdleMs-minuteMs {
+			start, source = byTimer, "join_timer"
+			for _, before := range []int64{t.d.IdleMs, t.d.EndMs} {
+				if before > start && before <= t.at {
+					start = before
+				}
+			}
 		}
 	}
 	second := start / 1000
@@ -186,27 +214,36 @@ func (c *callState) spend(at int64, g grade, interval time.Duration) {
 	c.MarkMs = at
 }
 
-// endCall closes the call. It ended at this poll; when polls before this one
-// did not see it either, or there was none for a minute and more, all that is
-// known is the last sample, and that is the end.
-func (t *turn) endCall() {
+// endCall closes the call. It ended at the first idle poll, if the poll before that
+// one saw it; otherwise all that is known is the last sample, and that is the end.
+// reason is "" when it is over and not only out of sight.
+func (t *turn) endCall(reason string) {
 	c := t.d.Call
-	gap := time.Duration(t.at-c.MarkMs) * time.Millisecond
-	if !c.Missed && gap <= max(3*t.dev.PollInterval, observedGap) && t.sees(cgi.CallIdle) {
-		c.spend(t.at, c.Last, t.dev.PollInterval)
+	idle, source := c.EndingMs, "last_sample"
+	if idle == 0 && t.sees(cgi.CallIdle) {
+		idle = t.at
 	}
-	t.closeQuality("call_ended")
+	longest := min(max(seenIntervals*t.dev.PollInterval, minGap), max(observedGap, t.dev.PollInterval))
+	switch {
+	case reason != "":
+		source = reason
+	case idle != 0 && !c.Missed && idle-c.MarkMs <= longest.Milliseconds():
+		c.spend(idle, c.Last, t.dev.PollInterval)
+		source = "observed"
+	}
+	t.closeQuality(cmp.Or(reason, "call_ended"))
 	t.event(payload.Event{
 		Type: "call.ended", Severity: "info", CallID: t.callID(),
-		SinceMs: c.StartMs,
+		SinceMs: c.StartMs, EndMs: c.MarkMs, EndSource: source, Reason: reason,
 	})
-	t.calls = append(t.calls, c.summary(t.callID()))
+	t.calls = append(t.calls, c.summary(t.callID(), source))
 	if len(t.r.views) > 0 {
 		v := t.viewCall(c)
 		v.Finished = true
 		t.ended = append(t.ended, v)
 	}
-	t.d.IdleMs = max(t.d.IdleMs, c.MarkMs) // the next call starts after this one
+	t.d.IdleMs = max(t.d.IdleMs, idle)
+	t.d.EndMs = c.MarkMs // the next call starts after this one
 	t.d.Call = nil
 }
 
@@ -250,10 +287,10 @@ const (
 func seconds(ms int64) float64 { return float64(ms) / 1000 }
 
 // summary makes the payload of the finished call, without its head.
-func (c *callState) summary(id string) payload.Call {
+func (c *callState) summary(id, endSource string) payload.Call {
 	g := c.grade()
 	p := payload.Call{
-		CallID: id, StartMs: c.StartMs, StartSource: c.Source, EndMs: c.MarkMs,
+		CallID: id, StartMs: c.StartMs, StartSource: c.Source, EndMs: c.MarkMs, EndSource: endSource,
 		DurationS: seconds(c.MarkMs - c.StartMs), Samples: c.Samples,
 		CoveragePct: c.coverage(),
 		SecondsGood: seconds(c.GradeMs[gradeGood]), SecondsFair: seconds(c.GradeMs[gradeFair]),

@@ -1,24 +1,47 @@
 package report
 
-import "roomcall/agent/host"
+import (
+	"time"
+
+	"roomcall/agent/host"
+)
 
 // reading is what the machine's clocks said at the poll.
 func (p *Poll) reading() host.Reading { return host.Reading{Wall: p.At, Boot: p.Boot} }
 
-// clock takes a step of the wall clock out of the open call, so that its
-// duration stays the time that really went by, sleep included. A step back that
-// nobody saw (the agent was restarted) counts as no time at all.
-func (t *turn) clock(prev host.Reading) {
-	var step int64
-	if !prev.Wall.IsZero() {
-		step = host.Between(prev, t.p.reading()).Step.Milliseconds()
+// bootPart is enough of a boot's id to tell it from others.
+func bootPart(id string) string { return id[:min(len(id), 8)] }
+
+// last is what the clocks said at the last poll, as far as the state remembers.
+func (d *stateData) last(id string) host.Reading {
+	if d.LastMs == 0 {
+		return host.Reading{}
 	}
-	// Without a boot clock a machine that slept looks like a clock set forward.
+	last := host.Reading{Wall: time.UnixMilli(d.LastMs)}
+	if d.Boot != "" && d.Boot == bootPart(id) {
+		last.Boot = host.Boot{ID: id, Up: time.Duration(d.UpMs) * time.Millisecond}
+	}
+	return last
+}
+
+// clock takes a step of the wall clock out of the open call, so that its
+// duration stays the time that really went by, sleep included; where no boot clock
+// tells a sleep from a step, the join timer may. A step back that nobody saw (the
+// machine was restarted) counts as no time at all.
+func (t *turn) clock(prev host.Reading) {
+	if prev.Wall.IsZero() {
+		prev = t.d.last(t.p.Boot.ID)
+	}
+	var step int64
 	sleepKnown := prev.Boot.Up > 0 && t.p.Boot.Up > 0
+	if !prev.Wall.IsZero() {
+		e := host.Between(prev, t.p.reading())
+		step, sleepKnown = e.Step.Milliseconds(), sleepKnown && e.Counted
+	}
 	if step > 0 && !sleepKnown && t.timerAgrees() {
 		step = 0 // the machine slept; the time did go by
 	}
-	if t.at < t.d.LastMs+step {
+	if !sleepKnown && t.at < t.d.LastMs+step {
 		step = t.at - t.d.LastMs
 	}
 	if step == 0 {
@@ -27,14 +50,19 @@ func (t *turn) clock(prev host.Reading) {
 	if c := t.d.Call; c != nil {
 		c.StartMs += step
 		c.MarkMs += step
+		if c.EndingMs != 0 {
+			c.EndingMs += step
+		}
 	}
 	if t.d.FailMs != 0 {
 		t.d.FailMs += step
 	}
 	// Forward, the machine may have slept, and the idle poll may be long ago: it
 	// stays where it was and proves less. It must not lie ahead.
-	if t.d.IdleMs != 0 && (step < 0 || sleepKnown) {
-		t.d.IdleMs += step
+	for _, at := range []*int64{&t.d.IdleMs, &t.d.EndMs} {
+		if *at != 0 && (step < 0 || sleepKnown) {
+			*at += step
+		}
 	}
 }
 

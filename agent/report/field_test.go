@@ -2,9 +2,13 @@ package report
 
 import (
 	"errors"
+	"fmt"
+	"math"
 	"strings"
 	"testing"
+	"time"
 
+	"roomcall/agent/host"
 	"roomcall/agent/report/payload"
 	"roomcall/cgi"
 )
@@ -40,5 +44,137 @@ func TestWhatTheEndpointRefusedIsInTheSampleOfAGoodPollToo(t *testing.T) {
 	}
 	if n := len(unknownText(make([]cgi.Quirk, 100))); n > maxUnknown+5 {
 		t.Errorf("%d bytes", n)
+	}
+}
+
+// ends writes call records as "source start-end source samples".
+func ends(t *testing.T, records []Record) []string {
+	t.Helper()
+	var out []string
+	for _, m := range of(t, records, "call") {
+		at := func(k string) float64 { return (m[k].(float64) - float64(day.UnixMilli())) / 1000 }
+		out = append(out, fmt.Sprintf("%s %g-%g %s %g", m["start_source"], at("start_ms"), at("end_ms"), m["end_source"], m["samples"]))
+	}
+	return out
+}
+
+func TestTheJoinTimerDecidesOverStartsAndEnds(t *testing.T) {
+	for name, c := range map[string]struct {
+		polls []Poll
+		want  string
+	}{
+		"one idle poll in a call": {
+			[]Poll{poll(0, inCall(62)), poll(5, inCall(62)), poll(10, idle()), poll(15, inCall(62)), poll(20, idle()), poll(25, idle())},
+			"[join_timer -3720-20 observed 3]"},
+		"again and again": {
+			[]Poll{poll(0, inCall(62)), poll(5, idle()), poll(10, inCall(62)), poll(15, idle()), poll(20, inCall(62)), poll(25, idle()), poll(30, idle())},
+			"[join_timer -3720-25 observed 3]"},
+		"one idle poll and a failed one": {
+			[]Poll{poll(0, inCall(62)), poll(5, idle()), gone(10), poll(15, inCall(62)), poll(20, idle()), poll(25, idle())},
+			"[join_timer -3720-20 observed 2]"},
+		"the timer began anew": {
+			[]Poll{poll(0, inCall(62)), poll(5, idle()), poll(10, inCall(0)), poll(15, idle())},
+			"[join_timer -3720-5 observed 1 observed 10-15 observed 1]"},
+		"no timer any more": {
+			[]Poll{poll(0, inCall(62)), poll(5, idle()), poll(10, inCall(-1)), poll(15, idle())},
+			"[join_timer -3720-5 observed 1 observed 10-15 observed 1]"},
+		"idle and then gone": {
+			[]Poll{poll(0, inCall(62)), poll(5, idle()), gone(20), gone(70)},
+			"[join_timer -3720-5 observed 1]"},
+		"the first poll looks idle": {
+			[]Poll{poll(0, idle()), poll(5, inCall(62)), poll(10, idle()), poll(15, idle())},
+			"[join_timer 0-10 observed 1]"},
+		"away around the hang-up, idle afterwards": {
+			[]Poll{poll(0, idle()), poll(5, inCall(0)), poll(10, inCall(0)), poll(60, idle())},
+			"[observed 5-10 last_sample 2]"},
+		"away around the hang-up, another call afterwards": {
+			[]Poll{poll(0, idle()), poll(5, inCall(0)), poll(150, inCall(2)), poll(155, inCall(2)), poll(205, inCall(0)), poll(210, idle())},
+			"[observed 5-155 last_sample 3 join_timer 205-210 observed 1]"},
+		"a short call, idle long before": {
+			[]Poll{poll(0, idle()), poll(45, inCall(0)), poll(50, idle())},
+			"[join_timer 45-50 observed 1]"},
+	} {
+		records, _ := script(t, reporter(t, nil), c.polls...)
+		if got := fmt.Sprint(ends(t, records)); got != c.want {
+			t.Errorf("%s: %s, want %s", name, got, c.want)
+		}
+		for _, m := range of(t, records, "event", "call.ended") {
+			if m["end_source"] == nil || m["end_ms"] == nil {
+				t.Errorf("%s: %v", name, m)
+			}
+		}
+	}
+}
+
+// at makes a poll at which the machine was awake and up for so long; asleep is how
+// much of that it slept, set how far its wall clock was set.
+func at(base time.Time, awake, asleep, set time.Duration, st cgi.Status) Poll {
+	return Poll{
+		Device: "room-1", At: stepped(base.Add(awake), asleep+set), Status: st,
+		Boot: host.Boot{ID: "0123456789abcdef", Up: time.Hour + awake + asleep},
+	}
+}
+
+func TestASleepMovesNoStartAndAStepNoDuration(t *testing.T) {
+	const nap = 2 * time.Hour
+	for name, c := range map[string]struct {
+		asleep, set time.Duration
+		restart     bool
+		timer       float64
+		duration    float64
+	}{
+		"asleep":                          {nap, 0, false, -1, 7215},
+		"asleep, the timer stood still":   {nap, 0, false, 0, 7215},
+		"asleep, and a restart":           {nap, 0, true, -1, 7215},
+		"set forward":                     {0, nap, false, -1, 15},
+		"set forward, and a restart":      {0, nap, true, -1, 15},
+		"set back":                        {0, -nap, false, -1, 15},
+		"set back, and a restart":         {0, -nap, true, -1, 15},
+		"asleep and set back by the same": {nap, -nap, false, -1, 7215},
+	} {
+		base := time.Now() // carries a monotonic reading
+		r := reporter(t, nil)
+		gone := at(base, 10*time.Second, c.asleep, c.set, cgi.Status{}) // the first poll after a sleep often fails
+		gone.Err = &cgi.Error{Kind: cgi.KindUnreachable, Reason: "timeout"}
+		var st State
+		var records []Record
+		for i, p := range []Poll{
+			at(base, 0, 0, 0, idle()), at(base, 5*time.Second, 0, 0, inCall(c.timer)), gone,
+			at(base, 15*time.Second, c.asleep, c.set, inCall(c.timer)),
+			at(base, 20*time.Second, c.asleep, c.set, idle()), at(base, 25*time.Second, c.asleep, c.set, idle()),
+		} {
+			if c.restart && i == 2 {
+				b, err := st.Marshal()
+				if err != nil {
+					t.Fatal(err)
+				}
+				if st, err = UnmarshalState(b); err != nil {
+					t.Fatal(err)
+				}
+			}
+			var out Output
+			st, out = r.Poll(st, p)
+			records = append(records, out.Records...)
+		}
+		calls := of(t, records, "call")
+		if len(calls) != 1 || math.Abs(calls[0]["duration_s"].(float64)-c.duration) > 0.01 || calls[0]["start_source"] != "observed" {
+			t.Errorf("%s: %d calls, %v s by %v, want %v", name, len(calls), calls[0]["duration_s"], calls[0]["start_source"], c.duration)
+		}
+	}
+}
+
+func TestACallAfterASleepStartsByItsTimer(t *testing.T) {
+	base := time.Now()
+	r := reporter(t, nil)
+	st, _ := r.Poll(State{}, at(base, 0, 0, 0, idle()))
+	_, out := r.Poll(st, at(base, 5*time.Second, 2*time.Hour, 0, inCall(30)))
+	m := of(t, out.Records, "event", "call.started")[0]
+	if want := float64(base.Add(5*time.Second + 90*time.Minute).UnixMilli()); m["reason"] != "join_timer" || m["since_ms"] != want {
+		t.Errorf("%v by %v, want %v", m["since_ms"], m["reason"], want)
+	}
+	// after a step of two hours the idle poll was five seconds ago all the same
+	_, out = r.Poll(st, at(base, 5*time.Second, 0, 2*time.Hour, inCall(0)))
+	if m := of(t, out.Records, "event", "call.started")[0]; m["reason"] != "observed" {
+		t.Errorf("after a step: %v", m["reason"])
 	}
 }

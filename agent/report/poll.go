@@ -52,7 +52,7 @@ func (r *Reporter) Poll(st State, p Poll) (State, Output) {
 	t.track()      // does a call start, go on or end?
 	t.fillSample() // what was measured, its grade, its part in call and incidents
 	t.addToMinute()
-	t.d.LastMs, next.at = t.at, p.reading()
+	t.d.LastMs, t.d.Boot, t.d.UpMs, next.at = t.at, bootPart(p.Boot.ID), p.Boot.Up.Milliseconds(), p.reading()
 	t.emit() // number and write: sample, streams, events, calls
 	return next, t.out
 }

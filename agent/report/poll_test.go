@@ -16,7 +16,7 @@ func TestDocumentedCallGivesTheGoldenRecords(t *testing.T) {
 	busy := failed(75, cgi.KindBusy, "session_limit")
 	busy.Err.(*cgi.Error).ID, busy.Err.(*cgi.Error).Code = 100666995, 16781313
 	records, _ := script(t, r, poll(0, idle()), poll(15, documented()), poll(20, documented()),
-		poll(70, later), busy, poll(80, idle()))
+		poll(70, later), busy, poll(80, idle()), poll(85, idle()))
 	golden(t, "documented.jsonl", lines(records))
 }
 

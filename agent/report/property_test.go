@@ -87,9 +87,12 @@ func run(t *testing.T, polls []Poll, rng *rand.Rand) []Record {
 		st, out = r.Poll(st, p)
 		all = append(all, out.Records...)
 	}
-	// The end: idle, and a tick that closes the minute.
+	// The end: idle twice, and a tick that closes the minute.
 	last := polls[len(polls)-1].At.Add(10 * time.Second)
 	st, out := r.Poll(st, Poll{Device: "room-1", At: last, Status: idle()})
+	all = append(all, out.Records...)
+	last = last.Add(5 * time.Second)
+	st, out = r.Poll(st, Poll{Device: "room-1", At: last, Status: idle()})
 	all = append(all, out.Records...)
 	st, tail := r.Tick(st, "room-1", last.Add(2*time.Minute))
 	if _, none := r.Tick(st, "room-1", last.Add(3*time.Minute)); len(none) != 0 {

@@ -32,9 +32,15 @@ type State struct {
 type stateData struct {
 	V   int               `json:"v"`
 	Seq map[string]uint64 `json:"seq,omitempty"`
-	// LastMs is the time of the last poll, IdleMs that of the last idle one.
+	// LastMs is the time of the last poll, IdleMs that of the last idle one, EndMs the
+	// end of the last call.
 	LastMs int64 `json:"last_ms,omitzero"`
 	IdleMs int64 `json:"idle_ms,omitzero"`
+	EndMs  int64 `json:"end_ms,omitzero"`
+	// Boot and UpMs are the boot clock at LastMs, see host.Boot; a part of the id is
+	// enough.
+	Boot string `json:"boot,omitempty"`
+	UpMs int64  `json:"up_ms,omitzero"`
 	// LastCallS is the second in the last call's id.
 	LastCallS int64        `json:"last_call_s,omitzero"`
 	Call      *callState   `json:"call,omitempty"`
