@@ -43,7 +43,7 @@ func (c *Client) writeByMQTT5(ctx context.Context, b broker, l *link) Proof {
 		_ = v5.Disconnect(&paho.Disconnect{}) // it ends either way
 		<-v5.Done()
 	}()
-	resp, err := v5.Publish(ctx, &paho.Publish{Topic: c.Topic(echoTopic), QoS: 1, Payload: []byte("write probe")})
+	resp, err := v5.Publish(ctx, &paho.Publish{Topic: c.Topic(echoTopic), QoS: 1, Payload: []byte(`{"nonce":"write probe"}`)})
 	switch {
 	case resp == nil && err != nil && ctx.Err() == nil:
 		return Proof{State: ProofFailed, Hint: hintEndsOnWrite, Facts: c.access("#"),
@@ -69,14 +69,24 @@ func (c *Client) access(topic string) map[string]string {
 	return map[string]string{"client_id": c.cfg.ClientID, "topic": c.Topic(topic)}
 }
 
-// noAnswer is what is known about a broker that cannot be asked.
+// noAnswer is what is known about a broker that cannot be asked: where it said
+// that this client may not read, nothing speaks against writing. Silence does.
 func (c *Client) noAnswer(b broker) Proof {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.delivery.about(b.name).proven {
-		return Proof{State: ProofFailed, Hint: hintNoReadWrite, Facts: c.access("#"),
-			Detail: "echoes came back before and do not any more, and the broker cannot be asked by MQTT 5"}
+	k := c.delivery.about(b.name)
+	p := Proof{State: ProofFailed, Hint: hintNoReadWrite, Facts: c.access("#")}
+	switch {
+	case k.unreadable && c.cfg.Confirm == ConfirmEcho:
+		p.State, p.Hint = ProofUnproven, hintNoReadConfirm
+		p.Detail = "the broker does not let this client read what it sends: with confirm = \"echo\" nothing can be confirmed, and records are kept"
+	case k.unreadable:
+		p.State, p.Hint, p.Facts = ProofUnproven, hintNoRead, c.access(echoTopic)
+		p.Detail = "the broker does not let this client read its echo, and cannot be asked by MQTT 5 whether it accepts what is sent"
+	case k.proven:
+		p.Detail = "echoes came back before and do not any more, and the broker cannot be asked by MQTT 5"
+	default:
+		p.Detail = "no echo came back, and the broker cannot be asked by MQTT 5: either reading or writing is denied"
 	}
-	return Proof{State: ProofUnproven, Hint: hintNoReadWrite, Facts: c.access("#"),
-		Detail: "no echo came back, and the broker cannot be asked by MQTT 5: either reading or writing is denied"}
+	return p
 }

@@ -96,10 +96,10 @@ func (c *Client) availability(word string) Message {
 func (c *Client) mqttID() string { return c.cfg.ClientID + c.idSuffix }
 
 // Connect makes one attempt at one broker: the same as before after a
-// connection that lived for a minute, else the next of the list. It publishes
-// the retained birth and availability "online" before anything else and starts
-// the proof. The error is an *Error. While a connection of this client is up, it
-// refuses.
+// connection that lived for a minute, else the next of the list. The connection
+// then announces the agent by the retained availability "online" and the birth,
+// reads back what the broker knows of it, and proves delivery; see Deliverable.
+// The error is an *Error. While a connection of this client is up, it refuses.
 func (c *Client) Connect(ctx context.Context) (*Conn, error) {
 	c.mu.Lock()
 	if c.status.State != Disconnected {
@@ -126,14 +126,6 @@ func (c *Client) Connect(ctx context.Context) (*Conn, error) {
 		return nil, e
 	}
 	c.connected(m)
-	if !c.quiet {
-		// These fail only with the connection. Their acknowledgements count for
-		// the ack deadline like all others.
-		if c.cfg.Birth != nil {
-			_, _ = m.publish(Message{Topic: c.Topic("birth"), Payload: c.cfg.Birth(), Retain: true}, true)
-		}
-		_, _ = m.publish(c.availability("online"), true)
-	}
 	m.run()
 	return m, nil
 }
@@ -159,9 +151,13 @@ func (c *Client) attempt(ctx context.Context, b broker) (*Conn, error) {
 		return nil, err
 	}
 	m := newConn(c, b, l)
+	if c.cfg.Confirm != ConfirmEcho {
+		l.maxBody = MaxRetained
+	}
 	o := c.options(b, l, c.mqttID())
-	if !c.quiet {
-		o.SetWill(c.Topic(availability), "lost", 1, true)
+	if !c.quiet && c.takesWill(b) {
+		m.will = true
+		o.SetWill(c.Topic(availability), "lost", 1, !c.refuses(b, ExtraRetain))
 	}
 	o.SetDefaultPublishHandler(func(_ mqtt.Client, msg mqtt.Message) { m.received(msg) })
 	o.SetConnectionLostHandler(func(_ mqtt.Client, err error) { m.fail(lostError(m, err)) })
@@ -186,6 +182,7 @@ func (c *Client) attempt(ctx context.Context, b broker) (*Conn, error) {
 func (c *Client) options(b broker, l *link, id string) *mqtt.ClientOptions {
 	o := mqtt.NewClientOptions()
 	o.Servers = []*url.URL{b.url}
+	l.checked = true
 	user, password := c.credentials(b)
 	o.SetClientID(id).SetUsername(user).SetPassword(password)
 	o.SetProtocolVersion(4).SetCleanSession(true).SetAutoReconnect(false).SetConnectRetry(false)
@@ -206,6 +203,7 @@ func (c *Client) connected(m *Conn) {
 	c.conn = m
 	c.setState(Connected, m.broker.name)
 	changed := c.delivery.connected(m.broker.name)
+	m.trial = !c.quiet && c.delivery.about(m.broker.name).extras.loggedIn(m.will)
 	c.mu.Unlock()
 	m.proofKnown(changed)
 }
@@ -217,6 +215,9 @@ func (c *Client) connectFailed(e *Error) {
 	c.backoff.failed()
 	c.next++
 	c.early = 0 // somebody who is thrown out can always connect
+	if !c.quiet && (e.Class == ClassRefusedLogin || e.Hint == hintEndsConnect) {
+		c.delivery.about(e.Broker).extras.logins++
+	}
 	c.status.LastError, c.status.ErrorAt = e, time.Now()
 	c.setState(Disconnected, e.Broker)
 }
@@ -227,6 +228,10 @@ func (c *Client) connectionEnded(m *Conn, e *Error, flight []*Receipt) {
 	onlyOwn := len(flight) > 0 && !slices.ContainsFunc(flight, func(r *Receipt) bool { return !r.own })
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	extra, leftOut := Extra(""), false
+	if !lived {
+		extra, leftOut = c.blame(m, e.Class)
+	}
 	proof := c.delivery.proof.State
 	if c.conn != m {
 		proof = ProofPending // m was lost before anybody could see it
@@ -248,8 +253,15 @@ func (c *Client) connectionEnded(m *Conn, e *Error, flight []*Receipt) {
 		c.early++
 		c.next++
 	}
-	if c.early >= sameIDAfter && e.Class == ClassLost {
-		c.suspectSameID(e, len(flight) > 0 || proof == ProofPending || proof == ProofFailed)
+	doubtful := len(flight) > 0 || proof == ProofPending || proof == ProofFailed
+	switch {
+	case extra != "":
+		e.Hint, e.Facts = hintLostAt, map[string]string{"extra": string(extra)}
+		if leftOut {
+			e.Err = fmt.Errorf("the broker ended the connection at %s, which is left out from now on: %w", extra, e.Err)
+		}
+	case c.early >= sameIDAfter && e.Class == ClassLost:
+		c.suspectSameID(e, doubtful)
 	}
 	if c.early >= askAfter && (onlyOwn || proof == ProofPending) {
 		c.delivery.about(m.broker.name).ask = true
@@ -267,6 +279,7 @@ func (c *Client) suspectSameID(e *Error, doubtful bool) {
 		return
 	}
 	e.Class = ClassSameID
+	c.status.SameIDAt = time.Now()
 	e.Hint, e.Facts = hintSameID, map[string]string{"client_id": c.cfg.ClientID}
 	e.Err = fmt.Errorf("thrown out within a minute of connecting, %d times in a row: %w", c.early, e.Err)
 }

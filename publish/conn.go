@@ -1,9 +1,11 @@
 package publish
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
@@ -49,6 +51,16 @@ type Conn struct {
 	last     *Receipt   // to send after stop, beside flight; nil = nothing
 	echoes   echoes     // messages that the broker has to hand back
 	proof    connProof
+	recall   recall
+
+	leave    []string        // subscriptions that the proof needs no longer; of its goroutine
+	recalled atomic.Bool     // OnRecall has returned
+	ctx      context.Context // for OnRecall; ends with the connection
+	cancel   context.CancelFunc
+	will     bool  // the broker has one
+	trial    bool  // it is closed at once, to be made again with a will
+	now      Extra // what is being done, and done before it; Client.mu guards both
+	done     Extra
 }
 
 func newConn(c *Client, b broker, l *link) *Conn {
@@ -63,6 +75,7 @@ func newConn(c *Client, b broker, l *link) *Conn {
 		echoes: echoes{},
 	}
 	m.proof.decided = make(chan struct{})
+	m.ctx, m.cancel = context.WithCancel(context.Background())
 	return m
 }
 
@@ -90,6 +103,9 @@ func (m *Conn) Publish(msg Message) (*Receipt, error) {
 // publish queues msg; own = a message of this package, which has the reserve to
 // itself and is not confirmed by echo.
 func (m *Conn) publish(msg Message, own bool) (*Receipt, error) {
+	if msg.Retain && m.client.refuses(m.broker, ExtraRetain) {
+		msg.Retain = false
+	}
 	r := &Receipt{msg: msg, own: own, done: make(chan struct{})}
 	room := cap(m.queue)
 	if !own {
@@ -210,11 +226,13 @@ func (m *Conn) received(msg mqtt.Message) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	switch {
+	case msg.Retained():
+		m.keep(msg)
 	case msg.Topic() == m.client.Topic(echoTopic):
 		m.proof.returned(string(msg.Payload()))
-	case msg.Topic() == m.client.Topic(availability) && !msg.Retained():
+	case msg.Topic() == m.client.Topic(availability):
 		m.proof.returned(availability)
-	case !msg.Retained():
+	default:
 		m.echoes.returned(msg.Topic(), msg.Payload())
 	}
 }

@@ -91,7 +91,6 @@ func dialWebsocket(ctx context.Context, b broker, open dialFunc) (net.Conn, erro
 	}
 	conn, resp, err := d.DialContext(ctx, b.url.String(), nil)
 	if err == nil {
-		conn.SetReadLimit(maxInbound)
 		return &wsConn{Conn: conn}, nil
 	}
 	if resp == nil || !errors.Is(err, websocket.ErrBadHandshake) {

@@ -107,6 +107,7 @@ func (m *Conn) fail(err *Error) {
 		}
 		r.complete(err)
 	}
+	m.cancel()
 	close(m.lost)
 }
 
@@ -114,6 +115,9 @@ func lostError(m *Conn, err error) *Error {
 	var e *Error
 	if errors.As(err, &e) {
 		return e
+	}
+	if errors.Is(err, errMalformed) { // no record is to blame
+		return &Error{Class: ClassProtocol, Op: "stay connected to", Broker: m.broker.name, Err: err, Hint: hintNoAnswer}
 	}
 	return &Error{Class: ClassLost, Op: "stay connected to", Broker: m.broker.name, Err: err,
 		Hint: hintLost}

@@ -44,7 +44,7 @@ type Error struct {
 	Broker string // URL, redacted; "" = before any broker
 	Err    error
 	// Hint is what an operator can do, as a code, "" = nothing; Facts are what its
-	// words may name: "client_id", "topic", "times", "key".
+	// words may name: "client_id", "topic", "times", "key", "extra".
 	Hint  Hint
 	Facts map[string]string
 }
@@ -90,6 +90,8 @@ const (
 	hintDNS           Hint = "broker_dns"
 	hintUnreachable   Hint = "broker_unreachable"
 	hintNoAnswer      Hint = "broker_no_answer"
+	hintEndsConnect   Hint = "broker_ends_connect"
+	hintLostAt        Hint = "broker_lost_at"
 	hintUnavailable   Hint = "broker_unavailable"
 	hintLogin         Hint = "broker_login"
 	hintTrust         Hint = "broker_unknown_ca"
@@ -135,7 +137,7 @@ func (c *Client) connectError(b broker, err error) *Error {
 	case class == "" && c.certMissing.Load():
 		class, hint, err = ClassBadCertificate, hintClientCert, fmt.Errorf("%w: %w", errCertMissing, err)
 	case class == "":
-		class, hint = ClassProtocol, hintNoAnswer
+		class, hint = ClassUnreachable, hintEndsConnect
 	}
 	return &Error{Class: class, Op: "connect", Broker: b.name, Err: err, Hint: hint}
 }
@@ -162,6 +164,8 @@ func classify(err error) (Class, Hint) {
 		return ClassUnreachable, hintUnavailable
 	case errors.Is(err, packets.ErrorRefusedIDRejected):
 		return ClassProtocol, hintClientID
+	case errors.Is(err, errMalformed):
+		return ClassProtocol, hintNoAnswer
 	case errors.Is(err, errHTTPRefused):
 		return ClassRefusedLogin, hintLogin
 	case errors.Is(err, errHTTPStatus):

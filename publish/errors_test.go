@@ -34,6 +34,8 @@ func TestFailuresToConnectAreToldApart(t *testing.T) {
 	busy := brokertest.NewFake(t, brokertest.Faults{Refuse: 3})
 	refused := brokertest.NewFake(t, brokertest.Faults{Refuse: 5})
 	closed := closedPort(t)
+	ends := brokertest.NewFake(t, brokertest.Faults{CutConnect: func(brokertest.Connect) bool { return true }})
+	ssh := greeter(t, "SSH-2.0-OpenSSH_9.2\r\n")
 
 	tests := []struct {
 		name, url, caFile string
@@ -52,9 +54,11 @@ func TestFailuresToConnectAreToldApart(t *testing.T) {
 		{"expired certificate", old.URL(), ca.File, ClassBadCertificate, hintExpired},
 		{"certificate of another name", named.URL(), ca.File, ClassBadCertificate, hintName},
 		{"no client certificate", mutual.URL(), ca.File, ClassBadCertificate, hintClientCert},
-		{"TLS to a plain port", strings.Replace(plain.URL(), "tcp:", "tls:", 1), ca.File, ClassProtocol, ""},
-		{"plain to a TLS port", strings.Replace(secure.URL(), "tls:", "tcp:", 1), "", ClassProtocol, hintNoAnswer},
-		{"websocket to an MQTT port", strings.Replace(plain.URL(), "tcp:", "ws:", 1), "", ClassProtocol, ""},
+		{"TLS to a plain port", strings.Replace(plain.URL(), "tcp:", "tls:", 1), ca.File, ClassUnreachable, hintEndsConnect},
+		{"plain to a TLS port", strings.Replace(secure.URL(), "tls:", "tcp:", 1), "", ClassUnreachable, hintEndsConnect},
+		{"websocket to an MQTT port", strings.Replace(plain.URL(), "tcp:", "ws:", 1), "", ClassUnreachable, hintEndsConnect},
+		{"another protocol", "tcp://" + ssh, "", ClassProtocol, hintNoAnswer},
+		{"ends at CONNECT", ends.URL(), "", ClassUnreachable, hintEndsConnect},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -81,7 +85,7 @@ func TestFailuresToConnectAreToldApart(t *testing.T) {
 // With TLS 1.3 a missing certificate may show as the end of the connection alone.
 func TestEndWithoutAWordIsAMissingCertificateIfTheBrokerAskedForOne(t *testing.T) {
 	c := newClient(t, testConfig("tcp://h"))
-	wantClass(t, c.connectError(c.brokers[0], io.EOF), ClassProtocol)
+	wantClass(t, c.connectError(c.brokers[0], io.EOF), ClassUnreachable)
 	c.certMissing.Store(true)
 	wantClass(t, c.connectError(c.brokers[0], io.EOF), ClassBadCertificate)
 	wantClass(t, c.connectError(c.brokers[0], packets.ErrorRefusedBadUsernameOrPassword), ClassRefusedLogin)
@@ -286,4 +290,20 @@ func TestSettingsThatCannotWorkAreRefusedWithoutTheirSecrets(t *testing.T) {
 	if _, err := New(good); err != nil {
 		t.Errorf("good settings: %v", err)
 	}
+}
+
+// greeter says something to everybody who connects.
+func greeter(t *testing.T, text string) (addr string) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ln.Close() })
+	go func() {
+		for conn, err := ln.Accept(); err == nil; conn, err = ln.Accept() {
+			_, _ = io.WriteString(conn, text)
+			defer conn.Close()
+		}
+	}()
+	return ln.Addr().String()
 }

@@ -457,7 +457,11 @@ func replies(p packets.ControlPacket) []packets.ControlPacket {
 		return []packets.ControlPacket{packets.NewControlPacket(packets.Pingresp)}
 	case *packets.SubscribePacket:
 		ack := packets.NewControlPacket(packets.Suback).(*packets.SubackPacket)
-		ack.MessageID, ack.ReturnCodes = p.MessageID, []byte{0}
+		ack.MessageID, ack.ReturnCodes = p.MessageID, make([]byte, len(p.Topics))
+		return []packets.ControlPacket{ack}
+	case *packets.UnsubscribePacket:
+		ack := packets.NewControlPacket(packets.Unsuback).(*packets.UnsubackPacket)
+		ack.MessageID = p.MessageID
 		return []packets.ControlPacket{ack}
 	case *packets.PublishPacket:
 		ack := packets.NewControlPacket(packets.Puback).(*packets.PubackPacket)

@@ -22,12 +22,6 @@ const (
 	writeChunk = 16 << 10
 )
 
-// Types of MQTT packets: the upper half of their first byte.
-const (
-	typePublish    = 3
-	typeDisconnect = 14
-)
-
 var errGivenUp = errors.New("connection given up")
 
 // link is the byte stream below the MQTT library, with a write buffer that a
@@ -40,24 +34,34 @@ type link struct {
 	net.Conn
 	raw          net.Conn // the socket below, which closes at once
 	writeTimeout time.Duration
-	in           *bufio.Reader
-	left         int // bytes of the packet that is being read
 	began        time.Time
 	lastRead     atomic.Int64 // clock()
 
-	mu       sync.Mutex // guards everything below
-	changed  sync.Cond  // something below has changed
-	out      []byte     // accepted, not being written yet
-	urgent   bool       // out is to be written at once
-	writing  bool       // what was in out before is being written
-	accepted uint64     // PUBLISH packets so far
-	burst    uint64     // so many of them come together
-	written  uint64     // PUBLISH packets that the kernel has completely
-	err      error      // why the link ended, nil = it is up
+	// Of the goroutine that reads; see check.
+	in      *bufio.Reader
+	left    int           // bytes of the packet that is being read
+	instead []byte        // to be read before that
+	checked bool          // packets are checked: MQTT 3.1.1
+	greeted bool          // the CONNACK has come
+	maxBody int           // bytes of a message that is not skipped, topic included
+	skipped atomic.Uint64 // messages that were too large
+	ignored atomic.Uint64 // answers that nobody asked for
+
+	mu       sync.Mutex          // guards everything below
+	changed  sync.Cond           // something below has changed
+	out      []byte              // accepted, not being written yet
+	urgent   bool                // out is to be written at once
+	writing  bool                // what was in out before is being written
+	accepted uint64              // PUBLISH packets so far
+	burst    uint64              // so many of them come together
+	written  uint64              // PUBLISH packets that the kernel has completely
+	err      error               // why the link ended, nil = it is up
+	asked    map[uint16]question // by packet id
 }
 
 func newLink(conn, raw net.Conn, writeTimeout time.Duration) *link {
-	l := &link{Conn: conn, raw: raw, in: bufio.NewReader(conn), writeTimeout: writeTimeout, began: time.Now()}
+	l := &link{Conn: conn, raw: raw, in: bufio.NewReader(conn), writeTimeout: writeTimeout, began: time.Now(),
+		maxBody: maxInbound, asked: map[uint16]question{}}
 	l.changed.L = &l.mu
 	l.lastRead.Store(l.clock())
 	go l.writeOut()
@@ -68,14 +72,18 @@ func newLink(conn, raw net.Conn, writeTimeout time.Duration) *link {
 // not matter.
 func (l *link) clock() int64 { return int64(time.Since(l.began)) + 1 }
 
-// Read returns bytes of one packet after the other, and ends the link at one
-// that announces more than maxInbound bytes: the MQTT library would allocate
-// them.
+// Read returns bytes of one packet after the other, of those that check lets
+// pass.
 func (l *link) Read(p []byte) (n int, err error) {
-	if l.left == 0 {
+	for err == nil && l.left == 0 && len(l.instead) == 0 {
 		l.left, err = l.nextPacket()
 	}
-	if err == nil {
+	switch {
+	case err != nil:
+	case len(l.instead) > 0:
+		n = copy(p, l.instead)
+		l.instead = l.instead[n:]
+	default:
 		n, err = l.in.Read(p[:min(len(p), l.left)])
 		l.left -= n
 	}
@@ -94,7 +102,7 @@ func (l *link) Read(p []byte) (n int, err error) {
 }
 
 // nextPacket returns the size of the packet that comes next: a byte, up to 4
-// bytes of length, the body.
+// bytes of length, the body. 0 = it is not to be read.
 func (l *link) nextPacket() (int, error) {
 	for header := 2; header <= 5; header++ {
 		b, err := l.in.Peek(header)
@@ -104,12 +112,18 @@ func (l *link) nextPacket() (int, error) {
 		if b[header-1]&0x80 != 0 {
 			continue
 		}
-		if body, _ := binary.Uvarint(b[1:]); body <= maxInbound {
-			return header + int(body), nil
+		body, _ := binary.Uvarint(b[1:])
+		switch {
+		case l.checked:
+			if pass, err := l.check(header, int(body)); !pass {
+				return 0, err
+			}
+		case body > maxInbound:
+			return 0, l.abortBecause(fmt.Errorf("broker announced a packet of over %d bytes", maxInbound))
 		}
-		break
+		return header + int(body), nil
 	}
-	return 0, l.abortBecause(fmt.Errorf("broker announced a packet of over %d bytes", maxInbound))
+	return 0, l.malformed("a length of over 4 bytes")
 }
 
 // Write accepts one MQTT packet, from the MQTT 5 library in parts. Only a
@@ -124,6 +138,9 @@ func (l *link) Write(p []byte) (int, error) {
 		return 0, l.err
 	}
 	l.out = append(l.out, p...)
+	if l.checked {
+		l.ask(p)
+	}
 	if p[0]>>4 == typePublish {
 		l.accepted++
 	} else {

@@ -5,6 +5,8 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
@@ -19,11 +21,18 @@ import (
 //	   └────── no echo ─▶ the broker's answer is known ───▶ unproven, failed
 //	                  └▶ close, ask the broker by MQTT 5, connect, pending or the answer
 //
+// "Not known" is never "go": where the broker granted the subscription, nothing
+// comes back, and it cannot be asked, the proof is failed.
 // Records may be sent while the state is proven, and with Confirm "puback" also
 // while it is unproven.
 
-// echoTopic is the topic on which delivery is proven.
-const echoTopic = "echo"
+// Topics below the client's: delivery is proven on echo, the others are read
+// back.
+const (
+	echoTopic   = "echo"
+	healthTopic = "health"
+	stateTopic  = "state" // below a device
+)
 
 // ProofState says what is known about delivery.
 type ProofState string
@@ -32,7 +41,7 @@ type ProofState string
 const (
 	ProofPending  ProofState = "pending"  // not known yet on this connection
 	ProofProven   ProofState = "proven"   // a message came back
-	ProofUnproven ProofState = "unproven" // nothing came back, and nothing says that writing is denied
+	ProofUnproven ProofState = "unproven" // reading is denied, or the broker says that it accepts what is sent
 	ProofFailed   ProofState = "failed"   // the broker drops what this client sends
 )
 
@@ -61,10 +70,15 @@ const (
 
 // knowledge is what is remembered about one broker, over all connections.
 type knowledge struct {
-	proven bool      // an echo once came back
-	ask    bool      // ask it by MQTT 5 before the next connection
-	answer Proof     // what it answered
-	until  time.Time // the answer is kept
+	proven bool // an echo once came back
+	// The broker said that this client may not read: it rejected the subscription
+	// or ended the connection at it. A missing echo alone says nothing.
+	unreadable bool
+	extras     extras
+	slow       slow
+	ask        bool      // ask it by MQTT 5 before the next connection
+	answer     Proof     // what it answered
+	until      time.Time // the answer is kept
 }
 
 func (k *knowledge) answered() bool { return time.Now().Before(k.until) }
@@ -135,10 +149,13 @@ func (c *Client) proof() Proof {
 	return c.delivery.proof
 }
 
-// Deliverable tells whether records may be sent: not while the proof is failed
-// or pending, and with Confirm "echo" only when it is proven, because nothing
-// else would ever be confirmed.
+// Deliverable tells whether records may be sent: not before OnRecall has
+// returned, not while the proof is failed or pending, and with Confirm "echo"
+// only when it is proven, because nothing else would ever be confirmed.
 func (m *Conn) Deliverable() bool {
+	if !m.recalled.Load() {
+		return false
+	}
 	switch m.client.proof().State {
 	case ProofProven:
 		return true
@@ -176,7 +193,7 @@ func (p *connProof) returned(key string) {
 // proofKnown tells those who wait, and OnProof when it is worth telling.
 func (m *Conn) proofKnown(worthTelling bool) {
 	p := m.client.proof()
-	if p.State != ProofPending && !isClosed(m.proof.decided) {
+	if p.State != ProofPending && m.recalled.Load() && !isClosed(m.proof.decided) {
 		close(m.proof.decided)
 	}
 	if worthTelling && m.client.cfg.OnProof != nil {
@@ -184,12 +201,21 @@ func (m *Conn) proofKnown(worthTelling bool) {
 	}
 }
 
-// prove runs the proof after the connect and then at intervals.
+// prove does what comes before records: it announces the agent, reads back what
+// the broker knows of it, and proves delivery. Then it proves it at intervals.
 func (m *Conn) prove() {
+	if m.trial {
+		m.closeToAsk(errors.New("logged in without a will: asking the broker whether it rejects the will"))
+		return
+	}
+	if m.announce() != nil {
+		return
+	}
 	for {
 		if !m.conclude(m.tryEcho()) {
 			return
 		}
+		m.unsubscribe()
 		wait := m.client.cfg.ProofInterval
 		if m.client.proof().State == ProofFailed {
 			wait = min(wait, retryFailed)
@@ -198,6 +224,45 @@ func (m *Conn) prove() {
 			return
 		}
 	}
+}
+
+// announce publishes the retained availability "online" and the birth, as far as
+// the broker accepts them.
+func (m *Conn) announce() error {
+	c := m.client
+	if c.quiet {
+		return nil
+	}
+	if err := m.own(ExtraRetain, c.availability("online")); err != nil {
+		return err
+	}
+	for _, birth := range []struct {
+		extra Extra
+		make  func() []byte
+	}{{ExtraBirth, c.cfg.Birth}, {ExtraShortBirth, c.cfg.ShortBirth}} {
+		if birth.make == nil || c.refuses(m.broker, birth.extra) {
+			continue
+		}
+		msg := Message{Topic: c.Topic("birth"), Payload: birth.make(), Retain: true}
+		if n := len(msg.Topic) + len(msg.Payload); n > MaxRetained {
+			c.cfg.Logger.Warn("birth is too large", "extra", birth.extra, "bytes", n, "at_most", MaxRetained)
+			continue
+		}
+		return m.own(birth.extra, msg)
+	}
+	return nil
+}
+
+// own publishes a message of this package and waits until the broker has
+// acknowledged it. The error is errEnded.
+func (m *Conn) own(e Extra, msg Message) error {
+	m.doing(e)
+	r, err := m.publish(msg, true)
+	if err != nil || m.await(r.done, 0) != nil || r.err != nil {
+		return errEnded
+	}
+	m.did(e)
+	return nil
 }
 
 // conclude turns the outcome of an echo into a state. False = the connection
@@ -216,24 +281,31 @@ func (m *Conn) conclude(err error) bool {
 	if err == nil {
 		c.delivery.echoReturned(name)
 	} else {
+		c.delivery.about(name).unreadable = errors.Is(err, errDenied)
 		known, worthTelling = c.delivery.noEcho(name)
 		worthTelling = worthTelling || c.delivery.proof.State != ProofFailed
 	}
 	c.mu.Unlock()
 	if known {
+		m.handOverRecalled(err == nil)
+		m.Remember()
 		m.proofKnown(worthTelling)
 		return true
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), c.cfg.PingTimeout)
-	defer cancel()
-	_ = m.shutDown(ctx, &Error{Class: ClassProbe, Op: "prove delivery to", Broker: name,
-		Err: fmt.Errorf("%w: asking the broker by MQTT 5 whether it accepts what is sent", err)}, nil)
+	m.closeToAsk(fmt.Errorf("%w: asking the broker by MQTT 5 whether it accepts what is sent", err))
 	return false
+}
+
+func (m *Conn) closeToAsk(why error) {
+	ctx, cancel := context.WithTimeout(context.Background(), m.client.cfg.PingTimeout)
+	defer cancel()
+	_ = m.shutDown(ctx, &Error{Class: ClassProbe, Op: "prove delivery to", Broker: m.broker.name, Err: why}, nil)
 }
 
 var (
 	errEnded   = errors.New("the connection has ended")
 	errTimeout = errors.New("timeout")
+	errDenied  = errors.New("reading is denied")
 )
 
 // await waits for done, at most for patience; 0 = without limit.
@@ -256,26 +328,51 @@ func (m *Conn) await(done <-chan struct{}, patience time.Duration) error {
 }
 
 // tryEcho returns nil when the echo came back, errEnded, or what was seen
-// instead.
+// instead; errDenied is in that when the broker said that it does not let this
+// client read.
+//
+// The subscriptions have QoS 0 and end with the proof: at QoS 1 each costs some
+// brokers a consumer for its life. With Confirm "echo" those to the records
+// have QoS 1 and stay.
 func (m *Conn) tryEcho() error {
 	c := m.client
-	topic := c.Topic(echoTopic)
-	if c.cfg.Confirm == ConfirmEcho {
-		topic = c.Topic("#") // everything of this client has to come back
+	first, all := !m.recalled.Load(), c.cfg.Confirm == ConfirmEcho
+	filters := map[string]byte{c.Topic(echoTopic): 0}
+	if all { // all that is to be handed back, and nothing that is not
+		filters[c.Topic(availability)], filters[c.Topic("+/+")], filters[c.Topic("+/view/+")] = 1, 1, 1
 	}
-	token := m.paho.Subscribe(topic, 1, nil)
-	switch err := m.await(token.Done(), c.cfg.AckTimeout); {
-	case err == errTimeout:
-		return errors.New("the broker did not answer a SUBSCRIBE")
-	case err != nil || token.Error() != nil:
+	denied := m.subscribe(ExtraEcho, filters)
+	if denied == errEnded {
 		return errEnded
 	}
-	if denied(token, topic) {
-		return fmt.Errorf("the broker rejects the subscription to %s", topic)
+	var deniedStates error
+	if first && !c.quiet {
+		filters := map[string]byte{c.Topic(healthTopic): 0}
+		if !all { // else they are among the records
+			filters[c.Topic("+/"+stateTopic)] = 0
+		}
+		if deniedStates = m.subscribe(ExtraStates, filters); deniedStates == errEnded {
+			return errEnded
+		}
+		m.mu.Lock()
+		m.recall.EchoDenied, m.recall.StatesDenied = errors.Is(denied, errDenied), errors.Is(deniedStates, errDenied)
+		m.mu.Unlock()
+		if deniedStates == nil {
+			m.leave = slices.AppendSeq(m.leave, maps.Keys(filters))
+		}
 	}
-	nonce := rand.Text()
+	if denied != nil {
+		if first && deniedStates == nil && m.await(nil, recallWait) == errEnded {
+			return errEnded
+		}
+		return denied
+	}
+	if !all {
+		m.leave = slices.AppendSeq(m.leave, maps.Keys(filters))
+	}
+	nonce := string(c.echoPayload(rand.Text()))
 	err := m.handedBack(nonce, Message{Topic: c.Topic(echoTopic), Payload: []byte(nonce)})
-	if err != nil || c.cfg.Confirm != ConfirmEcho || c.idSuffix != "" {
+	if err != nil || !all || c.idSuffix != "" {
 		return err
 	}
 	// With Confirm "echo" records have to come back too, and an access list may
@@ -288,26 +385,85 @@ func (m *Conn) tryEcho() error {
 	return m.handedBack(availability, c.availability(word))
 }
 
+// subscribe returns nil when all is granted, errEnded, errDenied with what the
+// broker rejects, or another error.
+func (m *Conn) subscribe(e Extra, filters map[string]byte) error {
+	if m.client.refuses(m.broker, e) {
+		return fmt.Errorf("%w: the broker ends the connection at the subscription", errDenied)
+	}
+	m.doing(e)
+	token := m.paho.SubscribeMultiple(filters, nil)
+	switch err := m.await(token.Done(), m.ackTimeout()); {
+	case err == errTimeout:
+		m.doing("")
+		return errors.New("the broker did not answer a SUBSCRIBE")
+	case err != nil || token.Error() != nil:
+		return errEnded
+	}
+	m.did(e)
+	for filter := range filters {
+		if denied(token, filter) {
+			return fmt.Errorf("%w: the broker rejects the subscription to %s", errDenied, filter)
+		}
+	}
+	return nil
+}
+
+// unsubscribe ends what the proof needs no longer. Records go out meanwhile.
+func (m *Conn) unsubscribe() {
+	filters := m.leave
+	m.leave = nil
+	if len(filters) == 0 || m.client.refuses(m.broker, ExtraLeave) {
+		return
+	}
+	m.doing(ExtraLeave)
+	token := m.paho.Unsubscribe(filters...)
+	if m.await(token.Done(), m.ackTimeout()) == nil && token.Error() == nil {
+		m.did(ExtraLeave)
+	}
+}
+
 // denied tells whether the broker rejected the subscription of the token.
 func denied(token mqtt.Token, filter string) bool {
 	sub, ok := token.(*mqtt.SubscribeToken)
-	return ok && sub.Result()[filter] == 0x80
+	return ok && sub.Result()[filter] >= rejected
 }
+
+const (
+	// An echo that does not come is asked for again on the same connection: in a
+	// storm of reconnects a broker may be slow, and it is not helped by one more.
+	// Every try needs an acknowledgement, so it ends where nothing moves.
+	echoTries       = 2
+	echoTriesProven = 6 // at a broker that once proved delivery
+)
 
 // handedBack publishes msg and waits for the broker to hand it back; key is what
 // received calls it.
 func (m *Conn) handedBack(key string, msg Message) error {
+	c := m.client
 	back := make(chan struct{})
 	m.mu.Lock()
 	m.proof.key, m.proof.back = key, back
 	m.mu.Unlock()
-	r, err := m.publish(msg, true)
-	if err != nil || m.await(r.done, 0) != nil || r.err != nil {
-		return errEnded
+	tries, patience := echoTries, c.cfg.ProofTimeout
+	c.mu.Lock()
+	switch k := c.delivery.about(m.broker.name); {
+	case c.quiet:
+		tries = 1 // a person waits
+	case k.answered() && k.answer.State == ProofUnproven:
+		tries, patience = 1, min(patience, recallWait) // records wait for an echo that is not expected
+	case k.proven:
+		tries = echoTriesProven
 	}
-	err = m.await(back, m.client.cfg.ProofTimeout)
-	if err == errTimeout {
-		return fmt.Errorf("%s did not come back within %v", msg.Topic, m.client.cfg.ProofTimeout)
+	c.mu.Unlock()
+	for range tries {
+		r, err := m.publish(msg, true)
+		if err != nil || m.await(r.done, 0) != nil || r.err != nil {
+			return errEnded
+		}
+		if err = m.await(back, patience); err != errTimeout {
+			return err
+		}
 	}
-	return err
+	return fmt.Errorf("%s did not come back within %d times %v", msg.Topic, tries, patience)
 }

@@ -12,6 +12,7 @@
 package publish
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -85,8 +86,26 @@ type Config struct {
 	// ProofInterval is the time between two proofs on one connection [1 h].
 	ProofTimeout, ProofInterval time.Duration
 
-	// Birth returns the retained birth payload for each connect; nil = none.
-	Birth func() []byte
+	// Birth returns the retained birth payload for each connect; nil = none. Where
+	// it is over MaxRetained bytes or the broker does not accept it, ShortBirth is
+	// sent instead, and none where that is not accepted either.
+	Birth, ShortBirth func() []byte
+	// Echo returns a JSON object with what the agent wants to find again at its next
+	// connect, such as the epoch and the highest position of its store; nil =
+	// nothing. It is published retained on the echo topic, see Conn.Remember, and is
+	// in each message of the delivery proof. It is called often and from several
+	// goroutines, and must not block.
+	Echo func() []byte
+	// OnRecall gets, once a connection, what the broker had retained of this agent
+	// when the connection began; nil = nobody asks. It is called outside of all
+	// locks, on a goroutine of the connection, and may block: the connection is not
+	// Deliverable before it has returned, and nothing that it shows is replaced
+	// before that as long as the caller publishes states and health only over a
+	// Deliverable connection. So whoever finds its store behind what was published
+	// takes a new epoch here, and the first record goes out under it. ctx ends
+	// with the connection; then the next one calls it again. It is not called on a
+	// connection that is closed to ask the broker by MQTT 5.
+	OnRecall func(ctx context.Context, r Recalled)
 	// OnProof is called, outside of all locks, when the proof's state changes,
 	// and with the result of each later proof unless it fails again. It must
 	// not block.

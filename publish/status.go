@@ -24,6 +24,14 @@ type Status struct {
 	ErrorAt   time.Time
 
 	Proof Proof
+	// LeftOut is what the broker of the moment punishes by ending the connection.
+	LeftOut []Refusal
+	// SameIDAt is when another client last seemed to use this client id, zero =
+	// never: the connections before were ended within a minute, several in a row.
+	SameIDAt time.Time
+	// Skipped messages of the broker were too large, Ignored answers belonged to no
+	// question. Both are of the connection of the moment.
+	Skipped, Ignored uint64
 	// BrokerCertExpires and ClientCertExpires are the ends of the certificates,
 	// zero without.
 	BrokerCertExpires, ClientCertExpires time.Time
@@ -44,8 +52,12 @@ func (c *Client) Status() Status {
 	c.mu.Lock()
 	s, m := c.status, c.conn
 	s.Proof = c.delivery.proof
+	if k := c.delivery.known[s.Broker]; k != nil {
+		s.LeftOut = k.extras.list()
+	}
 	c.mu.Unlock()
 	if m != nil {
+		s.Skipped, s.Ignored = m.link.skipped.Load(), m.link.ignored.Load()
 		s.InFlight = m.InFlight()
 	}
 	return s

@@ -170,6 +170,8 @@ var english = map[string]words{
 		hint: "check the host and port in [mqtt] broker, the network and the firewall, and that the broker runs"},
 	"broker_no_answer": {
 		hint: "something accepts connections there but does not speak MQTT: check scheme and port in [mqtt] broker (tcp 1883, tls 8883)"},
+	"broker_ends_connect": {
+		hint: "the broker ends the connection at the login: it is starting, overloaded, or refuses this client; if that lasts, check its log, and scheme and port in [mqtt] broker (tcp 1883, tls 8883)"},
 	"broker_unavailable": {
 		hint: "the broker says that it is not available; wait, or look at its log"},
 	"broker_path": {
@@ -198,6 +200,8 @@ var english = map[string]words{
 	// a connection to a broker that ended
 	"broker_lost": {
 		hint: "look at the broker's log at this time, and at the network between"},
+	"broker_lost_at": {
+		hint: "the broker's access list or its limits probably do not allow this ({extra}): after the second time it is left out, and tried again after some hours or a reload"},
 	"broker_half_open": {
 		hint: "the link is half-open; look at the network between here and the broker"},
 	"broker_no_ack": {

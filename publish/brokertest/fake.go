@@ -25,6 +25,15 @@ type Faults struct {
 	Ack func(Message) bool
 	// Reject cuts the connection at a message instead of accepting it.
 	Reject func(Message) bool
+	// CutConnect cuts at a CONNECT, CutSubscribe at a subscription to this filter,
+	// CutUnsubscribe at the end of one.
+	CutConnect     func(Connect) bool
+	CutSubscribe   func(filter string) bool
+	CutUnsubscribe bool
+	// EchoDelay is between a message and its way back.
+	EchoDelay time.Duration
+	// Twist rewrites a packet of the broker on its way out; nil = nothing is sent.
+	Twist func(packets.ControlPacket) []byte
 }
 
 // Fake is a scripted MQTT 3.1.1 broker. It accepts QoS 0 and 1, hands messages
@@ -42,6 +51,8 @@ type Fake struct {
 	got      []Message
 	acked    map[string]bool
 	wills    []Message
+	retained map[string]Message
+	subs     []string
 	change   chan struct{}
 }
 
@@ -62,7 +73,7 @@ func NewFake(tb testing.TB, faults Faults) *Fake {
 	if err != nil {
 		tb.Fatalf("listen on loopback: %v", err)
 	}
-	f := &Fake{tb: tb, ln: ln, faults: faults, conns: map[net.Conn]bool{}, acked: map[string]bool{},
+	f := &Fake{tb: tb, ln: ln, faults: faults, conns: map[net.Conn]bool{}, acked: map[string]bool{}, retained: map[string]Message{},
 		end: make(chan struct{}), change: make(chan struct{})}
 	f.wg.Go(f.accept)
 	tb.Cleanup(f.Close)
@@ -91,6 +102,28 @@ func (f *Fake) Acked(payload string) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.acked[payload]
+}
+
+// Retain makes the broker retain a message, as if it had come before.
+func (f *Fake) Retain(topic string, payload []byte) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.retained[topic] = Message{Topic: topic, Payload: payload, Retain: true}
+}
+
+// Retained is the payload that is retained on a topic, nil = none.
+func (f *Fake) Retained(topic string) []byte {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.retained[topic].Payload
+}
+
+// Subscriptions are all SUBSCRIBEs and UNSUBSCRIBEs so far: "+filter QoS" and
+// "-filter".
+func (f *Fake) Subscriptions() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return append([]string(nil), f.subs...)
 }
 
 // Connects are all CONNECT packets so far.
@@ -176,6 +209,7 @@ type session struct {
 	filters []string
 	taken   int
 	will    *Message
+	writing sync.Mutex
 }
 
 var errCut = errors.New("cut by script")
@@ -233,11 +267,13 @@ func (s *session) answer(p packets.ControlPacket) error {
 		return s.publish(p)
 	case *packets.SubscribePacket:
 		return s.subscribe(p)
+	case *packets.UnsubscribePacket:
+		return s.unsubscribe(p)
 	case *packets.PingreqPacket:
 		if s.f.now().NoPingresp {
 			return nil
 		}
-		return packets.NewControlPacket(packets.Pingresp).Write(s.conn)
+		return s.write(packets.NewControlPacket(packets.Pingresp))
 	}
 	return nil
 }
@@ -255,6 +291,9 @@ func (s *session) connect(p *packets.ConnectPacket) error {
 	s.f.signal()
 	s.f.mu.Unlock()
 	faults := s.f.now()
+	if faults.CutConnect != nil && faults.CutConnect(hello) {
+		return errCut
+	}
 	if faults.NoConnack {
 		<-s.f.end
 		return errCut
@@ -264,7 +303,7 @@ func (s *session) connect(p *packets.ConnectPacket) error {
 	if p.ProtocolVersion != 4 {
 		ack.ReturnCode = packets.ErrRefusedBadProtocolVersion
 	}
-	if err := ack.Write(s.conn); err != nil {
+	if err := s.write(ack); err != nil {
 		return err
 	}
 	if ack.ReturnCode != 0 {

@@ -1,6 +1,9 @@
 package brokertest
 
 import (
+	"bytes"
+	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -36,6 +39,9 @@ func (s *session) keep(m Message, ack bool) {
 	s.f.mu.Lock()
 	defer s.f.mu.Unlock()
 	s.f.got = append(s.f.got, m)
+	if m.Retain {
+		s.f.retained[m.Topic] = m
+	}
 	if ack {
 		s.f.acked[string(m.Payload)] = true
 	}
@@ -54,36 +60,122 @@ func (s *session) puback(id uint16, delay time.Duration) error {
 	}
 	p := packets.NewControlPacket(packets.Puback).(*packets.PubackPacket)
 	p.MessageID = id
-	return p.Write(s.conn)
+	return s.write(p)
 }
 
 func (s *session) subscribe(p *packets.SubscribePacket) error {
+	faults := s.f.now()
 	ack := packets.NewControlPacket(packets.Suback).(*packets.SubackPacket)
 	ack.MessageID = p.MessageID
-	for range p.Topics {
+	for i, filter := range p.Topics {
+		if faults.CutSubscribe != nil && faults.CutSubscribe(filter) {
+			return errCut
+		}
+		s.f.note(fmt.Sprintf("+%s %d", filter, p.Qoss[i]))
 		code := byte(0)
-		if s.f.now().DenySuback {
+		if faults.DenySuback {
 			code = 0x80
 		}
 		ack.ReturnCodes = append(ack.ReturnCodes, code)
 	}
-	if !s.f.now().DenySuback {
+	if !faults.DenySuback {
 		s.filters = append(s.filters, p.Topics...)
 	}
-	return ack.Write(s.conn)
+	if err := s.write(ack); err != nil || faults.DenySuback || faults.NoEcho {
+		return err
+	}
+	for _, m := range s.f.kept(p.Topics) {
+		if err := s.hand(m, true); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (f *Fake) note(subscription string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.subs = append(f.subs, subscription)
+}
+
+// kept are the retained messages that a new subscription gets.
+func (f *Fake) kept(filters []string) (all []Message) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for topic, m := range f.retained {
+		if matchesAny(filters, topic) {
+			all = append(all, m)
+		}
+	}
+	return all
+}
+
+func (s *session) unsubscribe(p *packets.UnsubscribePacket) error {
+	if s.f.now().CutUnsubscribe {
+		return errCut
+	}
+	for _, filter := range p.Topics {
+		s.f.note("-" + filter)
+		s.filters = slices.DeleteFunc(s.filters, func(have string) bool { return have == filter })
+	}
+	ack := packets.NewControlPacket(packets.Unsuback).(*packets.UnsubackPacket)
+	ack.MessageID = p.MessageID
+	return s.write(ack)
 }
 
 // echo hands the message back, QoS 0, when this connection subscribed to it.
 func (s *session) echo(m Message, faults Faults) error {
-	if faults.NoEcho {
+	if faults.NoEcho || !matchesAny(s.filters, m.Topic) {
 		return nil
 	}
-	for _, filter := range s.filters {
-		if filter == m.Topic || strings.HasSuffix(filter, "#") && strings.HasPrefix(m.Topic, filter[:len(filter)-1]) {
-			p := packets.NewControlPacket(packets.Publish).(*packets.PublishPacket)
-			p.TopicName, p.Payload = m.Topic, m.Payload
-			return p.Write(s.conn)
-		}
+	if faults.EchoDelay > 0 {
+		s.f.wg.Go(func() {
+			t := time.NewTimer(faults.EchoDelay)
+			defer t.Stop()
+			select {
+			case <-t.C:
+				_ = s.hand(m, false)
+			case <-s.f.end:
+			}
+		})
+		return nil
 	}
-	return nil
+	return s.hand(m, false)
+}
+
+func (s *session) hand(m Message, retained bool) error {
+	p := packets.NewControlPacket(packets.Publish).(*packets.PublishPacket)
+	p.TopicName, p.Payload, p.Retain = m.Topic, m.Payload, retained
+	return s.write(p)
+}
+
+// write sends a packet as the script twists it.
+func (s *session) write(p packets.ControlPacket) error {
+	var b bytes.Buffer
+	if err := p.Write(&b); err != nil {
+		return err
+	}
+	out := b.Bytes()
+	if twist := s.f.now().Twist; twist != nil {
+		out = twist(p)
+	}
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	_, err := s.conn.Write(out)
+	return err
+}
+
+func matchesAny(filters []string, topic string) bool {
+	return slices.ContainsFunc(filters, func(filter string) bool {
+		f, t := strings.Split(filter, "/"), strings.Split(topic, "/")
+		for i, level := range f {
+			switch {
+			case level == "#":
+				return true
+			case i >= len(t) || level != "+" && level != t[i]:
+				return false
+			}
+		}
+		return len(f) == len(t)
+	})
 }

@@ -1,0 +1,152 @@
+package publish
+
+import (
+	"slices"
+	"time"
+)
+
+// Extra is something that a connection does beside publishing records, and that
+// a broker may punish by ending it. What comes before the records is done one
+// at a time, so that it is known at which one the broker ended the connection;
+// at the second time in a row that one is left out.
+type Extra string
+
+// The extras, in the order in which they are done.
+const (
+	ExtraWill       Extra = "will"            // the message "lost" that the broker publishes
+	ExtraRetain     Extra = "retain"          // retained messages: they are sent without the mark
+	ExtraBirth      Extra = "birth"           // the whole birth: a short one is sent
+	ExtraShortBirth Extra = "short_birth"     // the short one too: none is sent
+	ExtraEcho       Extra = "subscribe_echo"  // without it delivery is not proven
+	ExtraStates     Extra = "subscribe_state" // without it only the echo tells what the broker knows
+	ExtraLeave      Extra = "unsubscribe"
+)
+
+const (
+	// blamedOften losses in a row at one extra, and it is left out.
+	blamedOften = 2
+	// retryExtra is how long it is left out. A new Client knows nothing of it.
+	retryExtra = 6 * time.Hour
+	// willAfter failed logins in a row, every second one is tried without a will.
+	willAfter = 3
+)
+
+// Refusal is an extra that is left out at a broker.
+type Refusal struct {
+	Extra        Extra
+	Since, Until time.Time // found out; tried again at the first connection after
+}
+
+// extras is what is known about one broker's mind on extras. Client.mu guards it.
+type extras struct {
+	blame   map[Extra]int
+	refused map[Extra]time.Time
+	logins  int // failed in a row with a will, the broker being there
+}
+
+func (x *extras) refuses(e Extra) bool {
+	since, ok := x.refused[e]
+	return ok && time.Since(since) < retryExtra
+}
+
+// ended notes that a connection ended at e, so many times over. It tells whether
+// e is left out from now on.
+func (x *extras) ended(e Extra, times int) bool {
+	if x.blame == nil {
+		x.blame, x.refused = map[Extra]int{}, map[Extra]time.Time{}
+	}
+	x.blame[e] += times
+	if x.blame[e] < blamedOften {
+		return false
+	}
+	x.blame[e] = blamedOften - 1 // after a new try one loss is enough
+	x.refused[e] = time.Now()
+	return true
+}
+
+// passed notes that e was done and the connection is still there.
+func (x *extras) passed(e Extra) {
+	delete(x.blame, e)
+	delete(x.refused, e)
+}
+
+func (x *extras) list() (all []Refusal) {
+	for e, since := range x.refused {
+		if x.refuses(e) {
+			all = append(all, Refusal{e, since, since.Add(retryExtra)})
+		}
+	}
+	slices.SortFunc(all, func(a, b Refusal) int { return a.Since.Compare(b.Since) })
+	return all
+}
+
+// refuses tells whether e is left out at b.
+func (c *Client) refuses(b broker, e Extra) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.delivery.about(b.name).extras.refuses(e)
+}
+
+// doing notes what the connection does now, "" = nothing that could be punished.
+func (m *Conn) doing(e Extra) {
+	c := m.client
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if e == "" && m.now != "" {
+		m.done = m.now
+	}
+	m.now = e
+}
+
+// did notes that the broker answered: it accepts e, as far as is known.
+func (m *Conn) did(e Extra) {
+	m.doing("")
+	c := m.client
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.delivery.about(m.broker.name).extras.passed(e)
+}
+
+// blame finds the extra at which the connection ended, before its proof was
+// decided. It needs c.mu.
+func (c *Client) blame(m *Conn, class Class) (e Extra, leftOut bool) {
+	x := &c.delivery.about(m.broker.name).extras
+	if class != ClassLost && class != ClassSilent {
+		return "", false
+	}
+	if e = m.now; e == "" && !isClosed(m.proof.decided) {
+		e = m.done // answered first, ended then
+	}
+	if e == "" {
+		return "", false
+	}
+	times := 1
+	if class == ClassLost && (e == ExtraBirth || e == ExtraShortBirth) {
+		times = blamedOften // nothing depends on it
+	}
+	return e, x.ended(e, times)
+}
+
+// takesWill tells whether the next connection at b has a will. Many brokers say
+// nothing when they reject one; so after several failed logins every second one
+// goes without.
+func (c *Client) takesWill(b broker) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	x := &c.delivery.about(b.name).extras
+	return !x.refuses(ExtraWill) && (x.logins < willAfter || x.logins%2 == 0)
+}
+
+// loggedIn notes a login that succeeded. True = it did so without a will, after
+// failures with one, for the first time: that is to be tried once more.
+func (x *extras) loggedIn(will bool) (trial bool) {
+	switch {
+	case will:
+		x.passed(ExtraWill)
+	case !x.refuses(ExtraWill) && !x.ended(ExtraWill, 1):
+		x.logins = willAfter + 1 // the next one has a will, the one behind it has not
+		return true
+	}
+	x.logins = 0
+	return false
+}
