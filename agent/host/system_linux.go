@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -18,6 +19,29 @@ func BootID() string {
 		return ""
 	}
 	return strings.TrimSpace(string(b))
+}
+
+// MachineID is the id of this installation (machine-id(5)); "" = not known.
+func MachineID() string {
+	b, err := os.ReadFile("/etc/machine-id")
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(b))
+}
+
+// FileID is what a copy of a file does not share with it: its number in the file system
+// and, where the file system keeps it, when it was made there; "" = not known.
+func FileID(path string) string {
+	var st unix.Statx_t
+	if err := unix.Statx(unix.AT_FDCWD, path, 0, unix.STATX_INO|unix.STATX_BTIME, &st); err != nil {
+		return ""
+	}
+	id := strconv.FormatUint(st.Ino, 10)
+	if st.Mask&unix.STATX_BTIME != 0 {
+		id += fmt.Sprintf(".%d.%d", st.Btime.Sec, st.Btime.Nsec)
+	}
+	return id
 }
 
 // uptime is CLOCK_BOOTTIME; 0 = not known.

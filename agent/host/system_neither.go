@@ -9,3 +9,9 @@ func BootID() string { return "" }
 
 // uptime is not known here.
 func uptime() time.Duration { return 0 }
+
+// MachineID is not known here.
+func MachineID() string { return "" }
+
+// FileID is not known here.
+func FileID(string) string { return "" }

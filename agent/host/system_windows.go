@@ -1,6 +1,7 @@
 package host
 
 import (
+	"fmt"
 	"os"
 	"strconv"
 	"time"
@@ -9,26 +10,48 @@ import (
 	"golang.org/x/sys/windows/registry"
 )
 
-// BootID is the number of this boot, which Windows counts, with the id of the
-// installation, because every machine counts from 1; "" = not known.
-func BootID() string {
-	read := func(path, name string, get func(registry.Key, string) (string, error)) string {
-		k, err := registry.OpenKey(registry.LOCAL_MACHINE, path, registry.QUERY_VALUE|registry.WOW64_64KEY)
-		if err != nil {
-			return ""
-		}
-		defer k.Close()
-		v, err := get(k, name)
-		if err != nil {
-			return ""
-		}
-		return v
+// registryValue reads a value below HKEY_LOCAL_MACHINE; "" = it cannot be read.
+func registryValue(path, name string, get func(registry.Key, string) (string, error)) string {
+	k, err := registry.OpenKey(registry.LOCAL_MACHINE, path, registry.QUERY_VALUE|registry.WOW64_64KEY)
+	if err != nil {
+		return ""
 	}
-	machine := read(`SOFTWARE\Microsoft\Cryptography`, "MachineGuid", func(k registry.Key, name string) (string, error) {
+	defer k.Close()
+	v, err := get(k, name)
+	if err != nil {
+		return ""
+	}
+	return v
+}
+
+// MachineID is the id of this installation; "" = not known.
+func MachineID() string {
+	return registryValue(`SOFTWARE\Microsoft\Cryptography`, "MachineGuid", func(k registry.Key, name string) (string, error) {
 		v, _, err := k.GetStringValue(name)
 		return v, err
 	})
-	boot := read(`SYSTEM\CurrentControlSet\Control\Session Manager\Memory Management\PrefetchParameters`, "BootId",
+}
+
+// FileID is what a copy of a file does not share with it: its number in the file system
+// and when it was made there; "" = not known.
+func FileID(path string) string {
+	f, err := os.Open(path)
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	var info windows.ByHandleFileInformation
+	if windows.GetFileInformationByHandle(windows.Handle(f.Fd()), &info) != nil {
+		return ""
+	}
+	return fmt.Sprintf("%d.%d", uint64(info.FileIndexHigh)<<32|uint64(info.FileIndexLow), info.CreationTime.Nanoseconds())
+}
+
+// BootID is the number of this boot, which Windows counts, with the id of the
+// installation, because every machine counts from 1; "" = not known.
+func BootID() string {
+	machine := MachineID()
+	boot := registryValue(`SYSTEM\CurrentControlSet\Control\Session Manager\Memory Management\PrefetchParameters`, "BootId",
 		func(k registry.Key, name string) (string, error) {
 			v, _, err := k.GetIntegerValue(name)
 			return strconv.FormatUint(v, 10), err

@@ -17,6 +17,17 @@ const runKey = ".run"
 type lastRun struct {
 	Version string `json:"version"`
 	Boot    string `json:"boot,omitempty"` // the system's id of this boot, "" = not known
+	// Where the store was: the system's id of the machine, and what distinguishes the
+	// store's files from a copy of them; "" = not known.
+	Machine string `json:"machine,omitempty"`
+	Place   string `json:"place,omitempty"`
+}
+
+// copied says that the store was made somewhere else: on another machine, or it is a
+// copy, restored from a backup.
+func (was *lastRun) copied(now lastRun) bool {
+	differ := func(a, b string) bool { return a != "" && b != "" && a != b }
+	return was != nil && (differ(was.Machine, now.Machine) || differ(was.Place, now.Place))
 }
 
 // watchdogFile marks a process of which a loop did not move, so that the next start
@@ -44,7 +55,10 @@ func startReason(was *lastRun, now lastRun, clean, tripped bool) string {
 
 // findReason compares this start with what the store remembers.
 func (a *Agent) findReason() {
-	now := lastRun{Version: a.version, Boot: host.BootID()}
+	now := lastRun{
+		Version: a.version, Boot: host.BootID(),
+		Machine: host.MachineID(), Place: host.FileID(filepath.Join(a.cfg.Agent.DataDir, "LOCK")),
+	}
 	var was *lastRun
 	if blob := a.queue.State()[runKey]; blob != nil {
 		was = &lastRun{}
@@ -54,6 +68,7 @@ func (a *Agent) findReason() {
 	}
 	mark := filepath.Join(a.cfg.Agent.DataDir, watchdogFile)
 	err := os.Remove(mark)
+	a.copied = was.copied(now)
 	a.reason = startReason(was, now, a.queue.Clean(), err == nil)
 	if was == nil || *was != now {
 		a.remember = &now
