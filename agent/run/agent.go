@@ -48,6 +48,7 @@ type Agent struct {
 	logProblem string      // why the log is not where it should be, "" = it is
 	reason     string      // why this process was started
 	remember   *lastRun    // to be kept for the next start, nil = kept already
+	copied     bool        // the store was made on another machine, or is a copy
 	tripped    atomic.Bool // the watchdog's mark is there
 }
 
