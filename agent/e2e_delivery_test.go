@@ -314,6 +314,9 @@ func TestRetainedTopicsTellHowTheAgentIs(t *testing.T) {
 		t.Error("the birth is not retained")
 	}
 	checkBirth(t, birth.Payload)
+	if m := late.WaitFor(root+"health", ""); !m.Retain || !strings.Contains(string(m.Payload), `"schema":"roomcall.health/1.0"`) {
+		t.Errorf("the health message: retained %v, %s", m.Retain, m.Payload)
+	}
 
 	r.kill()
 	sub.WaitFor(root+"availability", "lost")

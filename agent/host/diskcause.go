@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"runtime"
+	"strings"
 	"syscall"
 )
 
@@ -15,13 +16,17 @@ const (
 )
 
 // DiskCause tells why a disk accepts nothing: "full", "read_only", "io_error",
-// "not_writable", or "failed" for all else.
+// "not_writable", or "failed" for all else. The store's library turns some errors
+// into text, so the text counts too.
 func DiskCause(err error) string {
 	is := func(errno, windows syscall.Errno) bool {
-		return errors.Is(err, errno) || runtime.GOOS == "windows" && errors.Is(err, windows)
+		if runtime.GOOS == "windows" {
+			errno = windows
+		}
+		return errors.Is(err, errno) || strings.Contains(err.Error(), errno.Error())
 	}
 	switch {
-	case is(syscall.ENOSPC, windowsDiskFull), errors.Is(err, syscall.EDQUOT):
+	case is(syscall.ENOSPC, windowsDiskFull), is(syscall.EDQUOT, windowsDiskFull):
 		return "full"
 	case is(syscall.EROFS, windowsWriteProtect):
 		return "read_only"

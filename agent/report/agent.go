@@ -11,8 +11,8 @@ import (
 // AgentEvent is one of the agent's own events. Zero fields are left out.
 type AgentEvent struct {
 	// Type is "agent.started", "agent.gap", "agent.missed", "agent.quarantined",
-	// "agent.store_damaged", "agent.store_reset", "agent.undelivered" or
-	// "agent.clock_step".
+	// "agent.store_damaged", "agent.store_reset", "agent.undelivered",
+	// "agent.clock_step", or "agent.store_failing" and "agent.store_working".
 	Type string
 	// Severity is "info", "warning" or "critical"; "" means the type's own.
 	Severity string
@@ -28,6 +28,7 @@ type AgentEvent struct {
 var severities = map[string]string{
 	"agent.started": "info", "agent.gap": "critical", "agent.missed": "critical", "agent.quarantined": "warning",
 	"agent.store_damaged": "critical", "agent.store_reset": "warning",
+	"agent.store_failing": "critical", "agent.store_working": "info",
 	"agent.undelivered": "critical", "agent.clock_step": "warning",
 }
 

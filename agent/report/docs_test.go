@@ -31,11 +31,11 @@ func TestEveryKeyIsDocumented(t *testing.T) {
 			}
 		}
 	}
-	for _, typ := range []reflect.Type{reflect.TypeFor[Birth](), reflect.TypeFor[BirthDevice](), reflect.TypeFor[BirthLimits]()} {
+	for _, typ := range []reflect.Type{reflect.TypeFor[Birth](), reflect.TypeFor[BirthDevice](), reflect.TypeFor[BirthLimits](), reflect.TypeFor[Health]()} {
 		for i := range typ.NumField() {
 			key, _, _ := strings.Cut(typ.Field(i).Tag.Get("json"), ",")
 			if !strings.Contains(text, "`"+key+"`") {
-				t.Errorf("birth: %s is not in docs/payloads.md", key)
+				t.Errorf("birth, health: %s is not in docs/payloads.md", key)
 			}
 		}
 	}

@@ -19,7 +19,7 @@ var viewDocs = map[string]any{
 
 // SchemaKinds lists the kinds that have a schema.
 func SchemaKinds() []string {
-	kinds := append([]string{"birth"}, payload.Kinds()...)
+	kinds := append([]string{"birth", "health"}, payload.Kinds()...)
 	for _, v := range Views() {
 		kinds = append(kinds, "view/"+v)
 	}
@@ -39,6 +39,10 @@ func schemaOf(kind string) payload.Object {
 	if kind == "birth" {
 		return append(payload.SchemaHead(kind, "What an agent says when it has connected."),
 			payload.TypeSchema(reflect.TypeFor[Birth]())...)
+	}
+	if kind == "health" {
+		return append(payload.SchemaHead(kind, "How the agent itself is doing."),
+			payload.TypeSchema(reflect.TypeFor[Health]())...)
 	}
 	doc, ok := viewDocs[kind]
 	if !ok {
@@ -126,11 +130,12 @@ func topics() []topic {
 	list := []topic{
 		{"availability", "{prefix}/{client_id}/availability", "availability", "online, offline after a clean stop, lost by the will.", true, false},
 		{"birth", "{prefix}/{client_id}/birth", "birth", "What the agent is and what it records.", true, false},
+		{"health", "{prefix}/{client_id}/health", "health", "How the agent itself is doing: at each change, and at least every five minutes.", true, false},
 		{"echo", "{prefix}/{client_id}/echo", "echo", "Proof of delivery: the agent publishes a random word and reads it back.", false, false},
 		{"agent_event", "{prefix}/{client_id}/agent/event", "event", "The agent's own events.", false, false},
 		{"state", "{prefix}/{client_id}/{device}/state", "state", "The newest sample; never set by replayed records. While the store accepts nothing it has recorded 0 and neither id nor seq.", true, true},
 	}
-	for _, kind := range SchemaKinds()[1:] {
+	for _, kind := range SchemaKinds()[2:] {
 		list = append(list, topic{word(kind), "{prefix}/{client_id}/{device}/" + kind, word(kind), "One record of this kind a message.", false, true})
 	}
 	return list

@@ -173,7 +173,7 @@ func TestAsyncAPIHasEveryTopicAndItsReferencesHold(t *testing.T) {
 	}
 	doc := object(t, b)
 	text := string(b)
-	for _, topic := range []string{"/availability", "/birth", "/echo", "/agent/event", "/{device}/state", "/{device}/sample", "/{device}/stream",
+	for _, topic := range []string{"/availability", "/birth", "/health", "/echo", "/agent/event", "/{device}/state", "/{device}/sample", "/{device}/stream",
 		"/{device}/event", "/{device}/call", "/{device}/minute", "/{device}/view/zoom", "/{device}/view/agora", "/{device}/view/volc", "/{device}/view/trtc"} {
 		if !strings.Contains(text, `"{prefix}/{client_id}`+topic+`"`) {
 			t.Errorf("no topic %s", topic)
@@ -197,4 +197,31 @@ func TestBirthMatchesItsSchema(t *testing.T) {
 	validate(t, "birth", b)
 	golden(t, "birth.json", append(b, '\n'))
 	validate(t, "birth", reporter(t, func(s *Settings) { s.Kinds, s.Devices = nil, nil }).Birth(BirthInfo{Started: day}))
+}
+
+func TestHealthMatchesItsSchemaAndIsFlat(t *testing.T) {
+	free := int64(5 << 30)
+	r := reporter(t, nil)
+	for status, in := range map[string]HealthInfo{
+		"ok": {At: day, Status: "ok", StoreOK: true, Endpoints: 2},
+		"fail": {At: day, Status: "fail", Problems: 3, Codes: "store_full,broker_disconnected", Text: strings.Repeat("é", 1000),
+			Waiting: 7, Oldest: day, DiskFree: &free, Endpoints: 2, EndpointsBad: 1},
+	} {
+		b := r.Health(in)
+		validate(t, "health", b)
+		doc := object(t, b)
+		if doc["status_code"] != map[string]float64{"ok": 0, "fail": 2}[status] || doc["epoch"] == 0.0 || doc["client_id"] == "" {
+			t.Errorf("%s", b)
+		}
+		for key, v := range doc {
+			switch v.(type) {
+			case string, float64:
+			default:
+				t.Errorf("%s is not flat: %v", key, v)
+			}
+		}
+		if _, there := doc["oldest_ms"]; there != (status == "fail") || len(doc["codes"].(string)) > 0 != (status == "fail") {
+			t.Errorf("%s", b)
+		}
+	}
 }

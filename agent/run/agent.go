@@ -95,6 +95,7 @@ func (a *Agent) Run(ctx context.Context, ready func()) error {
 		polls.Go(func() { p.Run(polling) })
 	}
 	server.Go(func() { a.page.run(serving) })
+	polls.Go(func() { a.newAnnouncer().run(polling) })
 	a.recorder.Announce(record.Event{At: a.started, AgentEvent: report.AgentEvent{
 		Type: "agent.started", Text: "version " + a.version, Reason: a.reason,
 	}})

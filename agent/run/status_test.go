@@ -3,7 +3,9 @@ package run
 import (
 	"errors"
 	"fmt"
+	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -21,7 +23,12 @@ func TestAStoreThatAcceptsNothingIsShown(t *testing.T) {
 	}{
 		{nil, "open", ""},
 		{fmt.Errorf("append: %w", buffer.ErrFull), "full", "free space"},
-		{errors.New("input/output error"), "failed", "look at the disk"},
+		{fmt.Errorf("append: %w", syscall.EROFS), "failed", "mount it writable"},
+		{errors.New("sync: " + syscall.EROFS.Error()), "failed", "mount it writable"},
+		{fmt.Errorf("append: %w", syscall.EIO), "failed", "smartctl"},
+		{fmt.Errorf("append: %w", os.ErrPermission), "failed", "the right to write"},
+		{fmt.Errorf("append: %w", syscall.ENOSPC), "failed", "free space"},
+		{errors.New("something else"), "failed", "look at the disk"},
 	} {
 		b := bufferStatus(buffer.Info{Dir: t.TempDir(), Waiting: 3}, record.Stats{Err: c.err}, drain.Stats{})
 		if b.State != c.state || !strings.Contains(b.Hint, c.hint) || (c.err == nil) != (b.Error == "" && b.Hint == "") {

@@ -8,7 +8,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 
 mkdir -p "$WORK/schemas"
 "$ROOMCALL" schema >"$WORK/schemas/asyncapi.json"
-for kind in birth sample stream event call minute view/zoom view/agora view/volc view/trtc; do
+for kind in birth health sample stream event call minute view/zoom view/agora view/volc view/trtc; do
 	"$ROOMCALL" schema "$kind" >"$WORK/schemas/${kind/\//_}.json"
 done
 {

@@ -1,0 +1,166 @@
+package run
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"roomcall/agent/drain"
+	"roomcall/agent/health"
+	"roomcall/agent/record"
+	"roomcall/agent/report"
+	"roomcall/publish"
+)
+
+const (
+	// healthEvery is the longest time between two health messages.
+	healthEvery = 5 * time.Minute
+	// healthLook is how often the agent looks at itself, with many endpoints more
+	// seldom: up to healthLookMax.
+	healthLook    = 2 * time.Second
+	healthLookMax = 10 * time.Second
+	// storeSteady is how long the store has to accept records to count as working.
+	storeSteady = 10 * time.Second
+	// healthBlame connections in a row that ended before they confirmed the health
+	// message, and it is left out for healthPause: it never costs the records.
+	healthBlame = 3
+	healthPause = 10 * time.Minute
+)
+
+// announcer tells the centre how the agent is doing: by the retained health message,
+// directly and beside the store, and by events about the store.
+type announcer struct {
+	status   func() health.Status
+	message  func(report.HealthInfo) []byte
+	conn     func() drain.Conn // nil = none
+	topic    string
+	announce func(record.Event) bool
+	every    time.Duration // between two looks
+
+	said    string     // what the last message said, in short
+	saidAt  time.Time  // when
+	saidOn  drain.Conn // on which connection
+	receipt drain.Receipt
+	blame   int       // connections in a row that ended before they confirmed it
+	held    time.Time // nothing is sent before
+
+	failing  record.Event // the event that tells that the store fails, Type "" = it works
+	workedAt time.Time    // since when it works again, zero = it does not
+}
+
+func (a *Agent) newAnnouncer() *announcer {
+	return &announcer{
+		status: a.Status, message: a.reporter.Health, conn: a.drainer.Conn, topic: a.client.Topic("health"),
+		announce: a.recorder.Announce,
+		every:    min(healthLook+time.Duration(len(a.pollers))*10*time.Millisecond, healthLookMax),
+	}
+}
+
+// run looks again and again until ctx ends.
+func (n *announcer) run(ctx context.Context) {
+	tick := time.NewTicker(n.every)
+	defer tick.Stop()
+	for {
+		now := time.Now()
+		s := n.status()
+		n.watchStore(s.Buffer, now)
+		n.publish(s, now)
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// publish sends the health message when something changed, on each new connection,
+// and when the last is too old.
+func (n *announcer) publish(s health.Status, now time.Time) {
+	n.settle(now)
+	conn := n.conn()
+	if conn == nil || now.Before(n.held) {
+		return
+	}
+	info := healthInfo(s, now)
+	short := fmt.Sprint(info.Status, info.Problems, info.Codes, info.StoreOK, info.Endpoints, info.EndpointsBad)
+	if short == n.said && conn == n.saidOn && now.Sub(n.saidAt) < healthEvery {
+		return
+	}
+	receipt, err := conn.Publish(publish.Message{Topic: n.topic, Payload: n.message(info), Retain: true})
+	if err != nil {
+		return // a full window or a lost connection: at the next look
+	}
+	n.said, n.saidAt, n.saidOn, n.receipt = short, now, conn, receipt
+}
+
+// settle looks at what became of the last message.
+func (n *announcer) settle(now time.Time) {
+	if n.receipt == nil {
+		return
+	}
+	select {
+	case <-n.receipt.Done():
+	default:
+		return
+	}
+	if n.receipt.Err() == nil {
+		n.blame = 0
+	} else {
+		n.said = ""
+		if n.blame++; n.blame >= healthBlame {
+			n.blame, n.held = 0, now.Add(healthPause)
+		}
+	}
+	n.receipt = nil
+}
+
+// watchStore announces that the store accepts nothing, and that it does again. The
+// events wait in memory until they can be accepted themselves.
+func (n *announcer) watchStore(b health.Buffer, now time.Time) {
+	works := b.State == "open"
+	switch {
+	case !works && n.failing.Type == "":
+		n.failing = record.Event{At: now, AgentEvent: report.AgentEvent{
+			Type: "agent.store_failing", Since: now, Reason: b.Cause, IncidentID: fmt.Sprintf("store-%d", now.UnixMilli()), Text: b.Error,
+		}}
+		n.announce(n.failing)
+	case !works:
+		n.workedAt = time.Time{}
+	case n.failing.Type == "":
+	case n.workedAt.IsZero():
+		n.workedAt = now
+	case now.Sub(n.workedAt) >= storeSteady:
+		ev := n.failing
+		ev.Type, ev.At, ev.Text = "agent.store_working", n.workedAt, "the store accepts records again"
+		n.announce(ev)
+		n.failing, n.workedAt = record.Event{}, time.Time{}
+	}
+}
+
+// healthInfo is the agent's status in short.
+func healthInfo(s health.Status, now time.Time) report.HealthInfo {
+	problems := health.Problems(s, now)
+	in := report.HealthInfo{
+		At: now, Status: "ok", Problems: len(problems), Waiting: s.Buffer.Waiting, Oldest: s.Buffer.Oldest,
+		StoreOK: s.Buffer.State == "open", DiskFree: s.Buffer.DiskFree, Endpoints: len(s.Endpoints),
+	}
+	var codes, bad []string
+	for _, p := range problems {
+		if !slices.Contains(codes, p.Code) {
+			codes = append(codes, p.Code)
+		}
+		if p.Bad && p.Device != "" && !slices.Contains(bad, p.Device) {
+			bad = append(bad, p.Device)
+		}
+	}
+	in.Codes, in.EndpointsBad = strings.Join(codes, ","), len(bad)
+	if len(problems) > 0 {
+		in.Status, in.Text = "warn", problems[0].What
+		if problems[0].Bad {
+			in.Status = "fail"
+		}
+	}
+	return in
+}
