@@ -60,6 +60,7 @@ func TestTenBootsWithRandomClocksEvictNothing(t *testing.T) {
 				t.Fatal(err)
 			}
 			m.start(time.Unix(r.Int64N(4e9), 0))
+			m.up = time.Duration(r.Int64N(int64(900 * time.Hour))) // the agent was started later
 		}
 		q := open(t, m.options(dir, 12*time.Hour))
 		if ev := q.Due(m.wall, 0); ev != nil || q.Info().Waiting != num {
@@ -151,6 +152,9 @@ func TestTheLastCommitOfTheRunBeforeIsKnown(t *testing.T) {
 		t.Errorf("a new store remembers %+v", got)
 	}
 	m.append(t, q, 1)
+	if again := q.withClock(nil); again != nil {
+		t.Errorf("the boot is written with each commit: %q", again)
+	}
 	m.pass(time.Hour)
 	m.append(t, q, 2)
 	want := Moment{m.wall, "boot-1", m.up}

@@ -265,57 +265,37 @@ func TestAFailureIsCountedShownAndLoggedOnce(t *testing.T) {
 // TestALoopThatWaitsOnPurposeIsNotSilent: for its interval, for its turn among many,
 // for an endpoint that uses all of its time.
 func TestALoopThatWaitsOnPurposeIsNotSilent(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		const idle = 12 * time.Hour
-		slow := func(int) (cgi.Status, time.Duration, error) { return idleStatus, 40 * time.Second, nil }
-		var list []Config
-		for i := range 3 * pollSlots {
-			list = append(list, Config{Device: fmt.Sprint("room-", i), Endpoint: &fakeEndpoint{answer: slow}, InCall: time.Minute, Idle: idle, Timeout: time.Minute})
-		}
-		loops := New(list, &fakeRecorder{}, slog.New(slog.DiscardHandler))
-		ctx, cancel := context.WithCancel(t.Context())
-		var wg sync.WaitGroup
-		for _, p := range loops {
-			wg.Go(func() { p.Run(ctx) })
-		}
-		for end := time.Now().Add(25 * time.Hour); time.Now().Before(end); time.Sleep(10 * time.Second) {
-			for _, p := range loops {
-				if s := p.Heartbeat.Silent(); s > 0 {
-					t.Fatalf("%s is silent for %v", p.Device, s)
+	for name, c := range map[string]struct {
+		loops                        int
+		interval, timeout, took, run time.Duration
+	}{
+		"one, each two hours":   {1, 2 * time.Hour, 2 * time.Second, 1500 * time.Millisecond, 5 * time.Hour},
+		"many, each waits long": {3 * pollSlots, time.Minute, time.Minute, 40 * time.Second, 20 * time.Minute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				slow := func(int) (cgi.Status, time.Duration, error) { return idleStatus, c.took, nil }
+				var list []Config
+				for i := range c.loops {
+					list = append(list, Config{Device: fmt.Sprint("room-", i), Endpoint: &fakeEndpoint{answer: slow}, InCall: c.interval, Idle: c.interval, Timeout: c.timeout})
 				}
-			}
-		}
-		cancel()
-		wg.Wait()
-	})
-}
-
-// TestSilentEndpointsDelayNoOther: however many accept and never answer.
-func TestSilentEndpointsDelayNoOther(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		silent := func(int) (cgi.Status, time.Duration, error) { return cgi.Status{}, time.Hour, nil }
-		good := &fakeEndpoint{answer: func(int) (cgi.Status, time.Duration, error) { return activeStatus, time.Millisecond, nil }}
-		list := []Config{{Device: "good", Endpoint: good, InCall: 5 * time.Second, Idle: 5 * time.Second, Timeout: 8 * time.Second}}
-		for i := range 4 * pollSlots {
-			list = append(list, Config{Device: fmt.Sprint("room-", i), Endpoint: &fakeEndpoint{answer: silent}, InCall: 5 * time.Second, Idle: 5 * time.Second, Timeout: 8 * time.Second})
-		}
-		ctx, cancel := context.WithCancel(t.Context())
-		var loops sync.WaitGroup
-		start := time.Now()
-		for _, l := range New(list, &fakeRecorder{}, slog.New(slog.DiscardHandler)) {
-			loops.Go(func() { l.Run(ctx) })
-		}
-		time.Sleep(5 * time.Minute)
-		cancel()
-		loops.Wait()
-		asked := good.asked(start)
-		if n := len(asked); n < 59 {
-			t.Fatalf("%d polls of the good endpoint in 5 minutes", n)
-		}
-		for i := 2; i < len(asked); i++ { // the first is at once, the second on a tick
-			if d := asked[i] - asked[i-1]; d < 4*time.Second || d > 6*time.Second {
-				t.Errorf("polls %v apart: silent endpoints delay it", d)
-			}
-		}
-	})
+				loops := New(list, &fakeRecorder{}, slog.New(slog.DiscardHandler))
+				ctx, cancel := context.WithCancel(t.Context())
+				var wg sync.WaitGroup
+				for _, p := range loops {
+					wg.Go(func() { p.Run(ctx) })
+				}
+				for end := time.Now().Add(c.run); time.Now().Before(end) && !t.Failed(); time.Sleep(time.Second) {
+					for _, p := range loops {
+						if s := p.Heartbeat.Silent(); s > 0 {
+							t.Errorf("%s is silent for %v", p.Device, s)
+							break
+						}
+					}
+				}
+				cancel()
+				wg.Wait()
+			})
+		})
+	}
 }

@@ -29,8 +29,13 @@ func TestAStepIsAnnouncedAndASleepIsNot(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, log := &fakeStore{}, &hosttest.Log{}
-			r := recorderOver(t, s, log.Logger())
-			r.clock, r.now = c.before, func() host.Reading { return c.now }
+			r, err := New(Options{
+				Reporter: reporterFor(t, []string{"event"}, "room-1"), Store: s, Newest: NewNewest(1), Devices: 1, Log: log.Logger(),
+				Clock: func() host.Reading { return c.now }, Before: c.before,
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
 			r.checkClock()
 			r.checkClock()
 			r.commit(now)

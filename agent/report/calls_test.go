@@ -200,11 +200,12 @@ func TestASleepIsNotASetClock(t *testing.T) {
 		join     float64
 		duration float64
 	}{
-		"asleep for two hours":  {2 * hour, 2 * hour, 120, 7210},
-		"asleep, without timer": {2 * hour, 2 * hour, -1, 7210},
-		"set by two hours":      {0, 2 * hour, -1, 10},
-		"asleep and set":        {2 * hour, 5 * hour, -1, 7210},
-		"set back by two hours": {0, -2 * hour, -1, 10},
+		"asleep for two hours":   {2 * hour, 2 * hour, 120, 7210},
+		"asleep, without timer":  {2 * hour, 2 * hour, -1, 7210},
+		"set by two hours":       {0, 2 * hour, -1, 10},
+		"asleep and set":         {2 * hour, 5 * hour, -1, 7210},
+		"set as the timer ticks": {0, 90 * s, 1, 10},
+		"set back by two hours":  {0, -2 * hour, -1, 10},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := reporter(t, nil)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -122,6 +123,14 @@ func TestOneReaderOfTheWholeStoreAtATime(t *testing.T) {
 	}
 }
 
+// deadlines is a connection that notes until when it may be written to.
+type deadlines struct {
+	*httptest.ResponseRecorder
+	write time.Time
+}
+
+func (d *deadlines) SetWriteDeadline(t time.Time) error { d.write = t; return nil }
+
 // TestAgentAndClientHaveTheSamePatience: what the agent allows itself for a check of
 // the store is what its client waits, and both grow with the store.
 func TestAgentAndClientHaveTheSamePatience(t *testing.T) {
@@ -133,8 +142,12 @@ func TestAgentAndClientHaveTheSamePatience(t *testing.T) {
 			left = time.Until(until)
 			return json.RawMessage(`{}`), nil
 		}}
-		askHandler(newHandler(src, Options{Now: time.Now, MaxBytes: maxBytes}), path)
+		w := &deadlines{ResponseRecorder: httptest.NewRecorder()}
+		newHandler(src, Options{Now: time.Now, MaxBytes: maxBytes}).ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
 		client := Patience(path, maxBytes)
+		if cut := time.Until(w.write); cut < left {
+			t.Errorf("the connection is cut after %v, the check may last %v", cut, left)
+		}
 		if left > client || left < client-time.Minute {
 			t.Errorf("%d bytes: the agent allows itself %v, the client waits %v", maxBytes, left, client)
 		}
