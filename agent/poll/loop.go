@@ -70,7 +70,6 @@ type Loop struct {
 	Heartbeat host.Heartbeat // of Run
 
 	slots    chan struct{} // shared bound of polls under way
-	turn     time.Duration // how long the others may keep all slots
 	origin   time.Time     // shared start of all ticks, monotonic
 	share    float64       // the group's place within an interval, 0 <= share < 1
 	recorder Recorder
@@ -88,14 +87,9 @@ func New(list []Config, r Recorder, log *slog.Logger) []*Loop {
 	spread := shares(len(list))
 	repeats := host.NewRepeats(log)
 	origin := time.Now().Add(-rand.N(time.Minute)) // a phase of its own for each agent
-	var longest time.Duration
-	for _, c := range list {
-		longest = max(longest, c.Timeout, c.InCall, c.Idle)
-	}
-	turn := longest * time.Duration(len(list)/pollSlots)
 	var out []*Loop
 	for i, c := range list {
-		out = append(out, &Loop{Config: c, slots: slots, turn: turn, origin: origin, share: spread[i], recorder: r, repeats: repeats})
+		out = append(out, &Loop{Config: c, slots: slots, origin: origin, share: spread[i], recorder: r, repeats: repeats})
 	}
 	return out
 }
@@ -137,7 +131,7 @@ func (p *Loop) keepAlive(ctx context.Context) {
 
 // poll makes one poll and hands its result on. It returns false when ctx ended.
 func (p *Loop) poll(ctx context.Context) bool {
-	p.Heartbeat.Wait(p.turn)
+	p.Heartbeat.Beat()
 	select {
 	case p.slots <- struct{}{}:
 	case <-ctx.Done():
