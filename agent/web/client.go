@@ -29,6 +29,8 @@ func (e *AnswerError) Error() string {
 	return fmt.Sprintf("the agent answered %d: %s", e.Code, e.Text)
 }
 
+const dialTimeout = 3 * time.Second
+
 // wsaeConnRefused is what Windows says for ECONNREFUSED.
 const wsaeConnRefused = syscall.Errno(10061)
 
@@ -50,8 +52,8 @@ func Get(ctx context.Context, addr, path string, patience time.Duration) (io.Rea
 	resp, err := (&http.Transport{
 		DisableKeepAlives:     true, // one request; also no goroutine stays behind
 		DisableCompression:    true,
-		ResponseHeaderTimeout: patience,
-		DialContext:           (&net.Dialer{Timeout: 3 * time.Second}).DialContext,
+		ResponseHeaderTimeout: patience + dialTimeout, // the agent began to count later
+		DialContext:           (&net.Dialer{Timeout: dialTimeout}).DialContext,
 	}).RoundTrip(req)
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, wsaeConnRefused):
