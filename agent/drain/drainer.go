@@ -41,7 +41,7 @@ const (
 	readRetry = 5 * time.Second
 	// statesMax bounds the states in flight beside the records; the connection has
 	// room for them behind a full window.
-	statesMax = 200
+	statesMax = 150
 )
 
 // Queue is what the drain needs of the store. Positions rise from record to record.
@@ -449,8 +449,9 @@ func (s *session) lost() {
 	}
 }
 
-// quarantine takes a record out of the queue so that the queue goes on. It is
-// announced first: the record leaves the queue when the announcement is on disk, so
+// quarantine takes a record out of the queue so that the queue goes on. An event of
+// the agent is not announced: the announcement would be the next such event, and the
+// broker that rejects the one rejects the other. Any other record is announced first: the record leaves the queue when the announcement is on disk, so
 // that no kill can take one without the other. What fails is tried again when it is
 // asked for again, the announcement too when it was lost, the store every readRetry.
 func (d *Drainer) quarantine(r inflight, reason string) {
@@ -463,7 +464,7 @@ func (d *Drainer) quarantine(r inflight, reason string) {
 	d.mu.Unlock()
 	switch {
 	case a.done:
-	case a.onDisk:
+	case a.onDisk, r.topic == ownEvents:
 		if time.Since(a.tried) >= readRetry {
 			d.setAside(r.pos, reason)
 		}
@@ -471,6 +472,9 @@ func (d *Drainer) quarantine(r inflight, reason string) {
 		d.announceQuarantine(r, reason)
 	}
 }
+
+// ownEvents is the topic of the agent's own events.
+const ownEvents = report.AgentDevice + "/event"
 
 func (d *Drainer) announceQuarantine(r inflight, reason string) {
 	device, kind, _ := strings.Cut(r.topic, "/")
@@ -495,8 +499,7 @@ func (d *Drainer) announceQuarantine(r inflight, reason string) {
 		settled(false)
 		return
 	}
-	d.Log.Error("the broker does not accept a record: it goes to the quarantine", "topic", r.topic, "seq", r.seq, "reason", reason,
-		"hint", health.HintFor("store_quarantined", nil))
+	d.Log.Error("the broker does not accept a record: it goes to the quarantine", "topic", r.topic, "seq", r.seq, "reason", reason)
 }
 
 // setAside puts an announced record into the quarantine.
@@ -510,9 +513,10 @@ func (d *Drainer) setAside(pos uint64, reason string) {
 	d.mu.Unlock()
 	if failed {
 		d.repeats.Failed("quarantine record", err)
-	} else {
-		d.repeats.Worked("quarantine record")
+		return
 	}
+	d.repeats.Worked("quarantine record")
+	d.Log.Error("record quarantined", "position", pos, "reason", reason, "hint", health.HintFor("store_quarantined", nil))
 }
 
 // sendStates publishes the newest sample of each device to its retained topic, as

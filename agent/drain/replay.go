@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -62,6 +63,8 @@ type Replayer struct {
 	Conn  func() Conn // the connection of the moment, nil = none
 	Dir   string      // where requests are left
 	Log   *slog.Logger
+
+	served map[string]bool // requests that are answered and whose file could not be removed
 }
 
 // Run looks for requests until ctx ends.
@@ -74,7 +77,7 @@ func (r *Replayer) Run(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		files := r.requests()
+		files := slices.DeleteFunc(r.requests(), func(file string) bool { return r.served[file] })
 		if len(files) == 0 {
 			continue
 		}
@@ -130,7 +133,14 @@ func (r *Replayer) serve(ctx context.Context, file string) {
 	if err == nil {
 		err = durable.WriteFile(strings.TrimSuffix(file, requestEnd)+resultEnd, answer, 0o600)
 	}
-	if err = errors.Join(err, os.Remove(file)); err != nil {
+	removed := os.Remove(file)
+	if removed != nil { // the disk accepts no changes: the request is not served again and again
+		if r.served == nil {
+			r.served = map[string]bool{}
+		}
+		r.served[file] = true
+	}
+	if err = errors.Join(err, removed); err != nil {
 		r.Log.Error("answer replay request", "file", file, "err", err)
 	}
 }

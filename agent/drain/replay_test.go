@@ -198,3 +198,22 @@ func TestWhoAskedForAReplayWaitsWhileTheAgentIsAtWork(t *testing.T) {
 		agent.Wait()
 	})
 }
+
+// TestARequestThatCannotBeRemovedIsServedOnce: on a disk that accepts no changes it
+// would be replayed again and again.
+func TestARequestThatCannotBeRemovedIsServedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := &hosttest.Log{}
+		r := &Replayer{Dir: t.TempDir(), Log: log.Logger()}
+		// a folder with something in it cannot be removed, whoever asks
+		if err := os.MkdirAll(filepath.Join(r.Dir, replayPrefix+"1"+requestEnd, "x"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		r.Run(ctx)
+		if n := log.Count("answer replay request"); n != 1 {
+			t.Errorf("served %d times in a minute", n)
+		}
+	})
+}

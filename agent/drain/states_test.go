@@ -158,3 +158,19 @@ func TestAFailedProofWhoseAnnouncementWasRefusedIsAnnouncedWithTheNext(t *testin
 		t.Errorf("announced %d times, want twice: the first was refused", asked)
 	}
 }
+
+// TestAnEventOfTheAgentThatTheBrokerRejectsMakesNoNewOne: its announcement would be
+// rejected like itself, and so on without an end.
+func TestAnEventOfTheAgentThatTheBrokerRejectsMakesNoNewOne(t *testing.T) {
+	q, announced := &fakeQueue{changed: make(chan struct{}, 1)}, 0
+	d := New(Options{Queue: q, Log: slog.New(slog.DiscardHandler), Announce: func(record.Event) bool { announced++; return true }})
+	d.quarantine(inflight{pos: 7, topic: "agent/event", seq: 3}, "rejected")
+	d.quarantine(inflight{pos: 7, topic: "agent/event", seq: 3}, "rejected")
+	if len(q.quarantined) != 1 || announced != 0 {
+		t.Errorf("quarantined %v, %d announcements", q.quarantined, announced)
+	}
+	d.quarantine(inflight{pos: 8, topic: "room-1/event", seq: 3}, "rejected")
+	if announced != 1 {
+		t.Errorf("%d announcements of a room's event", announced)
+	}
+}

@@ -294,3 +294,20 @@ func TestAStoreThatRejectsTheGapsStillAcceptsPolls(t *testing.T) {
 		t.Errorf("the eviction is held up, or nothing is said:\n%s", log)
 	}
 }
+
+// TestATopicHasOneAnnouncementOnItsWay: however long it takes through the queue.
+func TestATopicHasOneAnnouncementOnItsWay(t *testing.T) {
+	s := newEvicting()
+	r := recorderOver(t, s, nil)
+	at := time.Now()
+	for i := range uint64(60) { // an hour of a broker that is too slow
+		s.next = []buffer.Gap{lost("room-1/sample", i+1, i+1)}
+		s.cursor = i
+		at = at.Add(time.Minute)
+		r.commit(at)
+		r.commit(at)
+	}
+	if got := s.gapEvents(t); len(got) != 1 || len(r.committed.gaps) != 2 {
+		t.Errorf("announced %v, %d gaps are kept", got, len(r.committed.gaps))
+	}
+}

@@ -424,14 +424,16 @@ func (r *Recorder) failing(err error) bool {
 // reject gives up what the store can never accept.
 func (r *Recorder) reject(list []suspect) {
 	for _, s := range list {
+		what := ""
 		if s.event != nil {
+			what = "event " + s.event.Type
 			r.miss(report.AgentDevice, missedRejected, s.event.At)
-			r.log.Error("left out, because the store cannot accept it", "what", "event "+s.event.Type, "err", s.err)
 			s.event.done(false)
 		} else {
+			what = "poll of " + s.poll.Device
 			r.miss(s.poll.Device, missedRejected, s.poll.At)
-			r.log.Error("left out, because the store cannot accept it", "what", "poll of "+s.poll.Device, "err", s.err)
 		}
+		r.repeats.Failed("store "+what, s.err, "what", what, "hint", "it is left out, because the store can never accept it")
 	}
 }
 
