@@ -30,7 +30,7 @@ type gap struct {
 	Seq    uint64 `json:"seq,omitempty"` // of the announcing event; 0 = not announced
 	Pos    uint64 `json:"pos,omitempty"` // in the store, not before the announcement; 0 = not known yet
 
-	reached uint64 // how far delivery was when it grew last
+	reached uint64 // how far delivery was when it began
 }
 
 const (
@@ -99,7 +99,7 @@ func (b *batch) evict(ev *buffer.Eviction) {
 			continue
 		}
 		k := &kept[at]
-		k.First, k.Last, k.Count, k.reached = min(k.First, g.First), max(k.Last, g.Last), k.Count+g.Count, g.reached
+		k.First, k.Last, k.Count = min(k.First, g.First), max(k.Last, g.Last), k.Count+g.Count
 	}
 	b.gaps, b.gapsChanged = kept, true
 }

@@ -111,7 +111,7 @@ func TestWhileEvictionAndDeliveryBothGoOnATopicIsAnnouncedOnceAMinuteAtMost(t *t
 		at = at.Add(time.Second)
 		r.commit(at)
 		_, s.cursor = s.Progress()
-		s.cursor += i // delivery goes on and on
+		s.past++ // other records come and go
 	}
 	s.delivered = true
 	r.commit(at.Add(time.Minute))
@@ -124,7 +124,7 @@ func TestWhileEvictionAndDeliveryBothGoOnATopicIsAnnouncedOnceAMinuteAtMost(t *t
 		}
 		next = last + 1
 	}
-	if len(got) > 12 || next != 601 {
+	if len(got) < 9 || len(got) > 12 || next != 601 {
 		t.Errorf("%d announcements up to %d, want about ten for 600 holes", len(got), next-1)
 	}
 }

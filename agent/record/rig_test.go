@@ -26,6 +26,7 @@ type fakeStore struct {
 	due        func() *buffer.Eviction
 	asked      int64  // the bytes that Due was asked to make room for
 	delivered  bool   // nothing waits
+	past       uint64 // more records that came and went
 	cursor     uint64 // up to which position records are delivered
 	damage     func() []buffer.Damage
 
@@ -59,7 +60,7 @@ func (s *fakeStore) Epoch() int64                                 { return 1 }
 func (s *fakeStore) Peek(uint64, int, int) ([]buffer.Item, error) { return nil, nil }
 
 func (s *fakeStore) Progress() (delivered, newest uint64) {
-	return s.cursor, 1000 + uint64(len(s.records())) // there was something before
+	return s.cursor, 1000 + s.past + uint64(len(s.records())) // there was something before
 }
 
 func (s *fakeStore) Damage() []buffer.Damage {
