@@ -17,6 +17,7 @@ import (
 
 	"roomcall/agent/host/hosttest"
 	"roomcall/buffer"
+	"roomcall/durable"
 	"roomcall/publish"
 )
 
@@ -187,7 +188,7 @@ func TestWhoAskedForAReplayWaitsWhileTheAgentIsAtWork(t *testing.T) {
 			time.Sleep(time.Hour)
 			request := r.requests()[0]
 			result := strings.TrimSuffix(request, requestEnd) + resultEnd
-			if err := os.WriteFile(result, []byte(`{"sent":7}`), 0o600); err != nil {
+			if err := durable.WriteFile(result, []byte(`{"sent":7}`), 0o600); err != nil { // whole or not there, as the agent does
 				t.Error(err)
 			}
 		})

@@ -174,3 +174,44 @@ func TestAnEventOfTheAgentThatTheBrokerRejectsMakesNoNewOne(t *testing.T) {
 		t.Errorf("%d announcements of a room's event", announced)
 	}
 }
+
+// TestStatesInFlightAreBoundedAndRefusedOnesGoAgain: a broker that confirms no state
+// holds no record up, and what it refuses is sent again.
+func TestStatesInFlightAreBoundedAndRefusedOnesGoAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var held []*fakeReceipt
+		b := &fakeBroker{}
+		b.publish = func(m publish.Message) (Receipt, error) {
+			if !m.Retain || len(held) > statesMax {
+				return confirmed(nil), nil
+			}
+			r := &fakeReceipt{done: make(chan struct{}), err: errors.New("refused")}
+			held = append(held, r)
+			return r, nil
+		}
+		d, q, _, stop := drainOver(t, b)
+		for i := range 2 * statesMax {
+			d.Newest.Set(record.Sample{Device: fmt.Sprint("room-", i), Payload: []byte("x"), At: time.Now(), Fresh: time.Hour})
+		}
+		q.put(20, 0)
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		if len(held) != statesMax || q.acked != 20 {
+			t.Errorf("%d states in flight, want %d; %d of 20 records delivered", len(held), statesMax, q.acked)
+		}
+		held = append(held, nil) // from here on the broker confirms
+		for _, r := range held[:statesMax] {
+			close(r.done)
+		}
+		time.Sleep(10 * time.Second)
+		stop()
+		for i := range 2 * statesMax {
+			if n := len(b.messages(fmt.Sprintf("p/pc/room-%d/state", i))); n < 1 || n > 2 {
+				t.Fatalf("%d states of room-%d", n, i)
+			}
+		}
+		if n := len(b.sent) - 20; n != 3*statesMax {
+			t.Errorf("%d states were sent, want the refused ones twice", n)
+		}
+	})
+}

@@ -185,9 +185,10 @@ func TestTheStateIsShownWhileTheStoreAcceptsNothing(t *testing.T) {
 		}}
 		r := recorderOver(t, s, nil)
 		defer recording(t, r)()
+		status := idleStatus
 		shown := func() map[string]any {
 			t.Helper()
-			r.polled("room-1", activeStatus, nil)
+			r.polled("room-1", status, nil)
 			synctest.Wait()
 			got := taken(r.newest, time.Now())
 			if len(got) != 1 {
@@ -199,9 +200,16 @@ func TestTheStateIsShownWhileTheStoreAcceptsNothing(t *testing.T) {
 		if f := shown(); f["seq"] != 1.0 || f["recorded"] != nil {
 			t.Fatalf("%v", f)
 		}
-		full = true
+		full, status = true, activeStatus
+		call := any(nil)
 		for range 3 {
 			f := shown()
+			if call == nil {
+				call = f["call_id"]
+			}
+			if f["call_id"] != call {
+				t.Fatalf("call %v goes on as %v", call, f["call_id"])
+			}
 			if f["recorded"] != 0.0 || f["seq"] != nil || f["id"] != nil || f["in_call"] != 1.0 || f["call_id"] == nil || f["device"] != "room-1" {
 				t.Fatalf("%v", f)
 			}

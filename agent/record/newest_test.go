@@ -102,6 +102,10 @@ func TestAStateThatWasNotSentGoesBackUnlessANewerOneIsThere(t *testing.T) {
 	if got := taken(l, at); len(got) != 0 {
 		t.Errorf("an old state over a newer one: %v", got)
 	}
+	set(2) // recorded after all
+	if n := len(l.Samples("room-1", at)); n != 2 || len(taken(l, at)) != 1 {
+		t.Errorf("%d samples of two polls", n)
+	}
 	l.Set(Sample{Device: "room-1", At: at, Payload: []byte("old"), Fresh: time.Hour})
 	if got := taken(l, at); len(got) != 0 || string(l.Of("room-1")) != "2" {
 		t.Errorf("an old sample became the newest: %v", got)

@@ -31,6 +31,16 @@ func TestNobodyIsWaitedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &fakeStore{appendHook: func(buffer.Batch) error { time.Sleep(5 * time.Millisecond); return nil }} // a disk
 		r := recorderOver(t, s, nil)
+		for _, d := range []string{"room-1", "room-2", "room-3"} {
+			r.polled(d, idleStatus, nil)
+		}
+		stop := recording(t, r)
+		time.Sleep(10 * time.Millisecond)
+		if n := s.commits(); n != 1 || len(s.records()) != 3 {
+			t.Fatalf("%d commits with %d records for three polls that are there", n, len(s.records()))
+		}
+		stop()
+		s.batches = nil
 		defer recording(t, r)()
 		synctest.Wait()
 		for _, d := range []string{"room-1", "room-2", "room-3"} {
