@@ -47,7 +47,7 @@ func FileID(path string) string {
 	return fmt.Sprintf("%d.%d", uint64(info.FileIndexHigh)<<32|uint64(info.FileIndexLow), info.CreationTime.Nanoseconds())
 }
 
-// BootID is the number of this boot, which Windows counts, with the id of the
+// BootID is the number of this boot, which Windows counts, and the id of the
 // installation, because every machine counts from 1; "" = not known.
 func BootID() string {
 	machine := MachineID()
@@ -59,7 +59,7 @@ func BootID() string {
 	if machine == "" || boot == "" {
 		return ""
 	}
-	return machine + "/" + boot
+	return boot + "/" + machine
 }
 
 // uptime is the tick count, which counts sleep and hibernation too.
