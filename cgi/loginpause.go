@@ -173,6 +173,12 @@ func (c *Client) digest(salt []byte) []byte {
 	return d
 }
 
+// SameAccount reports whether a pause is about this client's address, user and
+// password.
+func (c *Client) SameAccount(p LoginPause) bool {
+	return len(p.Account) > 0 && subtle.ConstantTimeCompare(p.Account, c.digest(p.Salt)) == 1
+}
+
 // rememberPause hands a refused password out to be remembered.
 func (c *Client) rememberPause(err *Error, until time.Time) {
 	if c.cfg.OnLoginPause == nil {
@@ -201,7 +207,7 @@ func (c *Client) resumePause(p LoginPause) {
 		return
 	}
 	c.remembered = true
-	if p.Reason == "" || subtle.ConstantTimeCompare(p.Account, c.digest(p.Salt)) != 1 {
+	if p.Reason == "" || !c.SameAccount(p) {
 		return
 	}
 	c.pause.reason, c.pause.times = p.Reason, max(p.Times, 1)

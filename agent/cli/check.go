@@ -23,7 +23,7 @@ import (
 )
 
 // checkFlags are the flags of the command check.
-type checkFlags struct{ offline, json bool }
+type checkFlags struct{ offline, json, tryLogin bool }
 
 func (a *app) checkCommand() *cobra.Command {
 	var f checkFlags
@@ -34,15 +34,18 @@ func (a *app) checkCommand() *cobra.Command {
 endpoint (DNS, TCP, TLS, login, one decoded poll), every broker (TCP, TLS, login,
 echo proof). Exit code 1 when a stage fails; a warning does not count.
 With the agent running, store and broker are asked of it, so that it is not
-disturbed.`,
+disturbed. A password that was refused, by the agent or by another command, is not sent
+again before its time unless --try-login is set: endpoints lock accounts. A login that
+works ends the agent's wait.`,
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			host.SilenceLibraries()
-			c := &checker{app: a, json: f.json}
+			c := &checker{app: a, json: f.json, tryLogin: f.tryLogin}
 			return c.run(cmd.Context(), f.offline)
 		},
 	}
 	cmd.Flags().BoolVar(&f.offline, "offline", false, "stop after config and store")
+	cmd.Flags().BoolVar(&f.tryLogin, "try-login", false, tryLoginText)
 	cmd.Flags().BoolVar(&f.json, "json", false, "one JSON object: ok and the stages")
 	return cmd
 }
@@ -67,11 +70,12 @@ type stage struct {
 
 // checker runs the stages and shows each as it is done.
 type checker struct {
-	app     *app
-	json    bool
-	stages  []stage
-	failed  bool
-	running bool // an agent has the store open
+	app      *app
+	json     bool
+	stages   []stage
+	failed   bool
+	tryLogin bool
+	running  bool // an agent has the store open
 }
 
 // run goes through the stages. Its error is errReportedConfig (exit code 2) or
@@ -95,7 +99,7 @@ func (c *checker) run(ctx context.Context, offline bool) error {
 	if !offline {
 		c.try(ctx, "clock", clock)
 		for _, e := range cfg.Endpoints {
-			c.endpoint(ctx, e)
+			c.endpoint(ctx, cfg, e)
 		}
 		c.broker(ctx, cfg)
 	}
@@ -257,9 +261,9 @@ func clock(context.Context) (string, error) {
 }
 
 // endpoint goes the way to one device.
-func (c *checker) endpoint(ctx context.Context, e config.Endpoint) {
+func (c *checker) endpoint(ctx context.Context, cfg *config.Config, e config.Endpoint) {
 	name := "endpoint " + e.Device
-	client, err := run.NewEndpoint(e)
+	client, err := run.NewEndpoint(cfg, e, c.tryLogin, c.app.complainUntold)
 	if err != nil {
 		c.try(ctx, name, func(context.Context) (string, error) { return "", err })
 		return

@@ -217,7 +217,7 @@ func writeJournal(ctx context.Context, w io.Writer) error {
 // writePolls polls each endpoint once and keeps what it said.
 func writePolls(ctx context.Context, w io.Writer, cfg *config.Config) error {
 	for _, e := range cfg.Endpoints {
-		client, err := run.NewEndpoint(e)
+		client, err := run.NewEndpoint(cfg, e, false, nil)
 		if err != nil {
 			return err
 		}

@@ -346,7 +346,7 @@ func (i *initializer) try() (*config.Config, error) {
 
 // pin shows the certificate's fingerprint and pins it when the person agrees.
 func (i *initializer) pin(ctx context.Context, cfg *config.Config) error {
-	client, err := run.NewEndpoint(cfg.Endpoints[0])
+	client, err := run.NewEndpoint(cfg, cfg.Endpoints[0], true, nil)
 	if err != nil {
 		return err
 	}

@@ -22,7 +22,7 @@ import (
 )
 
 // pollFlags choose how a poll is shown.
-type pollFlags struct{ json, raw, watch bool }
+type pollFlags struct{ json, raw, watch, tryLogin bool }
 
 func (a *app) pollCommand() *cobra.Command {
 	var f pollFlags
@@ -31,6 +31,9 @@ func (a *app) pollCommand() *cobra.Command {
 		Short: "Poll the endpoint now and show its status",
 		Long: `Polls the endpoint now, beside a running agent, and shows the decoded result.
 Nothing is kept or published; the ids of --json are not those of the store.
+A password that was refused, by the agent or by another command, is not sent again
+before its time unless --try-login is set: endpoints lock accounts. A login that works
+ends the agent's wait.
 Exit code 1 when an endpoint returned no status.`,
 		Args: args(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, list []string) error {
@@ -50,8 +53,16 @@ Exit code 1 when an endpoint returned no status.`,
 	}
 	cmd.Flags().BoolVar(&f.json, "json", false, "the sample payload, one line a poll")
 	cmd.Flags().BoolVar(&f.raw, "raw", false, "the bytes the endpoint sent")
+	cmd.Flags().BoolVar(&f.tryLogin, "try-login", false, tryLoginText)
 	cmd.Flags().BoolVar(&f.watch, "watch", false, "poll again and again until Ctrl-C")
 	return cmd
+}
+
+const tryLoginText = "send the password also when it was refused before"
+
+// complainUntold explains why the agent does not know that the login works.
+func (a *app) complainUntold(err error) {
+	fmt.Fprintf(a.stderr, "The login works, and the agent cannot be told: %s\n  hint: restart it, or run this command as its user or as root\n", host.Printable(err.Error()))
 }
 
 func chooseEndpoints(cfg *config.Config, list []string) ([]config.Endpoint, error) {
@@ -81,7 +92,7 @@ func (a *app) poll(ctx context.Context, cfg *config.Config, chosen []config.Endp
 	}
 	var failed error
 	for _, e := range chosen {
-		client, err := run.NewEndpoint(e)
+		client, err := run.NewEndpoint(cfg, e, f.tryLogin, a.complainUntold)
 		if err != nil {
 			return err
 		}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -16,6 +17,9 @@ func checkAgent(t *table, a Agent) {
 		t.failFound("http_listen", t.raw["http_listen"], &Error{Allowed: "a loopback address such as 127.0.0.1:9478",
 			Hint: "or set http_allow_remote = true"})
 	}
+	if t.raw["client_id"] == nil && a.ClientID != "" && !t.opts.Elsewhere {
+		warnDefaultID(t, a.ClientID)
+	}
 	if t.raw["client_id"] != nil || a.ClientID != "" {
 		return
 	}
@@ -26,7 +30,52 @@ func checkAgent(t *table, a Agent) {
 	}
 }
 
+// commonNames are host names that many machines have, because nobody gave them one.
+var commonNames = []string{
+	"localhost", "localhost-localdomain", "localdomain", "raspberrypi", "orangepi", "rock", "armbian", "debian", "ubuntu", "fedora",
+	"centos", "rocky", "alpine", "linux", "archlinux", "kali", "desktop", "laptop", "notebook", "pc", "computer", "host", "hostname",
+	"server", "machine", "default", "unknown", "none", "user", "admin", "home", "office", "room", "meeting", "meetingroom",
+	"meeting-room", "conference", "win10", "win11", "windows", "win", "vm", "test", "roomcall", "changeme", "template", "image",
+}
+
+// commonDomains tell nothing of whose machine it is.
+var commonDomains = []string{"localdomain", "local", "lan", "home", "internal", "home.arpa", "fritz.box", "localhost"}
+
+var (
+	containerID = regexp.MustCompile(`^[0-9a-f]{12}$`)
+	numbered    = regexp.MustCompile(`[-0-9]+$`)
+)
+
+// warnDefaultID warns of a client_id from a host name that others may have too: two
+// agents with one throw each other out at the broker.
+func warnDefaultID(t *table, id string) {
+	name, err := t.opts.Hostname()
+	if err != nil {
+		return
+	}
+	own := strings.ReplaceAll(strings.ToLower(name), ".", "-")
+	first, domain, _ := strings.Cut(strings.ToLower(name), ".")
+	common := slices.Contains(commonNames, first) || numbered.ReplaceAllString(first, "") == ""
+	const hint = "set client_id to a name that no other agent has"
+	switch {
+	case own != id:
+		t.warn("client_id", "it is %q, made from the host name %q, of which characters were lost, so another host may lead to the same one; %s", id, name, hint)
+	case common && (domain == "" || slices.Contains(commonDomains, domain)):
+		t.warn("client_id", "it is %q, from the host name, and many machines have that name; %s", id, hint)
+	case containerID.MatchString(id):
+		t.warn("client_id", "it is %q, from a host name that looks like a container's and changes with each one; %s", id, hint)
+	}
+}
+
+// warnUser warns of a user name with blanks around it.
+func warnUser(t *table, user string) {
+	if strings.TrimSpace(user) != user {
+		t.warn("username", "it begins or ends with a blank, which counts as part of it; remove it unless that is meant")
+	}
+}
+
 func checkEndpoint(t *table, e Endpoint) {
+	warnUser(t, e.Username)
 	login := e.Username != "" && e.Login != "none"
 	if (e.Login == "api" || e.Login == "web") && e.Username == "" {
 		t.fail("login", &Error{Problem: fmt.Sprintf("login %q needs a username", e.Login), Allowed: `a username, or login = "none"`})
@@ -86,6 +135,7 @@ func checkMQTT(t *table, m MQTT) {
 		t.failFound(key, t.raw[key], &Error{Allowed: fmt.Sprintf("reconnect_max (%s) not below reconnect_min (%s)",
 			durationText(m.ReconnectMax), durationText(m.ReconnectMin))})
 	}
+	warnUser(t, m.Username)
 	if m.Password.IsSet() && m.Username == "" {
 		t.fail(t.passwordKey(), &Error{Problem: "a password without a username",
 			Allowed: "username with password; MQTT 3.1.1 sends no password alone"})

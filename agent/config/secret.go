@@ -2,10 +2,13 @@ package config
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"log/slog"
+	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -59,6 +62,20 @@ func (t *table) password(plain Secret, path string) Secret {
 	return Secret{plain.text + fromFile}
 }
 
+// ReadSecretFile reads the secret on the first line of a file as the config does: a
+// secret may be changed while the program runs.
+func ReadSecretFile(path string) (Secret, error) {
+	data, _, err := readBounded(path, maxSecretBytes)
+	if err != nil {
+		return Secret{}, fmt.Errorf("read secret: %w", err)
+	}
+	line, bad := firstLine(data)
+	if bad != nil {
+		return Secret{}, errors.New(bad.Problem)
+	}
+	return Secret{line}, nil
+}
+
 // readSecret returns the first line of a file without its line end.
 func (t *table) readSecret(path string) (string, *Error) {
 	data, mode, err := readBounded(path, maxSecretBytes)
@@ -68,6 +85,29 @@ func (t *table) readSecret(path string) (string, *Error) {
 	if t.readableByOthers(mode) {
 		t.warn("password_file", "others on this machine can read the secret file (file mode %04o); chmod 600", mode)
 	}
+	line, bad := firstLine(data)
+	if bad == nil {
+		t.warnOdd("password_file", line)
+	}
+	return line, bad
+}
+
+// warnOdd warns of what is more often a slip than part of a secret: it would be sent
+// as it is, and count as a wrong password.
+func (t *table) warnOdd(key, secret string) {
+	trimmed := strings.TrimSpace(secret)
+	switch {
+	case trimmed != secret:
+		t.warn(key, "the secret begins or ends with a blank, which counts as part of it; remove it unless that is meant")
+	case len(secret) > 1 && strings.ContainsRune("\"'`", rune(secret[0])) && secret[len(secret)-1] == secret[0],
+		strings.HasPrefix(secret, "“") || strings.HasSuffix(secret, "”"):
+		t.warn(key, "the secret stands in quotes, which count as part of it; remove them unless that is meant")
+	case strings.ContainsFunc(secret, func(r rune) bool { return unicode.In(r, unicode.Cc, unicode.Cf) }):
+		t.warn(key, "the secret has characters that are not seen, which count as part of it; write it anew")
+	}
+}
+
+func firstLine(data []byte) (string, *Error) {
 	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
 	line, _, _ := bytes.Cut(data, []byte("\n"))
 	line = bytes.TrimSuffix(line, []byte("\r"))
@@ -88,6 +128,7 @@ func (t *table) warnPlain(name string, v Secret, written string) {
 		t.warn(name, "the text %s is in place of the secret; put the real one there, best with %s_file", redacted, name)
 		return
 	}
+	t.warnOdd(name, v.text)
 	for _, d := range t.docs {
 		if d.file == t.place(name).File && t.readableByOthers(d.mode) && v.IsSet() && len(variables(written)) == 0 {
 			t.warn(name, "others on this machine can read the secret (file mode %04o); use %s_file or chmod 600", d.mode, name)

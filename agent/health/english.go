@@ -3,7 +3,7 @@ package health
 // Ends of several hints.
 const (
 	orPin       = "|; or pin it, after comparing it with the endpoint's own: fingerprint = \"{fingerprint}\""
-	loginPaused = "|; endpoints lock accounts, so a running agent does not send the password again before {until} or a change of its settings"
+	loginPaused = "|; endpoints lock accounts, so the password is not sent again before {until}, unless its settings or its file change; once it is right, `roomcall check --try-login` sends it at once and ends the wait"
 )
 
 // english has the words for everything that can be wrong, by its code: the problems
@@ -117,7 +117,7 @@ var english = map[string]words{
 	"endpoint_login_refused": {
 		hint: "the endpoint refuses the login; check username and password, or set login to the other family" + loginPaused},
 	"endpoint_refused_before": {
-		hint: "check username and password; they were refused before this start" + loginPaused},
+		hint: "check username and password; they were refused before" + loginPaused},
 	"endpoint_wants_login": {
 		hint: "the endpoint refuses every request; it may want a login: set username and password"},
 	"endpoint_session_lost": {

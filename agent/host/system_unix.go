@@ -3,8 +3,10 @@
 package host
 
 import (
+	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -32,4 +34,21 @@ func ScreenOf(f *os.File) Screen {
 		return Screen{}
 	}
 	return Screen{int(size.Col), int(size.Row)}
+}
+
+// OwnAsFolder gives a file to the owner of its folder, when this process may: root
+// writes for the user that the service runs as.
+func OwnAsFolder(file string) error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	info, err := os.Stat(filepath.Dir(file))
+	if err != nil {
+		return fmt.Errorf("find the owner of the folder: %w", err)
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return nil
+	}
+	return os.Chown(file, int(st.Uid), int(st.Gid))
 }

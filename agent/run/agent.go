@@ -46,6 +46,7 @@ type Agent struct {
 	page       page
 	sink       *host.Sink  // where log writes, nil = not known
 	logProblem string      // why the log is not where it should be, "" = it is
+	reload     bool        // another agent of this process ran before
 	reason     string      // why this process was started
 	remember   *lastRun    // to be kept for the next start, nil = kept already
 	copied     bool        // the store was made on another machine, or is a copy
@@ -55,7 +56,12 @@ type Agent struct {
 // New opens the store and prepares the loops; nothing runs yet. The caller must
 // call Close. An error in the config is a *config.Errors or a ConfigError.
 func New(version string, cfg *config.Config, warnings []config.Warning, log *slog.Logger) (*Agent, error) {
-	a := &Agent{version: version, cfg: cfg, log: log, started: time.Now(), newest: record.NewNewest(len(cfg.Endpoints))}
+	return newAgent(version, cfg, warnings, log, false)
+}
+
+// newAgent is New; reload: it follows another agent of this process.
+func newAgent(version string, cfg *config.Config, warnings []config.Warning, log *slog.Logger, reload bool) (*Agent, error) {
+	a := &Agent{reload: reload, version: version, cfg: cfg, log: log, started: time.Now(), newest: record.NewNewest(len(cfg.Endpoints))}
 	for _, w := range warnings {
 		a.warnings = append(a.warnings, w.String())
 	}

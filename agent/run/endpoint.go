@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"roomcall/agent/config"
 	"roomcall/agent/host"
@@ -23,14 +24,35 @@ var tlsVersions = map[string]uint16{
 }
 
 // NewEndpoint makes the client of one configured endpoint, for a command that a
-// person types: it tries a password also when an earlier run saw it refused.
-func NewEndpoint(e config.Endpoint) (*cgi.Client, error) {
-	return newEndpoint(e, nil, slog.New(slog.DiscardHandler))
+// person types. A password that was refused, by an agent or by another command, is
+// sent again only with tryLogin. When it works, a running agent is told that its
+// pause is over; complain gets the reason why it cannot be told, and may be nil.
+func NewEndpoint(cfg *config.Config, e config.Endpoint, tryLogin bool, complain func(error)) (*cgi.Client, error) {
+	quiet := slog.New(slog.DiscardHandler)
+	pauses := readLoginPauses(cfg, quiet, host.Now)
+	was := pauses.of(e.Device)
+	var client *cgi.Client
+	c, err := newEndpoint(e, quiet, func(c *cgi.Config) {
+		if c.LoginPause = was; tryLogin {
+			c.LoginPause.Until = time.Time{}
+		}
+		c.OnLoginPause = func(p cgi.LoginPause) {
+			switch {
+			case len(p.Account) > 0:
+				pauses.set(e.Device, p)
+			case client.SameAccount(was):
+				if err := pauses.tellWorks(e.Device); err != nil && complain != nil {
+					complain(err)
+				}
+			}
+		}
+	})
+	client = c
+	return c, err
 }
 
-// newEndpoint makes the client of one configured endpoint. With pauses it does not
-// try a password that an earlier run saw refused.
-func newEndpoint(e config.Endpoint, pauses *loginPauses, log *slog.Logger) (*cgi.Client, error) {
+// newEndpoint makes the client of one configured endpoint.
+func newEndpoint(e config.Endpoint, log *slog.Logger, login func(*cgi.Config)) (*cgi.Client, error) {
 	roots, err := rootsFrom(e.CAFile)
 	if err != nil {
 		return nil, ConfigError{fmt.Errorf("endpoint %s: %w", e.Device, err)}
@@ -41,10 +63,13 @@ func newEndpoint(e config.Endpoint, pauses *loginPauses, log *slog.Logger) (*cgi
 		InsecureSkipVerify: e.InsecureSkipVerify, TLSMin: tlsVersions[e.TLSMin],
 		LegacyCiphers: e.LegacyCiphers, Logger: log.With("device", e.Device),
 	}
-	if pauses != nil {
-		cfg.LoginPause = pauses.of(e.Device)
-		cfg.OnLoginPause = func(p cgi.LoginPause) { pauses.set(e.Device, p) }
+	if e.PasswordFile != "" {
+		cfg.Reread = func() string {
+			password, _ := config.ReadSecretFile(e.PasswordFile) // one that cannot be read has not changed
+			return password.Reveal()
+		}
 	}
+	login(&cfg)
 	client, err := cgi.New(cfg)
 	if err != nil {
 		return nil, ConfigError{fmt.Errorf("endpoint %s: %w", e.Device, err)}
@@ -144,6 +169,35 @@ func (l *loginPauses) set(device string, pause cgi.LoginPause) {
 	}
 }
 
+// restartTries is how many refusals in a row a person can end by restarting the
+// agent: endpoints lock accounts, and a restart need not mean that anything has
+// changed.
+const restartTries = 3
+
+// endByRestart ends the pauses because a person started the agent; the next refusal
+// makes them longer all the same.
+func (l *loginPauses) endByRestart() {
+	for device, p := range l.list {
+		if p.Times <= restartTries {
+			p.Until, p.Since = time.Time{}, host.Reading{}
+			l.list[device] = p
+		}
+	}
+}
+
+// worksFile tells a running agent that a login with a device's account has worked. It
+// is there or not; what it holds does not matter, so it may be another user's.
+func (l *loginPauses) worksFile(device string) string {
+	return filepath.Join(filepath.Dir(l.file), "login-works-"+device)
+}
+
+func (l *loginPauses) tellWorks(device string) error {
+	return durable.WriteFile(l.worksFile(device), []byte("ends the pause after a refused login\n"), 0o600)
+}
+
+// works reports once that somebody told that a login works.
+func (l *loginPauses) works(device string) bool { return os.Remove(l.worksFile(device)) == nil }
+
 func (l *loginPauses) write() error {
 	if len(l.list) == 0 {
 		if err := os.Remove(l.file); err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -155,5 +209,8 @@ func (l *loginPauses) write() error {
 	if err != nil {
 		return fmt.Errorf("marshal: %w", err)
 	}
-	return durable.WriteFile(l.file, b, 0o600)
+	if err := durable.WriteFile(l.file, b, 0o600); err != nil {
+		return err
+	}
+	return host.OwnAsFolder(l.file) // a command may run as root, the agent as another user
 }

@@ -25,6 +25,7 @@ type Supervisor struct {
 
 	reload  chan os.Signal
 	current atomic.Pointer[Agent]
+	started bool // an agent ran already
 }
 
 // NewSupervisor makes a supervisor that has nothing to run yet.
@@ -72,7 +73,7 @@ func (s *Supervisor) Run(ctx context.Context, cfg *config.Config, warnings []con
 	if err != nil {
 		return err
 	}
-	for {
+	for s.started = true; ; {
 		s.current.Store(ag)
 		next, err := s.runUntilReload(ctx, ag, ready)
 		s.current.Store(nil)
@@ -116,7 +117,7 @@ func (s *Supervisor) prepare(ctx context.Context, l loaded) (*Agent, error) {
 	for _, w := range l.warnings {
 		log.Warn(w.String())
 	}
-	ag, err := New(s.Version, l.cfg, l.warnings, log)
+	ag, err := newAgent(s.Version, l.cfg, l.warnings, log, s.started)
 	if errors.Is(err, buffer.ErrLocked) {
 		log.Info("the store is in use, waiting", "at_most", lockPatience, "err", err)
 	}
@@ -126,7 +127,7 @@ func (s *Supervisor) prepare(ctx context.Context, l loaded) (*Agent, error) {
 			return nil, err
 		case <-time.After(lockRetry):
 		}
-		ag, err = New(s.Version, l.cfg, l.warnings, log)
+		ag, err = newAgent(s.Version, l.cfg, l.warnings, log, s.started)
 	}
 	if err == nil {
 		ag.sink, ag.logProblem = s.Log, s.LogProblem

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"roomcall/agent/config"
@@ -16,6 +17,7 @@ import (
 	"roomcall/agent/record"
 	"roomcall/agent/report"
 	"roomcall/buffer"
+	"roomcall/cgi"
 	"roomcall/publish"
 )
 
@@ -135,9 +137,19 @@ func (a *Agent) makeRecorder() (err error) {
 
 func (a *Agent) makePollers() error {
 	pauses := readLoginPauses(a.cfg, a.log, host.Now)
+	if !a.reload && slices.Contains([]string{"first", "start", "upgrade"}, a.reason) {
+		pauses.endByRestart()
+	}
 	var list []poll.Config
 	for _, e := range a.cfg.Endpoints {
-		client, err := newEndpoint(e, pauses, a.log)
+		if pauses.works(e.Device) {
+			pauses.set(e.Device, cgi.LoginPause{})
+		}
+		client, err := newEndpoint(e, a.log, func(c *cgi.Config) {
+			c.LoginPause = pauses.of(e.Device)
+			c.OnLoginPause = func(p cgi.LoginPause) { pauses.set(e.Device, p) }
+			c.LoginWorks = func() bool { return pauses.works(e.Device) }
+		})
 		if err != nil {
 			return err
 		}
