@@ -23,7 +23,8 @@ func TestAStepIsAnnouncedAndASleepIsNot(t *testing.T) {
 		"set by two hours":              {host.Reading{Wall: now, Boot: up("a", hour)}, host.Reading{Wall: hosttest.Set(now.Add(time.Second), 2*hour), Boot: up("a", hour+time.Second)}, 2 * hour, 0},
 		"set while the agent was away":  {host.Reading{Wall: now.Round(0), Boot: up("a", hour)}, host.Reading{Wall: now.Add(5 * hour), Boot: up("a", 2*hour)}, 4 * hour, 0},
 		"asleep while it was away":      {host.Reading{Wall: now.Round(0), Boot: up("a", hour)}, host.Reading{Wall: now.Add(5 * hour), Boot: up("a", 6*hour)}, 0, 0},
-		"another boot, 200 days later":  {host.Reading{Wall: now.Round(0), Boot: up("a", hour)}, host.Reading{Wall: now.Add(200 * 24 * hour), Boot: up("b", time.Minute)}, 0, 0},
+		"another boot, 200 days later":  {host.Reading{Wall: now.Round(0), Boot: up("a", hour)}, host.Reading{Wall: now.Add(200 * 24 * hour), Boot: up("b", time.Minute)}, 200 * 24 * hour, 0},
+		"another boot, a week later":    {host.Reading{Wall: now.Round(0), Boot: up("a", hour)}, host.Reading{Wall: now.Add(7 * 24 * hour), Boot: up("b", time.Minute)}, 0, 0},
 		"another boot, an older clock":  {host.Reading{Wall: now.Round(0), Boot: up("a", hour)}, host.Reading{Wall: now.Add(-200 * 24 * hour), Boot: up("b", time.Minute)}, -200 * 24 * hour, 0},
 		"the first start of this store": {host.Reading{}, host.Reading{Wall: now, Boot: up("a", hour)}, 0, 0},
 	} {

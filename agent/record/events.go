@@ -38,8 +38,11 @@ func gapEvent(at time.Time, g buffer.Gap) Event {
 // clockEvent announces a step of the wall clock.
 func clockEvent(at time.Time, e host.Elapsed) Event {
 	text := fmt.Sprintf("the wall clock moved by %s", e.Step.Round(time.Millisecond))
-	if e.Restarted {
+	switch {
+	case e.Restarted && e.Step < 0:
 		text = fmt.Sprintf("the wall clock is %s behind what it was before the last start", -e.Step.Round(time.Second))
+	case e.Restarted:
+		text = fmt.Sprintf("the wall clock is %s ahead of what it was before the last start: the machine was off for so long, or the clock was wrong, then or now", e.Step.Round(time.Second))
 	}
 	return Event{AgentEvent: report.AgentEvent{Type: "agent.clock_step", Value: cgi.Known(e.Step.Seconds()), Text: text}, At: at}
 }

@@ -507,11 +507,18 @@ func (e *evictions) log(log *slog.Logger, now time.Time) {
 	*e = evictions{logged: now}
 }
 
+// offLong is how long a machine is hardly ever off. After that the wall clock was
+// wrong before, or is now, and who reads the records wants to know.
+const offLong = 30 * 24 * time.Hour
+
 // checkClock announces a wall clock that was set, also between the run before and
 // this one. A machine that slept is no such thing.
 func (r *Recorder) checkClock() {
 	now := r.now()
 	e := host.Between(r.clock, now)
+	if leap := now.Wall.Sub(r.clock.Wall); e.Restarted && !r.clock.Wall.IsZero() && leap >= offLong {
+		e.Step = leap
+	}
 	r.clock = now
 	if e.Slept > 0 {
 		r.log.Info("the machine slept", "for", e.Slept.Round(time.Second))
@@ -520,7 +527,7 @@ func (r *Recorder) checkClock() {
 		return
 	}
 	r.count(func(s *Stats) { s.ClockSteps++; s.LastStep, s.StepBy = now.Wall, e.Step })
-	r.log.Warn("wall clock stepped", "by", e.Step, "at_least", e.Restarted)
+	r.log.Warn("wall clock stepped", "by", e.Step, "over_a_restart", e.Restarted)
 	r.holdEvent(clockEvent(now.Wall, e))
 }
 
