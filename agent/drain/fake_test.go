@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -325,10 +326,11 @@ func TestAStoreThatCannotBeReadIsAskedAgain(t *testing.T) {
 
 func TestAFullConnectionIsTriedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		full := true
+		var full atomic.Bool
+		full.Store(true)
 		b := &fakeBroker{}
 		b.publish = func(publish.Message) (Receipt, error) {
-			if full {
+			if full.Load() {
 				return nil, &publish.Error{Class: publish.ClassWindow, Err: errors.New("full")}
 			}
 			return confirmed(nil), nil
@@ -336,7 +338,7 @@ func TestAFullConnectionIsTriedAgain(t *testing.T) {
 		_, q, _, stop := drainOver(t, b)
 		q.put(3, 0)
 		time.Sleep(time.Second)
-		full = false
+		full.Store(false)
 		time.Sleep(sendRetry)
 		stop()
 		if q.acked != 3 {

@@ -32,9 +32,10 @@ func (s *fakeStore) missedEvents(t *testing.T) (out []string) {
 // holds, and the announcement as soon as something is accepted again.
 func TestWhatTheDiskMissedIsAnnouncedPerDevice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		full := true
+		var full atomic.Bool
+		full.Store(true)
 		s := &fakeStore{appendHook: func(buffer.Batch) error {
-			if full {
+			if full.Load() {
 				return buffer.ErrFull
 			}
 			return nil
@@ -59,7 +60,7 @@ func TestWhatTheDiskMissedIsAnnouncedPerDevice(t *testing.T) {
 			t.Fatalf("the statistics have %v", list)
 		}
 		want := []string{"agent 70 store_failing", fmt.Sprintf("room-1 %d store_failing", list[1].Count), fmt.Sprintf("room-2 %d store_failing", list[2].Count)}
-		full = false
+		full.Store(false)
 		time.Sleep(2 * retryEvery)
 		r.polled("room-1", idleStatus, nil)
 		time.Sleep(10 * time.Second)
@@ -176,9 +177,9 @@ func TestAStoreThatRejectsEverythingLosesNothing(t *testing.T) {
 // as recorded when the store has it after all.
 func TestTheStateIsShownWhileTheStoreAcceptsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		full := false
+		var full atomic.Bool
 		s := &fakeStore{appendHook: func(buffer.Batch) error {
-			if full {
+			if full.Load() {
 				return buffer.ErrFull
 			}
 			return nil
@@ -200,7 +201,8 @@ func TestTheStateIsShownWhileTheStoreAcceptsNothing(t *testing.T) {
 		if f := shown(); f["seq"] != 1.0 || f["recorded"] != nil {
 			t.Fatalf("%v", f)
 		}
-		full, status = true, activeStatus
+		full.Store(true)
+		status = activeStatus
 		call := any(nil)
 		for range 3 {
 			f := shown()
@@ -214,7 +216,7 @@ func TestTheStateIsShownWhileTheStoreAcceptsNothing(t *testing.T) {
 				t.Fatalf("%v", f)
 			}
 		}
-		full = false
+		full.Store(false)
 		time.Sleep(2 * retryEvery)
 		synctest.Wait()
 		got := taken(r.newest, time.Now())
