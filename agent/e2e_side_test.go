@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"roomcall/agent/health"
 	"roomcall/agent/host/hosttest"
 	"roomcall/cgi/cgitest"
 	"roomcall/publish/brokertest"
@@ -89,5 +90,66 @@ func TestAPanicIsNoWrongConfig(t *testing.T) {
 	r.agent.stop(syscall.SIGQUIT)
 	if ended := r.agent.cmd.ProcessState.Sys().(syscall.WaitStatus); !ended.Signaled() || ended.Signal() != syscall.SIGABRT {
 		t.Errorf("ended with %v", r.agent.cmd.ProcessState)
+	}
+}
+
+// TestARotatedSecretWorksWithoutARestart: the password file of the broker is read
+// again when the login is refused, at once when it changes, and the old password is
+// not tried again. A check tries what is on disk.
+func TestARotatedSecretWorksWithoutARestart(t *testing.T) {
+	r := newRig(t)
+	r.http = freeAddr(t)
+	sim := newSimulator(t, cgitest.Options{})
+	broker := brokertest.Mosquitto(t, brokertest.Conf{Users: map[string]string{"room": "new", "reader": "r"}})
+	r.file("secret", "old\n")
+	r.configure(endpointTable("room-1", sim.url()), mqttTable(broker.URL(), `username = "room"`, `password_file = "secret"`,
+		`reconnect_min = "1h"`, `reconnect_max = "2h"`))
+	r.run()
+	r.waitStatus("the login is refused", func(st health.Status) bool { return st.Broker.State == "refused" })
+	r.file("secret", "new\n")
+	if out, errs, _ := r.output("check"); !strings.Contains(out, "ok    broker login") {
+		t.Errorf("check does not try the secret on disk:\n%s%s", out, errs)
+	}
+	st := r.waitStatus("the new secret works", func(st health.Status) bool { return st.Broker.State == "connected" })
+	if st.Broker.Connects != 1 {
+		t.Errorf("%+v", st.Broker)
+	}
+}
+
+// TestStatusAndCheckSayWhoAnswers: another agent at the address, another config than
+// the one on disk, and no readable config at all.
+func TestStatusAndCheckSayWhoAnswers(t *testing.T) {
+	r := newRig(t)
+	r.http = freeAddr(t)
+	sim := newSimulator(t, cgitest.Options{})
+	broker := brokertest.Mosquitto(t, brokertest.Conf{})
+	r.configure(endpointTable("room-1", sim.url()), mqttTable(broker.URL()))
+	r.run()
+	r.waitStatus("connected", func(st health.Status) bool { return st.Broker.State == "connected" })
+
+	r.configure(endpointTable("room-1", sim.url()), mqttTable("tcp://"+freeAddr(t)))
+	out, errs, code := r.output("status")
+	if code != 0 || !strings.Contains(out, "warn  The running agent has another config") {
+		t.Errorf("another config: %d\n%s%s", code, out, errs)
+	}
+	out, errs, code = r.output("check")
+	if code != 1 || !strings.Contains(out, "warn  config                   The running agent has another config") || !strings.Contains(out, "FAIL  broker tcp") {
+		t.Errorf("check vouches for a broker that is not in the config: %d\n%s%s", code, out, errs)
+	}
+
+	client := r.client
+	r.client = "another"
+	r.configure(endpointTable("room-1", sim.url()), mqttTable(broker.URL()))
+	for _, args := range [][]string{{"status"}, {"status", "--json"}} {
+		out, errs, code = r.output(args...)
+		if code != 1 || !strings.Contains(out+errs, "FAIL  Another agent answers") || !strings.Contains(out, client) {
+			t.Errorf("%v: another agent: %d\n%s%s", args, code, out, errs)
+		}
+	}
+
+	r.writeConfig("nonsense")
+	out, errs, code = r.output("status")
+	if code == 0 || !strings.Contains(errs, "agent at the default address 127.0.0.1:9478 is asked") {
+		t.Errorf("a bad file: %d\n%s%s", code, out, errs)
 	}
 }

@@ -60,6 +60,9 @@ func parseBroker(s string) (broker, error) {
 // credentials of the configuration, else of the URL.
 func (c *Client) credentials(b broker) (user, password string) {
 	if c.cfg.Username != "" {
+		if again := c.password.Load(); again != nil {
+			return c.cfg.Username, *again
+		}
 		return c.cfg.Username, c.cfg.Password
 	}
 	return b.user, b.pass

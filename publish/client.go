@@ -42,11 +42,13 @@ type Client struct {
 	idSuffix string
 	// The broker asked this attempt for a client certificate, and there is none.
 	certMissing atomic.Bool
+	password    atomic.Pointer[string] // what PasswordAgain returned last, nil = nothing yet
 
 	mu       sync.Mutex // guards everything below; taken after Conn.mu
 	backoff  *backoff
-	next     int // index of the broker to try
-	early    int // connections in a row that did not live
+	next     int  // index of the broker to try
+	early    int  // connections in a row that did not live
+	failed   bool // the last attempt did not connect
 	conn     *Conn
 	delivery delivery
 	status   Status
@@ -109,8 +111,13 @@ func (c *Client) Connect(ctx context.Context) (*Conn, error) {
 	b := c.brokers[c.next%len(c.brokers)]
 	c.setState(Connecting, b.name)
 	ask := c.delivery.about(b.name).ask
+	failed := c.failed
 	c.mu.Unlock()
 	c.certMissing.Store(false)
+	if failed && c.cfg.PasswordAgain != nil {
+		password := c.cfg.PasswordAgain()
+		c.password.Store(&password)
+	}
 
 	var m *Conn
 	var err error
@@ -196,6 +203,7 @@ func (c *Client) options(b broker, l *link, id string) *mqtt.ClientOptions {
 func (c *Client) connected(m *Conn) {
 	c.mu.Lock()
 	c.status.Connects++
+	c.failed = false
 	if m.ended {
 		c.mu.Unlock()
 		return
@@ -214,6 +222,7 @@ func (c *Client) connectFailed(e *Error) {
 	c.status.Failures++
 	c.backoff.failed()
 	c.next++
+	c.failed = true
 	c.early = 0 // somebody who is thrown out can always connect
 	if !c.quiet && (e.Class == ClassRefusedLogin || e.Hint == hintEndsConnect) {
 		c.delivery.about(e.Broker).extras.logins++

@@ -48,6 +48,10 @@ type Config struct {
 	// Username and Password log in; empty = anonymous. User information in a
 	// broker URL is used when Username is empty.
 	Username, Password string
+	// PasswordAgain returns the password as it is kept now. It is asked before each
+	// attempt that follows a failed one, so that a password that was changed works
+	// without a restart, and the old one is not tried again; nil = it never changes.
+	PasswordAgain func() string
 
 	// CAFile (PEM) replaces the system's roots. CertFile and KeyFile, both or
 	// none, are the client certificate; they are read again at every handshake,

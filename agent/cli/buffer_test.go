@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"roomcall/agent/config"
+	"roomcall/agent/health"
 	"roomcall/agent/run"
 	"roomcall/buffer"
 )
@@ -30,7 +31,7 @@ func TestDamagedFilesKeptAsideAreCounted(t *testing.T) {
 	}
 	c := checker{app: &app{stdout: &out}}
 	if c.try(t.Context(), "store", func(context.Context) (string, error) {
-		return c.store(&config.Config{Agent: config.Agent{DataDir: dir}})
+		return c.store(&config.Config{Agent: config.Agent{DataDir: dir}}, health.Status{})
 	}); c.stages[0].Result != stageWarn || !strings.Contains(c.stages[0].Detail, "2 damaged files") {
 		t.Errorf("check says %+v", c.stages)
 	}

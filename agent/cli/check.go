@@ -17,6 +17,7 @@ import (
 	"roomcall/agent/health"
 	"roomcall/agent/host"
 	"roomcall/agent/run"
+	"roomcall/agent/web"
 	"roomcall/buffer"
 	"roomcall/cgi"
 	"roomcall/publish"
@@ -95,13 +96,22 @@ func (c *checker) run(ctx context.Context, offline bool) error {
 		Name: "config", Result: stageOK, TookMs: since(start),
 		Detail: fmt.Sprintf("%s: client_id %s, endpoints: %d", cfg.Path, cfg.Agent.ClientID, len(cfg.Endpoints)),
 	})
-	c.try(ctx, "store", func(context.Context) (string, error) { return c.store(cfg) })
+	var other []health.Problem
+	st, answers := runningStatus(ctx, cfg)
+	if answers {
+		other = otherAgent(cfg, st)
+	}
+	for _, p := range other {
+		c.add(stage{Name: "config", Result: stageWarn, Detail: host.Printable(p.What), Hint: p.Hint})
+	}
+	c.try(ctx, "store", func(context.Context) (string, error) { return c.store(cfg, st) })
+	c.try(ctx, "status page", func(context.Context) (string, error) { return c.page(cfg, st, answers) })
 	if !offline {
 		c.try(ctx, "clock", clock)
 		for _, e := range cfg.Endpoints {
 			c.endpoint(ctx, cfg, e)
 		}
-		c.broker(ctx, cfg)
+		c.broker(ctx, cfg, len(other) == 0)
 	}
 	c.finish()
 	if c.failed {
@@ -176,8 +186,26 @@ func (c *checker) finish() {
 // spaceMin is the free space in bytes below which nothing can be kept.
 const spaceMin = 1 << 20
 
-// store looks whether the store can be written and has space.
-func (c *checker) store(cfg *config.Config) (detail string, warning error) {
+// page looks whether the local HTTP can be had.
+func (c *checker) page(cfg *config.Config, st health.Status, answers bool) (string, error) {
+	addr := cfg.Agent.HTTPListen
+	switch {
+	case addr == "":
+		return "", nil
+	case answers:
+		return "the running agent answers at " + addr, nil
+	case c.running:
+		return "the running agent does not answer at " + addr, &health.Trouble{Code: "page_unavailable"}
+	}
+	if err := web.CanListen(addr); err != nil {
+		return err.Error(), err
+	}
+	return addr + " is free", nil
+}
+
+// store looks whether the store can be written and has space, and whether the store of
+// the running agent accepts records; st is the zero value when none answers.
+func (c *checker) store(cfg *config.Config, st health.Status) (detail string, warning error) {
 	dir := cfg.Agent.DataDir
 	info, err := buffer.InfoDir(dir)
 	existing := nearest(dir)
@@ -185,6 +213,9 @@ func (c *checker) store(cfg *config.Config) (detail string, warning error) {
 	case errors.Is(err, buffer.ErrLocked):
 		detail = dir + ": in use by the running agent"
 		c.running = true
+		if b := st.Buffer; b.State == "full" || b.State == "failed" {
+			return "", &health.Trouble{Code: health.StoreCode(b), Err: fmt.Errorf("%s: the running agent's store accepts nothing: %s", dir, b.Error)}
+		}
 	case err != nil && !errors.Is(err, os.ErrNotExist):
 		return "", &health.Trouble{Code: "store_unreadable", Err: err}
 	default:
@@ -280,11 +311,16 @@ const (
 )
 
 // broker goes the way to every broker. While the agent runs its own connection
-// is looked at instead: a second one with its client id would throw it out.
-func (c *checker) broker(ctx context.Context, cfg *config.Config) {
+// is looked at instead: a second one with its client id would throw it out. But the
+// config on disk is tried for itself, with another client id, where the agent runs
+// with another one or is refused: the secret may be right by now.
+func (c *checker) broker(ctx context.Context, cfg *config.Config, same bool) {
 	if b, ok := settledBroker(ctx, cfg); ok {
-		c.runningBroker(b)
-		return
+		c.running = true
+		if same && b.Class != "login" {
+			c.runningBroker(b)
+			return
+		}
 	}
 	client, err := publish.New(run.PublishConfig(cfg))
 	if err != nil {

@@ -6,9 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode"
+	"unicode/utf16"
 
 	"github.com/spf13/cobra"
 
@@ -27,35 +31,94 @@ func (a *app) statusCommand() *cobra.Command {
 		Use:   "status",
 		Short: "Show how the running agent is doing",
 		Long: `Asks the running agent over its local HTTP ([agent] http_listen): endpoints,
-broker, buffer, versions. Exit code 1 when no agent answers.`,
+broker, buffer, versions. Exit code 1 when no agent answers, when another agent
+does, and when something is wrong (FAIL). Works for every user: where the config
+cannot be read, the default address is asked.`,
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, _, err := a.look()
+			cfg, _, unread := a.look()
+			if unread != nil {
+				fmt.Fprintf(a.stderr, "warning: the config cannot be read, so the agent at the default address %s is asked:\n%v\n", config.DefaultHTTPListen, unread)
+				cfg = nil
+			}
+			body, err := askStatus(cmd.Context(), cfg)
+			if err != nil && unread != nil && !errors.Is(unread, fs.ErrPermission) {
+				fmt.Fprintf(a.stderr, "roomcall: %v\n", err)
+				return errReportedConfig
+			}
 			if err != nil {
-				return err
-			}
-			body, err := askAgent(cmd.Context(), cfg, "/api/v1/status")
-			if errors.Is(err, web.ErrNotRunning) {
-				if state := serviceState(cmd.Context()); state != "" {
-					err = fmt.Errorf("%w; the service is: %s", err, state)
-				}
-			}
-			if err != nil {
-				return err
-			}
-			if asJSON {
-				_, err = a.stdout.Write(body)
 				return err
 			}
 			var st health.Status
 			if err := json.Unmarshal(body, &st); err != nil {
 				return fmt.Errorf("read the agent's status: %w", err)
 			}
-			return writeStatus(a.stdout, st, time.Now())
+			now := time.Now()
+			other := otherAgent(cfg, st)
+			if asJSON {
+				if _, err = io.WriteString(a.stdout, safeJSON(string(body))); err != nil {
+					return err
+				}
+				var b strings.Builder
+				if writeProblems(&b, other); len(other) > 0 {
+					fmt.Fprint(a.stderr, b.String())
+				}
+			} else if err = writeStatus(a.stdout, st, other, now); err != nil {
+				return err
+			}
+			if slices.ContainsFunc(append(other, health.Problems(st, now)...), func(p health.Problem) bool { return p.Bad }) {
+				return errReported
+			}
+			return nil
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "as one JSON object")
 	return cmd
+}
+
+// askStatus asks the running agent of a config, nil = the one at the default address.
+func askStatus(ctx context.Context, cfg *config.Config) ([]byte, error) {
+	if cfg == nil {
+		cfg = &config.Config{Agent: config.Agent{HTTPListen: config.DefaultHTTPListen}}
+	}
+	body, err := askAgent(ctx, cfg, "/api/v1/status")
+	if errors.Is(err, web.ErrNotRunning) {
+		if state := serviceState(ctx); state != "" {
+			err = fmt.Errorf("%w; the service is: %s", err, state)
+		}
+	}
+	return body, err
+}
+
+// otherAgent tells that not the agent of this config answers, or that it runs with
+// another config than the one on disk. With variables in it the two cannot be compared:
+// the service's environment is another one than this command's.
+func otherAgent(cfg *config.Config, st health.Status) []health.Problem {
+	switch {
+	case cfg == nil:
+		return nil
+	case st.ClientID != cfg.Agent.ClientID:
+		return []health.Problem{health.NewProblem("other_agent", health.Facts{"client_id": cfg.Agent.ClientID, "other": st.ClientID, "address": st.HTTP.Listen})}
+	case st.ConfigHash != "" && st.ConfigHash != cfg.Hash() && !strings.Contains(cfg.AsWritten(), "${"):
+		return []health.Problem{health.NewProblem("other_config", health.Facts{"path": st.ConfigPath})}
+	}
+	return nil
+}
+
+// safeJSON keeps a text from steering the terminal: in JSON every character may be
+// written as an escape.
+func safeJSON(text string) string {
+	var b strings.Builder
+	for _, r := range text {
+		if r == '\n' || unicode.IsPrint(r) {
+			b.WriteRune(r)
+		} else {
+			for _, unit := range utf16.Encode([]rune{r}) {
+				fmt.Fprintf(&b, `\u%04x`, unit)
+			}
+		}
+	}
+	return b.String()
 }
 
 // askAgent gets one whole answer of the running agent.
@@ -73,19 +136,22 @@ func askAgent(ctx context.Context, cfg *config.Config, path string) ([]byte, err
 
 // writeStatus writes the status as `roomcall status` shows it in a terminal. It
 // holds no control characters, whatever an endpoint or a broker sent.
-func writeStatus(w io.Writer, s health.Status, now time.Time) error {
+func writeStatus(w io.Writer, s health.Status, other []health.Problem, now time.Time) error {
 	var b strings.Builder
 	tw := tabwriter.NewWriter(&b, 0, 4, 2, ' ', 0)
 	fmt.Fprintf(tw, "roomcall %s\t%s\tup %s\n", s.Version, s.ClientID, health.Age(time.Duration(s.UptimeS)*time.Second))
 	fmt.Fprintf(tw, "broker\t%s\t%s\n", health.OrUnknown(s.Broker.State), brokerLine(s.Broker, now))
 	fmt.Fprintf(tw, "store\t%s\t%s\n", health.OrUnknown(s.Buffer.State), bufferLine(s.Buffer, now))
+	if s.Log.Lost > 0 {
+		fmt.Fprintf(tw, "log\t%d lines lost\t\n", s.Log.Lost)
+	}
 	fmt.Fprintf(tw, "\nDEVICE\tSTATE\tGRADE\tPOLLED\tROOM\n")
 	for _, e := range s.Endpoints {
 		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\n", e.Device, dash(e.State), dash(e.Grade), health.Ago(e.LastPoll, now), host.Printable(e.Room))
 	}
 	tw.Flush()
 	b.WriteByte('\n')
-	writeProblems(&b, health.Problems(s, now))
+	writeProblems(&b, append(other, health.Problems(s, now)...))
 	_, err := io.WriteString(w, b.String())
 	return err
 }

@@ -18,7 +18,7 @@ var update = flag.Bool("update", false, "write the golden files")
 func TestStatusShowsAsTheGoldenFiles(t *testing.T) {
 	for name, s := range map[string]health.Status{"well": healthtest.Well(), "ill": healthtest.Ill()} {
 		var text strings.Builder
-		if err := writeStatus(&text, s, healthtest.Noon); err != nil {
+		if err := writeStatus(&text, s, nil, healthtest.Noon); err != nil {
 			t.Fatal(err)
 		}
 		path := filepath.Join("testdata", name+".txt")
@@ -43,7 +43,7 @@ func TestTextShowsNoControlCharacters(t *testing.T) {
 	s.Broker.URL = "tcp://x\x07"
 	s.Endpoints[0].Room = "a\tb\nc"
 	var out strings.Builder
-	if err := writeStatus(&out, s, healthtest.Noon); err != nil {
+	if err := writeStatus(&out, s, nil, healthtest.Noon); err != nil {
 		t.Fatal(err)
 	}
 	if strings.ContainsAny(out.String(), "\x1b\x07\t") || strings.Contains(out.String(), "\nc") {

@@ -76,7 +76,7 @@ var sections = []section{
 		{name: "data_dir", kind: text("a folder name", is(isFilled)).file(nil), def: dataDir,
 			doc:     `The folder of the store. On Windows the default is %ProgramData%\roomcall\data.`,
 			example: `"/var/lib/roomcall"`, shown: "`\"/var/lib/roomcall\"` (Windows `%ProgramData%\\roomcall\\data`)"},
-		{name: "http_listen", kind: text(`ADDR:PORT such as "127.0.0.1:9478", or "" for off`, is(isListen)), def: "127.0.0.1:9478",
+		{name: "http_listen", kind: text(`ADDR:PORT such as "127.0.0.1:9478", or "" for off`, is(isListen)), def: DefaultHTTPListen,
 			doc: "Status page, health, metrics and the local API."},
 		{name: "http_allow_remote", kind: boolean, def: false,
 			doc: "Must be true for an http_listen that others on the network can reach."},

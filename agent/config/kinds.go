@@ -89,7 +89,7 @@ func (k kind) file(check func(path string) *Error) kind {
 // secret is a text that nothing shows.
 var secret = kind{form: inQuotes, isSecret: true, read: func(v any) (any, *Error) {
 	if s, ok := v.(string); ok {
-		return Secret{s}, nil
+		return Secret{text: s}, nil
 	}
 	return nil, &Error{Problem: "found " + kindName(v) + " (not shown)", hide: true}
 }}

@@ -78,3 +78,6 @@ func joinPath(goos, dir, p string) string {
 		return strings.TrimRight(dir, "/") + "/" + p
 	}
 }
+
+// DefaultHTTPListen is the address of the local HTTP when the config names none.
+const DefaultHTTPListen = "127.0.0.1:9478"

@@ -108,6 +108,7 @@ type Options struct {
 	Announce   func(record.Event) bool
 	Log        *slog.Logger
 	Endpoints  int
+	Retry      <-chan struct{} // ends a pause before the next connection; nil = never
 }
 
 // Drainer is the loop from the store to the broker. Proof, Connected, Conn and Stats
@@ -218,6 +219,7 @@ func (d *Drainer) pause(ctx context.Context) {
 	defer t.Stop()
 	select {
 	case <-t.C:
+	case <-d.Retry:
 	case <-ctx.Done():
 	}
 }

@@ -243,6 +243,12 @@ var english = map[string]words{
 	"log_elsewhere": {warn: true, what: "The log is not in its usual folder|: {error}",
 		hint: "on Windows it is in the folder logs inside data_dir; give the user that runs roomcall the right to write to the folder logs beside data_dir"},
 
+	// who answers when the agent of a config is asked
+	"other_agent": {what: "Another agent answers| at {address}|: {other}, not {client_id}",
+		hint: "name its config with --config, or give each agent an [agent] http_listen of its own"},
+	"other_config": {warn: true, what: "The running agent has another config than the one on disk|; it was started with {path}",
+		hint: "make it read the config again: `systemctl reload roomcall`, or `roomcall restart`"},
+
 	// the clock of this machine
 	"clock_in_past": {what: "The clock of this machine is in the past",
 		hint: "set the clock; records carry its time"},

@@ -62,13 +62,20 @@ func Unready(s Status, now time.Time) []string {
 	return why
 }
 
+// NewProblem makes a problem of a table entry.
+func NewProblem(code string, facts Facts) Problem {
+	w := english[code]
+	return Problem{Code: code, What: say(w.what, facts), Hint: say(w.hint, facts), Bad: !w.warn}
+}
+
 // problems finds everything that is wrong.
 func problems(s Status, now time.Time) (all []Problem) {
 	// add makes a problem of a table entry. hint is what the error itself advises,
 	// "" = the table's.
 	add := func(code, hint string, facts Facts) {
-		w := english[code]
-		all = append(all, Problem{Code: code, What: say(w.what, facts), Hint: cmp.Or(hint, say(w.hint, facts)), Bad: !w.warn})
+		p := NewProblem(code, facts)
+		p.Hint = cmp.Or(hint, p.Hint)
+		all = append(all, p)
 	}
 
 	switch b := s.Buffer; b.State {

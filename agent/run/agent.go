@@ -42,6 +42,7 @@ type Agent struct {
 	pollers    []*poll.Loop
 	recorder   *record.Recorder
 	drainer    *drain.Drainer
+	secret     *brokerSecret
 	newest     *record.Newest
 	page       page
 	sink       *host.Sink  // where log writes, nil = not known

@@ -37,6 +37,7 @@ type announcer struct {
 	conn     func() drain.Conn // nil = none
 	topic    string
 	announce func(record.Event) bool
+	refused  func()        // called while the broker refuses the login; nil = nothing
 	every    time.Duration // between two looks
 
 	said    string     // what the last message said, in short
@@ -53,8 +54,8 @@ type announcer struct {
 func (a *Agent) newAnnouncer() *announcer {
 	return &announcer{
 		status: a.Status, message: a.reporter.Health, conn: a.drainer.Conn, topic: a.client.Topic("health"),
-		announce: a.recorder.Announce,
-		every:    min(healthLook+time.Duration(len(a.pollers))*10*time.Millisecond, healthLookMax),
+		announce: a.recorder.Announce, refused: a.secret.refused,
+		every: min(healthLook+time.Duration(len(a.pollers))*10*time.Millisecond, healthLookMax),
 	}
 }
 
@@ -67,6 +68,9 @@ func (n *announcer) run(ctx context.Context) {
 		s := n.status()
 		n.watchStore(s.Buffer, now)
 		n.publish(s, now)
+		if s.Broker.Class == "login" && n.refused != nil {
+			n.refused()
+		}
 		select {
 		case <-ctx.Done():
 			return

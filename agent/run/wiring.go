@@ -101,14 +101,17 @@ func (a *Agent) makeReporter() (err error) {
 
 // makeDrainer prepares the way to the broker; it connects to nothing yet.
 func (a *Agent) makeDrainer() (err error) {
+	a.secret = newBrokerSecret(a.cfg.MQTT)
 	a.drainer = drain.New(drain.Options{
 		Queue: a.queue, Newest: a.newest, Window: a.cfg.MQTT.MaxInflight, ReplayRate: a.cfg.MQTT.ReplayRate,
 		Announce: a.recorder.Announce, Log: a.log, Endpoints: len(a.cfg.Endpoints),
+		Retry: a.secret.retry,
 	})
 	cfg := PublishConfig(a.cfg)
 	birth := a.reporter.Birth(report.BirthInfo{Started: a.started, ConfigHash: a.cfg.Hash(), StartReason: a.reason})
 	cfg.Birth = func() []byte { return birth }
 	cfg.Logger = a.log
+	cfg.PasswordAgain = a.secret.again
 	cfg.OnProof = a.drainer.Proof
 	if a.client, err = publish.New(cfg); err != nil {
 		return ConfigError{err}

@@ -144,6 +144,15 @@ func Listen(addr string, src Source, o Options) (*Server, error) {
 	}, nil
 }
 
+// CanListen tells why addr cannot be opened, as Listen would.
+func CanListen(addr string) error {
+	s, err := Listen(addr, nil, Options{})
+	if err != nil {
+		return err
+	}
+	return s.Close()
+}
+
 // crowd keeps the open connections to maxConns. For a new one beyond them the one
 // goes that has not asked for anything for longest, else the oldest: slow and
 // idle clients never make another one wait.
