@@ -106,6 +106,7 @@ type Options struct {
 	Window     int // records in flight at most
 	ReplayRate int // records a second at most while catching up, 0 = no limit
 	Announce   func(record.Event) bool
+	Ended      func(error) // called when a connection has ended, with the reason; nil = nobody asks
 	Log        *slog.Logger
 	Endpoints  int
 	Retry      <-chan struct{} // ends a pause before the next connection; nil = never
@@ -207,6 +208,9 @@ func (d *Drainer) Run(ctx context.Context, grace context.Context) {
 			return
 		}
 		s.lost()
+		if d.Ended != nil {
+			d.Ended(conn.Err())
+		}
 		d.pause(ctx)
 	}
 }

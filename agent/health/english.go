@@ -40,6 +40,9 @@ var english = map[string]words{
 	"disk_small": {warn: true,
 		hint: "the store may grow to {limit}: free space, or lower [buffer] max_bytes"},
 
+	"store_new_epoch": {warn: true, what: "The store began a new epoch {ago}: {reason}",
+		hint: "a restored backup, a copied disk, or a second agent with this client_id; see docs/operate.md, \"Images, snapshots, backups\""},
+
 	// the broker, as the status sees it
 	"broker_connecting":   {warn: true, unready: true, what: "The broker is not connected yet| (for {since})|; waiting in the store: {records}"},
 	"broker_disconnected": {unready: true, what: "The broker is not connected ({state}| for {since}|)|: {error}|; waiting in the store: {records}"},

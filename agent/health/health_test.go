@@ -43,7 +43,10 @@ func TestProblemsInPlainWordsTheWorstFirst(t *testing.T) {
 		"almost full":           {func(s *health.Status) { s.Buffer.DeliveredKept, s.Buffer.BytesOnDisk = 0, 250<<20 }, "almost full", false},
 		"first connection":      {func(s *health.Status) { s.Broker.State = "connecting" }, "The broker is not connected yet (for", false},
 		"store is opened":       {func(s *health.Status) { s.Buffer.State = "opening" }, "The store is being opened", false},
-		"old clock step":        {func(s *health.Status) { s.Clock.LastStep = noon.Add(-2 * time.Hour) }, "", false},
+		"new epoch": {func(s *health.Status) {
+			s.Identity.NewEpoch, s.Identity.NewEpochAt = "reverted", noon.Add(-time.Hour)
+		}, "began a new epoch 1h00m ago: reverted", false},
+		"old clock step": {func(s *health.Status) { s.Clock.LastStep = noon.Add(-2 * time.Hour) }, "", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := healthtest.Well()

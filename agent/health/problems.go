@@ -19,6 +19,8 @@ const (
 	stepShown = time.Hour
 	// missedShown is how long polls that were missed are shown.
 	missedShown = 24 * time.Hour
+	// newEpochShown is how long a new epoch is shown.
+	newEpochShown = 24 * time.Hour
 )
 
 // Problem is something that a person should know or do.
@@ -78,6 +80,9 @@ func problems(s Status, now time.Time) (all []Problem) {
 		all = append(all, p)
 	}
 
+	if id := s.Identity; id.NewEpoch != "" && now.Sub(id.NewEpochAt) < newEpochShown {
+		add("store_new_epoch", "", Facts{"reason": id.NewEpoch, "ago": Ago(id.NewEpochAt, now)})
+	}
 	switch b := s.Buffer; b.State {
 	case "open":
 	case "opening":

@@ -27,6 +27,7 @@ type Status struct {
 	Endpoints []Endpoint `json:"endpoints"`
 	Broker    Broker     `json:"broker"`
 	Buffer    Buffer     `json:"buffer"`
+	Identity  Identity   `json:"identity"`
 	Clock     Clock      `json:"clock"`
 	HTTP      HTTP       `json:"http"`
 	Log       Log        `json:"log"`
@@ -94,6 +95,20 @@ type Broker struct {
 	Acked       uint64    `json:"acked"`
 	InFlight    int       `json:"in_flight"`
 	LastAck     time.Time `json:"last_ack,omitzero"`
+}
+
+// Identity says how sure it is that an id stands for one content.
+type Identity struct {
+	Epoch int64 `json:"epoch"` // the life of the store
+	// ComparedWith is how many retained messages of the broker the store was compared
+	// with at the last connect, ComparedAll that the broker showed all it holds.
+	ComparedWith int       `json:"compared_with"`
+	ComparedAll  bool      `json:"compared_all"`
+	Compared     time.Time `json:"compared,omitzero"`
+	// NewEpoch is why this process began a new epoch: reverted, copied or
+	// same_client_id; "" = it did not.
+	NewEpoch   string    `json:"new_epoch,omitempty"`
+	NewEpochAt time.Time `json:"new_epoch_at,omitzero"`
 }
 
 // Buffer is the store on disk.
@@ -166,7 +181,7 @@ func (s Status) JSON() ([]byte, error) {
 	s.Endpoints = append([]Endpoint{}, s.Endpoints...)
 	s.Warnings = append([]string{}, s.Warnings...)
 	s.Problems = append([]Problem{}, s.Problems...)
-	times := []*time.Time{&s.Started, &s.Broker.Since, &s.Broker.LastAck, &s.Buffer.Oldest, &s.Clock.LastStep, &s.HTTP.Since}
+	times := []*time.Time{&s.Identity.Compared, &s.Identity.NewEpochAt, &s.Started, &s.Broker.Since, &s.Broker.LastAck, &s.Buffer.Oldest, &s.Clock.LastStep, &s.HTTP.Since}
 	for i := range s.Endpoints {
 		e := &s.Endpoints[i]
 		times = append(times, &e.LastPoll, &e.LastOK, &e.NextPoll)

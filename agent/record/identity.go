@@ -75,22 +75,25 @@ type identity struct {
 	offline *offline  // nil = a connection is up, or was when this process was started
 	next    *life     // a new life that is being made, nil = none
 	lastAt  time.Time // when this process made one last
+	twinAt  time.Time // when it announced a twin last
 	waiting []chan struct{}
 }
 
 // comparison asks whether the store is behind what was published.
 type comparison struct {
-	seen    []report.Identity
-	twin    bool // another agent uses the client id
-	ended   bool // the connection is gone
-	decided chan struct{}
+	seen     []report.Identity
+	complete bool
+	twin     bool // another agent uses the client id
+	ended    bool // the connection is gone
+	decided  chan struct{}
 }
 
 // Compare compares the store with what the broker holds of this client id, see above.
 // What it returns is closed when that is decided and, where it had to be, the new life
 // has begun: only then may records be sent. It never blocks.
-func (r *Recorder) Compare(seen []report.Identity) (decided <-chan struct{}) {
-	return r.ask(comparison{seen: seen})
+// complete = the broker has shown all that it holds.
+func (r *Recorder) Compare(seen []report.Identity, complete bool) (decided <-chan struct{}) {
+	return r.ask(comparison{seen: seen, complete: complete})
 }
 
 // SameClientID tells that another agent uses the client id.
@@ -126,17 +129,38 @@ func (r *Recorder) compareAll(now time.Time) {
 			r.goOffline()
 			continue
 		case c.twin:
-			r.newLife(now, ReasonSameClientID, highest)
+			r.twin(now)
 			continue
 		case behind:
 			r.newLife(now, ReasonReverted, highest)
 		}
 		r.identity.waiting = append(r.identity.waiting, c.decided)
-		r.count(func(s *Stats) { s.Compared, s.ComparedAt = len(c.seen), now })
+		r.count(func(s *Stats) { s.Compared, s.ComparedAll, s.ComparedAt = len(c.seen), c.complete, now })
 	}
 	if r.identity.next == nil && len(r.identity.waiting) > 0 {
 		r.letGo()
 	}
+}
+
+// twin announces that another agent uses the client id, and begins a new life, because
+// it may go on from a copy of this store. At most once an hour.
+func (r *Recorder) twin(now time.Time) {
+	if !r.identity.twinAt.IsZero() && now.Sub(r.identity.twinAt) < lifeEvery {
+		return
+	}
+	r.identity.twinAt = now
+	r.newLife(now, ReasonSameClientID, 0)
+	r.holdEvent(Event{At: now, AgentEvent: report.AgentEvent{
+		Type: "agent.same_client_id", Reason: ReasonSameClientID,
+		Text: "another agent uses this client id, and the broker disconnects each of the two when the other one connects: give each agent its own [agent] client_id",
+	}})
+}
+
+// Echo is what the broker keeps of this agent's identity, in the retained echo: the
+// epoch and the position of the newest record, as JSON.
+func (r *Recorder) Echo() []byte {
+	_, newest := r.store.Progress()
+	return fmt.Appendf(nil, `{"epoch":%d,"position":%d}`, r.store.Epoch(), newest)
 }
 
 // goOffline notes what may have been published; the next commit keeps it.

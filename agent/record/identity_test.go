@@ -82,7 +82,7 @@ func (p *place) waiting() (list []string) {
 // connect is a connection to a broker that holds nothing of this agent yet.
 func (p *place) connect(at time.Time) {
 	p.t.Helper()
-	done := p.r.Compare(nil)
+	done := p.r.Compare(nil, true)
 	p.r.compareAll(at)
 	<-done
 }
@@ -181,7 +181,7 @@ func TestARestoredStoreBeginsANewLife(t *testing.T) {
 
 			p = open(t, backup, nil)
 			p.poll(10, start.Add(time.Hour)) // no broker yet
-			done := p.r.Compare(c.states())
+			done := p.r.Compare(c.states(), true)
 			p.r.compareAll(start.Add(2 * time.Hour))
 			select {
 			case <-done:
@@ -207,7 +207,7 @@ func TestARestoredStoreBeginsANewLife(t *testing.T) {
 			if want := 2 * (23 + behind + 15 + 3); samples != want || resets != 1 {
 				t.Errorf("%d samples and %d resets of %d polls (%d records before)", samples, resets, want, before)
 			}
-			again := p.r.Compare(c.states())
+			again := p.r.Compare(c.states(), true)
 			p.r.compareAll(start.Add(3 * time.Hour))
 			if <-again; p.r.identity.next != nil {
 				t.Error("the new life begins another one because of its own records")
@@ -230,7 +230,7 @@ func TestAnOrdinaryRestartKeepsItsLife(t *testing.T) {
 	defer p.close()
 	p.poll(2, start.Add(time.Minute))
 	for _, seen := range [][]report.Identity{c.states(), nil, {{Epoch: epoch - 1, Device: "room-1", Kind: "sample", Seq: 1e6}}, {{Epoch: epoch}}} {
-		done := p.r.Compare(seen)
+		done := p.r.Compare(seen, true)
 		p.r.compareAll(start.Add(2 * time.Minute))
 		<-done
 	}
@@ -246,7 +246,7 @@ func TestALostStoreUnderAWrongClockRisesAboveWhatWasPublished(t *testing.T) {
 	p := open(t, filepath.Join(t.TempDir(), "data"), nil)
 	defer p.close()
 	p.poll(2, time.Now())
-	p.r.Compare([]report.Identity{published})
+	p.r.Compare([]report.Identity{published}, true)
 	p.r.compareAll(time.Now())
 	p.poll(1, time.Now())
 	if p.q.Epoch() <= published.Epoch {
@@ -282,7 +282,7 @@ func TestANewLifeGoesOnAfterAKillAtAnyPoint(t *testing.T) {
 		failing := &failingStore{Queue: p.q, after: kill}
 		p.r.store = failing
 		p.r.commitBytes = 16 << 10 // several portions
-		p.r.Compare(c.states())
+		p.r.Compare(c.states(), true)
 		p.r.compareAll(start.Add(time.Hour))
 		p.r.commit(start.Add(time.Hour))
 		p.close() // as a kill: nothing of the recorder's memory is left
@@ -291,7 +291,7 @@ func TestANewLifeGoesOnAfterAKillAtAnyPoint(t *testing.T) {
 		if kill > 0 && p.r.identity.next != nil {
 			t.Fatal("the new life is not finished")
 		}
-		done := p.r.Compare(c.states())
+		done := p.r.Compare(c.states(), true)
 		p.r.compareAll(start.Add(2 * time.Hour))
 		p.poll(1, start.Add(2*time.Hour+time.Minute))
 		<-done
@@ -325,7 +325,7 @@ func TestTwinsDoNotDriveEachOtherOn(t *testing.T) {
 		lives := map[int64]bool{a.q.Epoch(): true}
 		for range 200 { // they throw each other out every few seconds
 			for _, p := range []*place{a, b} {
-				p.r.Compare(c.states())
+				p.r.Compare(c.states(), true)
 				p.r.compareAll(time.Now())
 				p.poll(1, time.Now())
 				p.deliver(c)

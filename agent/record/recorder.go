@@ -161,9 +161,7 @@ func New(o Options) (*Recorder, error) {
 		}
 		r.committed.states[key] = st
 	}
-	if len(o.Saved) == 0 {
-		r.goOffline() // a new store has published nothing
-	}
+	r.goOffline() // what is there now may have been published, what follows was not
 	if o.Copied && r.identity.next == nil {
 		r.newLife(time.Now(), ReasonCopied, 0)
 	}

@@ -16,6 +16,7 @@ type Stats struct {
 	Held           int       // polls in memory until the store accepts them
 	Err            error     // why the store accepted nothing at the last try, nil = it did
 	Compared       int       // messages of the broker that the store was compared with last
+	ComparedAll    bool      // the broker showed all that it holds
 	ComparedAt     time.Time // zero = never yet
 	Life           string    // why this process began a new epoch last, "" = it did not
 	LifeAt         time.Time

@@ -11,7 +11,7 @@ import (
 // AgentEvent is one of the agent's own events. Zero fields are left out.
 type AgentEvent struct {
 	// Type is "agent.started", "agent.gap", "agent.missed", "agent.quarantined",
-	// "agent.store_damaged", "agent.store_reset", "agent.undelivered",
+	// "agent.store_damaged", "agent.store_reset", "agent.undelivered", "agent.same_client_id",
 	// "agent.clock_step", or "agent.store_failing" and "agent.store_working".
 	Type string
 	// Severity is "info", "warning" or "critical"; "" means the type's own.
@@ -29,7 +29,7 @@ var severities = map[string]string{
 	"agent.started": "info", "agent.gap": "critical", "agent.missed": "critical", "agent.quarantined": "warning",
 	"agent.store_damaged": "critical", "agent.store_reset": "warning",
 	"agent.store_failing": "critical", "agent.store_working": "info",
-	"agent.undelivered": "critical", "agent.clock_step": "warning",
+	"agent.undelivered": "critical", "agent.same_client_id": "critical", "agent.clock_step": "warning",
 }
 
 // AgentEvent returns the record of one of the agent's own events; st is the state

@@ -47,6 +47,10 @@ func (a *Agent) Status() health.Status {
 	if logged.Err != nil {
 		s.Log.Error = logged.Err.Error()
 	}
+	s.Identity = health.Identity{
+		Epoch: a.queue.Epoch(), ComparedWith: did.Compared, ComparedAll: did.ComparedAll, Compared: did.ComparedAt,
+		NewEpoch: did.Life, NewEpochAt: did.LifeAt,
+	}
 	s.Clock = health.Clock{Steps: did.ClockSteps, LastStep: did.LastStep, LastStepS: did.StepBy.Seconds()}
 	if synchronized, known := host.ClockSynchronized(); known {
 		s.Clock.Synchronized = &synchronized

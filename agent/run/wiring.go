@@ -1,6 +1,7 @@
 package run
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
@@ -104,14 +105,15 @@ func (a *Agent) makeDrainer() (err error) {
 	a.secret = newBrokerSecret(a.cfg.MQTT)
 	a.drainer = drain.New(drain.Options{
 		Queue: a.queue, Newest: a.newest, Window: a.cfg.MQTT.MaxInflight, ReplayRate: a.cfg.MQTT.ReplayRate,
-		Announce: a.recorder.Announce, Log: a.log, Endpoints: len(a.cfg.Endpoints),
+		Announce: a.recorder.Announce, Ended: a.ended, Log: a.log, Endpoints: len(a.cfg.Endpoints),
 		Retry: a.secret.retry,
 	})
 	cfg := PublishConfig(a.cfg)
-	birth := a.reporter.Birth(report.BirthInfo{Started: a.started, ConfigHash: a.cfg.Hash(), StartReason: a.reason})
-	cfg.Birth = func() []byte { return birth }
+	info := report.BirthInfo{Started: a.started, ConfigHash: a.cfg.Hash(), StartReason: a.reason}
+	cfg.Birth = func() []byte { return a.reporter.WithEpoch(a.queue.Epoch()).Birth(info) }
 	cfg.Logger = a.log
 	cfg.PasswordAgain = a.secret.again
+	cfg.Echo, cfg.OnRecall = a.recorder.Echo, a.compare
 	cfg.OnProof = a.drainer.Proof
 	if a.client, err = publish.New(cfg); err != nil {
 		return ConfigError{err}
@@ -198,3 +200,30 @@ func (e ConfigError) Error() string { return e.Err.Error() }
 
 // Unwrap is the cause.
 func (e ConfigError) Unwrap() error { return e.Err }
+
+// compare has the recorder compare the store with what the broker had retained of this
+// agent, and waits until that is decided: publish sends no record before.
+func (a *Agent) compare(ctx context.Context, r publish.Recalled) {
+	var seen []report.Identity
+	for _, m := range r.Messages {
+		if id, ok := report.ReadIdentity(m.Payload); ok {
+			seen = append(seen, id)
+		}
+	}
+	a.log.Debug("compared the store with what the broker had retained", "broker", r.Broker,
+		"messages", len(r.Messages), "with_identity", len(seen), "complete", r.Complete)
+	select {
+	case <-a.recorder.Compare(seen, r.Complete):
+	case <-ctx.Done():
+	}
+}
+
+// ended tells the recorder that a connection has ended, and whether another agent was
+// to blame.
+func (a *Agent) ended(why error) {
+	var e *publish.Error
+	if errors.As(why, &e) && e.Class == publish.ClassSameID {
+		a.recorder.SameClientID()
+	}
+	a.recorder.Offline()
+}

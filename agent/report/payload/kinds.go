@@ -39,7 +39,7 @@ type Stream struct {
 // Event is something that happened.
 type Event struct {
 	Head
-	Type       string   `json:"type" doc:"What happened." enum:"call.started|call.ended|quality.degraded|quality.recovered|endpoint.offline|endpoint.online|endpoint.refused|agent.started|agent.gap|agent.missed|agent.quarantined|agent.store_damaged|agent.store_reset|agent.store_failing|agent.store_working|agent.undelivered|agent.clock_step"`
+	Type       string   `json:"type" doc:"What happened." enum:"call.started|call.ended|quality.degraded|quality.recovered|endpoint.offline|endpoint.online|endpoint.refused|agent.started|agent.gap|agent.missed|agent.quarantined|agent.store_damaged|agent.store_reset|agent.store_failing|agent.store_working|agent.undelivered|agent.same_client_id|agent.clock_step"`
 	Severity   string   `json:"severity" enum:"info|warning|critical" doc:"How much it matters."`
 	IncidentID string   `json:"incident_id,omitempty" doc:"The same on the opening and the closing event."`
 	Metric     string   `json:"metric,omitempty" doc:"The sample's key that crossed its limit."`
