@@ -130,8 +130,15 @@ var metrics = append(mediaMetrics(), []metric{
 		func(s scrape, add addSeries) { add(float64(s.Buffer.Evicted)) }},
 	{"roomcall_polls_missed_total", "Polls that were never recorded since the start; device agent stands for the agent's own events.", []string{"device", "reason"},
 		func(s scrape, add addSeries) {
+			failing := map[string]bool{}
 			for _, m := range s.Buffer.Missed {
 				add(float64(m.Count), m.Device, m.Reason)
+				failing[m.Device] = failing[m.Device] || m.Reason == "store_failing"
+			}
+			for _, e := range s.Endpoints { // a counter that is there before it rises
+				if !failing[e.Device] {
+					add(0, e.Device, "store_failing")
+				}
 			}
 		}},
 	{"roomcall_buffer_quarantined_records", "Records quarantined because the broker rejects them.", nil,

@@ -181,7 +181,7 @@ func (d *day) writeTrouble(p *page) {
 			starts[e.Type]++
 		}
 	}
-	for _, t := range []string{"agent.started", "agent.gap", "agent.quarantined", "agent.store_damaged", "agent.undelivered", "agent.clock_step"} {
+	for _, t := range []string{"agent.started", "agent.gap", "agent.missed", "agent.quarantined", "agent.store_damaged", "agent.undelivered", "agent.clock_step"} {
 		if starts[t] > 0 {
 			p.line("| %s | %d times | | |", t, starts[t])
 		}
