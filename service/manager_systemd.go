@@ -20,9 +20,16 @@ import (
 	"roomcall/durable"
 )
 
-// commandTimeout bounds one call of a system tool. A start waits for READY, at
-// most TimeoutStartSec of the unit.
+// commandTimeout bounds one call of a system tool. A start waits for READY, which may
+// come as late as startPatience allows.
 const commandTimeout = 90 * time.Second
+
+func patienceWith(args []string) time.Duration {
+	if slices.Contains(args, "start") || slices.Contains(args, "restart") {
+		return commandTimeout + startPatience
+	}
+	return commandTimeout
+}
 
 // systemd is the Manager of a system that systemd booted. It works through
 // systemd's own tools, so that its errors are those that administrators know.
@@ -46,7 +53,7 @@ func newManager(c Config) (Manager, error) {
 }
 
 func runTool(ctx context.Context, tool string, args ...string) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
+	ctx, cancel := context.WithTimeout(ctx, patienceWith(args))
 	defer cancel()
 	cmd := exec.CommandContext(ctx, tool, args...)
 	// Plain output, and times in UTC: they are read here.

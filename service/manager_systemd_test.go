@@ -189,6 +189,15 @@ func TestServiceGetsTheRightsThatItNeedsAndNoMore(t *testing.T) {
 	}
 }
 
+// TestAStartIsWaitedForAsLongAsItMayTake: systemctl returns when the service is ready.
+func TestAStartIsWaitedForAsLongAsItMayTake(t *testing.T) {
+	for _, args := range [][]string{{"start", "roomcall"}, {"restart", "roomcall"}, {"enable", "roomcall"}} {
+		if got := patienceWith(args); (got > startPatience) != (args[0] != "enable") {
+			t.Errorf("%v: %v", args, got)
+		}
+	}
+}
+
 func TestOnlyRootControlsTheService(t *testing.T) {
 	f := newFakeSystem(t)
 	if err := f.Install(t.Context()); err != nil {
