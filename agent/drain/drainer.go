@@ -569,8 +569,11 @@ func (s *session) confirmStates() {
 		first := s.states[0]
 		select {
 		case <-first.receipt.Done():
-			if first.receipt.Err() != nil {
+			switch {
+			case first.receipt.Err() != nil:
 				s.Newest.PutBack(first.sample)
+			case first.sample.Cleared != nil:
+				first.sample.Cleared()
 			}
 			s.states = s.states[1:]
 		default:

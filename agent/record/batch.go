@@ -35,10 +35,13 @@ type batch struct {
 	missed      []missedNote // what it announces as missed
 	partial     partial      // the next committed.partial
 	minute      int64        // the next committed.minute
-	samples     []Sample
-	bytes       int64 // of the payloads
-	polls       int   // how many of the pending polls and events it holds
-	events      int
+	uncleared   []string     // the next removed.uncleared
+
+	unclearedChanged bool
+	samples          []Sample
+	bytes            int64 // of the payloads
+	polls            int   // how many of the pending polls and events it holds
+	events           int
 }
 
 // batch reports at most limit of the pending events and polls. With extras it also
@@ -77,7 +80,7 @@ func (r *Recorder) extras(b *batch, now time.Time) error {
 	b.delivered, _ = r.store.Progress()
 	waits := r.store.Waits()
 	b.forgetGaps(waits)
-	err := b.damage(r.pending.damage)
+	err := errors.Join(b.damage(r.pending.damage), r.leave(b, now))
 	b.missed = r.unsaidMissed(now)
 	for _, n := range b.missed {
 		b.event(missedEvent(now, n))
@@ -147,7 +150,7 @@ func (b *batch) damage(list []buffer.Damage) (err error) {
 // empty: there is nothing to commit. A poll or an event without a record is
 // something: its state counts (a call goes on), and it must not stay pending.
 func (b *batch) empty() bool {
-	return len(b.batch.Records) == 0 && b.batch.Evict == nil && b.items() == 0
+	return len(b.batch.Records) == 0 && b.batch.Evict == nil && b.items() == 0 && !b.unclearedChanged
 }
 
 // items is how many pending polls and events it holds.

@@ -18,6 +18,9 @@ type Sample struct {
 	Payload []byte
 	At      time.Time
 	Fresh   time.Duration // how long it counts as the present
+	// Cleared is called when the broker has confirmed that the retained state is gone;
+	// nil for a sample, which has a payload.
+	Cleared func()
 }
 
 // Newest keeps the newest samples: for the retained state topic, which shows the
@@ -67,6 +70,17 @@ func (l *Newest) Set(s Sample) {
 	}
 }
 
+// Clear hands out an empty state for a device that has left, until it is confirmed.
+func (l *Newest) Clear(device string, cleared func()) {
+	l.mu.Lock()
+	l.unsent[device] = Sample{Device: device, Cleared: cleared}
+	l.mu.Unlock()
+	select {
+	case l.changed <- struct{}{}:
+	default:
+	}
+}
+
 // Changed signals that Take has something to hand out.
 func (l *Newest) Changed() <-chan struct{} { return l.changed }
 
@@ -77,7 +91,7 @@ func (l *Newest) Take(now time.Time) (Sample, bool) {
 	defer l.mu.Unlock()
 	for device, s := range l.unsent {
 		delete(l.unsent, device)
-		if now.Sub(s.At) <= max(s.Fresh, 2*time.Second) {
+		if s.Cleared != nil || now.Sub(s.At) <= max(s.Fresh, 2*time.Second) {
 			return s, true
 		}
 	}
@@ -88,6 +102,10 @@ func (l *Newest) Take(now time.Time) (Sample, bool) {
 func (l *Newest) PutBack(s Sample) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if s.Cleared != nil {
+		l.unsent[s.Device] = s
+		return
+	}
 	if list := l.recent[s.Device]; len(list) > 0 && list[len(list)-1].At.Equal(s.At) {
 		l.unsent[s.Device] = list[len(list)-1]
 	}

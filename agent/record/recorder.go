@@ -85,6 +85,7 @@ type Recorder struct {
 	gaveUp    bool                    // the store did not come back within stopGrace after that
 	forget    bool                    // the next commit keeps no gaps
 	evictions evictions
+	removed   removed
 	now       func() host.Reading
 	clock     host.Reading // as the clocks were looked at last
 	damages   int          // how many damages of the store were seen
@@ -160,6 +161,9 @@ func New(o Options) (*Recorder, error) {
 			return nil, fmt.Errorf("read state of %s from store: %w", key, err)
 		}
 		r.committed.states[key] = st
+	}
+	if err := r.findRemoved(o.Saved[leftKey]); err != nil {
+		return nil, err
 	}
 	r.goOffline() // what is there now may have been published, what follows was not
 	if o.Copied && r.identity.next == nil {
@@ -450,6 +454,7 @@ func (r *Recorder) accept(b *batch, now time.Time, extras bool) {
 	for _, key := range b.told {
 		r.committed.told[key] = now
 	}
+	r.left(b)
 	r.saidMissed(b.missed, now)
 	done := r.pending.accepted(b, extras)
 	r.forget = r.forget && !extras

@@ -42,6 +42,7 @@ func (r *Reporter) Poll(st State, p Poll) (State, Output) {
 	if j := &p.Status.JoinMinutes; !(j.Value >= 0 && j.Value <= maxJoinMinutes) {
 		*j = cgi.Reading{}
 	}
+	t.d.Gone = false
 	t.readStreams()
 	t.clock(st.at) // was the wall clock set?
 	if t.d.Minute != nil && t.d.Minute.StartMs != minuteOf(t.at) {
@@ -206,6 +207,11 @@ func (t *turn) emit() {
 	if t.r.kinds["stream"] {
 		t.emitStreams()
 	}
+	t.emitEvents()
+}
+
+// emitEvents writes the events and the calls that have ended.
+func (t *turn) emitEvents() {
 	if t.r.kinds["event"] {
 		for i := range t.events {
 			t.write("event", t.at, &t.events[i])

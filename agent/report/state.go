@@ -30,8 +30,10 @@ type State struct {
 
 // stateData is the marshalled form. Times are Unix milliseconds.
 type stateData struct {
-	V   int               `json:"v"`
-	Seq map[string]uint64 `json:"seq,omitempty"`
+	V int `json:"v"`
+	// Gone: the device left the config, and this is only what its ids need.
+	Gone bool              `json:"gone,omitzero"`
+	Seq  map[string]uint64 `json:"seq,omitempty"`
 	// LastMs is the time of the last poll, IdleMs that of the last idle one, EndMs the
 	// end of the last call.
 	LastMs int64 `json:"last_ms,omitzero"`
