@@ -215,3 +215,33 @@ func TestStatesInFlightAreBoundedAndRefusedOnesGoAgain(t *testing.T) {
 		}
 	})
 }
+
+// TestAnEmptyStateGoesUntilItIsConfirmed: that of a device which has left.
+func TestAnEmptyStateGoesUntilItIsConfirmed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &fakeBroker{backoff: time.Second}
+		var empty atomic.Int64
+		b.publish = func(m publish.Message) (Receipt, error) {
+			if m.Retain && len(m.Payload) == 0 {
+				empty.Add(1)
+			}
+			if len(b.connects) == 1 {
+				return &fakeReceipt{done: make(chan struct{})}, nil
+			}
+			return confirmed(nil), nil
+		}
+		d, _, _, stop := drainOver(t, b)
+		cleared := 0
+		d.Newest.Clear("room-9", func() { cleared++ })
+		time.Sleep(time.Second)
+		if cleared != 0 {
+			t.Error("counts as cleared without the broker's word")
+		}
+		b.cut(publish.ClassLost)
+		time.Sleep(10 * time.Second)
+		stop()
+		if got := b.messages("p/pc/room-9/state"); len(got) != 2 || empty.Load() != 2 || cleared != 1 {
+			t.Errorf("%d messages, %d empty ones, cleared %d times", len(got), empty.Load(), cleared)
+		}
+	})
+}

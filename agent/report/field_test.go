@@ -178,3 +178,55 @@ func TestACallAfterASleepStartsByItsTimer(t *testing.T) {
 		t.Errorf("after a step: %v", m["reason"])
 	}
 }
+
+func TestADeviceThatLeavesIsClosedOnce(t *testing.T) {
+	r := reporter(t, func(s *Settings) { s.Views = Views() })
+	records, st := script(t, r, poll(0, idle()), poll(5, inCall(-1)), poll(10, bad(20)), poll(15, bad(20)), poll(20, bad(20)),
+		failed(25, cgi.KindRefused, "auth_failed"), gone(30), gone(35))
+	if st.d.Call == nil || st.d.Offline == nil || st.d.Refused == nil || len(st.d.Quality) == 0 || st.d.Minute == nil {
+		t.Fatalf("not everything is open: %+v", st.d)
+	}
+	other := reporter(t, func(s *Settings) { s.Views = Views(); s.Devices[0].Name = "room-2" })
+	if other.Has("room-1") {
+		t.Fatal("it is there")
+	}
+	left, closing := other.Remove(st, "room-1", day.Add(90*time.Second))
+	all := append(records, closing...)
+	checkNumbers(t, all)
+	checkPairs(t, all)
+	for _, m := range of(t, closing, "event") {
+		if m["reason"] != deviceRemoved {
+			t.Errorf("%v", m)
+		}
+	}
+	if got := fmt.Sprint(ends(t, closing)); got != "[observed 5-20 device_removed 4]" {
+		t.Errorf("call %s", got)
+	}
+	if len(of(t, closing, "minute")) != 1 || len(of(t, closing, "sample")) != 0 {
+		t.Errorf("%s", lines(closing))
+	}
+	for _, rec := range closing {
+		if rec.Device != "room-1" {
+			t.Errorf("record of %s", rec.Device)
+		}
+		if !strings.HasPrefix(rec.Kind, "view/") {
+			validate(t, rec.Kind, rec.Payload)
+		}
+	}
+	b, err := left.Marshal()
+	if err != nil || len(b) > 300 || !left.Gone() {
+		t.Errorf("left: %s (%v)", b, err)
+	}
+	if _, again := other.Remove(left, "room-1", day.Add(95*time.Second)); len(again) != 0 {
+		t.Errorf("closed again: %s", lines(again))
+	}
+	// it comes back: the numbers go on
+	if left, err = UnmarshalState(b); err != nil {
+		t.Fatal(err)
+	}
+	back, out := r.Poll(left, poll(120, inCall(-1)))
+	checkNumbers(t, append(all, out.Records...))
+	if back.Gone() || back.d.Call == nil {
+		t.Errorf("%+v", back.d)
+	}
+}
