@@ -2,6 +2,7 @@ package record
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"time"
 
@@ -27,8 +28,9 @@ type gap struct {
 	Last   uint64 `json:"last"`
 	Count  uint64 `json:"count"`
 	Reason string `json:"reason"`
-	Seq    uint64 `json:"seq,omitempty"` // of the announcing event; 0 = not announced
-	Pos    uint64 `json:"pos,omitempty"` // in the store, not before the announcement; 0 = not known yet
+	Epoch  int64  `json:"epoch,omitempty"` // of these numbers; 0 = not known
+	Seq    uint64 `json:"seq,omitempty"`   // of the announcing event; 0 = not announced
+	Pos    uint64 `json:"pos,omitempty"`   // in the store, not before the announcement; 0 = not known yet
 
 	reached uint64 // how far delivery was when it began
 }
@@ -55,7 +57,7 @@ const (
 // eventTopic is where the agent's own events wait.
 const eventTopic = report.AgentDevice + "/event"
 
-func (g *gap) key() string { return g.Topic + " " + g.Reason }
+func (g *gap) key() string { return fmt.Sprint(g.Topic, " ", g.Reason, " ", g.Epoch) }
 
 // evict puts an eviction into the batch: its gaps wait to be announced, and so do
 // those again whose announcement it takes.
@@ -80,7 +82,7 @@ func (b *batch) evict(ev *buffer.Eviction) {
 		kept = append(kept, g)
 	}
 	for _, e := range ev.Gaps {
-		grow = append(grow, gap{Topic: e.Lane, First: e.First, Last: e.Last, Count: e.Count, Reason: e.Reason})
+		grow = append(grow, gap{Epoch: b.reporter.Epoch(), Topic: e.Lane, First: e.First, Last: e.Last, Count: e.Count, Reason: e.Reason})
 	}
 	for _, g := range grow {
 		g.reached = b.delivered
@@ -117,7 +119,11 @@ func (b *batch) announceGaps(now time.Time, waits bool) {
 		if g.Seq != 0 || onItsWay[g.key()] || waits && b.delivered <= g.reached || b.toldLately(g.key(), now) {
 			continue
 		}
-		g.Seq = b.event(gapEvent(now, buffer.Gap{Lane: g.Topic, First: g.First, Last: g.Last, Count: g.Count, Reason: g.Reason}))
+		ev := gapEvent(now, buffer.Gap{Lane: g.Topic, First: g.First, Last: g.Last, Count: g.Count, Reason: g.Reason})
+		if g.Epoch != 0 && g.Epoch != b.reporter.Epoch() {
+			ev.Text = fmt.Sprintf("the numbers are those of epoch %d", g.Epoch)
+		}
+		g.Seq = b.event(ev)
 		b.told = append(b.told, g.key())
 		b.gapsChanged = true
 		n++

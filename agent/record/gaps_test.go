@@ -311,3 +311,25 @@ func TestATopicHasOneAnnouncementOnItsWay(t *testing.T) {
 		t.Errorf("announced %v, %d gaps are kept", got, len(r.committed.gaps))
 	}
 }
+
+// TestAGapOfAnOldEpochSaysSo: the numbers would be taken for those of the new one.
+func TestAGapOfAnOldEpochSaysSo(t *testing.T) {
+	s := newEvicting()
+	r := recorderOver(t, s, nil)
+	at := time.Now()
+	s.next = []buffer.Gap{lost("room-1/sample", 1, 4)}
+	r.commit(at)
+	old := r.reporter.Epoch()
+	r.reporter = r.reporter.WithEpoch(old + 1)
+	s.next = []buffer.Gap{lost("room-1/sample", 5, 6)}
+	r.commit(at)
+	s.cursor = 1
+	r.commit(at)
+	var texts []any
+	for _, rec := range s.lane("agent/event") {
+		texts = append(texts, fields(t, rec.Payload)["text"])
+	}
+	if len(texts) != 2 || texts[0] != fmt.Sprintf("the numbers are those of epoch %d", old) || texts[1] != nil {
+		t.Errorf("texts %v", texts)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 
 	"roomcall/agent/report"
@@ -251,6 +252,8 @@ func (r *Recorder) live(now time.Time) bool {
 		r.committed.states = states
 		if last {
 			r.identity.next, r.unsaved = nil, nil
+			// announcements that wait have new numbers and places, and go out by themselves
+			r.committed.gaps = slices.DeleteFunc(r.committed.gaps, func(g gap) bool { return g.Seq != 0 })
 			r.count(func(s *Stats) { s.Life, s.LifeAt = l.Reason, now })
 			r.holdEvent(Event{At: now, AgentEvent: report.AgentEvent{
 				Type: "agent.store_reset", Reason: l.Reason,
