@@ -1,8 +1,12 @@
 package main
 
 import (
+	"errors"
 	"io"
 	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -152,4 +156,57 @@ func TestStatusAndCheckSayWhoAnswers(t *testing.T) {
 	if code == 0 || !strings.Contains(errs, "agent at the default address 127.0.0.1:9478 is asked") {
 		t.Errorf("a bad file: %d\n%s%s", code, out, errs)
 	}
+}
+
+// TestAStoreOnADiskThatTurnedReadOnlyIsToldEverywhere: the kernel makes an ext4
+// read-only after an error.
+func TestAStoreOnADiskThatTurnedReadOnlyIsToldEverywhere(t *testing.T) {
+	r := newRig(t)
+	r.http = freeAddr(t)
+	disk := filepath.Join(r.dir, "data")
+	if err := os.Mkdir(disk, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	image := r.file("image", "")
+	if err := os.Truncate(image, 64<<20); err != nil {
+		t.Fatal(err)
+	}
+	run := func(name string, args ...string) error { return exec.Command(name, args...).Run() }
+	if err := errors.Join(run("mkfs.ext4", "-q", image), run("mount", "-o", "loop", image, disk)); err != nil {
+		t.Skipf("SKIPPED: no ext4 can be mounted here: %v", err)
+	}
+	t.Cleanup(func() {
+		r.kill()
+		if err := run("umount", disk); err != nil {
+			t.Error(err)
+		}
+	})
+	sim := newSimulator(t, cgitest.Options{})
+	broker := brokertest.Mosquitto(t, brokertest.Conf{Extra: lossless})
+	sub := r.consumer(broker)
+	r.configure(endpointTable("room-1", sim.url()), mqttTable(broker.URL()), "[buffer]\nmax_bytes = \"8MiB\"")
+	r.run()
+	health := "roomcall/v1/" + r.client + "/health"
+	sub.Wait(func(got []brokertest.Message) bool { return said(got, health, `"store_ok":1`) })
+	if err := run("mount", "-o", "remount,abort", disk); err != nil {
+		t.Skipf("SKIPPED: %v", err)
+	}
+	sub.Wait(func(got []brokertest.Message) bool {
+		return said(got, health, `"status":"fail"`, `"store_ok":0`, "store_read_only")
+	})
+	out, errs, code := r.output("check")
+	if code != 1 || !strings.Contains(out, "FAIL  store") || !strings.Contains(out, "mount it writable again") {
+		t.Errorf("check: %d\n%s%s", code, out, errs)
+	}
+	out, errs, code = r.output("status")
+	if code != 1 || !strings.Contains(out, "FAIL  The file system that holds the store is read-only") || strings.Contains(out, "free space") {
+		t.Errorf("status: %d\n%s%s", code, out, errs)
+	}
+}
+
+// said tells whether a message on a topic has all the texts.
+func said(got []brokertest.Message, topic string, texts ...string) bool {
+	return slices.ContainsFunc(got, func(m brokertest.Message) bool {
+		return m.Topic == topic && !slices.ContainsFunc(texts, func(text string) bool { return !strings.Contains(string(m.Payload), text) })
+	})
 }

@@ -151,35 +151,12 @@ func (a *app) export(ctx context.Context, cfg *config.Config, f exportFlags) err
 	if f.out == "" {
 		return exportStore(ctx, cfg, a.stdout, filter)
 	}
-	file := &lateFile{path: f.out}
-	if err := exportStore(ctx, cfg, file, filter); err != nil {
-		return errors.Join(err, file.Close())
+	file := &wholeFile{path: f.out}
+	err = exportStore(ctx, cfg, file, filter)
+	if err == nil {
+		_, err = file.Write(nil) // nothing to export is an empty file
 	}
-	_, err = file.Write(nil) // nothing to export is an empty file
-	return errors.Join(err, file.Close())
-}
-
-// lateFile is made, or emptied, at the first write: an export that cannot begin
-// leaves an earlier one as it is.
-type lateFile struct {
-	path string
-	file *os.File
-}
-
-func (l *lateFile) Write(p []byte) (n int, err error) {
-	if l.file == nil {
-		if l.file, err = os.OpenFile(l.path, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600); err != nil {
-			return 0, fmt.Errorf("open --out: %w", err)
-		}
-	}
-	return l.file.Write(p)
-}
-
-func (l *lateFile) Close() error {
-	if l.file == nil {
-		return nil
-	}
-	return l.file.Close()
+	return file.finish(err)
 }
 
 func (f exportFlags) filter() (web.Filter, error) {

@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"os/exec"
 	"regexp"
 	"strings"
@@ -72,26 +71,26 @@ func (a *app) diag(ctx context.Context, out string) error {
 	for _, p := range parts {
 		fmt.Fprintf(a.stdout, "  %-14s %s\n", p.name, p.text)
 	}
-	f, err := os.OpenFile(out, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
-	if err != nil {
-		return fmt.Errorf("open --out: %w", err)
+	f := &wholeFile{path: out}
+	if err := f.finish(writeBundle(ctx, f, parts, namesInSentences(cfg))); err != nil {
+		return fmt.Errorf("write %s: %w", out, err)
 	}
-	defer f.Close()
-	z := zip.NewWriter(f)
-	spoken := namesInSentences(cfg)
+	_, err := fmt.Fprintf(a.stdout, "written: %s\n", out)
+	return err
+}
+
+// writeBundle writes the parts as a zip file.
+func writeBundle(ctx context.Context, out io.Writer, parts []diagPart, spoken *strings.Replacer) error {
+	if _, err := out.Write(nil); err != nil { // before the work of a minute
+		return err
+	}
+	z := zip.NewWriter(out)
 	for _, p := range parts {
 		if err := p.write(ctx, z, spoken); err != nil {
-			return fmt.Errorf("write %s into %s: %w", p.name, out, err)
+			return fmt.Errorf("%s: %w", p.name, err)
 		}
 	}
-	if err := z.Close(); err != nil {
-		return fmt.Errorf("write %s: %w", out, err)
-	}
-	if err := f.Close(); err != nil {
-		return fmt.Errorf("write %s: %w", out, err)
-	}
-	_, err = fmt.Fprintf(a.stdout, "written: %s\n", out)
-	return err
+	return z.Close()
 }
 
 // diagParts lists the parts; with a config that does not load only those that

@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -47,6 +50,7 @@ func TestAStuckReaderOfTheLogDelaysNobody(t *testing.T) {
 		line := strings.Repeat("x", 1000)
 		for range 3000 { // three times what may wait
 			log.Info(line)
+			synctest.Wait()
 		}
 		sink.Flush(time.Second)
 		if took := time.Since(began); took != time.Second {
@@ -113,5 +117,32 @@ func TestNoLogIsWell(t *testing.T) {
 	sink.Flush(time.Hour)
 	if state := sink.State(); state.Failing || state.Lost != 0 {
 		t.Errorf("%+v", state)
+	}
+}
+
+func TestTheLogGoesWhereItMayBeWritten(t *testing.T) {
+	dir := t.TempDir()
+	data := filepath.Join(dir, "data")
+	if _, name, problem := LogFile(data); problem != nil || name != filepath.Join(dir, "logs", logName) {
+		t.Errorf("%s, %v", name, problem)
+	}
+	if err := os.RemoveAll(filepath.Join(dir, "logs")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "logs"), nil, 0o600); err != nil { // no folder can be made there
+		t.Fatal(err)
+	}
+	out, name, problem := LogFile(data)
+	if problem == nil || name != filepath.Join(data, "logs", logName) {
+		t.Errorf("%s, %v", name, problem)
+	}
+	if _, err := out.Write([]byte("line\n")); err != nil {
+		t.Error(err)
+	}
+	if err := out.(io.Closer).Close(); err != nil {
+		t.Error(err)
+	}
+	if text, err := os.ReadFile(name); err != nil || string(text) != "line\n" {
+		t.Errorf("%q, %v", text, err)
 	}
 }

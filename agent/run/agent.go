@@ -52,6 +52,7 @@ type Agent struct {
 	remember   *lastRun    // to be kept for the next start, nil = kept already
 	copied     bool        // the store was made on another machine, or is a copy
 	tripped    atomic.Bool // the watchdog's mark is there
+	marking    atomic.Bool // it is being written or removed
 }
 
 // New opens the store and prepares the loops; nothing runs yet. The caller must

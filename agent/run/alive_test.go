@@ -71,6 +71,7 @@ func TestTheLoopThatDoesNotMoveIsNamed(t *testing.T) {
 				if err := a.Alive(); err == nil || !strings.Contains(err.Error(), c.want) {
 					t.Errorf("the watchdog hears %v", err)
 				}
+				synctest.Wait() // the mark is written beside the beat
 				if text, err := os.ReadFile(mark); err != nil || !strings.Contains(string(text), c.want) {
 					t.Errorf("the next start finds %q, %v", text, err)
 				}
@@ -79,6 +80,7 @@ func TestTheLoopThatDoesNotMoveIsNamed(t *testing.T) {
 				if err := a.Alive(); err != nil {
 					t.Errorf("moving again: %v", err)
 				}
+				synctest.Wait()
 				if _, err := os.Stat(mark); !os.IsNotExist(err) {
 					t.Errorf("the mark of a loop that moves again: %v", err)
 				}

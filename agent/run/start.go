@@ -76,13 +76,21 @@ func (a *Agent) findReason() {
 }
 
 // markTrip leaves a mark while a loop does not move, and removes it when all move
-// again. Without the mark a trip looks like a crash.
+// again. Without the mark a trip looks like a crash. The disk may be what does not
+// move, so it waits for nothing: a mark that is not written yet is looked for with
+// the next beat.
 func (a *Agent) markTrip(err error) {
-	mark := filepath.Join(a.cfg.Agent.DataDir, watchdogFile)
-	switch {
-	case err != nil && !a.tripped.Load(): // a mark that cannot be written is tried again with the next beat
-		a.tripped.Store(durable.WriteFile(mark, []byte(err.Error()+"\n"), 0o600) == nil)
-	case err == nil && a.tripped.Swap(false):
-		_ = os.Remove(mark)
+	if (err != nil) == a.tripped.Load() || a.marking.Swap(true) {
+		return
 	}
+	mark := filepath.Join(a.cfg.Agent.DataDir, watchdogFile)
+	go func() {
+		defer a.marking.Store(false)
+		if err == nil {
+			_ = os.Remove(mark)
+			a.tripped.Store(false)
+		} else {
+			a.tripped.Store(durable.WriteFile(mark, []byte(err.Error()+"\n"), 0o600) == nil)
+		}
+	}()
 }
