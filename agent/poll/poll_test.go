@@ -260,17 +260,26 @@ func TestAFailureIsCountedShownAndLoggedOnce(t *testing.T) {
 	})
 }
 
+// slowKeepAlive takes its time to keep a session alive.
+type slowKeepAlive struct {
+	*fakeEndpoint
+	took time.Duration
+}
+
+func (e slowKeepAlive) KeepAlive(context.Context) error { time.Sleep(e.took); return nil }
+
 // TestALoopThatWaitsOnPurposeIsNotSilent: for its interval, or for an endpoint that
 // uses all of its time.
 func TestALoopThatWaitsOnPurposeIsNotSilent(t *testing.T) {
-	for name, c := range map[string]struct{ interval, timeout, took time.Duration }{
-		"each two hours":  {2 * time.Hour, 2 * time.Second, 1500 * time.Millisecond},
-		"a slow endpoint": {time.Second, 2 * time.Minute, 110 * time.Second},
+	for name, c := range map[string]struct{ interval, timeout, took, keepAlive time.Duration }{
+		"each hour":         {time.Hour, 2 * time.Second, 1500 * time.Millisecond, 0},
+		"a slow endpoint":   {time.Second, 2 * time.Minute, 110 * time.Second, 0},
+		"a slow keep-alive": {10 * time.Minute, 5 * time.Minute, time.Second, 4 * time.Minute},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				e := &fakeEndpoint{answer: func(int) (cgi.Status, time.Duration, error) { return idleStatus, c.took, nil }}
-				p := New([]Config{{Device: "room-1", Endpoint: e, InCall: c.interval, Idle: c.interval, Timeout: c.timeout}},
+				p := New([]Config{{Device: "room-1", Endpoint: slowKeepAlive{e, c.keepAlive}, InCall: c.interval, Idle: c.interval, Timeout: c.timeout}},
 					&fakeRecorder{}, slog.New(slog.DiscardHandler))[0]
 				ctx, cancel := context.WithCancel(t.Context())
 				ended := make(chan struct{})
