@@ -22,22 +22,23 @@ func (c *Client) askBroker(ctx context.Context, b broker) error {
 	}
 	defer release()
 	defer l.abort()
-	p := c.writeByMQTT5(ctx, b, l)
+	p, mute := c.writeByMQTT5(ctx, b, l)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.delivery.brokerAnswered(b.name, p)
+	c.delivery.about(b.name).mute = mute
 	return nil
 }
 
 // writeByMQTT5 makes one short connection without a will and publishes one
-// message.
-func (c *Client) writeByMQTT5(ctx context.Context, b broker, l *link) Proof {
+// message. mute = the broker does not speak MQTT 5.
+func (c *Client) writeByMQTT5(ctx context.Context, b broker, l *link) (_ Proof, mute bool) {
 	v5 := paho.NewClient(paho.ClientConfig{Conn: packets.NewThreadSafeConn(l), PacketTimeout: c.cfg.ConnectTimeout})
 	user, password := c.credentials(b)
 	hello := &paho.Connect{ClientID: c.mqttID(), CleanStart: true, KeepAlive: 60, Username: user, UsernameFlag: user != "",
 		Password: []byte(password), PasswordFlag: password != ""}
 	if _, err := v5.Connect(ctx, hello); err != nil {
-		return c.noAnswer(b)
+		return c.noAnswer(b), true
 	}
 	defer func() {
 		_ = v5.Disconnect(&paho.Disconnect{}) // it ends either way
@@ -47,21 +48,21 @@ func (c *Client) writeByMQTT5(ctx context.Context, b broker, l *link) Proof {
 	switch {
 	case resp == nil && err != nil && ctx.Err() == nil:
 		return Proof{State: ProofFailed, Hint: hintEndsOnWrite, Facts: c.access("#"),
-			Detail: fmt.Sprintf("the broker ends the connection when this agent writes below %s", c.Topic(""))}
+			Detail: fmt.Sprintf("the broker ends the connection when this agent writes below %s", c.Topic(""))}, false
 	case resp == nil:
-		return c.noAnswer(b)
+		return c.noAnswer(b), true
 	case resp.ReasonCode == notAuthorized:
 		return Proof{State: ProofFailed, Hint: hintNoWrite, Facts: c.access("#"),
-			Detail: fmt.Sprintf("the broker's access list denies writing below %s: nothing that this agent sends arrives", c.Topic(""))}
+			Detail: fmt.Sprintf("the broker's access list denies writing below %s: nothing that this agent sends arrives", c.Topic(""))}, false
 	case resp.ReasonCode >= 0x80:
 		return Proof{State: ProofFailed, Hint: hintReasonCode,
-			Detail: fmt.Sprintf("the broker does not accept what this agent sends: MQTT 5 reason code 0x%02X", resp.ReasonCode)}
+			Detail: fmt.Sprintf("the broker does not accept what this agent sends: MQTT 5 reason code 0x%02X", resp.ReasonCode)}, false
 	case c.cfg.Confirm == ConfirmEcho:
 		return Proof{State: ProofUnproven, Hint: hintNoReadConfirm, Facts: c.access("#"),
-			Detail: "the broker accepts what is sent, but does not hand it back: with confirm = \"echo\" nothing can be confirmed, and records are kept"}
+			Detail: "the broker accepts what is sent, but does not hand it back: with confirm = \"echo\" nothing can be confirmed, and records are kept"}, false
 	}
 	return Proof{State: ProofUnproven, Detail: "the broker accepts what is sent, but does not hand it back",
-		Hint: hintNoRead, Facts: c.access(echoTopic)}
+		Hint: hintNoRead, Facts: c.access(echoTopic)}, false
 }
 
 // access names the client and the topic to which it needs access.
@@ -75,6 +76,7 @@ func (c *Client) noAnswer(b broker) Proof {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	k := c.delivery.about(b.name)
+	k.unreadable = k.unreadable || k.extras.refuses(ExtraEcho)
 	p := Proof{State: ProofFailed, Hint: hintNoReadWrite, Facts: c.access("#")}
 	switch {
 	case k.unreadable && c.cfg.Confirm == ConfirmEcho:

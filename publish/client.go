@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"os"
 	"slices"
 	"strconv"
 	"sync"
@@ -138,18 +139,19 @@ func (c *Client) Connect(ctx context.Context) (*Conn, error) {
 }
 
 // openLink opens the way to b within ConnectTimeout. The link ends with ctx or
-// that time unless release is called before, which returns false when it is too
-// late.
+// after the patience with a CONNACK unless release is called before, which
+// returns false when it is too late.
 func (c *Client) openLink(ctx context.Context, b broker) (_ context.Context, l *link, release func() bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, c.cfg.ConnectTimeout)
-	conn, raw, err := c.open(ctx, b)
+	opening, cancel := context.WithTimeout(ctx, c.cfg.ConnectTimeout)
+	defer cancel()
+	conn, raw, err := c.open(opening, b)
 	if err != nil {
-		cancel()
-		return ctx, nil, nil, err
+		return opening, nil, nil, err
 	}
+	ctx, cancelAnswer := context.WithTimeout(ctx, c.connackTimeout(b))
 	l = newLink(conn, raw, c.cfg.WriteTimeout)
 	stop := context.AfterFunc(ctx, l.abort)
-	return ctx, l, func() bool { defer cancel(); return stop() }, nil
+	return ctx, l, func() bool { defer cancelAnswer(); return stop() }, nil
 }
 
 func (c *Client) attempt(ctx context.Context, b broker) (*Conn, error) {
@@ -175,6 +177,9 @@ func (c *Client) attempt(ctx context.Context, b broker) (*Conn, error) {
 	if !release() {
 		err = context.Cause(ctx)
 	}
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) {
+		c.waitedInVain(b)
+	}
 	if err != nil {
 		l.abort()
 		return nil, err
@@ -194,7 +199,7 @@ func (c *Client) options(b broker, l *link, id string) *mqtt.ClientOptions {
 	o.SetClientID(id).SetUsername(user).SetPassword(password)
 	o.SetProtocolVersion(4).SetCleanSession(true).SetAutoReconnect(false).SetConnectRetry(false)
 	o.SetKeepAlive(c.cfg.KeepAlive).SetPingTimeout(c.cfg.PingTimeout)
-	o.SetConnectTimeout(c.cfg.ConnectTimeout).SetWriteTimeout(c.cfg.WriteTimeout)
+	o.SetConnectTimeout(c.connackTimeout(b)).SetWriteTimeout(c.cfg.WriteTimeout)
 	o.SetCustomOpenConnectionFn(func(*url.URL, mqtt.ClientOptions) (net.Conn, error) { return l, nil })
 	return o
 }

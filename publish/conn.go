@@ -46,6 +46,7 @@ type Conn struct {
 	closed   bool
 	err      error
 	accepted uint64     // messages so far
+	records  int        // in flight of those that the window counts
 	flight   []*Receipt // unconfirmed, oldest first
 	newest   *Receipt   // handed over last
 	last     *Receipt   // to send after stop, beside flight; nil = nothing
@@ -88,7 +89,8 @@ func (m *Conn) run() {
 
 // Publish queues msg, QoS 1, and returns at once. The error is an *Error:
 // ClassMessage when msg can never be sent, ClassWindow when more than
-// MaxInflight + 256 messages are unconfirmed, ClassUnproven with Confirm "echo"
+// MaxInflight + 256 messages are unconfirmed, or, while the broker is slow, more
+// that are not retained than the window of the moment, ClassUnproven with Confirm "echo"
 // while nothing would be handed back, else the connection is gone.
 func (m *Conn) Publish(msg Message) (*Receipt, error) {
 	if err := msg.check(); err != nil {
@@ -118,8 +120,11 @@ func (m *Conn) publish(msg Message, own bool) (*Receipt, error) {
 		return nil, m.fault(ClassLost, errors.New("the connection is lost"), "")
 	case m.closing:
 		return nil, m.fault(ClassClosed, errors.New("connection is closing"), "")
-	case len(m.flight) >= room:
+	case len(m.flight) >= room, r.counts() && m.records >= m.window():
 		return nil, m.fault(ClassWindow, fmt.Errorf("%d messages are unacknowledged", len(m.flight)), "")
+	}
+	if r.counts() {
+		m.records++
 	}
 	if m.client.cfg.Confirm == ConfirmEcho && !own {
 		r.echoed = make(chan struct{})
@@ -131,6 +136,16 @@ func (m *Conn) publish(msg Message, own bool) (*Receipt, error) {
 	m.queue <- r // never blocks: flight holds all that is in it
 	m.client.countPublished(r)
 	return r, nil
+}
+
+// window is how many records may be in flight: while the broker is slow fewer
+// than MaxInflight, which is the caller's business otherwise.
+func (m *Conn) window() int {
+	_, window := m.client.patience(m.broker)
+	if window >= m.client.cfg.MaxInflight {
+		return cap(m.queue)
+	}
+	return window
 }
 
 func (m *Conn) fault(class Class, err error, hint Hint) *Error {
@@ -168,7 +183,7 @@ func (m *Conn) send() {
 func (m *Conn) handOver(r *Receipt) bool {
 	token := m.paho.Publish(r.msg.Topic, 1, r.msg.Retain, r.msg.Payload)
 	m.mu.Lock()
-	r.token, m.newest = token, r
+	r.token, r.sent, m.newest = token, time.Now(), r
 	m.mu.Unlock()
 	if isClosed(token.Done()) && token.Error() != nil {
 		m.fail(lostError(m, token.Error())) // or the next message would overtake this one
@@ -216,6 +231,10 @@ func (m *Conn) confirmed(r *Receipt) {
 		return
 	}
 	m.flight = m.flight[1:]
+	if r.counts() {
+		m.records--
+	}
+	m.answered(r)
 	m.client.countAcked(r)
 	r.complete(nil)
 }
@@ -247,6 +266,7 @@ func (m *Conn) watch() {
 	defer tick.Stop()
 	var waiting *Receipt // the oldest message, all of it on the wire
 	var since time.Time  // it was seen first
+	var sinceClock int64 // the same as clock()
 	var pinged int64     // clock() of the unanswered ping, 0 = none
 	for {
 		select {
@@ -261,9 +281,13 @@ func (m *Conn) watch() {
 		case oldest == nil || oldest.number > written:
 			waiting = nil
 		case oldest != waiting:
-			waiting, since = oldest, time.Now()
-		case time.Since(since) >= cfg.AckTimeout:
-			m.fail(m.noAck(n))
+			waiting, since, sinceClock = oldest, time.Now(), m.link.clock()
+		case time.Since(since) >= m.ackTimeout():
+			e := m.noAck(n)
+			if m.link.lastRead.Load() >= sinceClock { // the link lives
+				m.client.waitedInVain(m.broker)
+			}
+			m.fail(e)
 			return
 		}
 		now, read := m.link.clock(), m.link.lastRead.Load()
@@ -293,7 +317,7 @@ func (m *Conn) oldest() (*Receipt, int) {
 func (m *Conn) noAck(inFlight int) *Error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	patience := m.client.cfg.AckTimeout
+	patience := m.ackTimeout()
 	if len(m.flight) > 0 && m.flight[0].onlyEchoMissing() {
 		return m.fault(ClassDropped, fmt.Errorf("acknowledged, but not handed back within %v", patience), hintNoEcho)
 	}

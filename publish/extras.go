@@ -101,6 +101,9 @@ func (m *Conn) doing(e Extra) {
 // did notes that the broker answered: it accepts e, as far as is known.
 func (m *Conn) did(e Extra) {
 	m.doing("")
+	if e == "" {
+		return
+	}
 	c := m.client
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -1,6 +1,7 @@
 package publish
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"net"
@@ -68,6 +69,9 @@ type pipeFaults struct {
 	refuse, hang, noConnack, noEcho bool
 	pause                           time.Duration // before each read of at most 16 KiB
 	replyPause                      time.Duration // before each reply
+	ackPause                        time.Duration // before each PUBACK, the rest goes on
+	connackPause                    time.Duration
+	echoPause                       time.Duration
 }
 
 func (p *pipeBroker) set(f pipeFaults) {
@@ -125,8 +129,14 @@ func (s slowConn) Read(b []byte) (int, error) {
 
 func (s slowConn) Write(b []byte) (int, error) {
 	s.p.mu.Lock()
-	pause := s.p.faults.replyPause
+	pause, faults := s.p.faults.replyPause, s.p.faults
 	s.p.mu.Unlock()
+	later := map[byte]time.Duration{typeConnack: faults.connackPause, typePuback: faults.ackPause, typePublish: faults.echoPause}[b[0]>>4]
+	if later > 0 {
+		b = bytes.Clone(b)
+		time.AfterFunc(later, func() { _, _ = s.Conn.Write(b) })
+		return len(b), nil
+	}
 	time.Sleep(pause)
 	return s.Conn.Write(b)
 }

@@ -38,6 +38,13 @@ func testContext(t testing.TB) context.Context {
 	return ctx
 }
 
+// testContextOf is for fake time.
+func testContextOf(t testing.TB, d time.Duration) context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), d)
+	t.Cleanup(cancel)
+	return ctx
+}
+
 // connect connects and closes at the end of the test.
 func connect(t testing.TB, c *Client) *Conn {
 	t.Helper()

@@ -74,6 +74,7 @@ type knowledge struct {
 	// The broker said that this client may not read: it rejected the subscription
 	// or ended the connection at it. A missing echo alone says nothing.
 	unreadable bool
+	mute       bool // it cannot be asked
 	extras     extras
 	slow       slow
 	ask        bool      // ask it by MQTT 5 before the next connection
@@ -233,7 +234,11 @@ func (m *Conn) announce() error {
 	if c.quiet {
 		return nil
 	}
-	if err := m.own(ExtraRetain, c.availability("online")); err != nil {
+	retain := ExtraRetain
+	if c.refuses(m.broker, retain) {
+		retain = ""
+	}
+	if err := m.own(retain, c.availability("online")); err != nil {
 		return err
 	}
 	for _, birth := range []struct {
@@ -281,7 +286,11 @@ func (m *Conn) conclude(err error) bool {
 	if err == nil {
 		c.delivery.echoReturned(name)
 	} else {
-		c.delivery.about(name).unreadable = errors.Is(err, errDenied)
+		k, denied := c.delivery.about(name), errors.Is(err, errDenied)
+		if k.mute && k.unreadable != denied { // what was made of its silence is old
+			k.until = time.Time{}
+		}
+		k.unreadable = denied
 		known, worthTelling = c.delivery.noEcho(name)
 		worthTelling = worthTelling || c.delivery.proof.State != ProofFailed
 	}

@@ -71,12 +71,13 @@ type Config struct {
 	// of it is answered with a ping of our own.
 	KeepAlive time.Duration
 	// AckTimeout is how long the oldest sent message may wait without any
-	// acknowledgement before the connection is given up [20 s].
+	// acknowledgement before the connection is given up [20 s]. After a broker
+	// that answered pings was given up so, it is longer, up to 15 times.
 	AckTimeout time.Duration
 	// WriteTimeout is the patience with one write of at most 16 KiB [10 s].
 	WriteTimeout time.Duration
-	// ConnectTimeout bounds name look-up, TCP, TLS, websocket and CONNACK
-	// together [15 s].
+	// ConnectTimeout bounds name look-up, TCP, TLS and websocket together, and
+	// then the CONNACK, which gets more, up to a minute, after it was late [15 s].
 	ConnectTimeout time.Duration
 	// PingTimeout is the patience with a PINGRESP [10 s].
 	PingTimeout time.Duration

@@ -2,6 +2,7 @@ package publish
 
 import (
 	"crypto/sha256"
+	"time"
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
 )
@@ -13,6 +14,7 @@ type Receipt struct {
 	number uint64 // on its connection, from 1
 	done   chan struct{}
 	err    error
+	sent   time.Time     // to the library; Conn.mu guards it
 	token  mqtt.Token    // nil until it is handed to the library; Conn.mu guards it until then
 	echoed chan struct{} // closed when the broker handed it back; nil = not asked for
 }
@@ -32,6 +34,9 @@ func (r *Receipt) complete(err error) {
 	r.err = err
 	close(r.done)
 }
+
+// counts tells whether the window counts the message: it is a record.
+func (r *Receipt) counts() bool { return !r.own && !r.msg.Retain }
 
 func (r *Receipt) isAcked() bool {
 	return r.token != nil && isClosed(r.token.Done()) && r.token.Error() == nil

@@ -96,6 +96,7 @@ func (f *Fake) note(subscription string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.subs = append(f.subs, subscription)
+	f.signal()
 }
 
 // kept are the retained messages that a new subscription gets.

@@ -1,0 +1,157 @@
+package publish
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"roomcall/publish/brokertest"
+)
+
+// flow connects until a record is delivered and returns how many connections
+// that took.
+func flow(t *testing.T, c *Client) (m *Conn, connections int) {
+	t.Helper()
+	for connections = 1; connections <= 15; connections++ {
+		m, err := c.Connect(testContext(t))
+		if err != nil {
+			continue
+		}
+		t.Cleanup(func() { _ = m.Close(testContext(t)) })
+		m.WaitProof(testContext(t))
+		if m.Deliverable() && send(t, m, "room/sample", "x").Err() == nil {
+			return m, connections
+		}
+		if !isClosed(m.Lost()) {
+			t.Fatalf("up and not deliverable: %+v", c.Status().Proof)
+		}
+	}
+	t.Fatalf("no record after %d connections: %v", connections, c.Status().LastError)
+	return nil, 0
+}
+
+func leftOut(c *Client) string {
+	var names []string
+	for _, r := range c.Status().LeftOut {
+		names = append(names, string(r.Extra))
+	}
+	return strings.Join(names, " ")
+}
+
+const below = "t/v1/agent-1/"
+
+// Each habit, and several at a time: records flow after a few connections, and
+// what the broker punishes is known and left out.
+func TestAnExtraThatTheBrokerPunishesIsFoundAndLeftOut(t *testing.T) {
+	is := func(topic string) func(string) bool { return func(f string) bool { return f == below+topic } }
+	any := func(string) bool { return true }
+	retained := func(m brokertest.Message) bool { return m.Retain }
+	large := func(m brokertest.Message) bool { return len(m.Payload) > 1000 }
+	for _, tt := range []struct {
+		name    string
+		faults  brokertest.Faults
+		leftOut string
+		most    int // connections
+	}{
+		{"nothing", brokertest.Faults{}, "", 1},
+		{"subscription to echo", brokertest.Faults{CutSubscribe: is("echo")}, "subscribe_echo", 4},
+		{"subscription to states", brokertest.Faults{CutSubscribe: is("+/state")}, "subscribe_state", 3},
+		{"every subscription", brokertest.Faults{CutSubscribe: any}, "subscribe_echo subscribe_state", 6},
+		{"end of a subscription", brokertest.Faults{CutUnsubscribe: true}, "unsubscribe", 3},
+		{"retained messages", brokertest.Faults{Reject: retained}, "retain", 3},
+		{"a large birth", brokertest.Faults{Reject: large}, "birth", 2},
+		{"every birth", brokertest.Faults{Reject: func(m brokertest.Message) bool { return strings.HasSuffix(m.Topic, "/birth") }}, "birth short_birth", 3},
+		{"the will", brokertest.Faults{CutConnect: func(h brokertest.Connect) bool { return h.Will != nil }}, "will", 7},
+		{"everything", brokertest.Faults{CutConnect: func(h brokertest.Connect) bool { return h.Will != nil }, CutSubscribe: any,
+			CutUnsubscribe: true, Reject: func(m brokertest.Message) bool { return m.Retain || large(m) }},
+			"will retain birth subscribe_echo subscribe_state", 14},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			f := brokertest.NewFake(t, tt.faults)
+			cfg := testConfig(f.URL())
+			cfg.ProofTimeout = 50 * time.Millisecond
+			cfg.Birth = func() []byte { return make([]byte, 2000) }
+			cfg.ShortBirth = func() []byte { return []byte("short") }
+			c := newClient(t, cfg)
+			m, n := flow(t, c)
+			for tt.leftOut == "unsubscribe" && leftOut(c) == "" { // it comes beside the records
+				waitDone(t, "loss", m.Lost())
+				var more int
+				m, more = flow(t, c)
+				n += more
+			}
+			if got := leftOut(c); got != tt.leftOut || n > tt.most {
+				t.Errorf("after %d connections %q is left out, want %q after at most %d", n, got, tt.leftOut, tt.most)
+			}
+			if c.Status().LastError != nil && c.Status().LastError.Class == ClassSameID {
+				t.Errorf("another client is blamed: %v", c.Status().LastError)
+			}
+		})
+	}
+}
+
+// mosquitto ends the connection at a packet that is too large.
+func TestABirthThatMosquittoDoesNotAcceptIsShortened(t *testing.T) {
+	s := brokertest.Mosquitto(t, brokertest.Conf{Extra: []string{"max_packet_size 1000"}})
+	cfg := testConfig(s.URL())
+	cfg.Birth = func() []byte { return make([]byte, 2000) }
+	cfg.ShortBirth = func() []byte { return []byte("short") }
+	c := newClient(t, cfg)
+	sub := brokertest.Subscribe(t, brokertest.Subscription{URL: s.URL(), Filter: "t/v1/agent-1/birth"})
+	if _, n := flow(t, c); n != 2 || leftOut(c) != "birth" {
+		t.Errorf("%d connections, %q is left out", n, leftOut(c))
+	}
+	sub.WaitFor("t/v1/agent-1/birth", "short")
+}
+
+func TestABirthOverTheBoundIsNotSent(t *testing.T) {
+	for size, want := range map[int]int{MaxRetained - len("t/v1/agent-1/birth"): MaxRetained - len("t/v1/agent-1/birth"), MaxRetained: 5} {
+		f := brokertest.NewFake(t, brokertest.Faults{})
+		cfg := testConfig(f.URL())
+		cfg.Birth = func() []byte { return make([]byte, size) }
+		cfg.ShortBirth = func() []byte { return []byte("short") }
+		flow(t, newClient(t, cfg))
+		if got := len(f.Retained("t/v1/agent-1/birth")); got != want {
+			t.Errorf("a birth of %d bytes: %d bytes were sent, want %d", size, got, want)
+		}
+	}
+}
+
+// What was left out is tried again after hours, and one loss is then enough.
+func TestWhatIsLeftOutIsTriedAgain(t *testing.T) {
+	x := extras{}
+	now := time.Now()
+	if x.ended(ExtraEcho, 1) || x.refuses(ExtraEcho) {
+		t.Error("left out after one loss")
+	}
+	x.passed(ExtraEcho)
+	if x.ended(ExtraEcho, 1) {
+		t.Error("left out after two losses that were not in a row")
+	}
+	if !x.ended(ExtraEcho, 1) || !x.refuses(ExtraEcho) {
+		t.Error("not left out after two losses in a row")
+	}
+	x.refused[ExtraEcho] = now.Add(-retryExtra)
+	if x.refuses(ExtraEcho) {
+		t.Error("still left out after hours")
+	}
+	if !x.ended(ExtraEcho, 1) || !x.refuses(ExtraEcho) {
+		t.Error("after the new try one loss is not enough")
+	}
+	x.passed(ExtraEcho)
+	if x.refuses(ExtraEcho) || len(x.list()) != 0 {
+		t.Error("left out though it works")
+	}
+}
+
+// A broker that starts, and a password that was wrong, say nothing about the will.
+func TestAWillIsNotBlamedForABrokerThatStarts(t *testing.T) {
+	n := 0
+	f := brokertest.NewFake(t, brokertest.Faults{CutConnect: func(brokertest.Connect) bool { n++; return n <= 3 }})
+	c := newClient(t, testConfig(f.URL()))
+	flow(t, c)
+	hello := f.Connects()
+	if leftOut(c) != "" || hello[len(hello)-1].Will == nil {
+		t.Errorf("%q is left out; the last login was %+v", leftOut(c), hello[len(hello)-1])
+	}
+}
