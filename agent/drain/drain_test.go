@@ -46,7 +46,7 @@ func TestNothingIsRemovedWithoutAnAcknowledgement(t *testing.T) {
 	}
 	distinct := map[string]bool{}
 	for _, p := range d.got() {
-		distinct[p] = true
+		distinct[strings.Replace(p, `,"replayed":1`, "", 1)] = true
 	}
 	if len(distinct) > window {
 		t.Errorf("%d records are on their way, the window is %d", len(distinct), window)
