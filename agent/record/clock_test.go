@@ -1,11 +1,16 @@
 package record
 
 import (
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
 	"testing"
 	"time"
 
 	"roomcall/agent/host"
 	"roomcall/agent/host/hosttest"
+	"roomcall/agent/report"
+	"roomcall/buffer"
 )
 
 // TestAStepIsAnnouncedAndASleepIsNot also where one of them happened before the
@@ -53,5 +58,86 @@ func TestAStepIsAnnouncedAndASleepIsNot(t *testing.T) {
 				t.Errorf("%d lines about a sleep, want %d", n, c.slept)
 			}
 		})
+	}
+}
+
+// TestTenBootsWithRandomClocksLoseNothing: with a real store, a machine whose clock is
+// anything at each start, and is set while the agent runs.
+func TestTenBootsWithRandomClocksLoseNothing(t *testing.T) {
+	for seed := range uint64(5) {
+		random := rand.New(rand.NewPCG(seed, 2))
+		dir, polls, steps := t.TempDir(), uint64(0), 0
+		ids := map[string]bool{}
+		last := time.Time{}
+		for boot := range 10 {
+			wall := time.Unix(random.Int64N(4e9), 0)
+			up := time.Duration(1 + random.Int64N(int64(900*time.Hour)))
+			began := time.Now() // the monotonic clock of this boot
+			awake := time.Duration(0)
+			clocks := func() host.Reading {
+				at := began.Add(awake)
+				return host.Reading{Wall: hosttest.Set(at, wall.Sub(at)), Boot: host.Boot{ID: fmt.Sprint("boot-", boot), Up: up}}
+			}
+			q, err := buffer.Open(buffer.Options{Dir: dir, MaxAge: 30 * time.Minute, Now: func() time.Time { return clocks().Wall },
+				Uptime: func() (string, time.Duration) { b := clocks().Boot; return b.ID, b.Up }})
+			if err != nil {
+				t.Fatal(err)
+			}
+			before := q.Before()
+			r, err := New(Options{
+				Reporter: reporterFor(t, []string{"sample", "event"}, "room-1"), Store: q, Saved: q.State(), Newest: NewNewest(1), Devices: 1,
+				Log: slog.New(slog.DiscardHandler), Clock: clocks,
+				Before: host.Reading{Wall: before.Wall, Boot: host.Boot{ID: before.Boot, Up: before.Up}},
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if gone := wall.Sub(last); !last.IsZero() && (gone <= -2*time.Second || gone >= offLong) {
+				steps++
+			}
+			r.checkClock()
+			for range 10 {
+				for _, d := range []*time.Duration{&awake, &up} {
+					*d += 5 * time.Second
+				}
+				wall = wall.Add(5 * time.Second)
+				if random.IntN(3) == 0 {
+					wall = wall.Add(time.Duration(random.Int64N(int64(4800*time.Hour))) - 2400*time.Hour)
+					steps++
+				}
+				r.checkClock()
+				now := clocks()
+				r.hold(report.Poll{Device: "room-1", At: now.Wall, Boot: now.Boot, Status: idleStatus})
+				polls++
+				if !r.commit(now.Wall) {
+					t.Fatal("not accepted")
+				}
+			}
+			last = wall
+			if err := q.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		samples, announced := uint64(0), 0
+		err := buffer.ScanDir(dir, func(it buffer.Item, _ bool) error {
+			f := fields(t, it.Payload)
+			id := f["id"].(string)
+			if ids[id] {
+				t.Errorf("the id %s is used twice", id)
+			}
+			ids[id] = true
+			switch {
+			case it.Lane == "room-1/sample":
+				samples++
+			case f["type"] == "agent.clock_step":
+				announced++
+			case f["type"] == "agent.gap":
+				t.Errorf("evicted: %s", it.Payload)
+			}
+			return nil
+		})
+		if err != nil || samples != polls || announced != steps {
+			t.Errorf("seed %d: %d samples of %d polls, %d of %d steps announced, %v", seed, samples, polls, announced, steps, err)
+		}
 	}
 }
