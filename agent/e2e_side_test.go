@@ -151,6 +151,10 @@ func TestStatusAndCheckSayWhoAnswers(t *testing.T) {
 		}
 	}
 
+	if out, errs, _ = r.output("check"); !strings.Contains(out, "warn  status page") {
+		t.Errorf("check does not say that the address is another agent's:\n%s%s", out, errs)
+	}
+
 	r.writeConfig("nonsense")
 	out, errs, code = r.output("status")
 	if code == 0 || !strings.Contains(errs, "agent at the default address 127.0.0.1:9478 is asked") {

@@ -141,3 +141,20 @@ func TestTheStartWaitsForAStoreThatIsRead(t *testing.T) {
 		t.Errorf("at a stop: %v", err)
 	}
 }
+
+func TestAKeyThatNobodyNeedsEndsNothing(t *testing.T) {
+	cfg := loadText(t, `http_listen = ""`)
+	if err := os.MkdirAll(filepath.Join(cfg.Agent.DataDir, peerKeyFile), 0o700); err != nil { // no file
+		t.Fatal(err)
+	}
+	a, err := New("test", cfg, nil, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.Close()
+	cfg.Endpoints[0].PeerNames = "hash"
+	if a, err = New("test", cfg, nil, slog.New(slog.DiscardHandler)); err == nil {
+		a.Close()
+		t.Error("names are hashed without the key")
+	}
+}
