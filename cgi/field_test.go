@@ -276,3 +276,25 @@ func TestALoginThatWorkedElsewhereEndsThePause(t *testing.T) {
 	works = true
 	r.poll(t)
 }
+
+// The keys of a stream come in another order than the vendor's.
+func TestABrokenNameIsFoundInAnyOrderOfTheKeys(t *testing.T) {
+	for _, name := range []string{`Room "Alpine"`, `C:\`, `"`} {
+		for _, stream := range []string{
+			`{"videoProtocolPrefix":"H.264 EC","videoRate":"10.00k","videoLossPer":"1.50%","szName":"` + name + `"}`,
+			`{"videoRate":"10.00k","szName":"` + name + `","videoLossPer":"1.50%","videoProtocolPrefix":"H.264 EC"}`,
+			`{"szName":"` + name + `" , "videoLossPer":"1.50%","videoProtocolPrefix":"H.264 EC","videoRate":"10.00k"}`,
+		} {
+			st, err := parseMultiCall([]byte(`{"success":1,"data":{"stVideoParamRecv":[` + stream + `,` + stream + `],"joinDay":0,"joinHour":0,"joinMin":5}}`))
+			if err != nil || len(st.VideoRecv) != 2 || st.JoinMinutes != Known(5) {
+				t.Errorf("%s: %+v (%v)", stream, st, err)
+				continue
+			}
+			for _, v := range st.VideoRecv {
+				if v.LossPct != Known(1.5) || v.BitrateKbps != Known(10) || v.Codec != "H.264 EC" || v.Name != "" {
+					t.Errorf("%s: %+v", stream, v)
+				}
+			}
+		}
+	}
+}

@@ -35,7 +35,7 @@ func (a *app) checkCommand() *cobra.Command {
 endpoint (DNS, TCP, TLS, login, one decoded poll), every broker (TCP, TLS, login,
 echo proof). Exit code 1 when a stage fails; a warning does not count.
 With the agent running, store and broker are asked of it, so that it is not
-disturbed. A password that was refused, by the agent or by another command, is not sent
+disturbed. A login that was refused, to the agent or to another command, is not tried
 again before its time unless --try-login is set: endpoints lock accounts. A login that
 works ends the agent's wait.`,
 		Args: args(cobra.NoArgs),

@@ -31,7 +31,7 @@ func (a *app) pollCommand() *cobra.Command {
 		Short: "Poll the endpoint now and show its status",
 		Long: `Polls the endpoint now, beside a running agent, and shows the decoded result.
 Nothing is kept or published; the ids of --json are not those of the store.
-A password that was refused, by the agent or by another command, is not sent again
+A login that was refused, to the agent or to another command, is not tried again
 before its time unless --try-login is set: endpoints lock accounts. A login that works
 ends the agent's wait.
 Exit code 1 when an endpoint returned no status.`,
@@ -58,7 +58,7 @@ Exit code 1 when an endpoint returned no status.`,
 	return cmd
 }
 
-const tryLoginText = "send the password also when it was refused before"
+const tryLoginText = "log in also where that was refused before"
 
 // complainUntold explains why the agent does not know that the login works.
 func (a *app) complainUntold(err error) {
