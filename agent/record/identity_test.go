@@ -221,6 +221,7 @@ func TestAnOrdinaryRestartKeepsItsLife(t *testing.T) {
 	start := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	c := consume(t)
 	p := open(t, filepath.Join(t.TempDir(), "data"), nil)
+	p.poll(1, start.Add(-time.Minute)) // offline
 	p.connect(start)
 	p.poll(5, start)
 	p.deliver(c)
@@ -365,4 +366,76 @@ func TestManyQuestionsAreBounded(t *testing.T) {
 	if len(r.comparisons) > 16 {
 		t.Errorf("%d questions wait", len(r.comparisons))
 	}
+}
+
+// TestAPortionThatFailsIsMadeAgainWithTheSameNumbers: the disk is full for a moment.
+func TestAPortionThatFailsIsMadeAgainWithTheSameNumbers(t *testing.T) {
+	start := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	for fail := range 4 {
+		p := open(t, filepath.Join(t.TempDir(), "data"), nil)
+		p.poll(20, start)
+		p.r.store = &failOnce{Queue: p.q, at: fail}
+		p.r.commitBytes = 16 << 10
+		p.r.Compare([]report.Identity{{Epoch: p.q.Epoch() + 1}}, true)
+		p.r.compareAll(start.Add(time.Hour))
+		for range 3 {
+			p.r.commit(start.Add(time.Hour))
+		}
+		p.deliver(consume(t)) // fails for a hole
+		p.close()
+	}
+}
+
+// failOnce fails at one append.
+type failOnce struct {
+	*buffer.Queue
+	at int
+}
+
+func (f *failOnce) Append(b buffer.Batch) error {
+	if f.at--; f.at == -1 {
+		return buffer.ErrFull
+	}
+	return f.Queue.Append(b)
+}
+
+func TestTheEchoAloneShowsThatAStoreIsBehind(t *testing.T) {
+	p := open(t, filepath.Join(t.TempDir(), "data"), nil)
+	defer p.close()
+	p.poll(3, time.Now())
+	echo, ok := report.ReadIdentity(p.r.Echo())
+	if _, newest := p.q.Progress(); !ok || echo.Epoch != p.q.Epoch() || echo.Position != newest {
+		t.Fatalf("the echo is %s", p.r.Echo())
+	}
+	p.connect(time.Now())
+	p.r.Offline()
+	p.r.compareAll(time.Now())
+	for extra, want := range []string{"", ReasonReverted} {
+		p.r.Compare([]report.Identity{{Epoch: echo.Epoch, Position: echo.Position + uint64(extra)}}, false)
+		p.r.compareAll(time.Now())
+		p.r.commit(time.Now())
+		if got := p.r.Stats().Life; got != want {
+			t.Errorf("%d records more than the store has: new life %q, want %q", extra, got, want)
+		}
+	}
+}
+
+func TestATwinIsAnnouncedOnceAnHour(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := open(t, filepath.Join(t.TempDir(), "data"), nil)
+		defer p.close()
+		for range 150 { // 2.5 hours
+			p.r.SameClientID()
+			p.r.compareAll(time.Now())
+			p.r.commit(time.Now())
+			time.Sleep(time.Minute)
+		}
+		announced := 0
+		for _, text := range p.waiting() {
+			announced += strings.Count(text, `"type":"agent.same_client_id"`)
+		}
+		if announced != 3 || p.r.Stats().Life != ReasonSameClientID {
+			t.Errorf("announced %d times, new life %q", announced, p.r.Stats().Life)
+		}
+	})
 }
