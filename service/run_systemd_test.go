@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -291,5 +292,32 @@ func TestRunInATerminalOnlyDoesTheWork(t *testing.T) {
 	})
 	if err != nil || !worked {
 		t.Errorf("worked %v, %v", worked, err)
+	}
+}
+
+// TestASystemdThatDoesNotReadKeepsNobody: a message that has no room any more is an
+// error after a moment, and the stop goes on.
+func TestASystemdThatDoesNotReadKeepsNobody(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "notify")
+	systemd, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer systemd.Close()
+	t.Setenv("NOTIFY_SOCKET", path)
+	if err := notify("READY=1"); err != nil {
+		t.Fatal(err)
+	}
+	heard := make([]byte, 64)
+	if n, err := systemd.Read(heard); err != nil || string(heard[:n]) != "READY=1" {
+		t.Errorf("heard %q, %v", heard[:n], err)
+	}
+	for range 100_000 { // more than the socket holds
+		if err = notify("WATCHDOG=1"); err != nil {
+			break
+		}
+	}
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("a full socket: %v", err)
 	}
 }
