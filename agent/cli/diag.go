@@ -225,6 +225,9 @@ func writePolls(ctx context.Context, w io.Writer, cfg *config.Config) error {
 		if err != nil {
 			fmt.Fprintf(w, "%v\n", err)
 		}
+		if status.ErrID != 0 || status.ErrCode != 0 {
+			fmt.Fprintf(w, "refused by the endpoint: id %d, code %d\n", status.ErrID, status.ErrCode)
+		}
 		for _, q := range status.NotUnderstood {
 			fmt.Fprintf(w, "not understood: %s = %q\n", q.Key, q.Text)
 		}

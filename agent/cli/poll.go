@@ -208,6 +208,12 @@ func writePoll(out io.Writer, e config.Endpoint, st cgi.Status, took time.Durati
 		fmt.Fprintf(&b, "source: %s\n", st.SourceAPI)
 	}
 	writeStreams(&b, st)
+	if st.ErrID != 0 || st.ErrCode != 0 {
+		fmt.Fprintf(&b, "refused by the endpoint: id %d, code %d\n", st.ErrID, st.ErrCode)
+	}
+	if w := st.Warning(); w != nil {
+		fmt.Fprintf(&b, "hint: %s\n", host.Printable(health.Hint(w)))
+	}
 	for _, q := range st.NotUnderstood {
 		fmt.Fprintf(&b, "not understood: %s = %q\n", host.Printable(q.Key), q.Text)
 	}
