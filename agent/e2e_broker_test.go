@@ -167,7 +167,7 @@ func TestWrongBrokerPassword(t *testing.T) {
 		t.Errorf("the refusal is logged %d times at once, want 1", n)
 	}
 	out, _, code := r.output("status")
-	if code != 0 || !strings.Contains(out, "refused") {
+	if code != 1 || !strings.Contains(out, "refused") {
 		t.Errorf("status: exit code %d\n%s", code, out)
 	}
 	r.stop()
