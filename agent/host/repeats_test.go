@@ -41,3 +41,41 @@ func TestRepeatedFailureIsLoggedOnceThenEveryFiveMinutesThenItsEnd(t *testing.T)
 		}
 	})
 }
+
+func TestFailuresThatTakeTurnsAreLoggedAsOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := &hosttest.Log{}
+		r := NewRepeats(log.Logger())
+		for n := range 10 * 60 { // 10 minutes
+			r.Failed("connection", errors.New([]string{"lost", "thrown out", "silent"}[n%3]))
+			time.Sleep(time.Second)
+		}
+		if n := log.Count("connection failed"); n != 6 {
+			t.Errorf("%d lines in 10 minutes, want each kind twice", n)
+		}
+	})
+}
+
+func TestASubjectThatFailsAndWorksInTurnsIsNotLoggedEachTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := &hosttest.Log{}
+		r := NewRepeats(log.Logger())
+		for range 20 * 60 { // 20 minutes
+			r.Failed("connect", errors.New("refused"))
+			r.Worked("connect")
+			time.Sleep(time.Second)
+		}
+		if n := log.Count("connect failed"); n < 4 || n > 12 {
+			t.Errorf("%d failures were logged in 20 minutes", n)
+		}
+		if n, failures := log.Count("works again"), log.Count("connect failed"); n > failures {
+			t.Errorf("%d recoveries were logged, and %d failures", n, failures)
+		}
+		time.Sleep(time.Hour)
+		before := log.Count("connect failed")
+		r.Failed("connect", errors.New("refused"))
+		if log.Count("connect failed") != before+1 {
+			t.Error("a failure after an hour is not told at once")
+		}
+	})
+}
