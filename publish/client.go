@@ -277,7 +277,8 @@ func (c *Client) connectionEnded(m *Conn, e *Error, flight []*Receipt) {
 	case c.early >= sameIDAfter && e.Class == ClassLost:
 		c.suspectSameID(e, doubtful)
 	}
-	if c.early >= askAfter && (onlyOwn || proof == ProofPending) {
+	reading := extra == ExtraEcho && !leftOut // it may be that; writing is not in doubt yet
+	if c.early >= askAfter && (onlyOwn || proof == ProofPending) && !reading {
 		c.delivery.about(m.broker.name).ask = true
 	}
 	c.status.LastError, c.status.ErrorAt = e, time.Now()

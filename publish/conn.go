@@ -105,10 +105,11 @@ func (m *Conn) Publish(msg Message) (*Receipt, error) {
 // publish queues msg; own = a message of this package, which has the reserve to
 // itself and is not confirmed by echo.
 func (m *Conn) publish(msg Message, own bool) (*Receipt, error) {
+	record := !own && !msg.Retain
 	if msg.Retain && m.client.refuses(m.broker, ExtraRetain) {
 		msg.Retain = false
 	}
-	r := &Receipt{msg: msg, own: own, done: make(chan struct{})}
+	r := &Receipt{msg: msg, own: own, record: record, done: make(chan struct{})}
 	room := cap(m.queue)
 	if !own {
 		room -= ownReserve
@@ -120,10 +121,10 @@ func (m *Conn) publish(msg Message, own bool) (*Receipt, error) {
 		return nil, m.fault(ClassLost, errors.New("the connection is lost"), "")
 	case m.closing:
 		return nil, m.fault(ClassClosed, errors.New("connection is closing"), "")
-	case len(m.flight) >= room, r.counts() && m.records >= m.window():
+	case len(m.flight) >= room, r.record && m.records >= m.window():
 		return nil, m.fault(ClassWindow, fmt.Errorf("%d messages are unacknowledged", len(m.flight)), "")
 	}
-	if r.counts() {
+	if r.record {
 		m.records++
 	}
 	if m.client.cfg.Confirm == ConfirmEcho && !own {
@@ -231,7 +232,7 @@ func (m *Conn) confirmed(r *Receipt) {
 		return
 	}
 	m.flight = m.flight[1:]
-	if r.counts() {
+	if r.record {
 		m.records--
 	}
 	m.answered(r)

@@ -11,6 +11,7 @@ import (
 type Receipt struct {
 	msg    Message
 	own    bool   // a message of this package: birth, availability, proof
+	record bool   // neither that nor a state: the window counts it
 	number uint64 // on its connection, from 1
 	done   chan struct{}
 	err    error
@@ -34,9 +35,6 @@ func (r *Receipt) complete(err error) {
 	r.err = err
 	close(r.done)
 }
-
-// counts tells whether the window counts the message: it is a record.
-func (r *Receipt) counts() bool { return !r.own && !r.msg.Retain }
 
 func (r *Receipt) isAcked() bool {
 	return r.token != nil && isClosed(r.token.Done()) && r.token.Error() == nil

@@ -50,6 +50,8 @@ var english = map[string]words{
 		hint: "check the broker's access rules for this client id and topic; nothing is removed meanwhile"},
 	"broker_unproven": {warn: true, what: "Delivery is not proven: this client may not read its own echo topic|: {error}",
 		hint: "allow it to read the topic .../echo to have delivery proven"},
+	"broker_left_out": {warn: true, what: "The broker ends the connection over something, which is left out: {what}| (for {since})|",
+		hint: "records go on; look at the broker's access list and limits. It is tried again after six hours or a reload"},
 
 	// an endpoint, as the status sees it
 	"endpoint_not_polled":  {unready: true, what: "{endpoint} has not been polled yet"},
@@ -258,4 +260,16 @@ var english = map[string]words{
 	"clock_not_synchronized": {warn: true, what: "The clock of this machine is not synchronized",
 		hint: "start a time service (NTP); records carry this machine's time"},
 	"clock_step": {warn: true, what: "The clock of this machine jumped by {seconds} s {ago}"},
+}
+
+// leftOutWords are what an agent does beside sending records, and a broker may
+// punish.
+var leftOutWords = map[string]string{
+	"will":            "the message \"lost\" that it publishes for an agent that is gone",
+	"retain":          "retained messages, so newcomers wait for the next state of each room",
+	"birth":           "the full birth message, a short one is sent",
+	"short_birth":     "the birth message",
+	"subscribe_echo":  "reading the topic .../echo, so delivery is not proven",
+	"subscribe_state": "reading back the topics .../state and .../health, so a store put back from a backup is noticed less surely",
+	"unsubscribe":     "ending a subscription",
 }

@@ -125,6 +125,9 @@ func problems(s Status, now time.Time) (all []Problem) {
 	case k.Proof == "unproven":
 		add("broker_unproven", k.Hint, Facts{"error": k.ProofDetail})
 	}
+	for _, l := range k.LeftOut {
+		add("broker_left_out", "", Facts{"what": cmp.Or(leftOutWords[l.What], l.What), "since": age(l.Since, now)})
+	}
 
 	for _, e := range s.Endpoints {
 		before := len(all)

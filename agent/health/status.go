@@ -95,6 +95,17 @@ type Broker struct {
 	Acked       uint64    `json:"acked"`
 	InFlight    int       `json:"in_flight"`
 	LastAck     time.Time `json:"last_ack,omitzero"`
+	// LeftOut is what is not done at this broker, because it ends the connection
+	// over it; found out at, and tried again after.
+	LeftOut []LeftOut `json:"left_out,omitempty"`
+}
+
+// LeftOut is one such thing: will, retain, birth, short_birth, subscribe_echo,
+// subscribe_state or unsubscribe.
+type LeftOut struct {
+	What  string    `json:"what"`
+	Since time.Time `json:"since"`
+	Until time.Time `json:"until"`
 }
 
 // Identity says how sure it is that an id stands for one content.

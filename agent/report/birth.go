@@ -14,6 +14,9 @@ type BirthInfo struct {
 	ConfigHash string // hash of the config without its secrets
 	// StartReason: "first", "start", "boot", "upgrade", "crash" or "watchdog".
 	StartReason string
+	// Short leaves the endpoints and the profiles out, where a broker does not
+	// accept a message that large.
+	Short bool
 }
 
 // Birth is the message an agent sends when it has connected.
@@ -29,6 +32,7 @@ type Birth struct {
 	ConfigHash string            `json:"config_hash,omitempty" doc:"Hash of the config without its secrets."`
 	Reason     string            `json:"start_reason,omitempty" doc:"Why it was started: first, start, boot, upgrade, crash, watchdog."`
 	Devices    []BirthDevice     `json:"devices" doc:"The endpoints."`
+	Omitted    int64             `json:"devices_omitted,omitempty" doc:"So many endpoints are left out of devices, and limits with them, because the broker does not accept a message that large."`
 	Kinds      []string          `json:"kinds" doc:"What is recorded."`
 	Views      []string          `json:"views" doc:"The other systems' shapes that are recorded."`
 	Schemas    map[string]string `json:"schemas" doc:"Schema of each kind."`
@@ -76,6 +80,10 @@ func (r *Reporter) Birth(info BirthInfo) []byte {
 		b.Schemas["view/"+v] = payload.SchemaName("view/" + v)
 	}
 	for _, d := range r.set.Devices {
+		if info.Short {
+			b.Omitted++
+			continue
+		}
 		b.addDevice(r.devices[d.Name])
 	}
 	out, err := json.Marshal(b)

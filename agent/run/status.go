@@ -73,6 +73,9 @@ func brokerStatus(p publish.Status, first string) health.Broker {
 		Connects: p.Connects, Losses: p.Losses, Published: p.Published, Acked: p.Acked,
 		InFlight: p.InFlight, LastAck: p.LastAck,
 	}
+	for _, r := range p.LeftOut {
+		b.LeftOut = append(b.LeftOut, health.LeftOut{What: string(r.Extra), Since: r.Since, Until: r.Until})
+	}
 	if b.URL == "" {
 		b.URL = first
 	}

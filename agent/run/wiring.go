@@ -112,6 +112,9 @@ func (a *Agent) makeDrainer() (err error) {
 	cfg := PublishConfig(a.cfg)
 	info := report.BirthInfo{Started: a.started, ConfigHash: a.cfg.Hash(), StartReason: a.reason}
 	cfg.Birth = func() []byte { return a.reporter.WithEpoch(a.queue.Epoch()).Birth(info) }
+	short := info
+	short.Short = true
+	cfg.ShortBirth = func() []byte { return a.reporter.WithEpoch(a.queue.Epoch()).Birth(short) }
 	cfg.Logger = a.log
 	cfg.PasswordAgain = a.secret.again
 	cfg.Echo, cfg.OnRecall = a.recorder.Echo, a.compare

@@ -30,6 +30,9 @@ type Faults struct {
 	CutConnect     func(Connect) bool
 	CutSubscribe   func(filter string) bool
 	CutUnsubscribe bool
+	// AckLate is between a message and its PUBACK; the rest goes on meanwhile, which
+	// it does not with AckDelay.
+	AckLate time.Duration
 	// EchoDelay is between a message and its way back.
 	EchoDelay time.Duration
 	// Twist rewrites a packet of the broker on its way out; nil = nothing is sent.

@@ -60,7 +60,24 @@ func (s *session) puback(id uint16, delay time.Duration) error {
 	}
 	p := packets.NewControlPacket(packets.Puback).(*packets.PubackPacket)
 	p.MessageID = id
+	if late := s.f.now().AckLate; late > 0 {
+		s.later(late, func() { _ = s.write(p) })
+		return nil
+	}
 	return s.write(p)
+}
+
+// later calls f after d unless the broker ends before.
+func (s *session) later(d time.Duration, f func()) {
+	s.f.wg.Go(func() {
+		t := time.NewTimer(d)
+		defer t.Stop()
+		select {
+		case <-t.C:
+			f()
+		case <-s.f.end:
+		}
+	})
 }
 
 func (s *session) subscribe(p *packets.SubscribePacket) error {
@@ -130,15 +147,7 @@ func (s *session) echo(m Message, faults Faults) error {
 		return nil
 	}
 	if faults.EchoDelay > 0 {
-		s.f.wg.Go(func() {
-			t := time.NewTimer(faults.EchoDelay)
-			defer t.Stop()
-			select {
-			case <-t.C:
-				_ = s.hand(m, false)
-			case <-s.f.end:
-			}
-		})
+		s.later(faults.EchoDelay, func() { _ = s.hand(m, false) })
 		return nil
 	}
 	return s.hand(m, false)
