@@ -105,7 +105,7 @@ func (c *checker) run(ctx context.Context, offline bool) error {
 		c.add(stage{Name: "config", Result: stageWarn, Detail: host.Printable(p.What), Hint: p.Hint})
 	}
 	c.try(ctx, "store", func(context.Context) (string, error) { return c.store(cfg, st) })
-	c.try(ctx, "status page", func(context.Context) (string, error) { return c.page(cfg, st, answers) })
+	c.try(ctx, "status page", func(context.Context) (string, error) { return c.page(cfg, answers) })
 	if !offline {
 		c.try(ctx, "clock", clock)
 		for _, e := range cfg.Endpoints {
@@ -187,7 +187,7 @@ func (c *checker) finish() {
 const spaceMin = 1 << 20
 
 // page looks whether the local HTTP can be had.
-func (c *checker) page(cfg *config.Config, st health.Status, answers bool) (string, error) {
+func (c *checker) page(cfg *config.Config, answers bool) (string, error) {
 	addr := cfg.Agent.HTTPListen
 	switch {
 	case addr == "":
