@@ -14,7 +14,7 @@ const (
 	maxLevels  = 5       // JSON texts inside each other, the reply itself included
 	maxNesting = 32      // objects and arrays inside each other, in one JSON text
 	maxCommas  = 16384   // values in one JSON text
-	largeText  = 1 << 16 // bytes; larger texts must be strictly valid JSON
+	largeText  = 1 << 16 // bytes; larger texts must be strictly valid JSON and are not repaired
 )
 
 // The causes of a reply that is not JSON. The JSON library's own text is not
@@ -67,7 +67,7 @@ func isVisible(c byte) bool { return ' ' < c && c <= '~' }
 
 // parse reads one JSON text of a level. An empty text is nil.
 func (d *decoder) parse(text []byte, level int) (*fastjson.Value, error) {
-	if text = trim(text); d.repair != nil {
+	if text = trim(text); d.repair != nil && len(text) <= largeText {
 		fixed := d.repair(text)
 		d.repaired = d.repaired || !bytes.Equal(fixed, text)
 		text = fixed
