@@ -223,7 +223,7 @@ func (t *turn) endCall(reason string) {
 	if idle == 0 && t.sees(cgi.CallIdle) {
 		idle = t.at
 	}
-	longest := min(max(seenIntervals*t.dev.PollInterval, minGap), max(observedGap, t.dev.PollInterval))
+	longest := min(max(seenIntervals*t.dev.PollInterval, minGap), max(observedGap, t.dev.PollInterval*5/4))
 	switch {
 	case reason != "":
 		source = reason

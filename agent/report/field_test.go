@@ -106,6 +106,14 @@ func TestTheJoinTimerDecidesOverStartsAndEnds(t *testing.T) {
 	}
 }
 
+func TestALongPollIntervalDoesNotHideAnEnd(t *testing.T) {
+	r := reporter(t, func(s *Settings) { s.Devices[0].PollInterval = 2 * time.Minute })
+	records, _ := script(t, r, poll(0, inCall(-1)), poll(120.5, inCall(-1)), poll(241.5, idle()))
+	if got := fmt.Sprint(ends(t, records)); got != "[observed 0-241.5 observed 2]" {
+		t.Error(got)
+	}
+}
+
 // at makes a poll at which the machine was awake and up for so long; asleep is how
 // much of that it slept, set how far its wall clock was set.
 func at(base time.Time, awake, asleep, set time.Duration, st cgi.Status) Poll {
