@@ -64,8 +64,16 @@ func (q *Queue) repairLocked(cause error) error {
 	if newest && q.w != nil {
 		q.closeWriter(false)
 	}
-	if _, _, _, err := checkSegment(s); !errors.Is(err, errDamaged) && !errors.Is(err, os.ErrNotExist) {
-		return nil // another reader has repaired it
+	_, _, _, err := checkSegment(s)
+	switch {
+	case err == nil:
+		return nil // another reader has repaired it, or it was the device
+	case errors.Is(err, os.ErrNotExist):
+		if !q.sameFolder() {
+			return err
+		}
+	case !errors.Is(err, errDamaged) && !errors.Is(cause, errGivenUp):
+		return err
 	}
 	if newest {
 		empty := s.last < s.first // a new one takes its place
@@ -92,7 +100,9 @@ func (q *Queue) salvage(i int, trusted bool, cause error) error {
 		upto = math.MaxUint64
 	}
 	found, err := scanFile(s.path, s.first, upto)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
+	switch {
+	case errors.Is(err, errUnreadable) && errors.Is(cause, errGivenUp) && trusted && found.pages > 0: // page by page
+	case err != nil && !errors.Is(err, os.ErrNotExist):
 		return err
 	}
 	if !trusted {
@@ -143,6 +153,14 @@ func (q *Queue) salvage(i int, trusted bool, cause error) error {
 	q.mu.Unlock()
 	q.report(d)
 	return nil
+}
+
+// sameFolder says that the folder is still the one that was opened: without it, for
+// instance when the disk was unmounted, a missing file says nothing.
+func (q *Queue) sameFolder() bool {
+	was, errWas := q.lock.Stat()
+	is, errIs := os.Stat(filepath.Join(q.o.Dir, lockName))
+	return errWas == nil && errIs == nil && os.SameFile(was, is)
 }
 
 func sameFile(a, b string) bool {

@@ -31,15 +31,29 @@ func Open(o Options) (*Queue, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open store %s: %w", o.Dir, asFull(err))
 	}
-	if err := q.load(); err != nil {
+	pause, waited := 100*time.Millisecond, time.Duration(0)
+	for {
+		err := q.load()
+		if err == nil {
+			q.knowOldest()
+			return q, nil
+		}
 		if q.w != nil {
 			q.w.db.Close()
 		}
-		q.lock.Close()
-		return nil, fmt.Errorf("open store %s: %w", o.Dir, asFull(err))
+		if !openAgain(err) || q.giveUp {
+			q.lock.Close()
+			return nil, fmt.Errorf("open store %s: %w", o.Dir, asFull(err))
+		}
+		if waited == 0 {
+			q.warn("the store cannot be read now; trying again for "+readPatience.String(), err)
+		}
+		time.Sleep(pause)
+		waited += pause
+		pause = min(2*pause, maxOpenPause)
+		q = newQueue(o, q.lock, false)
+		q.giveUp = waited >= readPatience
 	}
-	q.knowOldest()
-	return q, nil
 }
 
 // openForReading opens a store that no process has open, and keeps others from
@@ -73,8 +87,12 @@ func lockStore(o Options, flag int) (*Queue, error) {
 		lock.Close()
 		return nil, err
 	}
-	return &Queue{o: o, lock: lock, readOnly: readOnly, changed: make(chan struct{}, 1),
-		state: map[string][]byte{}, outOfQueue: map[uint64]bool{}, quarantined: map[uint64]int64{}, reports: map[string]time.Time{}}, nil
+	return newQueue(o, lock, readOnly), nil
+}
+
+func newQueue(o Options, lock *os.File, readOnly bool) *Queue {
+	return &Queue{o: o, lock: lock, readOnly: readOnly, changed: make(chan struct{}, 1), failing: map[string]failing{},
+		state: map[string][]byte{}, outOfQueue: map[uint64]bool{}, quarantined: map[uint64]int64{}, reports: map[string]time.Time{}}
 }
 
 func (q *Queue) loadForReading() (err error) {
@@ -147,11 +165,18 @@ func (q *Queue) load() error {
 		if err := q.salvage(len(q.segs)-1, trusted, err); err != nil {
 			return err
 		}
+	case q.giveUp && trusted && errors.Is(err, errUnreadable):
+		if err := q.salvage(len(q.segs)-1, true, damagedf("%w: %w", errGivenUp, err)); err != nil {
+			return err
+		}
 	case err != nil:
 		return err
 	}
 	for i, s := range q.segs[:len(q.segs)-1] {
 		err := readOlder(s)
+		if q.giveUp && errors.Is(err, errUnreadable) {
+			err = damagedf("%w: %w", errGivenUp, err)
+		}
 		if errors.Is(err, errDamaged) {
 			err = q.salvage(i, true, err)
 		}
@@ -174,7 +199,7 @@ func (q *Queue) load() error {
 	if q.clean {
 		w, err := openWriter(q.o, s.path, q.head.next)
 		if err != nil {
-			return err
+			return unreadable(asFull(err))
 		}
 		q.setWriter(w)
 	}
@@ -207,6 +232,9 @@ func (q *Queue) readNewest() (trusted bool, err error) {
 // sound, does not hold. One batch beyond the head is the one that the stop cut off.
 func (q *Queue) nothingMissing(mark cleanMark) (bool, error) {
 	found, err := scanFile(q.newest().path, q.newest().first, math.MaxUint64)
+	if q.giveUp && errors.Is(err, errUnreadable) {
+		err = nil // the segment itself is sound
+	}
 	if err == nil && (mark.batch > q.head.batch || found.batch > q.head.batch+1) {
 		err = damagedf("the disk has lost commits after batch %d", q.head.batch)
 	}
@@ -233,8 +261,11 @@ func readOlder(s *segment) error {
 func (q *Queue) reset(found *finding) error {
 	heads := found.heads
 	if n := len(q.segs); n > 1 {
-		if h, _, _, err := readHead(q.segs[n-2].path); err == nil {
+		h, _, _, err := readHead(q.segs[n-2].path)
+		if err == nil {
 			heads = append(heads, h)
+		} else if errors.Is(err, errUnreadable) {
+			return err // it may have the highest epoch
 		}
 	}
 	h := head{next: q.newest().first, batch: found.batch}

@@ -84,6 +84,7 @@ func (o Options) withDefaults() (Options, error) {
 type Queue struct {
 	o        Options
 	lock     *os.File
+	giveUp   bool // Open's last try: what could not be read for minutes is given up
 	readOnly bool // opened for reading: nothing is written or repaired
 	clean    bool // the last stop was a Close, or the store is new
 	clock    storeClock
@@ -105,9 +106,10 @@ type Queue struct {
 	head        head              // as of the last commit
 	state       map[string][]byte // the same
 	progress    progress
-	peeked      []peekedItem     // times of waiting records, the oldest first
-	outOfQueue  map[uint64]bool  // positions above the cursor that are out of the queue: quarantined, whatever came after
-	quarantined map[uint64]int64 // sizes of the files of the quarantine by position
+	peeked      []peekedItem       // times of waiting records, the oldest first
+	outOfQueue  map[uint64]bool    // positions above the cursor that are out of the queue: quarantined, whatever came after
+	failing     map[string]failing // places that cannot be read, by path of the segment
+	quarantined map[uint64]int64   // sizes of the files of the quarantine by position
 	damage      []Damage
 	unreadable  error // of a store opened for reading: the first segment that cannot be read
 	closed      bool

@@ -101,6 +101,12 @@ func (q *Queue) records(from, to uint64, chunk int, repair func(error) error) it
 					continue
 				}
 			}
+			if q.noteRead(s, from, readTo(items, min(to, s.last)), err) && repairs < maxRepairs {
+				repairs++
+				if err = repair(&damagedError{s.path, damagedf("%w: %w", errGivenUp, err)}); err == nil {
+					continue
+				}
+			}
 			if err != nil {
 				yield(Item{}, err)
 				return
@@ -116,6 +122,14 @@ func (q *Queue) records(from, to uint64, chunk int, repair func(error) error) it
 			}
 		}
 	}
+}
+
+// readTo is the position that a chunk has reached.
+func readTo(items []Item, to uint64) uint64 {
+	if n := len(items); n > 0 {
+		return items[n-1].Pos
+	}
+	return to
 }
 
 // segmentAt returns the segment that has a position, or the next one.

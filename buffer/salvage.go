@@ -3,6 +3,7 @@ package buffer
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"sort"
@@ -13,13 +14,14 @@ type finding struct {
 	records []rawRecord // whole ones by position, each once
 	bytes   uint64      // their payload
 	heads   []head      // every whole head, in file order
+	pages   int         // how many of 4 KiB could be read
 	batch   uint64      // highest batch number of a record or head, whatever its position
 }
 
 // scanFile searches a file, in one pass, for whole heads and for whole records with
 // positions from first to last. Copies of one record, which pages in disuse hold,
 // are the same record: a position is never used twice within the range of a
-// segment.
+// segment. A page that cannot be read counts as zeros, and the error is errUnreadable.
 func scanFile(path string, first, last uint64) (*finding, error) {
 	out := &finding{}
 	f, err := os.Open(path)
@@ -28,13 +30,12 @@ func scanFile(path string, first, last uint64) (*finding, error) {
 	}
 	defer f.Close()
 	seen := map[uint64]rawRecord{}
+	var failed error
 	const window = 4 << 20
 	buf := make([]byte, window+maxRecord)
 	for base := int64(0); ; base += window {
-		n, err := readAround(f, buf, base)
-		if err != nil {
-			return out, err
-		}
+		n, err := out.readAround(steady{readerOf(f)}, buf, base)
+		failed = errors.Join(failed, err)
 		for at := 0; at < min(n, window); {
 			i := bytes.Index(buf[at:n], []byte("rc"))
 			if i < 0 || at+i >= window {
@@ -51,7 +52,7 @@ func scanFile(path string, first, last uint64) (*finding, error) {
 		out.bytes += uint64(len(r.Payload))
 	}
 	sort.Slice(out.records, func(i, j int) bool { return out.records[i].Pos < out.records[j].Pos })
-	return out, nil
+	return out, failed
 }
 
 // add adds the head or record that begins at b, if one does, and returns how many
@@ -80,25 +81,28 @@ func (f *finding) add(b []byte, first, last uint64, seen map[uint64]rawRecord) i
 	return n
 }
 
-// readAround reads like ReadAt to the end of the file, but treats pages that
-// the device cannot read as zeros.
-func readAround(f io.ReaderAt, buf []byte, base int64) (int, error) {
-	n, err := f.ReadAt(buf, base)
+// readAround reads like ReadAt to the end of the file, but treats pages that cannot be
+// read as zeros, and returns the first error of one.
+func (f *finding) readAround(r io.ReaderAt, buf []byte, base int64) (n int, failed error) {
+	n, err := r.ReadAt(buf, base)
 	if err == nil || errors.Is(err, io.EOF) {
+		f.pages += (n + pageSize - 1) / pageSize
 		return n, nil
 	}
 	for n = 0; n < len(buf); n += pageSize {
 		page := buf[n:min(n+pageSize, len(buf))]
-		got, err := f.ReadAt(page, base+int64(n))
-		if errors.Is(err, io.EOF) {
-			return n + got, nil
-		}
-		if err != nil && !isIOError(err) {
-			return n, err
-		}
-		if err != nil {
-			clear(page)
+		got, err := r.ReadAt(page, base+int64(n))
+		switch {
+		case err == nil:
+			f.pages++
+		case errors.Is(err, io.EOF):
+			f.pages += (got + pageSize - 1) / pageSize
+			return n + got, failed
+		default:
+			if clear(page); failed == nil {
+				failed = fmt.Errorf("page at %d: %w", base+int64(n), unreadable(err))
+			}
 		}
 	}
-	return len(buf), nil
+	return len(buf), failed
 }

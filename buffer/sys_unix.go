@@ -28,5 +28,6 @@ func lockFile(f *os.File, exclusive bool) error {
 	}
 }
 
-// isIOError says whether the device failed to read or write.
-func isIOError(err error) bool { return errors.Is(err, syscall.EIO) }
+// passingErrnos are errors that may be gone in a moment.
+var passingErrnos = []syscall.Errno{syscall.EIO, syscall.EINTR, syscall.EAGAIN, syscall.EBUSY, syscall.EMFILE,
+	syscall.ENFILE, syscall.ENOMEM, syscall.ENXIO, syscall.ENODEV, syscall.ETIMEDOUT, syscall.ESTALE}

@@ -23,7 +23,7 @@ func lockFile(f *os.File, exclusive bool) error {
 	return err
 }
 
-// isIOError says whether the device failed to read or write.
-func isIOError(err error) bool {
-	return errors.Is(err, windows.ERROR_CRC) || errors.Is(err, windows.ERROR_IO_DEVICE)
-}
+// passingErrnos are errors that may be gone in a moment.
+var passingErrnos = []syscall.Errno{windows.ERROR_CRC, windows.ERROR_IO_DEVICE, windows.ERROR_SHARING_VIOLATION,
+	windows.ERROR_LOCK_VIOLATION, windows.ERROR_NOT_READY, windows.ERROR_TOO_MANY_OPEN_FILES,
+	windows.ERROR_NOT_ENOUGH_MEMORY, windows.ERROR_NO_SYSTEM_RESOURCES, windows.ERROR_GEN_FAILURE}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"hash/fnv"
 	"io"
 	"io/fs"
@@ -22,9 +23,24 @@ import (
 // the way becomes an error; each record's own CRC-32C tells whether it is right.
 
 // viewSegment runs fn on a segment that is not being written. Whatever is wrong
-// with the file is a damagedError. fn must copy what it keeps, and may read the part
-// of the tree that check names.
+// with the file is a damagedError; errUnreadable says that it could not be read. fn
+// must copy what it keeps, may read the part of the tree that check names, and may be
+// called again.
 func viewSegment(path string, check treeCheck, fn func(*bbolt.Tx) error) error {
+	return tryRead(func() error {
+		err := viewOnce(path, check, fn)
+		if !errors.Is(err, errFault) {
+			return err
+		}
+		// Either the tree leads out of the file, or the device failed to read a page.
+		if err := readWhole(path); err != nil {
+			return err
+		}
+		return viewOnce(path, check, fn)
+	})
+}
+
+func viewOnce(path string, check treeCheck, fn func(*bbolt.Tx) error) error {
 	f, err := os.Open(path)
 	if err != nil {
 		return err
@@ -78,6 +94,9 @@ func catchFault(path string, read func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = damagedf("%v", p)
+			if _, fault := p.(interface{ Addr() uintptr }); fault {
+				err = fmt.Errorf("%w: %w", errFault, err)
+			}
 		}
 		if errors.Is(err, errDamaged) {
 			err = &damagedError{path, err}
@@ -102,8 +121,8 @@ func checkTree(f *os.File, check treeCheck) error {
 	if err != nil {
 		return err
 	}
-	t := tree{f: f, deep: check == all}
-	if t.root, t.pages, err = checkMeta(f); err != nil {
+	t := tree{f: steady{readerOf(f)}, deep: check == all}
+	if t.root, t.pages, err = checkMeta(t.f); err != nil {
 		return err
 	}
 	if int64(t.pages) > st.Size()/pageSize {
@@ -195,10 +214,9 @@ func (t *tree) walk(id uint64, top bool) error {
 	return nil
 }
 
-// readError tells a cut file and a disk that fails, which is damage, from an
-// operating system that cannot read just now.
+// readError tells a cut file, which is damage, from a system that cannot read just now.
 func readError(err error) error {
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || isIOError(err) {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return damagedf("%w", err)
 	}
 	return err
@@ -261,9 +279,8 @@ func checkSegment(s segment) (h head, state map[string][]byte, used int64, err e
 	if s.last == asHeadSays {
 		s.last = h.next - 1
 	}
-	next := uint64(0)
 	return h, state, used, viewSegment(s.path, all, func(tx *bbolt.Tx) error {
-		n := uint64(0)
+		n, next := uint64(0), uint64(0)
 		err := tx.ForEach(func(name []byte, b *bbolt.Bucket) error {
 			if len(name) != 9 || name[0] != blockPrefix {
 				return nil
