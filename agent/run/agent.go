@@ -43,6 +43,7 @@ type Agent struct {
 	recorder   *record.Recorder
 	drainer    *drain.Drainer
 	secret     *brokerSecret
+	twins      twins
 	newest     *record.Newest
 	page       page
 	sink       *host.Sink  // where log writes, nil = not known

@@ -117,7 +117,7 @@ func (a *Agent) makeDrainer() (err error) {
 	cfg.ShortBirth = func() []byte { return a.reporter.WithEpoch(a.queue.Epoch()).Birth(short) }
 	cfg.Logger = a.log
 	cfg.PasswordAgain = a.secret.again
-	cfg.Echo, cfg.OnRecall = a.recorder.Echo, a.compare
+	cfg.Echo, cfg.OnRecall = a.echo, a.compare
 	cfg.OnProof = a.drainer.Proof
 	if a.client, err = publish.New(cfg); err != nil {
 		return ConfigError{err}
@@ -216,18 +216,28 @@ func (a *Agent) compare(ctx context.Context, r publish.Recalled) {
 	}
 	a.log.Debug("compared the store with what the broker had retained", "broker", r.Broker,
 		"messages", len(r.Messages), "with_identity", len(seen), "complete", r.Complete)
+	if a.twins.confirmed(seen) {
+		a.recorder.SameClientID()
+	}
 	select {
 	case <-a.recorder.Compare(seen, r.Complete):
 	case <-ctx.Done():
 	}
 }
 
-// ended tells the recorder that a connection has ended, and whether another agent was
-// to blame.
+// echo is what the broker keeps of this agent's identity.
+func (a *Agent) echo() []byte {
+	echo := a.recorder.Echo()
+	a.twins.sent(echo)
+	return echo
+}
+
+// ended tells the recorder that a connection has ended. Whether another agent was to
+// blame turns out at the next one.
 func (a *Agent) ended(why error) {
 	var e *publish.Error
 	if errors.As(why, &e) && e.Class == publish.ClassSameID {
-		a.recorder.SameClientID()
+		a.twins.suspect()
 	}
 	a.recorder.Offline()
 }
