@@ -75,7 +75,7 @@ func (q *Queue) checkState(change map[string][]byte) error {
 // or may not be written any more. Under wmu.
 func (q *Queue) commit(b Batch) error {
 	b.State = q.withClock(b.State)
-	size := b.room()
+	size := b.Room()
 	if q.w != nil && q.w.size+size > q.segmentRoom() && q.newest().count > 0 {
 		q.closeWriter(true)
 	}

@@ -57,9 +57,9 @@ func (b Batch) check() error {
 	return nil
 }
 
-// room is an upper bound of what the batch adds to a segment: full pages, and the
-// pages that each commit writes anew.
-func (b Batch) room() int64 {
+// Room is an upper bound of what the batch adds to a segment, in bytes: full pages, and
+// the pages that each commit writes anew.
+func (b Batch) Room() int64 {
 	n := int64(0)
 	for _, r := range b.Records {
 		n += int64(recordOverhead + len(r.Lane) + len(r.Payload) + 8 + 16)

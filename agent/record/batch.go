@@ -85,13 +85,13 @@ func (r *Recorder) extras(b *batch, now time.Time) error {
 	for _, n := range b.missed {
 		b.event(missedEvent(now, n))
 	}
-	if ev := r.store.Due(now, b.bytes+b.stateBytes()); ev != nil {
-		b.evict(ev)
-	}
-	b.announceGaps(now, waits)
 	if b.polls == len(r.pending.polls) {
 		b.closeMinutes(now, r.commitBytes)
 	}
+	if ev := r.store.Due(now, b.batch.Room()+b.stateBytes()); ev != nil { // the store has room for the announcements
+		b.evict(ev)
+	}
+	b.announceGaps(now, waits)
 	if r.forget {
 		b.gaps, b.gapsChanged = nil, true
 	}

@@ -576,6 +576,13 @@ func TestRoomIsMadeForRecordsAndStates(t *testing.T) {
 	if s.asked < payload+4096 {
 		t.Errorf("room for %d bytes was asked for; the payload alone has %d, a state takes a page", s.asked, payload)
 	}
+	b, err := r.batch(time.Now().Add(3*time.Minute), commitMax, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(b.batch.Records) < 2 || s.asked < b.batch.Room() {
+		t.Errorf("room for %d bytes was asked for; with the minute that is over the batch has %d records and %d bytes", s.asked, len(b.batch.Records), b.batch.Room())
+	}
 }
 
 func TestAMinuteIsClosedOnceAndNotBeforeItsLastPollsAreIn(t *testing.T) {
