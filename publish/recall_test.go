@@ -110,6 +110,9 @@ func TestNothingGoesOutAndNothingIsReplacedBeforeTheCallerHasLooked(t *testing.T
 	if got := string(f.Retained("t/v1/agent-1/echo")); got != `{"epoch":6,"position":99}` {
 		t.Errorf("the retained echo is %s already", got)
 	}
+	if m.Remember(); m.InFlight() != 0 {
+		t.Error("what the broker retains is replaced already")
+	}
 	close(look)
 	if m.WaitProof(testContext(t)); !m.Deliverable() {
 		t.Error("not deliverable after it")

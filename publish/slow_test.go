@@ -4,6 +4,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"roomcall/publish/brokertest"
 )
 
 // Every acknowledgement late, pings answered: the second connection is patient
@@ -75,6 +77,25 @@ func TestPatienceIsBoundedAndGivenBack(t *testing.T) {
 		}
 		is(20*time.Second, 100)
 	})
+}
+
+// While the broker is slow the window is narrower for records, not for states.
+func TestASlowBrokerNarrowsTheWindow(t *testing.T) {
+	f := brokertest.NewFake(t, brokertest.Faults{})
+	c := newClient(t, testConfig(f.URL()))
+	m := connect(t, c)
+	m.WaitProof(testContext(t))
+	f.Set(brokertest.Faults{Ack: func(brokertest.Message) bool { return false }})
+	c.waitedInVain(m.broker)
+	for range 25 {
+		send(t, m, "room/sample", "x")
+	}
+	_, err := m.Publish(Message{Topic: "t"})
+	wantClass(t, err, ClassWindow)
+	if _, err := m.Publish(Message{Topic: "t", Retain: true}); err != nil {
+		t.Errorf("a state: %v", err)
+	}
+	f.Cut()
 }
 
 // A link on which nothing comes is not slow, it is dead.
