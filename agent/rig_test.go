@@ -228,7 +228,7 @@ func (r *rig) drained() {
 	r.t.Helper()
 	for range 20 {
 		r.waitStatus("hardly anything waits", func(st health.Status) bool {
-			return st.Broker.State == "connected" && st.Buffer.Waiting < 50
+			return st.Broker.State == "connected" && st.Broker.Proof != "pending" && st.Buffer.Waiting < 50
 		})
 		r.stop()
 		in, err := buffer.InfoDir(r.data())

@@ -109,8 +109,12 @@ func (d *delivered) take(client, lane string, m brokertest.Message) {
 }
 
 // takeState: a state is a sample, never replayed, and never older than the one
-// before. The agent sends each once; a broker may send it again.
+// before. The agent sends each once; a broker may send it again. An empty one tells
+// that the device left the config.
 func (d *delivered) takeState(client, device string, m brokertest.Message) {
+	if len(m.Payload) == 0 {
+		return
+	}
 	a, err := readArrival(client, device, "sample", m.Payload)
 	if err != nil {
 		d.t.Errorf("%s/state: %v\n%s", device, err, m.Payload)
