@@ -80,6 +80,10 @@ type identity struct {
 	waiting []chan struct{}
 }
 
+// questionsMax bounds the questions that wait while the store does not answer. The
+// newest stay: one connection asks after the other, the older ones are gone.
+const questionsMax = 16
+
 // comparison asks whether the store is behind what was published.
 type comparison struct {
 	seen     []report.Identity
@@ -106,8 +110,9 @@ func (r *Recorder) Offline() { r.ask(comparison{ended: true}) }
 func (r *Recorder) ask(c comparison) <-chan struct{} {
 	c.decided = make(chan struct{})
 	r.mu.Lock()
-	if len(r.comparisons) < 16 { // one connection asks after the other; more are of connections that are gone
-		r.comparisons = append(r.comparisons, c)
+	r.comparisons = append(r.comparisons, c)
+	if over := len(r.comparisons) - questionsMax; over > 0 {
+		r.comparisons = slices.Delete(r.comparisons, 0, over)
 	}
 	r.mu.Unlock()
 	select {
@@ -127,6 +132,7 @@ func (r *Recorder) compareAll(now time.Time) {
 		highest, behind := r.behind(c.seen)
 		switch {
 		case c.ended:
+			r.identity.waiting = nil // nobody waits for it any more
 			r.goOffline()
 			continue
 		case c.twin:
@@ -189,11 +195,14 @@ func (r *Recorder) goOffline() {
 // everything may be published. A disk that accepts nothing does not hold them up.
 func (r *Recorder) letGo() {
 	if r.identity.offline != nil {
-		if err := r.store.Append(buffer.Batch{State: map[string][]byte{offlineKey: nil}}); err != nil {
-			r.repeats.Failed("keep in the store that a broker is connected", err)
-		}
 		r.identity.offline = nil
 		delete(r.pending.extra, offlineKey)
+		if err := r.write(buffer.Batch{State: map[string][]byte{offlineKey: nil}}); err != nil {
+			r.repeats.Failed("keep in the store that a broker is connected", err)
+			r.pending.keep(offlineKey, nil) // the next commit does
+		} else {
+			r.repeats.Worked("keep in the store that a broker is connected")
+		}
 	}
 	for _, c := range r.identity.waiting {
 		close(c)
@@ -243,7 +252,7 @@ func (r *Recorder) live(now time.Time) bool {
 	for l := r.identity.next; l != nil; l = r.identity.next {
 		b, states, last, err := r.portion(l)
 		if err == nil {
-			err = r.store.Append(b)
+			err = r.write(b)
 		}
 		if err != nil {
 			return r.failing(err)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -363,8 +364,93 @@ func TestManyQuestionsAreBounded(t *testing.T) {
 	for range 1000 {
 		r.SameClientID()
 	}
-	if len(r.comparisons) > 16 {
+	decided := r.Compare(nil, true) // the connection of the moment
+	if len(r.comparisons) > questionsMax {
 		t.Errorf("%d questions wait", len(r.comparisons))
+	}
+	r.compareAll(time.Now())
+	r.commit(time.Now()) // the twins' new life
+	select {
+	case <-decided:
+	default:
+		t.Error("the newest question is never answered: its connection sends nothing for ever")
+	}
+}
+
+// TestConnectionsThatAreGoneAreForgotten: a broker flaps while the disk does not let a
+// new life begin.
+func TestConnectionsThatAreGoneAreForgotten(t *testing.T) {
+	r := recorderOver(t, &fakeStore{appendHook: func(buffer.Batch) error { return buffer.ErrFull }}, slog.New(slog.DiscardHandler))
+	seen := []report.Identity{{Epoch: 9}}
+	for range 100 {
+		r.Compare(seen, true)
+		r.Offline()
+		r.compareAll(time.Now())
+	}
+	if r.identity.next == nil || len(r.identity.waiting) > 1 {
+		t.Errorf("new life %v, %d connections wait", r.identity.next, len(r.identity.waiting))
+	}
+}
+
+// TestAFullDiskAtTheConnectMakesNoNewLife: that a broker is connected could not be kept
+// at once; the next commit keeps it, so the next start knows what may be published.
+func TestAFullDiskAtTheConnectMakesNoNewLife(t *testing.T) {
+	start := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	dir := filepath.Join(t.TempDir(), "data")
+	p := open(t, dir, nil)
+	p.poll(3, start)
+	p.r.store = &failOnce{p.q, 0}
+	p.connect(start.Add(time.Minute))
+	c := consume(t)
+	p.poll(3, start.Add(2*time.Minute))
+	p.deliver(c)
+	epoch := p.q.Epoch()
+	p.close()
+
+	p = open(t, dir, nil)
+	p.r.Compare(c.states(), true)
+	p.r.compareAll(start.Add(3 * time.Minute))
+	p.poll(1, start.Add(3*time.Minute))
+	if p.q.Epoch() != epoch {
+		t.Error("a new life began, although the store is ahead of all that was published")
+	}
+	p.close()
+}
+
+// TestAStopWaitsForNoDiskThatHangsAtAConnect: what a connection asks of the store ends
+// as a commit does.
+func TestAStopWaitsForNoDiskThatHangsAtAConnect(t *testing.T) {
+	for name, seen := range map[string][]report.Identity{"up to date": nil, "behind": {{Epoch: 9}}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var hangs atomic.Bool
+				disk := make(chan struct{})
+				r := recorderOver(t, &fakeStore{appendHook: func(buffer.Batch) error {
+					if hangs.Load() {
+						<-disk
+					}
+					return nil
+				}}, slog.New(slog.DiscardHandler))
+				stop := recording(t, r)
+				r.polled("room-1", activeStatus, nil)
+				synctest.Wait()
+				hangs.Store(true)
+				r.Compare(seen, true)
+				for range 200 { // more than the way to the recorder holds
+					r.polled("room-1", activeStatus, nil)
+					time.Sleep(50 * time.Millisecond)
+				}
+				if lost := r.Stats().Lost; lost > 0 {
+					t.Errorf("%d polls lost while memory has room", lost)
+				}
+				before := time.Now()
+				stop()
+				if took := time.Since(before); took > stopGrace {
+					t.Errorf("the stop took %v", took)
+				}
+				close(disk)
+			})
+		})
 	}
 }
 

@@ -321,7 +321,9 @@ func (r *Recorder) commit(now time.Time) bool {
 			return true
 		}
 		if err == nil {
-			err = r.append(b)
+			r.pending.inPolls, r.pending.inEvents = b.polls, b.events
+			err = r.write(b.batch)
+			r.pending.inPolls, r.pending.inEvents = 0, 0
 		}
 		items := b.items()
 		switch {
@@ -364,15 +366,16 @@ func (r *Recorder) commit(now time.Time) bool {
 	}
 }
 
-// append hands a batch to the store. While that does not return, polls and events go
+// write hands a batch to the store. While that does not return, polls and events go
 // on waiting in memory, and after a while the newest states are shown as if it
 // accepted nothing. There is no sign of life meanwhile, so that the watchdog sees a
 // disk that hangs for good; a stop waits stopGrace for it.
-func (r *Recorder) append(b *batch) error {
-	r.pending.inPolls, r.pending.inEvents = b.polls, b.events
-	defer func() { r.pending.inPolls, r.pending.inEvents = 0, 0 }()
+func (r *Recorder) write(b buffer.Batch) error {
+	if r.gaveUp {
+		return errHangs
+	}
 	done := make(chan error, 1)
-	go func() { done <- r.store.Append(b.batch) }()
+	go func() { done <- r.store.Append(b) }()
 	late := time.NewTimer(retryEvery)
 	defer late.Stop()
 	stop, giveUp := r.stop, (<-chan time.Time)(nil)
