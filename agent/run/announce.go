@@ -53,10 +53,15 @@ type announcer struct {
 
 func (a *Agent) newAnnouncer() *announcer {
 	return &announcer{
-		status: a.Status, message: a.reporter.Health, conn: a.drainer.Conn, topic: a.client.Topic("health"),
+		status: a.Status, message: a.health, conn: a.drainer.Conn, topic: a.client.Topic("health"),
 		announce: a.recorder.Announce, refused: a.secret.refused,
 		every: min(healthLook+time.Duration(len(a.pollers))*10*time.Millisecond, healthLookMax),
 	}
+}
+
+// health is the health message, under the epoch that the store has now.
+func (a *Agent) health(in report.HealthInfo) []byte {
+	return a.reporter.WithEpoch(a.queue.Epoch()).Health(in)
 }
 
 // run looks again and again until ctx ends.

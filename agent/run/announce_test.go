@@ -155,3 +155,24 @@ func TestAStoreThatFailsIsAnnouncedOnceAndSoIsItsEnd(t *testing.T) {
 		}
 	})
 }
+
+// TestHealthNamesTheEpochOfTheStore: the store may have begun a new life since the start.
+func TestHealthNamesTheEpochOfTheStore(t *testing.T) {
+	q, err := buffer.Open(buffer.Options{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer q.Close()
+	r, err := report.New(report.Settings{ClientID: "lobby", Version: "1", Epoch: q.Epoch()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := &Agent{queue: q, reporter: r}
+	life := buffer.NewEpoch(time.Now(), q.Epoch())
+	if err := q.Append(buffer.Batch{Epoch: life}); err != nil {
+		t.Fatal(err)
+	}
+	if id, _ := report.ReadIdentity(a.health(report.HealthInfo{})); id.Epoch != life {
+		t.Errorf("epoch %d, the store has %d", id.Epoch, life)
+	}
+}
