@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -21,10 +22,12 @@ func BootID() string {
 	return strings.TrimSpace(string(b))
 }
 
-// MachineID is the id of this installation (machine-id(5)); "" = not known.
+// MachineID is the id of this installation (machine-id(5)); "" = not known. Where
+// /etc cannot be written, systemd makes another one at each boot, in memory.
 func MachineID() string {
-	b, err := os.ReadFile("/etc/machine-id")
-	if err != nil {
+	const file = "/etc/machine-id"
+	b, err := os.ReadFile(file)
+	if err != nil || slices.Contains(inMemory, fileSystem(file)) {
 		return ""
 	}
 	return strings.TrimSpace(string(b))
@@ -33,6 +36,9 @@ func MachineID() string {
 // FileID is what a copy of a file does not share with it: its number in the file system
 // and, where the file system keeps it, when it was made there; "" = not known.
 func FileID(path string) string {
+	if slices.Contains(numbersAnew, fileSystem(path)) {
+		return ""
+	}
 	var st unix.Statx_t
 	if err := unix.Statx(unix.AT_FDCWD, path, 0, unix.STATX_INO|unix.STATX_BTIME, &st); err != nil {
 		return ""
@@ -42,6 +48,23 @@ func FileID(path string) string {
 		id += fmt.Sprintf(".%d.%d", st.Btime.Sec, st.Btime.Nsec)
 	}
 	return id
+}
+
+// Kinds of file systems, see statfs(2).
+var (
+	inMemory = []int64{unix.TMPFS_MAGIC, unix.RAMFS_MAGIC}
+	// numbersAnew may give a file another number after each mount.
+	numbersAnew = []int64{unix.MSDOS_SUPER_MAGIC, unix.EXFAT_SUPER_MAGIC, unix.FUSE_SUPER_MAGIC,
+		unix.CIFS_SUPER_MAGIC, unix.SMB_SUPER_MAGIC, unix.SMB2_SUPER_MAGIC, unix.V9FS_MAGIC}
+)
+
+// fileSystem is the kind of the file system that holds a file; 0 = not known.
+func fileSystem(path string) int64 {
+	var st unix.Statfs_t
+	if unix.Statfs(path, &st) != nil {
+		return 0
+	}
+	return int64(uint32(st.Type))
 }
 
 // uptime is CLOCK_BOOTTIME; 0 = not known.

@@ -57,3 +57,44 @@ func TestPriorityOnlyWhereTheJournalReads(t *testing.T) {
 		}
 	}
 }
+
+// TestNumbersOfFilesOnlyWhereTheyLast: a file system that numbers its files anew at each
+// mount would make a store look like a copy at each boot.
+func TestNumbersOfFilesOnlyWhereTheyLast(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "LOCK")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	kind := fileSystem(file)
+	if kind == 0 || fileSystem(file+"-not") != 0 {
+		t.Fatalf("kind %#x of a file, %#x of none", kind, fileSystem(file+"-not"))
+	}
+	was := numbersAnew
+	defer func() { numbersAnew = was }()
+	numbersAnew = nil
+	if FileID(file) == "" {
+		t.Error("no number where they last")
+	}
+	numbersAnew = []int64{kind}
+	if id := FileID(file); id != "" {
+		t.Errorf("number %s where they do not last", id)
+	}
+}
+
+// TestAMachineIDInMemoryIsNone: it is another one at each boot.
+func TestAMachineIDInMemoryIsNone(t *testing.T) {
+	kind := fileSystem("/etc/machine-id")
+	if b, err := os.ReadFile("/etc/machine-id"); err != nil || len(b) == 0 {
+		t.Skip("this machine has no machine-id")
+	}
+	was := inMemory
+	defer func() { inMemory = was }()
+	inMemory = nil
+	if MachineID() == "" {
+		t.Error("no id although it lasts")
+	}
+	inMemory = []int64{kind}
+	if id := MachineID(); id != "" {
+		t.Errorf("id %s although it does not last", id)
+	}
+}
