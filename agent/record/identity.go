@@ -1,6 +1,7 @@
 package record
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -120,6 +121,20 @@ func (r *Recorder) ask(c comparison) <-chan struct{} {
 	default:
 	}
 	return c.decided
+}
+
+// Decide goes on comparing after Run has ended, until ctx ends: a connection that comes
+// up while the agent stops can still deliver what waits.
+func (r *Recorder) Decide(ctx context.Context) {
+	for {
+		r.compareAll(time.Now())
+		r.live(time.Now())
+		select {
+		case <-ctx.Done():
+			return
+		case <-r.compare:
+		}
+	}
 }
 
 // compareAll decides what was asked.

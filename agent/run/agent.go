@@ -119,10 +119,12 @@ func (a *Agent) Run(ctx context.Context, ready func()) error {
 	a.logout(base)
 	stopRecording()
 	recorder.Wait()
+	recorder.Go(func() { a.recorder.Decide(draining) })
 	a.awaitDelivery(base)
 	time.AfterFunc(leaveGrace, leave)
 	stopDraining()
 	drainer.Wait()
+	recorder.Wait()
 	stopServing()
 	server.Wait()
 	return nil
