@@ -12,7 +12,11 @@ import (
 // nothing. It returns after fsync. The cursor rides along. ErrFull means that the
 // disk is full: nothing was written, delivered records have been dropped already,
 // and the batch may be tried again later.
-func (q *Queue) Append(b Batch) error {
+func (q *Queue) Append(b Batch) error { return q.appendBatch(b, false) }
+
+// appendBatch appends; requeued says that the records come from the quarantine.
+func (q *Queue) appendBatch(b Batch, requeued bool) error {
+	b.requeued = requeued
 	if err := b.check(); err != nil {
 		return err
 	}
@@ -25,7 +29,7 @@ func (q *Queue) Append(b Batch) error {
 		return err
 	}
 	err := asFull(q.commit(b))
-	for errors.Is(err, ErrFull) && q.dropOldestDelivered() {
+	for errors.Is(err, ErrFull) && (q.dropOldestAside() || q.dropOldestDelivered()) {
 		err = asFull(q.commit(b))
 	}
 	if err != nil {
@@ -75,6 +79,13 @@ func (q *Queue) checkState(change map[string][]byte) error {
 // or may not be written any more. Under wmu.
 func (q *Queue) commit(b Batch) error {
 	b.State = q.withClock(b.State)
+	if b.Epoch > q.head.epoch {
+		with := map[string][]byte{livesKey: withLife(q.state[livesKey], q.head.next)}
+		for k, v := range b.State {
+			with[k] = v
+		}
+		b.State = with
+	}
 	size := b.Room()
 	if q.w != nil && q.w.size+size > q.segmentRoom() && q.newest().count > 0 {
 		q.closeWriter(true)
@@ -120,7 +131,7 @@ func (q *Queue) prepare(b Batch) (head, []Item) {
 	h.count, h.bytes = s.count, s.bytes
 	items := make([]Item, len(b.Records))
 	for i, r := range b.Records {
-		items[i] = Item{Pos: h.next, Record: r, kept: h.clock}
+		items[i] = Item{Pos: h.next, Record: r, kept: h.clock, requeued: b.requeued}
 		h.next++
 		h.count++
 		h.bytes += uint64(len(r.Payload))

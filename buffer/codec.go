@@ -96,10 +96,12 @@ func decodeHead(b []byte) (h head, err error) {
 	}, nil
 }
 
-// A record on disk: magic "rcr" and version, flags (1 byte, 0), position (8),
+// A record on disk: magic "rcr" and version, flags (1 byte), position (8),
 // batch (8), store clock ms (8), time ms (8), fresh ms (4), num (8), lane length
 // (1), lane, payload length (4), payload, CRC-32C.
 const (
+	flagRequeued = 1 // see Requeue
+
 	recordFixed    = magicSize + 1 + 8 + 8 + 8 + 8 + 4 + 8 + 1 // up to the lane
 	recordOverhead = recordFixed + 4 + crcSize
 	maxRecord      = recordOverhead + MaxLane + MaxPayload
@@ -109,7 +111,11 @@ var errCut = damagedf("a record is cut short")
 
 func encodeRecord(it *Item, batch uint64) []byte {
 	b := newFrame(recordMagic, recordOverhead+len(it.Lane)+len(it.Payload))
-	b = append(b, 0)
+	flags := byte(0)
+	if it.requeued {
+		flags |= flagRequeued
+	}
+	b = append(b, flags)
 	b = binary.BigEndian.AppendUint64(b, it.Pos)
 	b = binary.BigEndian.AppendUint64(b, batch)
 	b = binary.BigEndian.AppendUint64(b, uint64(it.kept))
@@ -142,6 +148,7 @@ func decodeRecord(b []byte) (it Item, batch uint64, size int, err error) {
 		return it, 0, 0, err
 	}
 	at := magicSize + 1
+	it.requeued = b[magicSize]&flagRequeued != 0
 	u64 := func() uint64 { at += 8; return binary.BigEndian.Uint64(b[at-8:]) }
 	it.Pos, batch, it.kept = u64(), u64(), int64(u64())
 	it.Time = time.UnixMilli(int64(u64())).UTC()

@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -18,7 +19,7 @@ import (
 const ReasonDamaged = "damaged"
 
 // Damage reports one broken segment and what became of its records. The broken
-// file itself is kept for the operator; it does not count for MaxBytes.
+// file itself is kept for the operator for a while, see maxAsides; it counts for MaxBytes.
 type Damage struct {
 	Segment  string    // name of the segment
 	Aside    string    // where the broken file is now, inside the store's folder
@@ -30,6 +31,8 @@ type Damage struct {
 	// Reset: the newest state could not be trusted. The state is empty and Epoch is
 	// new, so that no number is used twice.
 	Reset bool
+	// Unnamed: Gaps are still to be found. Damage returns no such report.
+	Unnamed bool `json:",omitempty"`
 }
 
 // Damage returns what was found broken since Open, oldest first, after what no
@@ -84,7 +87,13 @@ func (q *Queue) repairLocked(cause error) error {
 	q.mu.Lock()
 	i := q.index(s.path)
 	q.mu.Unlock()
-	return asFull(q.salvage(i, true, cause))
+	if err := q.salvage(i, true, cause); err != nil {
+		return asFull(err)
+	}
+	if !q.naming {
+		q.nameLosses()
+	}
+	return nil
 }
 
 // salvage replaces segment i by one with its whole records and reports what is lost.
@@ -100,10 +109,16 @@ func (q *Queue) salvage(i int, trusted bool, cause error) error {
 		upto = math.MaxUint64
 	}
 	found, err := scanFile(s.path, s.first, upto)
+	givenUp := trusted && (errors.Is(cause, errGivenUp) || q.giveUp)
 	switch {
-	case errors.Is(err, errUnreadable) && errors.Is(cause, errGivenUp) && trusted && found.pages > 0: // page by page
+	case errors.Is(err, errUnreadable) && givenUp && found.pages > 0: // page by page
 	case err != nil && !errors.Is(err, os.ErrNotExist):
 		return err
+	}
+	if trusted {
+		if err := q.fromCopies(found, s.first, upto); err != nil && !givenUp {
+			return err
+		}
 	}
 	if !trusted {
 		if err := q.reset(found); err != nil {
@@ -118,14 +133,20 @@ func (q *Queue) salvage(i int, trusted bool, cause error) error {
 		state = q.state
 	}
 	done, waiting := max(h.cursor, h.evicted), uint64(0)
+	have := map[uint64]bool{}
 	for _, r := range found.records {
-		if r.Pos > done {
+		if have[r.Pos] = true; r.Pos > done {
+			waiting++
+		}
+	}
+	for pos := range q.quarantined { // the quarantine has it
+		if pos > done && pos >= s.first && pos <= s.last && !have[pos] {
 			waiting++
 		}
 	}
 	d := Damage{
 		Segment: filepath.Base(s.path), At: q.o.Now(), Reason: cause.Error(), Reset: !trusted,
-		Salvaged: uint64(len(found.records)), Gaps: q.lostLanes(i, found, done),
+		Salvaged: uint64(len(found.records)), Unnamed: true,
 	}
 	if s.last > done {
 		d.Lost = s.last - max(done, s.first-1) - waiting
@@ -150,8 +171,12 @@ func (q *Queue) salvage(i int, trusted bool, cause error) error {
 	}
 	q.mu.Lock()
 	s.count, s.bytes, s.file, s.used, s.checked = uint64(len(found.records)), found.bytes, fileSize(s.path), 0, true
+	if d.Aside != "" {
+		q.asides = append(slices.Clone(q.asides), aside{keptAs, fileSize(keptAs)})
+	}
 	q.mu.Unlock()
-	q.report(d)
+	q.unnamed = append(q.unnamed, &d)
+	q.trimAsides()
 	return nil
 }
 
@@ -192,54 +217,6 @@ func linkOrCopy(fsys durable.FS, from, to string) error {
 	return durable.Write(fsys, to, b, 0o600)
 }
 
-// lostLanes names the waiting records that segment i has lost: the holes between
-// the numbers of each lane, with the segments before and after as borders.
-func (q *Queue) lostLanes(i int, found *finding, done uint64) []Gap {
-	last := map[string]uint64{} // highest number seen of each lane
-	gaps := map[string]*Gap{}
-	note := func(it Item) {
-		prev, known := last[it.Lane]
-		last[it.Lane] = max(prev, it.Num)
-		if !known || it.Num <= prev+1 || it.Pos <= done {
-			return
-		}
-		g := gaps[it.Lane]
-		if g == nil {
-			g = &Gap{Lane: it.Lane, First: prev + 1, Reason: ReasonDamaged}
-			gaps[it.Lane] = g
-		}
-		g.Last = it.Num - 1
-		g.Count += it.Num - prev - 1
-	}
-	q.eachOf(i-1, note)
-	clear(gaps) // holes of the segment before are not this one's
-	for _, r := range found.records {
-		note(r.Item)
-	}
-	seen := map[string]bool{}
-	q.eachOf(i+1, func(it Item) {
-		if !seen[it.Lane] {
-			seen[it.Lane] = true
-			note(it)
-		}
-	})
-	return sortedGaps(gaps)
-}
-
-// eachOf reads segment i, if there is one, as far as that is possible.
-func (q *Queue) eachOf(i int, fn func(Item)) {
-	if i < 0 || i >= len(q.segs) {
-		return
-	}
-	for it, err := range q.records(q.segs[i].first, q.segs[i].last, chunkItems, func(err error) error { return err }) {
-		if err != nil {
-			q.warn("read the neighbour of a damaged segment", err)
-			return
-		}
-		fn(it)
-	}
-}
-
 func (q *Queue) report(d Damage) {
 	q.o.Logger.Error("a segment of the store was damaged", "store", q.o.Dir, "segment", d.Segment,
 		"kept_as", d.Aside, "reason", d.Reason, "salvaged", d.Salvaged, "lost", d.Lost, "reset", d.Reset)
@@ -256,6 +233,8 @@ const (
 	reportPrefix = "damage-"
 	reportEnd    = ".json"
 )
+
+func (q *Queue) segmentPath(name string) string { return filepath.Join(q.o.Dir, name) }
 
 func (q *Queue) reportPath(segment string) string {
 	return filepath.Join(q.o.Dir, reportPrefix+segment+reportEnd)
@@ -293,6 +272,12 @@ func (q *Queue) loadReports() error {
 			d = Damage{Segment: segment, At: q.o.Now(), Reason: "damage was found here before; its report cannot be read"}
 		}
 		q.reports[segment] = d.At
+		if d.Unnamed { // the last start got no further
+			if !slices.ContainsFunc(q.unnamed, func(u *Damage) bool { return u.Segment == segment }) {
+				q.unnamed = append(q.unnamed, &d)
+			}
+			continue
+		}
 		all = append(all, d)
 	}
 	for _, d := range q.damage {

@@ -14,8 +14,9 @@ const (
 // Eviction is what Due found has to go. It takes effect, files included, when a
 // Batch that carries it is committed, together with its announcement.
 type Eviction struct {
-	// Gaps are sorted by lane, one each; a record that was requeued out of order
-	// or comes from the quarantine has one of its own, after the others.
+	// Gaps are sorted by lane, one each; after them are those of records that were
+	// requeued or come from the quarantine, one each, and those of a lane whose
+	// numbers start again in between: no gap holds numbers of two epochs.
 	Gaps        []Gap
 	upto        uint64
 	quarantined []uint64 // positions of records in the quarantine that go
@@ -84,7 +85,7 @@ func (q *Queue) dueByBytes(add int64) uint64 {
 		defer q.mu.Unlock()
 		return q.diskBytes() + growth + reserve - q.o.MaxBytes
 	}
-	for over() > 0 && q.dropOldestDelivered() {
+	for over() > 0 && (q.dropOldestAside() || q.dropOldestDelivered()) {
 	}
 	left, upto := over(), uint64(0)
 	for i := 0; i < len(q.segs) && left > 0; i++ {
@@ -136,7 +137,8 @@ func (q *Queue) waitingRange() (from, to uint64) {
 // gaps counts the waiting records up to a position, by lane.
 func (q *Queue) gaps(upto uint64, reason string) ([]Gap, error) {
 	lanes := map[string]*Gap{}
-	var single []Gap
+	var more []Gap
+	at := map[string]uint64{}
 	from, _ := q.waitingRange()
 	for it, err := range q.records(from, upto, chunkItems, q.repairLocked) {
 		if err != nil {
@@ -145,11 +147,15 @@ func (q *Queue) gaps(upto uint64, reason string) ([]Gap, error) {
 		if q.isOutOfQueue(it.Pos) {
 			continue
 		}
-		g := lanes[it.Lane]
-		if g != nil && it.Num <= g.Last {
-			single = append(single, Gap{it.Lane, it.Num, it.Num, 1, reason})
+		if it.requeued {
+			more = append(more, Gap{it.Lane, it.Num, it.Num, 1, reason})
 			continue
 		}
+		g := lanes[it.Lane]
+		if g != nil && (it.Num <= g.Last || q.lifeBetween(at[it.Lane], it.Pos)) {
+			more, g = append(more, *g), nil // numbers start again
+		}
+		at[it.Lane] = it.Pos
 		if g == nil {
 			g = &Gap{Lane: it.Lane, First: it.Num, Reason: reason}
 			lanes[it.Lane] = g
@@ -157,7 +163,7 @@ func (q *Queue) gaps(upto uint64, reason string) ([]Gap, error) {
 		g.Last = it.Num
 		g.Count++
 	}
-	return append(sortedGaps(lanes), single...), nil
+	return append(sortedGaps(lanes), more...), nil
 }
 
 func sortedGaps(lanes map[string]*Gap) []Gap {

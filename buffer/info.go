@@ -1,6 +1,7 @@
 package buffer
 
 import (
+	"errors"
 	"path/filepath"
 	"time"
 )
@@ -97,7 +98,7 @@ func (q *Queue) Progress() (delivered, newest uint64) {
 
 // diskBytes is the size of all files that count for MaxBytes. Under mu.
 func (q *Queue) diskBytes() int64 {
-	total := q.quarantineBytes()
+	total := q.quarantineBytes() + q.asideBytes()
 	for _, s := range q.segs {
 		total += s.file
 	}
@@ -155,8 +156,8 @@ func (q *Queue) knowOldest() {
 		return
 	}
 	for it, err := range q.records(from, to, 1, func(err error) error { return err }) {
-		if err == nil && q.isOutOfQueue(it.Pos) {
-			continue
+		if errors.Is(err, errDamaged) || err == nil && q.isOutOfQueue(it.Pos) {
+			continue // what follows is the oldest that can be read
 		}
 		if err == nil {
 			q.notePeeked(from-1, []Item{it})

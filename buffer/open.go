@@ -99,6 +99,9 @@ func (q *Queue) loadForReading() (err error) {
 	if q.segs, err = listSegments(q.o.Dir); err != nil {
 		return err
 	}
+	if err := q.loadAsides(); err != nil {
+		return err
+	}
 	if len(q.segs) == 0 {
 		q.head.next = 1
 		return nil
@@ -140,13 +143,20 @@ func (q *Queue) load() error {
 	}
 	q.segs = segs
 	now := q.o.Now()
+	if err := q.loadAsides(); err != nil {
+		return err
+	}
 	if len(segs) == 0 {
+		q.trimAsides()
 		q.clean, q.head = true, head{epoch: NewEpoch(now, 0), next: 1}
 		q.startClock(now)
 		return q.rotate()
 	}
 	mark, err := readClean(q.o.Dir)
 	if err != nil {
+		return err
+	}
+	if err := q.loadQuarantine(); err != nil {
 		return err
 	}
 	s := q.newest()
@@ -204,6 +214,10 @@ func (q *Queue) load() error {
 		q.setWriter(w)
 	}
 	q.removeLeftovers()
+	q.trimAsides()
+	if len(q.unnamed) > 0 {
+		q.nameLosses()
+	}
 	return q.removeDelivered(now)
 }
 
@@ -283,7 +297,7 @@ func (q *Queue) reset(found *finding) error {
 	h.epoch = NewEpoch(q.o.Now(), h.epoch)
 	h.wall = max(h.wall, 1)
 	marked, err := readMarks(q.o.Dir)
-	q.head, q.state = h, map[string][]byte{}
+	q.head, q.state = h, map[string][]byte{livesKey: withLife(nil, h.next)}
 	q.progress = progress{cursor: min(max(h.cursor, marked), h.next-1), evicted: min(h.evicted, h.next-1), marked: marked > 0}
 	q.progress.saved = q.progress.cursor
 	return err

@@ -144,7 +144,7 @@ func TestOrderOnDiskOfEveryOperation(t *testing.T) {
 	tmp := seg + ".tmp"
 	check("swap of a repaired segment: the report is on disk before the new one has the name", slices.Concat(
 		[]string{"create " + tmp, "pages " + tmp, "sync " + tmp}, commitSteps(tmp), commitSteps(tmp),
-		[]string{"link " + seg + " " + q.Damage()[0].Aside}, wroteSteps(reportPrefix+seg+reportEnd), published(seg)))
+		[]string{"link " + seg + " " + q.Damage()[0].Aside}, wroteSteps(reportPrefix+seg+reportEnd), published(seg), wroteSteps(reportPrefix+seg+reportEnd))) // the second time with the names of what is lost
 	if err := q.Append(Batch{Damage: q.Damage()}); err != nil {
 		t.Fatal(err)
 	}

@@ -120,7 +120,7 @@ func (q *Queue) Requeue(pos uint64) error {
 		err = ErrNotFound
 	}
 	if err == nil {
-		err = q.Append(Batch{Records: []Record{one.Record}})
+		err = q.appendBatch(Batch{Records: []Record{one.Record}}, true)
 	}
 	if err == nil {
 		q.wmu.Lock()

@@ -117,7 +117,7 @@ func TestRequeuedRecordThatIsEvictedIsAnnouncedByItself(t *testing.T) {
 	}
 	c.add(2 * time.Hour)
 	ev := q.Due(c.now(), 0)
-	want := []Gap{{"a", 2, 5, 2, ReasonMaxAge}, {"a", 4, 4, 1, ReasonMaxAge}}
+	want := []Gap{{"a", 5, 5, 1, ReasonMaxAge}, {"a", 2, 2, 1, ReasonMaxAge}, {"a", 4, 4, 1, ReasonMaxAge}}
 	if ev == nil || !reflect.DeepEqual(ev.Gaps, want) {
 		t.Fatalf("evicted %+v, want %+v", ev, want)
 	}

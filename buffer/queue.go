@@ -96,6 +96,8 @@ type Queue struct {
 	wmu     sync.Mutex
 	w       *writer              // nil: the next append starts a new segment
 	reports map[string]time.Time // reports on disk: Damage.At by segment
+	unnamed []*Damage            // damages whose losses are still to be named
+	naming  bool                 // nameLosses is at it
 	ageNext int64                // store clock at which the age limit is looked at next
 
 	// mu guards what is in memory, everything below, and is held for moments only.
@@ -108,6 +110,7 @@ type Queue struct {
 	progress    progress
 	peeked      []peekedItem       // times of waiting records, the oldest first
 	outOfQueue  map[uint64]bool    // positions above the cursor that are out of the queue: quarantined, whatever came after
+	asides      []aside            // broken segments that are kept, oldest first
 	failing     map[string]failing // places that cannot be read, by path of the segment
 	quarantined map[uint64]int64   // sizes of the files of the quarantine by position
 	damage      []Damage
@@ -151,6 +154,9 @@ func (q *Queue) State() map[string][]byte {
 	defer q.mu.Unlock()
 	out := make(map[string][]byte, len(q.state))
 	for k, v := range q.state {
+		if k == livesKey {
+			continue
+		}
 		out[k] = append([]byte{}, v...)
 	}
 	return out

@@ -65,8 +65,13 @@ func (q *Queue) Scan(fn func(it Item, delivered bool) error) error {
 	if closed {
 		return ErrClosed
 	}
+	var broken error
 	for it, err := range q.records(1, next-1, chunkItems, q.repair) {
 		if err == nil && it.Pos > p.cursor && it.Pos <= p.evicted {
+			continue
+		}
+		if q.readOnly && errors.Is(err, errDamaged) {
+			broken = errors.Join(broken, err) // nobody repairs it: the others are whole
 			continue
 		}
 		if err == nil {
@@ -76,7 +81,7 @@ func (q *Queue) Scan(fn func(it Item, delivered bool) error) error {
 			return err
 		}
 	}
-	return nil
+	return broken
 }
 
 // records yields the records at the positions from..to in order, read chunk by
@@ -108,8 +113,11 @@ func (q *Queue) records(from, to uint64, chunk int, repair func(error) error) it
 				}
 			}
 			if err != nil {
-				yield(Item{}, err)
-				return
+				if !yield(Item{}, err) {
+					return
+				}
+				from = s.last + 1 // one segment's trouble is not the end of all
+				continue
 			}
 			for _, it := range items {
 				if !yield(it, nil) {
