@@ -15,7 +15,6 @@ import (
 	"errors"
 	"log/slog"
 	"maps"
-	"strings"
 	"sync"
 	"time"
 
@@ -470,7 +469,7 @@ func (d *Drainer) quarantine(r inflight, reason string) {
 	d.mu.Unlock()
 	switch {
 	case a.done:
-	case a.onDisk, r.topic == ownEvents:
+	case a.onDisk, r.topic == record.OwnEvents:
 		if time.Since(a.tried) >= readRetry {
 			d.setAside(r.pos, reason)
 		}
@@ -479,11 +478,7 @@ func (d *Drainer) quarantine(r inflight, reason string) {
 	}
 }
 
-// ownEvents is the topic of the agent's own events.
-const ownEvents = report.AgentDevice + "/event"
-
 func (d *Drainer) announceQuarantine(r inflight, reason string) {
-	device, kind, _ := strings.Cut(r.topic, "/")
 	settled := func(onDisk bool) {
 		d.mu.Lock()
 		if d.aside.pos == r.pos {
@@ -497,7 +492,7 @@ func (d *Drainer) announceQuarantine(r inflight, reason string) {
 	if !d.Announce(record.Event{
 		At: time.Now(),
 		AgentEvent: report.AgentEvent{
-			Type: "agent.quarantined", Device: device, Kind: kind,
+			Type: "agent.quarantined", Device: record.Device(r.topic), Kind: record.Kind(r.topic),
 			FirstSeq: r.seq, LastSeq: r.seq, Count: 1, Reason: reason,
 		},
 		Done: settled,

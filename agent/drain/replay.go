@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"roomcall/agent/record"
 	"roomcall/agent/report"
 	"roomcall/buffer"
 	"roomcall/durable"
@@ -208,8 +209,7 @@ func (r *Replayer) Replay(ctx context.Context, req ReplayRequest) (out ReplayRes
 	}
 	chosen := report.Filter{Device: req.Device, Since: req.Since, Until: req.Until}
 	err = r.Queue.Scan(func(it buffer.Item, delivered bool) error {
-		device, _, _ := strings.Cut(it.Lane, "/")
-		if err := ctx.Err(); err != nil || !delivered || !chosen.Match(device, it.Time) {
+		if err := ctx.Err(); err != nil || !delivered || !chosen.Match(record.Device(it.Lane), it.Time) {
 			return err
 		}
 		if err := await(replayWindow - 1); err != nil {

@@ -24,7 +24,7 @@ func (c *counting) Append(b buffer.Batch) error {
 	}
 	c.commits++
 	for _, r := range b.Records {
-		if r.Lane == eventTopic {
+		if r.Lane == OwnEvents {
 			c.own += int64(len(r.Payload))
 		} else {
 			c.records += int64(len(r.Payload))

@@ -2,7 +2,6 @@ package record
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"roomcall/agent/host"
@@ -28,9 +27,8 @@ func (ev *Event) done(onDisk bool) {
 
 // gapEvent announces records of a lane that a limit evicted undelivered.
 func gapEvent(at time.Time, g buffer.Gap) Event {
-	device, kind, _ := strings.Cut(g.Lane, "/")
 	return Event{AgentEvent: report.AgentEvent{
-		Type: "agent.gap", Device: device, Kind: kind,
+		Type: "agent.gap", Device: Device(g.Lane), Kind: Kind(g.Lane),
 		FirstSeq: g.First, LastSeq: g.Last, Count: g.Count, Reason: g.Reason,
 	}, At: at}
 }

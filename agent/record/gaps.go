@@ -6,7 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"roomcall/agent/report"
 	"roomcall/buffer"
 )
 
@@ -54,9 +53,6 @@ const (
 	rememberMax = 1000
 )
 
-// eventTopic is where the agent's own events wait.
-const eventTopic = report.AgentDevice + "/event"
-
 func (g *gap) key() string { return fmt.Sprint(g.Topic, " ", g.Reason, " ", g.Epoch) }
 
 // evict puts an eviction into the batch: its gaps wait to be announced, and so do
@@ -65,7 +61,7 @@ func (b *batch) evict(ev *buffer.Eviction) {
 	b.batch.Evict = ev
 	goes := func(seq uint64) bool {
 		return slices.ContainsFunc(ev.Gaps, func(e buffer.Gap) bool {
-			return e.Lane == eventTopic && e.First <= seq && seq <= e.Last
+			return e.Lane == OwnEvents && e.First <= seq && seq <= e.Last
 		})
 	}
 	var kept, grow []gap

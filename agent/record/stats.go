@@ -2,7 +2,6 @@ package record
 
 import (
 	"maps"
-	"strings"
 	"time"
 )
 
@@ -39,16 +38,4 @@ func (r *Recorder) count(change func(*Stats)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	change(&r.stats)
-}
-
-// Device is the device in "<device>/<kind>".
-func Device(lane string) string {
-	device, _, _ := strings.Cut(lane, "/")
-	return device
-}
-
-// Kind is the kind in "<device>/<kind>".
-func Kind(lane string) string {
-	_, kind, _ := strings.Cut(lane, "/")
-	return kind
 }

@@ -14,6 +14,7 @@ import (
 
 	"roomcall/agent/health"
 	"roomcall/agent/host"
+	"roomcall/agent/record"
 	"roomcall/agent/web"
 	"roomcall/buffer"
 )
@@ -62,8 +63,7 @@ func Exporter(ctx context.Context, w io.Writer, f web.Filter) func(buffer.Item, 
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		device, _, _ := strings.Cut(it.Lane, "/")
-		if delivered && !f.Delivered || !f.Match(device, it.Time) {
+		if delivered && !f.Delivered || !f.Match(record.Device(it.Lane), it.Time) {
 			return nil
 		}
 		_, err := w.Write(append(it.Payload, '\n'))
