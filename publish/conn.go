@@ -91,13 +91,17 @@ func (m *Conn) run() {
 // ClassMessage when msg can never be sent, ClassWindow when more than
 // MaxInflight + 256 messages are unconfirmed, or, while the broker is slow, more
 // that are not retained than the window of the moment, ClassUnproven with Confirm "echo"
-// while nothing would be handed back, else the connection is gone.
+// while nothing would be handed back, and for a retained message that would replace what
+// is still to be read back, else the connection is gone.
 func (m *Conn) Publish(msg Message) (*Receipt, error) {
 	if err := msg.check(); err != nil {
 		return nil, err
 	}
 	if m.client.cfg.Confirm == ConfirmEcho && !m.Deliverable() {
 		return nil, m.fault(ClassUnproven, errors.New("the echo is not proven"), "")
+	}
+	if msg.Retain && !m.readBack() {
+		return nil, m.fault(ClassUnproven, errors.New("what the broker retained before is not read yet"), "")
 	}
 	return m.publish(msg, false)
 }

@@ -76,6 +76,13 @@ func (m *Conn) keep(msg mqtt.Message) {
 	k.Messages = append(k.Messages, Received{Topic: msg.Topic(), Payload: msg.Payload(), Retained: true})
 }
 
+// readBack tells whether what the broker retained has been read, or nobody wants it.
+func (m *Conn) readBack() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.recall.ended || m.client.cfg.OnRecall == nil || m.client.quiet
+}
+
 func (m *Conn) recallable(topic string) bool {
 	below, ok := strings.CutPrefix(topic, m.client.Topic(""))
 	device, kind, deep := strings.Cut(below, "/")

@@ -124,6 +124,25 @@ func TestNothingGoesOutAndNothingIsReplacedBeforeTheCallerHasLooked(t *testing.T
 	f.Wait(func(got []brokertest.Message) bool { return len(texts(got, "t/v1/agent-1/echo")) == 3 })
 }
 
+// TestTheCallerReplacesNothingThatIsNotReadYet: its health comes as soon as there is a
+// connection.
+func TestTheCallerReplacesNothingThatIsNotReadYet(t *testing.T) {
+	f := brokertest.NewFake(t, brokertest.Faults{Ack: func(m brokertest.Message) bool { return !strings.HasSuffix(m.Topic, availability) }})
+	c, seen := recallClient(t, testConfig(f.URL()))
+	m := connect(t, c)
+	health := Message{Topic: c.Topic(healthTopic), Payload: []byte("{}"), Retain: true}
+	_, err := m.Publish(health)
+	wantClass(t, err, ClassUnproven)
+	_ = m.Close(testContext(t))
+
+	f.Set(brokertest.Faults{})
+	m = connect(t, c)
+	<-seen
+	if _, err = m.Publish(health); err != nil {
+		t.Errorf("after that: %v", err)
+	}
+}
+
 // A caller that waits is let go at the end of the connection.
 func TestTheEndOfTheConnectionEndsTheWaitOfTheCaller(t *testing.T) {
 	f := brokertest.NewFake(t, brokertest.Faults{})
