@@ -17,8 +17,13 @@ type Identity struct {
 	Position     uint64 // of the newest record in the store, in the echo; 0 = not said
 }
 
+// epochEnd is above each epoch that a clock can make, and so far below 2^53 that there
+// is room for more lives behind it.
+const epochEnd = (1<<33 - 1) << 20
+
 // ReadIdentity reads the identity from a payload of ours: a record, a state, the health
-// of the agent. False = it is none.
+// of the agent. False = it is none, or no store ever had such an epoch: who else writes
+// there may write anything.
 func ReadIdentity(payload []byte) (Identity, bool) {
 	var p struct {
 		ID, Device string
@@ -26,7 +31,7 @@ func ReadIdentity(payload []byte) (Identity, bool) {
 		Seq        uint64
 		Position   uint64
 	}
-	if json.Unmarshal(payload, &p) != nil || p.Epoch <= 0 {
+	if json.Unmarshal(payload, &p) != nil || p.Epoch <= 0 || p.Epoch >= epochEnd {
 		return Identity{}, false
 	}
 	id := Identity{Epoch: p.Epoch, Device: p.Device, Seq: p.Seq, Position: p.Position}

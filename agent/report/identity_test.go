@@ -64,6 +64,8 @@ func TestIdentityIsReadFromPayloadsOfOursOnly(t *testing.T) {
 		`{"epoch":7,"status":"ok"}`:                                      {7, "", "", 0, 0},
 		`{"epoch":7,"seq":9}`:                                            {7, "", "", 0, 0},
 		`{"seq":3}`:                                                      {}, `online`: {}, ``: {}, `{"epoch":-1}`: {}, `{"epoch":"x"}`: {},
+		`{"epoch":9007199253692415}`: {9007199253692415, "", "", 0, 0}, // the last one that a clock makes, in 2242
+		`{"epoch":9007199253692416}`: {}, `{"epoch":9223372036854775807}`: {},
 	} {
 		got, ok := ReadIdentity([]byte(text))
 		if got != want || ok != (want.Epoch != 0) {
