@@ -15,7 +15,10 @@ import (
 // newer store from a damaged one, and a scan finds records in a file whose tree
 // is gone. There are three kinds: head, record and quarantined record. A state
 // blob is its bytes and their CRC-32C, without a magic.
-const FormatVersion = 1
+//
+// Format 2 has states that are not a device's, the store's own clock among them, which
+// programs of format 1 do not understand. Format 1 is read and written on as format 2.
+const FormatVersion = 2
 
 const (
 	headMagic       = "rch"
