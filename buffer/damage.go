@@ -234,6 +234,18 @@ const (
 	reportEnd    = ".json"
 )
 
+// measureReports counts the reports for MaxBytes. There is one a segment at most, and it
+// is no larger than a segment whose records it names. Under wmu.
+func (q *Queue) measureReports() {
+	total := int64(0)
+	for segment := range q.reports {
+		total += fileSize(q.reportPath(segment))
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.reportBytes = total
+}
+
 func (q *Queue) segmentPath(name string) string { return filepath.Join(q.o.Dir, name) }
 
 func (q *Queue) reportPath(segment string) string {
@@ -250,6 +262,7 @@ func (q *Queue) keepReport(d Damage) error {
 		return err
 	}
 	q.reports[d.Segment] = d.At
+	q.measureReports()
 	return nil
 }
 
@@ -287,6 +300,7 @@ func (q *Queue) loadReports() error {
 	}
 	sort.SliceStable(all, func(i, j int) bool { return all[i].At.Before(all[j].At) })
 	q.damage = all
+	q.measureReports()
 	return nil
 }
 
@@ -303,4 +317,5 @@ func (q *Queue) removeReports(announced []Damage) {
 		}
 		delete(q.reports, d.Segment)
 	}
+	q.measureReports()
 }

@@ -2,6 +2,8 @@ package buffer
 
 import (
 	"errors"
+	"fmt"
+	"os"
 	"path/filepath"
 	"time"
 )
@@ -98,7 +100,7 @@ func (q *Queue) Progress() (delivered, newest uint64) {
 
 // diskBytes is the size of all files that count for MaxBytes. Under mu.
 func (q *Queue) diskBytes() int64 {
-	total := q.quarantineBytes() + q.asideBytes()
+	total := q.quarantineBytes() + q.asideBytes() + q.reportBytes
 	for _, s := range q.segs {
 		total += s.file
 	}
@@ -178,7 +180,9 @@ func InfoDir(dir string) (Info, error) {
 }
 
 // ScanDir is Scan for a store that no process has open. It changes and creates
-// nothing, and keeps others from opening the store while it runs.
+// nothing. An agent may open the store meanwhile: the scan then ends with an error,
+// which is ErrLocked when fn has not been called yet. Broken segments are passed over;
+// the error names them at the end.
 func ScanDir(dir string, fn func(it Item, delivered bool) error) error {
 	q, err := openForReading(dir)
 	if err != nil {
@@ -188,7 +192,15 @@ func ScanDir(dir string, fn func(it Item, delivered bool) error) error {
 	if q.head.epoch == 0 && q.unreadable != nil {
 		return q.unreadable
 	}
-	return q.Scan(fn)
+	began := false
+	err = q.Scan(func(it Item, delivered bool) error {
+		began = true
+		return fn(it, delivered)
+	})
+	if began && errors.Is(err, ErrLocked) {
+		return fmt.Errorf("another process has opened store %s meanwhile, what came so far is not all: try again", dir)
+	}
+	return err
 }
 
 // VerifyDir is Verify for a store that no process has open. The error says that
@@ -199,7 +211,7 @@ func VerifyDir(dir string) ([]Verdict, error) {
 		return nil, err
 	}
 	defer q.Close()
-	return q.Verify(), nil
+	return q.verify()
 }
 
 // Verdict is the result of checking one segment.
@@ -214,6 +226,11 @@ type Verdict struct {
 // no append, changes and repairs nothing; a segment that is being written is left
 // out.
 func (q *Queue) Verify() []Verdict {
+	out, _ := q.verify()
+	return out
+}
+
+func (q *Queue) verify() ([]Verdict, error) {
 	q.mu.Lock()
 	var segs []segment
 	for i, s := range q.segs {
@@ -224,12 +241,22 @@ func (q *Queue) Verify() []Verdict {
 	q.mu.Unlock()
 	var out []Verdict
 	for _, s := range segs {
-		h, _, _, err := checkSegment(s)
+		var h head
+		err := q.borrow(func() (err error) {
+			h, _, _, err = checkSegment(s)
+			return err
+		})
+		if errors.Is(err, ErrLocked) {
+			return nil, err
+		}
+		if q.readOnly && errors.Is(err, os.ErrNotExist) {
+			continue // an agent has removed it meanwhile
+		}
 		if _, there := q.segmentByPath(s.path); there {
 			out = append(out, Verdict{Segment: filepath.Base(s.path), Records: h.count, Bytes: s.file, Err: err})
 		}
 	}
-	return out
+	return out, nil
 }
 
 func (q *Queue) segmentByPath(path string) (segment, bool) {

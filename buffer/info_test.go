@@ -1,6 +1,7 @@
 package buffer
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -90,5 +91,83 @@ func TestRecordsOnTheBorderOfTwoReadsAreSalvaged(t *testing.T) {
 	}
 	for i, r := range found.records {
 		wantRecord(t, r.Item, want[i].Record)
+	}
+}
+
+// TestReadersOfAStoppedStoreHoldTheLockForMoments: an agent starts while somebody reads
+// slowly.
+func TestReadersOfAStoppedStoreHoldTheLockForMoments(t *testing.T) {
+	dir := shmDir(t)
+	all := damagedStore(t, dir)
+	o := Options{Dir: dir, MaxBytes: 8 << 20, SegmentBytes: 64 << 10}
+	n := 0
+	err := ScanDir(dir, func(Item, bool) error {
+		if n++; n == 10 { // it starts and stops: the scan goes on
+			q, err := Open(o)
+			if err != nil {
+				t.Fatalf("an agent that starts: %v", err)
+			}
+			if err := q.Append(Batch{Records: []Record{rec("a", 251, time.Now(), 10)}}); err != nil {
+				t.Fatal(err)
+			}
+			return q.Close()
+		}
+		return nil
+	})
+	if err != nil || n != len(all) {
+		t.Fatalf("%d of %d records, %v", n, len(all), err)
+	}
+	n = 0
+	err = ScanDir(dir, func(Item, bool) error {
+		if n++; n == 1 { // it starts and stays
+			open(t, o)
+		}
+		return nil
+	})
+	if err == nil || errors.Is(err, ErrLocked) || n == 0 || n > len(all) {
+		t.Fatalf("%d of %d records, %v", n, len(all), err)
+	}
+	if _, err := VerifyDir(dir); !errors.Is(err, ErrLocked) {
+		t.Fatalf("verify: %v", err)
+	}
+}
+
+// TestOneBrokenSegmentIsNotTheEndOfAll: what is told of a stopped store is right for all
+// the others.
+func TestOneBrokenSegmentIsNotTheEndOfAll(t *testing.T) {
+	c, dir := newClock(), shmDir(t)
+	q := open(t, Options{Dir: dir, MaxBytes: 8 << 20, SegmentBytes: 64 << 10, Now: c.now})
+	for i := uint64(1); i <= 200; i++ {
+		fill(t, q, c, "a", i, 1, 900)
+		c.add(time.Second)
+	}
+	all := drain(t, q, false)
+	q.Close()
+	in, err := InfoDir(dir)
+	if err != nil || in.Waiting != uint64(len(all)) || !in.Oldest.Equal(all[0].Time) || in.First != 1 || in.Next != uint64(len(all))+1 {
+		t.Fatalf("sound: %+v, %v", in, err)
+	}
+	segs, _ := listSegments(dir)
+	for _, broken := range []int{0, 2} {
+		good := filepath.Join(shmDir(t), "copy")
+		copyStore(t, dir, good)
+		s := *segs[broken]
+		path := filepath.Join(good, filepath.Base(s.path))
+		b, _ := os.ReadFile(path)
+		clear(b[2*pageSize:])
+		os.WriteFile(path, b, 0o600)
+		missing := s.last - s.first + 1
+		n := uint64(0)
+		if err := ScanDir(good, func(it Item, _ bool) error { n++; return nil }); err == nil || n != uint64(len(all))-missing {
+			t.Errorf("segment %d broken: %d records of %d without %d, %v", broken, n, len(all), missing, err)
+		}
+		in, err := InfoDir(good)
+		oldest := all[0].Time
+		if broken == 0 {
+			oldest = all[s.last].Time
+		}
+		if err == nil || in.Waiting != uint64(len(all))-missing || !in.Oldest.Equal(oldest) || in.Segments != len(segs) {
+			t.Errorf("segment %d broken: %+v, %v", broken, in, err)
+		}
 	}
 }

@@ -56,8 +56,8 @@ func Open(o Options) (*Queue, error) {
 	}
 }
 
-// openForReading opens a store that no process has open, and keeps others from
-// opening it meanwhile. It changes and creates nothing.
+// openForReading opens a store that no process has open. It changes and creates
+// nothing, and holds the lock only while it reads, see borrow.
 func openForReading(dir string) (*Queue, error) {
 	o, err := Options{Dir: dir}.withDefaults()
 	if err != nil {
@@ -68,12 +68,29 @@ func openForReading(dir string) (*Queue, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open store %s: %w", dir, err)
 	}
-	if err := q.loadForReading(); err != nil {
-		q.lock.Close()
+	defer q.lock.Close()
+	if err := tryRead(q.loadForReading); err != nil {
 		return nil, fmt.Errorf("open store %s: %w", dir, err)
 	}
+	q.borrowed = true
 	q.knowOldest()
+	q.borrowed = false
 	return q, nil
+}
+
+// borrow reads a part of a store that was opened for reading. It has the lock only
+// meanwhile, so that an agent which starts waits for moments, however slow the one is
+// who reads. ErrLocked: an agent has started.
+func (q *Queue) borrow(read func() error) error {
+	if !q.readOnly || q.borrowed {
+		return read()
+	}
+	q2, err := lockStore(q.o, os.O_RDONLY)
+	if err != nil {
+		return err
+	}
+	defer q2.lock.Close()
+	return read()
 }
 
 // lockStore makes a Queue that has the folder for itself, or with other readers.

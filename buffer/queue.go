@@ -85,6 +85,7 @@ type Queue struct {
 	o        Options
 	lock     *os.File
 	giveUp   bool // Open's last try: what could not be read for minutes is given up
+	borrowed bool // of a store opened for reading: the lock is held just now
 	readOnly bool // opened for reading: nothing is written or repaired
 	clean    bool // the last stop was a Close, or the store is new
 	clock    storeClock
@@ -110,6 +111,7 @@ type Queue struct {
 	progress    progress
 	peeked      []peekedItem       // times of waiting records, the oldest first
 	outOfQueue  map[uint64]bool    // positions above the cursor that are out of the queue: quarantined, whatever came after
+	reportBytes int64              // size of the reports on disk
 	asides      []aside            // broken segments that are kept, oldest first
 	failing     map[string]failing // places that cannot be read, by path of the segment
 	quarantined map[uint64]int64   // sizes of the files of the quarantine by position
@@ -178,7 +180,7 @@ func (q *Queue) Close() error {
 		return nil
 	}
 	if q.readOnly {
-		return q.lock.Close()
+		return nil
 	}
 	err := q.saveCursor()
 	if w := q.w; w != nil {

@@ -177,7 +177,10 @@ func (q *Queue) readChunk(s segment, from, to uint64, n int) (items []Item, err 
 	if s.checked {
 		check = metaOnly
 	}
-	err = viewSegment(s.path, check, read)
+	err = q.borrow(func() error { return viewSegment(s.path, check, read) })
+	if q.readOnly && errors.Is(err, os.ErrNotExist) {
+		return nil, nil // an agent that ran meanwhile has removed it
+	}
 	if errors.Is(err, os.ErrNotExist) {
 		// It was removed in good order, which repair finds out, or somebody else took it.
 		return nil, &damagedError{s.path, damagedf("%w", err)}

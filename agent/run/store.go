@@ -71,13 +71,15 @@ func Exporter(ctx context.Context, w io.Writer, f web.Filter) func(buffer.Item, 
 	}
 }
 
-// ExportDir exports a store that no agent has open.
+// ExportDir exports a store that no agent has open. With an error what could be read
+// has been written nevertheless; with buffer.ErrLocked nothing was.
 func ExportDir(ctx context.Context, dir string, w io.Writer, f web.Filter) error {
 	out := bufio.NewWriter(w)
-	if err := buffer.ScanDir(dir, Exporter(ctx, out, f)); err != nil {
+	err := buffer.ScanDir(dir, Exporter(ctx, out, f))
+	if errors.Is(err, buffer.ErrLocked) {
 		return err
 	}
-	return out.Flush()
+	return errors.Join(err, out.Flush())
 }
 
 // Verdict is one checked file of the store.
