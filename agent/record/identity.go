@@ -174,7 +174,7 @@ func (r *Recorder) twin(now time.Time) {
 	r.newLife(now, ReasonSameClientID, 0)
 	r.holdEvent(Event{At: now, AgentEvent: report.AgentEvent{
 		Type: "agent.same_client_id", Reason: ReasonSameClientID,
-		Text: "another agent uses this client id, and the broker disconnects each of the two when the other one connects: give each agent its own [agent] client_id",
+		Text: "another client probably uses this client id: connections end soon after they begin, as if the broker disconnects each of two agents when the other one connects; give each agent its own [agent] client_id",
 	}})
 }
 
