@@ -151,7 +151,7 @@ func (t *turn) startCall() {
 		}
 	}
 	second := start / 1000
-	if second <= t.d.LastCallS && t.d.LastCallS-second < 3600 { // one id, one call
+	if second <= t.d.LastCallS { // one id, one call, whatever the clock says
 		second = t.d.LastCallS + 1
 	}
 	t.d.LastCallS = second

@@ -250,6 +250,31 @@ func TestCallsOfOneSecondHaveTheirOwnIDs(t *testing.T) {
 	}
 }
 
+// A machine whose clock begins at the same time with each boot: the time service sets
+// it later.
+func TestCallsOfTheSameWrongTimeHaveTheirOwnIDs(t *testing.T) {
+	r := reporter(t, nil)
+	ids := map[any]bool{}
+	var st State
+	for range 3 {
+		for _, clock := range []time.Time{time.Date(2020, 1, 1, 0, 0, 40, 0, time.UTC), day} { // wrong, then right
+			for i, status := range []cgi.Status{idle(), inCall(-1), idle(), idle()} {
+				var out Output
+				st, out = r.Poll(st, Poll{Device: "room-1", At: clock.Add(time.Duration(i) * 5 * time.Second), Status: status})
+				for _, m := range of(t, out.Records, "call") {
+					if ids[m["call_id"]] {
+						t.Errorf("two calls are %v", m["call_id"])
+					}
+					ids[m["call_id"]] = true
+				}
+			}
+		}
+	}
+	if len(ids) != 6 {
+		t.Errorf("%d calls", len(ids))
+	}
+}
+
 func TestGradeOfACallIsTheWorstThatHoldsATwentieth(t *testing.T) {
 	for _, c := range []struct {
 		unknown, good, fair, poor int64
