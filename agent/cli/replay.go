@@ -53,7 +53,7 @@ func (f replayFlags) request() (req drain.ReplayRequest, err error) {
 	if f.since == "" && !f.setAside {
 		return req, errors.New("buffer replay needs --since TIME or --set-aside")
 	}
-	req = drain.ReplayRequest{Device: f.device, SetAside: f.setAside}
+	req = drain.ReplayRequest{Device: f.device, Requeue: f.setAside}
 	var err2 error
 	req.Since, err = parseTime("--since", f.since)
 	req.Until, err2 = parseTime("--until", f.until)

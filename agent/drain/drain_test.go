@@ -36,13 +36,13 @@ func TestNothingIsRemovedWithoutAnAcknowledgement(t *testing.T) {
 	const window = 8
 	d := drain(t, deny, window, nil)
 	d.put(100, 0)
-	// the broker stays silent over many connections: more than any that would set a record aside
+	// the broker stays silent over many connections: more than any that would quarantine a record
 	d.broker.Wait(func([]brokertest.Message) bool { return len(d.broker.Connects()) > 2*culpritAfter })
 	if n := d.q.Info().Waiting; n != 100 {
 		t.Errorf("%d of 100 records wait though none was acknowledged", n)
 	}
 	if n := d.q.Info().Quarantined; n != 0 {
-		t.Errorf("%d records were set aside because the broker was silent", n)
+		t.Errorf("%d records were quarantined because the broker was silent", n)
 	}
 	distinct := map[string]bool{}
 	for _, p := range d.got() {
@@ -72,9 +72,9 @@ func TestWindowStaysFullButNotFuller(t *testing.T) {
 	d.arrived(100)
 }
 
-// TestPoisonRecordIsSetAsideAndAnnounced: a record at which the broker cuts the
+// TestARecordThatCutsTheConnectionIsQuarantinedAndAnnounced: a record at which the broker cuts the
 // connection does not stop the rest.
-func TestPoisonRecordIsSetAsideAndAnnounced(t *testing.T) {
+func TestARecordThatCutsTheConnectionIsQuarantinedAndAnnounced(t *testing.T) {
 	poison := []byte(`{"seq":4}`)
 	d := drain(t, brokertest.Faults{Reject: func(m brokertest.Message) bool { return bytes.Equal(m.Payload, poison) }}, 10, nil)
 	d.put(10, 0)
@@ -91,7 +91,7 @@ func TestPoisonRecordIsSetAsideAndAnnounced(t *testing.T) {
 		t.Errorf("the broker took %v", seqs)
 	}
 	if n := d.q.Info().Quarantined; n != 1 {
-		t.Errorf("%d records are set aside, want 1", n)
+		t.Errorf("%d records are quarantined, want 1", n)
 	}
 	events := d.announced()
 	if len(events) != 1 || events[0].Type != "agent.quarantined" || events[0].FirstSeq != 4 || events[0].Kind != "sample" || events[0].Device != "room-1" {
@@ -99,7 +99,7 @@ func TestPoisonRecordIsSetAsideAndAnnounced(t *testing.T) {
 	}
 }
 
-func TestRecordThatCanNeverBeSentIsSetAside(t *testing.T) {
+func TestARecordThatCanNeverBeSentIsQuarantined(t *testing.T) {
 	d := drain(t, brokertest.Faults{}, 10, nil)
 	d.put(2, 0)
 	d.waiting(0)
@@ -116,7 +116,7 @@ func TestRecordThatCanNeverBeSentIsSetAside(t *testing.T) {
 	}
 }
 
-func TestCutConnectionsLoseNothingAndSetNothingAside(t *testing.T) {
+func TestCutConnectionsLoseNothingAndQuarantineNothing(t *testing.T) {
 	d := drain(t, brokertest.Faults{CutAfter: 40}, 20, nil)
 	for range 10 {
 		d.put(50, 0)
@@ -124,7 +124,7 @@ func TestCutConnectionsLoseNothingAndSetNothingAside(t *testing.T) {
 	d.waiting(0)
 	d.arrived(500)
 	if n := d.q.Info().Quarantined; n != 0 {
-		t.Errorf("%d records were set aside", n)
+		t.Errorf("%d records were quarantined", n)
 	}
 }
 

@@ -5,7 +5,7 @@
 // all mean "keep".
 //
 //	buffer   ...│ acknowledged │ in flight, oldest first │ read ahead │ not read yet ...
-//	            └─ cursor      └─ at most flow.limit ─▶ next                 ──▶ newer
+//	            └─ cursor      └─ at most flow.limit ─▶ sent                 ──▶ newer
 //
 // The newest sample of each device goes beside the queue to its retained state topic.
 package drain
@@ -13,6 +13,7 @@ package drain
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"sync"
@@ -115,29 +116,20 @@ type Options struct {
 // are safe for concurrent use; the rest belongs to Run alone.
 type Drainer struct {
 	Options
-	Broker    Broker         // set before Run
+	Broker    Broker         // set between New and Run, because it needs Proof
 	Heartbeat host.Heartbeat // of Run
 
 	flow        flow
 	proofChange chan struct{} // signals a change of the delivery proof
+	announced   chan struct{} // signals what became of the announcement of a quarantine
 	memory      *memory
 	repeats     *host.Repeats
 
-	mu    sync.Mutex
-	conn  Conn // the connection of the moment, nil = none
-	stats Stats
-	proof publish.ProofState // the last that was decided, and announced if it had to be
-	aside aside
-}
-
-// aside is the record that is being quarantined, or was last. Nothing is held for done
-// before it is.
-type aside struct {
-	pos       uint64
-	announced bool      // on its way to the disk, or there
-	onDisk    bool      // the announcement is
-	done      bool      // it is in the quarantine
-	tried     time.Time // when the store failed to quarantine it
+	mu           sync.Mutex
+	conn         Conn // the connection of the moment, nil = none
+	stats        Stats
+	proof        publish.ProofState // the last that was decided, and announced if it had to be
+	quarantining quarantining
 }
 
 // New makes a drainer; nothing runs yet. The broker's OnProof must call Proof.
@@ -146,6 +138,7 @@ func New(o Options) *Drainer {
 		Options:     o,
 		flow:        flow{window: o.Window, rate: newRateLimit(o.ReplayRate), steady: steadyFor},
 		proofChange: make(chan struct{}, 1),
+		announced:   make(chan struct{}, 1),
 		memory:      newMemory(o.Endpoints),
 		repeats:     host.NewRepeats(o.Log),
 		stats:       Stats{AckedByKind: map[string]uint64{}},
@@ -184,6 +177,8 @@ func (d *Drainer) Stats() Stats {
 // Run connects, drains and connects again until ctx ends. grace bounds what is
 // done after that: wait for what is in flight, publish "offline", disconnect.
 func (d *Drainer) Run(ctx context.Context, grace context.Context) {
+	d.memory.begin()
+	defer d.finishQuarantine() // what was announced while the agent stopped
 	for ctx.Err() == nil {
 		d.Heartbeat.Beat()
 		conn, err := d.Broker.Connect(ctx)
@@ -195,7 +190,7 @@ func (d *Drainer) Run(ctx context.Context, grace context.Context) {
 			continue
 		}
 		d.repeats.Worked("connect to broker")
-		s := &session{Drainer: d, conn: conn, began: time.Now()}
+		s := &session{d: d, conn: conn, began: time.Now()}
 		d.setConn(conn)
 		s.drain(ctx, grace)
 		d.setConn(nil)
@@ -214,30 +209,37 @@ func (d *Drainer) Run(ctx context.Context, grace context.Context) {
 	}
 }
 
-// pause waits before the next connection, as long as reconnect_max says.
+// pause waits before the next connection, at most as long as reconnect_max says.
 func (d *Drainer) pause(ctx context.Context) {
 	wait := d.Broker.Backoff()
-	d.Heartbeat.Wait(wait)
+	d.Heartbeat.Expect(wait)
 	t := time.NewTimer(wait)
 	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-d.Retry:
-	case <-ctx.Done():
+	for {
+		select {
+		case <-d.announced:
+			d.finishQuarantine()
+			continue
+		case <-t.C:
+		case <-d.Retry:
+		case <-ctx.Done():
+		}
+		return
 	}
 }
 
 // session is the draining over one connection.
 type session struct {
-	*Drainer
+	d      *Drainer
 	conn   Conn
 	began  time.Time
 	flight []inflight    // oldest first
 	states []sentState   // in flight, oldest first
 	ahead  []buffer.Item // read and not sent yet
-	next   uint64        // the position sent last
-	empty  bool          // the queue had nothing after next
-	wake   *time.Timer   // try again to send
+	sent   uint64        // the position sent last
+	empty  bool          // the queue had nothing after sent
+	wake   *time.Timer   // try again to send, see again
+	wakeAt time.Time     // when it fires; zero = nobody asked
 }
 
 // inflight is a record that was sent and is not confirmed yet.
@@ -257,12 +259,13 @@ type sentState struct {
 // drain sends and confirms until the connection is lost or ctx ends; then it waits
 // for what is in flight within grace.
 func (s *session) drain(ctx, grace context.Context) {
+	s.d.finishQuarantine() // before its record is sent again
 	beat := time.NewTicker(beatEvery)
 	defer beat.Stop()
 	s.wake = time.NewTimer(0)
 	defer s.wake.Stop()
 	defer s.keepStates()
-	s.Heartbeat.Beat()
+	s.d.Heartbeat.Beat()
 	s.sendStates()
 	for {
 		s.fill()
@@ -277,31 +280,43 @@ func (s *session) drain(ctx, grace context.Context) {
 			if !s.confirm() {
 				return
 			}
-		case <-s.Queue.Changed():
+		case <-s.d.Queue.Changed():
 			s.empty = false
-		case <-s.Newest.Changed():
+		case <-s.d.Newest.Changed():
 			s.sendStates()
-		case <-s.proofChange:
+		case <-s.d.proofChange:
 			s.sendStates()
 		case <-s.oldestState():
 			s.sendStates()
-		case <-s.wake.C:
+		case <-s.d.announced:
+			s.d.finishQuarantine()
+		case <-s.wake.C: // for states; fill tries again each time round, whatever the reason
+			s.wakeAt = time.Time{}
 			s.sendStates()
 		case <-beat.C:
-			s.Heartbeat.Beat()
+			s.d.Heartbeat.Beat()
 			if time.Since(s.began) > recoveredAfter {
-				s.repeats.Worked("connection to broker")
+				s.d.repeats.Worked("connection to broker")
 			}
 		}
+	}
+}
+
+// again tries again to send after a pause, or sooner when somebody asked for that.
+func (s *session) again(pause time.Duration) {
+	at := time.Now().Add(pause)
+	if s.wakeAt.IsZero() || at.Before(s.wakeAt) {
+		s.wakeAt = at
+		s.wake.Reset(pause)
 	}
 }
 
 // fill sends as many records as may be in flight, reading on from the store.
 func (s *session) fill() {
 	for s.conn.Deliverable() {
-		limit, wait := s.flow.limit(s.next, time.Since(s.began))
+		limit, wait := s.d.flow.limit(s.sent, time.Since(s.began))
 		if wait > 0 {
-			s.wake.Reset(wait)
+			s.again(wait)
 			return
 		}
 		if len(s.flight) >= limit {
@@ -323,15 +338,15 @@ func (s *session) fill() {
 // read gets the next records from the store, a window at a time. It returns false
 // when there are none.
 func (s *session) read(limit int) bool {
-	items, err := s.Queue.Peek(s.next, limit, peekBytes)
+	items, err := s.d.Queue.Peek(s.sent, limit, peekBytes)
 	if err != nil {
-		s.repeats.Failed("read from store", err)
-		s.wake.Reset(readRetry)
+		s.d.repeats.Failed("read from store", err)
+		s.again(readRetry)
 		return false
 	}
-	s.repeats.Worked("read from store")
+	s.d.repeats.Worked("read from store")
 	s.ahead, s.empty = items, len(items) == 0
-	s.memory.read(len(items) == s.Window, s.empty)
+	s.d.memory.read(len(items) == s.d.Window, s.empty)
 	return !s.empty
 }
 
@@ -340,29 +355,29 @@ func (s *session) send(it buffer.Item) bool {
 	now := time.Now()
 	payload := it.Payload
 	if now.Sub(it.Time) > it.Fresh {
-		if wait := s.flow.rate.take(now); wait > 0 {
-			s.wake.Reset(wait)
+		if wait := s.d.flow.rate.take(now); wait > 0 {
+			s.again(wait)
 			return false
 		}
 		payload = report.MarkReplayed(payload)
 	}
-	receipt, err := s.conn.Publish(publish.Message{Topic: s.Broker.Topic(it.Lane), Payload: payload})
+	receipt, err := s.conn.Publish(publish.Message{Topic: s.d.Broker.Topic(it.Lane), Payload: payload})
 	var failure *publish.Error
 	if errors.As(err, &failure) && failure.Class == publish.ClassMessage {
 		// It can never be sent. It goes when it is first in line, so that nothing
 		// before it is passed over.
 		if len(s.flight) == 0 {
-			s.quarantine(inflight{pos: it.Pos, topic: it.Lane, seq: it.Num}, failure.Error())
-			s.wake.Reset(sendRetry) // until it is out of the queue
+			s.d.quarantine(inflight{pos: it.Pos, topic: it.Lane, seq: it.Num}, failure.Error())
+			s.again(sendRetry) // until it is out of the queue
 		}
 		return false
 	}
 	if err != nil {
-		s.wake.Reset(sendRetry) // a full window, or the connection is gone and Lost fires
+		s.again(sendRetry) // a full window, or the connection is gone and Lost fires
 		return false
 	}
 	s.flight = append(s.flight, inflight{it.Pos, it.Lane, it.Num, receipt})
-	s.next = it.Pos
+	s.sent = it.Pos
 	return true
 }
 
@@ -377,7 +392,8 @@ func (s *session) oldest() <-chan struct{} {
 // confirm removes from the store, in order, what the broker has confirmed. It
 // returns false when the oldest was not confirmed: all that follows is kept.
 //
-// This is the only place where a record becomes removable.
+// This is the only place where a record counts as delivered. The other ways out of
+// the queue are listed in buffer/progress.go.
 func (s *session) confirm() bool {
 	var upto uint64
 	good := true
@@ -387,30 +403,31 @@ func (s *session) confirm() bool {
 		case <-first.receipt.Done():
 			good = first.receipt.Err() == nil
 		default:
-			return s.ack(upto)
+			s.ack(upto)
+			return true
 		}
 		if good {
 			upto = first.pos
-			s.flow.confirmed()
-			s.count(first.topic)
+			s.d.flow.confirmed()
+			s.d.count(first.topic)
 			s.flight = s.flight[1:]
 		}
 	}
-	return s.ack(upto) && good
+	s.ack(upto)
+	return good
 }
 
 // ack tells the store that everything up to a position is delivered; 0 = nothing
 // was. After a failure these records are sent again after a restart; none is lost.
-func (s *session) ack(upto uint64) bool {
+func (s *session) ack(upto uint64) {
 	if upto == 0 {
-		return true
+		return
 	}
-	if err := s.Queue.Ack(upto); err != nil {
-		s.repeats.Failed("acknowledge in store", err)
+	if err := s.d.Queue.Ack(upto); err != nil {
+		s.d.repeats.Failed("acknowledge in store", err)
 	} else {
-		s.repeats.Worked("acknowledge in store")
+		s.d.repeats.Worked("acknowledge in store")
 	}
-	return true
 }
 
 func (d *Drainer) count(topic string) {
@@ -444,80 +461,14 @@ func (s *session) lost() {
 	if !errors.As(s.conn.Err(), &why) || why.Class == publish.ClassProbe {
 		return
 	}
-	s.repeats.Failed("connection to broker", why, "hint", health.Hint(why))
+	s.d.repeats.Failed("connection to broker", why, "hint", health.Hint(why))
 	if why.Class != publish.ClassLost && why.Class != publish.ClassDropped || len(s.flight) == 0 {
 		return // nothing was in flight; or silence, which is the network's or the broker's fault, not a record's
 	}
 	first, last := s.flight[0], s.flight[len(s.flight)-1]
-	if s.flow.lost(first.pos, last.pos) {
-		s.quarantine(first, "connection lost 3 times in a row while this record was first in line")
+	if s.d.flow.lost(first.pos, last.pos) {
+		s.d.quarantine(first, fmt.Sprintf("connection lost %d times in a row while this record was first in line", culpritAfter))
 	}
-}
-
-// quarantine takes a record out of the queue so that the queue goes on. An event of
-// the agent is not announced: the announcement would be the next such event, and the
-// broker that rejects the one rejects the other. Any other record is announced first: the record leaves the queue when the announcement is on disk, so
-// that no kill can take one without the other. What fails is tried again when it is
-// asked for again, the announcement too when it was lost, the store every readRetry.
-func (d *Drainer) quarantine(r inflight, reason string) {
-	d.mu.Lock()
-	if d.aside.pos != r.pos {
-		d.aside = aside{pos: r.pos}
-	}
-	a := d.aside
-	d.aside.announced = true
-	d.mu.Unlock()
-	switch {
-	case a.done:
-	case a.onDisk, r.topic == record.OwnEvents:
-		if time.Since(a.tried) >= readRetry {
-			d.setAside(r.pos, reason)
-		}
-	case !a.announced:
-		d.announceQuarantine(r, reason)
-	}
-}
-
-func (d *Drainer) announceQuarantine(r inflight, reason string) {
-	settled := func(onDisk bool) {
-		d.mu.Lock()
-		if d.aside.pos == r.pos {
-			d.aside.announced, d.aside.onDisk = onDisk, onDisk
-		}
-		d.mu.Unlock()
-		if onDisk {
-			d.setAside(r.pos, reason)
-		}
-	}
-	if !d.Announce(record.Event{
-		At: time.Now(),
-		AgentEvent: report.AgentEvent{
-			Type: "agent.quarantined", Device: record.Device(r.topic), Kind: record.Kind(r.topic),
-			FirstSeq: r.seq, LastSeq: r.seq, Count: 1, Reason: reason,
-		},
-		Done: settled,
-	}) {
-		settled(false)
-		return
-	}
-	d.Log.Error("the broker does not accept a record: it goes to the quarantine", "topic", r.topic, "seq", r.seq, "reason", reason)
-}
-
-// setAside puts an announced record into the quarantine.
-func (d *Drainer) setAside(pos uint64, reason string) {
-	err := d.Queue.Quarantine(pos, reason)
-	failed := err != nil && !errors.Is(err, buffer.ErrNotFound)
-	d.mu.Lock()
-	if d.aside.pos == pos {
-		d.aside.done, d.aside.tried = !failed, time.Now()
-	}
-	d.mu.Unlock()
-	if failed {
-		d.repeats.Failed("quarantine record", err)
-		return
-	}
-	d.repeats.Worked("quarantine record")
-	d.Log.Error("record quarantined", "position", pos, "reason", reason, "hint", health.HintFor("store_quarantined", nil))
 }
 
 // sendStates publishes the newest sample of each device to its retained topic, as
@@ -529,21 +480,21 @@ func (s *session) sendStates() {
 		return // with confirm echo it would be waited for in vain, before all records
 	}
 	for len(s.states) < statesMax {
-		sample, ok := s.Newest.Take(time.Now())
+		sample, ok := s.d.Newest.Take(time.Now())
 		if !ok {
 			return
 		}
-		topic := s.Broker.Topic(sample.Device + "/state")
+		topic := s.d.Broker.Topic(sample.Device + "/state")
 		receipt, err := s.conn.Publish(publish.Message{Topic: topic, Payload: sample.Payload, Retain: true})
 		var failure *publish.Error
 		switch {
 		case err == nil:
 			s.states = append(s.states, sentState{sample, receipt})
 		case errors.As(err, &failure) && failure.Class == publish.ClassMessage:
-			s.repeats.Failed("publish state of "+sample.Device, err) // it can never be sent
+			s.d.repeats.Failed("publish state of "+sample.Device, err) // it can never be sent
 		default:
-			s.Newest.PutBack(sample)
-			s.wake.Reset(sendRetry) // a full window, or the connection is gone and Lost fires
+			s.d.Newest.PutBack(sample)
+			s.again(sendRetry) // a full window, or the connection is gone and Lost fires
 			return
 		}
 	}
@@ -566,7 +517,7 @@ func (s *session) confirmStates() {
 		case <-first.receipt.Done():
 			switch {
 			case first.receipt.Err() != nil:
-				s.Newest.PutBack(first.sample)
+				s.d.Newest.PutBack(first.sample)
 			case first.sample.Cleared != nil:
 				first.sample.Cleared()
 			}
@@ -581,7 +532,7 @@ func (s *session) confirmStates() {
 func (s *session) keepStates() {
 	s.confirmStates()
 	for _, left := range s.states {
-		s.Newest.PutBack(left.sample)
+		s.d.Newest.PutBack(left.sample)
 	}
 	s.states = nil
 }

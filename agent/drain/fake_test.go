@@ -26,6 +26,7 @@ type fakeQueue struct {
 	quarantined   []uint64
 	asides        int // how often a record should be quarantined
 	quarantineErr error
+	hangs         chan struct{} // not nil: Quarantine does not return before it is closed
 	changed       chan struct{}
 }
 
@@ -63,6 +64,9 @@ func (q *fakeQueue) Ack(upto uint64) error {
 }
 
 func (q *fakeQueue) Quarantine(pos uint64, _ string) error {
+	if q.hangs != nil {
+		<-q.hangs
+	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.asides++; q.quarantineErr != nil {

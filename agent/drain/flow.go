@@ -3,10 +3,10 @@ package drain
 import "time"
 
 const (
-	// culpritAfter connections lost in a row with the same record first in line,
+	// After culpritAfter connections lost in a row with the same record first in line,
 	// that record is quarantined.
 	culpritAfter = 3
-	// aloneAfter such connections the record goes alone, and only over a
+	// After aloneAfter such connections the record goes alone, and only over a
 	// connection that has lived for steadyFor: so a network that resets often
 	// quarantines no innocent record.
 	aloneAfter = 2
@@ -14,12 +14,12 @@ const (
 )
 
 // flow answers whether the next record may go now, and how many may be in flight
-// with it.
+// with it: as a rule the window (max_inflight). Old records also wait for the replay
+// rate, which leaves the window as it is.
 //
-// Three things narrow the window (max_inflight): nothing in the usual case; the
-// replay rate, for old records; and the search for a record at which the broker cuts
-// the connection. A broker's reset may overtake the acknowledgements of good
-// records, so what stood first in a wide window need not be the culprit:
+// The search for a record at which the broker cuts the connection narrows the window.
+// A broker's reset may overtake the acknowledgements of good records, so what stood
+// first in a wide window need not be the culprit:
 //
 //	1st loss   nothing yet: networks reset
 //	2nd loss   the same record first in line: it goes alone, over a connection that
@@ -41,15 +41,15 @@ type flow struct {
 	steady time.Duration
 }
 
-// limit is how many records may be in flight when the one behind position next goes
+// limit is how many records may be in flight when the one behind position sent goes
 // over a connection that has lived for age. 0 = none for the next wait.
-func (f *flow) limit(next uint64, age time.Duration) (n int, wait time.Duration) {
+func (f *flow) limit(sent uint64, age time.Duration) (n int, wait time.Duration) {
 	switch {
 	case f.losses >= aloneAfter && age < f.steady:
 		return 0, f.steady - age
 	case f.losses >= aloneAfter:
 		return 1, 0
-	case next >= f.until:
+	case sent >= f.until:
 		return f.window, 0
 	case f.single:
 		return 1, 0
@@ -72,6 +72,7 @@ func (f *flow) lost(first, last uint64) bool {
 	f.losses++
 	switch {
 	case first <= f.until && f.single:
+		// the suspects up to until go one at a time already, and go on like that
 	case first <= f.until:
 		f.until, f.single = last, true
 	case f.losses >= aloneAfter:

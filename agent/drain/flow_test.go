@@ -15,8 +15,8 @@ import (
 // cuts drains records 1 to n through a broker that cuts the connection at one of
 // them. overtaken says how many of the acknowledgements before it the reset
 // overtakes, given how many records were in flight. It returns how often the
-// connection was lost and which records were set aside.
-func cuts(n, culprit uint64, window int, overtaken func(flight int) int) (losses int, aside []uint64) {
+// connection was lost and which records were quarantined.
+func cuts(n, culprit uint64, window int, overtaken func(flight int) int) (losses int, quarantined []uint64) {
 	p := flow{window: window}
 	gone := map[uint64]bool{}
 	for head := uint64(1); head <= n; {
@@ -29,7 +29,7 @@ func cuts(n, culprit uint64, window int, overtaken func(flight int) int) (losses
 				}
 			}
 			if len(flight) == 0 {
-				return losses, aside
+				return losses, quarantined
 			}
 			at := -1
 			for i, pos := range flight {
@@ -51,13 +51,13 @@ func cuts(n, culprit uint64, window int, overtaken func(flight int) int) (losses
 		losses++
 		if head = flight[0]; p.lost(head, flight[len(flight)-1]) {
 			gone[head] = true
-			aside = append(aside, head)
+			quarantined = append(quarantined, head)
 		}
 		if losses > 1000 {
 			break
 		}
 	}
-	return losses, aside
+	return losses, quarantined
 }
 
 // allowed is the window behind a position on an old connection.
@@ -66,9 +66,9 @@ func allowed(f *flow, next uint64) int {
 	return n
 }
 
-// TestPoisonIsFoundWithinThreeLosses: also when each reset overtakes whatever it
-// can, it is found soon, and nothing else is set aside.
-func TestPoisonIsFoundWithinThreeLosses(t *testing.T) {
+// TestTheCulpritIsFoundWithinThreeLosses: also when each reset overtakes whatever it
+// can, it is found soon, and nothing else is quarantined.
+func TestTheCulpritIsFoundWithinThreeLosses(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))
 	for _, window := range []int{1, 2, 10, 100} {
 		for culprit := uint64(1); culprit <= 250; culprit++ {
@@ -80,10 +80,10 @@ func TestPoisonIsFoundWithinThreeLosses(t *testing.T) {
 				"all":  {func(flight int) int { return flight }, 6},
 				"some": {func(flight int) int { return rnd.IntN(flight + 1) }, 20},
 			} {
-				losses, aside := cuts(300, culprit, window, c.overtaken)
-				if losses > c.losses || !cmp.Equal(aside, []uint64{culprit}) {
-					t.Fatalf("window %d, acknowledgements overtaken: %s: %d losses, set aside %v, want %d after %d losses at most",
-						window, name, losses, aside, culprit, c.losses)
+				losses, quarantined := cuts(300, culprit, window, c.overtaken)
+				if losses > c.losses || !cmp.Equal(quarantined, []uint64{culprit}) {
+					t.Fatalf("window %d, acknowledgements overtaken: %s: %d losses, quarantined %v, want %d after %d losses at most",
+						window, name, losses, quarantined, culprit, c.losses)
 				}
 			}
 		}
@@ -158,6 +158,6 @@ func TestDrainRampsUpAfterASuspicion(t *testing.T) {
 	d.waiting(0)
 	d.arrived(60)
 	if n := d.q.Info().Quarantined; n != 0 {
-		t.Errorf("%d records were set aside", n)
+		t.Errorf("%d records were quarantined", n)
 	}
 }

@@ -16,10 +16,10 @@ const (
 	gcDrain = 200
 )
 
-// drainReads full reads in a row mean that a backlog drains.
+// After drainReads full reads in a row a backlog drains.
 const drainReads = 20
 
-// fleetOver endpoints make an agent a large one.
+// With more than fleetOver endpoints an agent is a large one.
 const fleetOver = 50
 
 // memory sets the garbage collector. GOGC in the environment has the last word.
@@ -31,14 +31,17 @@ type memory struct {
 	full     int // full reads in a row
 }
 
+// newMemory sets nothing yet; begin does.
 func newMemory(endpoints int) *memory {
 	m := &memory{fixed: os.Getenv("GOGC") != "", percent: gcSmall}
 	if endpoints > fleetOver {
 		m.percent = gcFleet
 	}
-	m.set(m.percent)
 	return m
 }
+
+// begin sets the garbage collector of the whole process for an agent that is idle.
+func (m *memory) begin() { m.set(m.percent) }
 
 // read notes how the last read of the queue went.
 func (m *memory) read(full, empty bool) {
@@ -50,7 +53,11 @@ func (m *memory) read(full, empty bool) {
 	}
 	if draining := m.full >= drainReads; draining != m.draining {
 		m.draining = draining
-		m.set(map[bool]int{true: max(gcDrain, m.percent), false: m.percent}[draining])
+		percent := m.percent
+		if draining {
+			percent = gcDrain
+		}
+		m.set(percent)
 	}
 }
 

@@ -39,19 +39,23 @@ const (
 	requestMax   = 64 << 10
 )
 
-// ReplayRequest asks to send kept records again. It is a file in data_dir: who
-// may write there may ask, and the local HTTP stays read-only.
+// A replay sends delivered records again because a person asked for it. This file has
+// both sides of a request: Replayer in the agent, and AskReplay in the command that
+// asks it.
+
+// ReplayRequest asks to send kept records again. It is a file in data_dir: whoever may
+// write to that folder may ask, and the local HTTP stays read-only.
 type ReplayRequest struct {
-	Device   string    `json:"device,omitempty"`
-	Since    time.Time `json:"since"`
-	Until    time.Time `json:"until,omitzero"`
-	SetAside bool      `json:"set_aside,omitempty"`
+	Device  string    `json:"device,omitempty"`
+	Since   time.Time `json:"since"`
+	Until   time.Time `json:"until,omitzero"`
+	Requeue bool      `json:"set_aside,omitempty"` // put quarantined records back into the queue
 }
 
 // ReplayResult is the answer, a file beside the request.
 type ReplayResult struct {
 	Sent     int    `json:"sent"`     // records that the broker confirmed again
-	Requeued int    `json:"requeued"` // records that were set aside and wait again
+	Requeued int    `json:"requeued"` // records that were quarantined and wait again
 	Err      string `json:"error,omitempty"`
 }
 
@@ -98,7 +102,7 @@ func (r *Replayer) requests() []string {
 	return files
 }
 
-// showWork changes the time of all requests again and again until ctx ends: who
+// showWork changes the time of all requests again and again until ctx ends: whoever
 // left one sees by it that the agent is at work, and waits.
 func (r *Replayer) showWork(ctx context.Context) {
 	tick := time.NewTicker(replayEvery)
@@ -166,7 +170,7 @@ func readRequest(file string) (req ReplayRequest, err error) {
 // sends the delivered records that it chooses, oldest first, and waits for the
 // broker's confirmations.
 func (r *Replayer) Replay(ctx context.Context, req ReplayRequest) (out ReplayResult, err error) {
-	if req.SetAside {
+	if req.Requeue {
 		list, err := r.Queue.Quarantined()
 		if err != nil {
 			return out, err

@@ -146,6 +146,94 @@ func TestAQuarantineThatFailsIsTriedAgain(t *testing.T) {
 	})
 }
 
+// TestTheRecorderWaitsForNoQuarantine: it calls Done on its own goroutine; the store
+// may take as long as it likes to quarantine the record.
+func TestTheRecorderWaitsForNoQuarantine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &fakeBroker{publish: func(publish.Message) (Receipt, error) {
+			return nil, &publish.Error{Class: publish.ClassMessage, Op: "publish to", Err: errors.New("too long")}
+		}}
+		d, q, _, stop := drainOver(t, b)
+		q.hangs = make(chan struct{})
+		settle := make(chan func(bool), 1)
+		d.Announce = func(ev record.Event) bool { settle <- ev.Done; return true }
+		q.put(1, 0)
+		done := <-settle
+		var returned atomic.Bool
+		go func() { done(true); returned.Store(true) }()
+		time.Sleep(time.Minute)
+		if !returned.Load() {
+			t.Error("the recorder waits for the store")
+		}
+		close(q.hangs)
+		time.Sleep(time.Second)
+		stop()
+		if len(q.quarantined) != 1 {
+			t.Errorf("quarantined %v, want record 1", q.quarantined)
+		}
+	})
+}
+
+// TestARecordIsQuarantinedAsSoonAsItIsAnnounced: also while no broker answers, and
+// while the agent stops.
+func TestARecordIsQuarantinedAsSoonAsItIsAnnounced(t *testing.T) {
+	for _, while := range []string{"no broker answers", "the agent stops"} {
+		synctest.Test(t, func(t *testing.T) {
+			b := &fakeBroker{backoff: time.Hour, publish: func(publish.Message) (Receipt, error) {
+				return nil, &publish.Error{Class: publish.ClassMessage, Op: "publish to", Err: errors.New("too long")}
+			}}
+			d, q, _, stop := drainOver(t, b)
+			settle := make(chan func(bool), 1)
+			d.Announce = func(ev record.Event) bool { settle <- ev.Done; return true }
+			q.put(1, 0)
+			done := <-settle
+			switch while {
+			case "no broker answers":
+				b.cut(publish.ClassSilent)
+				time.Sleep(time.Minute)
+				done(true)
+				synctest.Wait()
+				q.mu.Lock()
+				if len(q.quarantined) != 1 {
+					t.Errorf("%s: quarantined %v, want record 1", while, q.quarantined)
+				}
+				q.mu.Unlock()
+				stop()
+			case "the agent stops":
+				b.onClose = func() { done(true) }
+				stop()
+				if len(q.quarantined) != 1 {
+					t.Errorf("%s: quarantined %v, want record 1", while, q.quarantined)
+				}
+			}
+		})
+	}
+}
+
+// TestAStoreThatCannotBeReadDelaysNoState: each has a pause of its own.
+func TestAStoreThatCannotBeReadDelaysNoState(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		full := time.Now().Add(time.Second)
+		b := &fakeBroker{publish: func(publish.Message) (Receipt, error) {
+			if time.Now().Before(full) {
+				return nil, &publish.Error{Class: publish.ClassWindow, Err: errors.New("full")}
+			}
+			return confirmed(nil), nil
+		}}
+		d, q, _, stop := drainOver(t, b)
+		q.mu.Lock()
+		q.readErr = errors.New("input/output error")
+		q.mu.Unlock()
+		d.Newest.Set(record.Sample{Device: "room-1", Payload: []byte("x"), At: time.Now(), Fresh: time.Hour})
+		q.put(1, 0)
+		time.Sleep(time.Second + 2*sendRetry)
+		if n := len(b.messages("p/pc/room-1/state")); n != 1 {
+			t.Errorf("%d states", n)
+		}
+		stop()
+	})
+}
+
 // TestAFailedProofWhoseAnnouncementWasRefusedIsAnnouncedWithTheNext: nothing counts as
 // announced before it is.
 func TestAFailedProofWhoseAnnouncementWasRefusedIsAnnouncedWithTheNext(t *testing.T) {

@@ -36,11 +36,12 @@ func FirstLine(path string) (string, error) {
 type Heartbeat struct{ at atomic.Pointer[time.Time] }
 
 // Beat is a sign of life.
-func (h *Heartbeat) Beat() { h.Wait(0) }
+func (h *Heartbeat) Beat() { h.Expect(0) }
 
-// Wait is a sign of life before a wait on purpose, of at most d: a loop that waits
-// as it was configured to is alive, and silent only from then on.
-func (h *Heartbeat) Wait(d time.Duration) {
+// Expect is a sign of life before a wait on purpose, of at most d: the next one is
+// expected after it. A loop that waits as it was configured to is alive, and silent
+// only from then on.
+func (h *Heartbeat) Expect(d time.Duration) {
 	until := time.Now().Add(max(d, 0))
 	h.at.Store(&until)
 }

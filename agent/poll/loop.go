@@ -28,14 +28,13 @@ const (
 	// others, so that silent endpoints delay no other.
 	pollSlots    = 128
 	slotPatience = 100 * time.Millisecond
-	// backoffMax bounds the pause between polls of an endpoint that does not
-	// answer, unless its own interval is longer; so do backoffTimes intervals,
-	// but for pauses below backoffMin.
+	// After backoffAfter failures in a row the pause between polls of an endpoint that
+	// does not answer begins to grow: from its interval to backoffTimes intervals, but
+	// to backoffMin at least and backoffMax at most, and never below the interval.
+	backoffAfter = 3
+	backoffTimes = 4
 	backoffMin   = 10 * time.Second
 	backoffMax   = time.Minute
-	backoffTimes = 4
-	// backoffAfter failures in a row the pause begins to grow.
-	backoffAfter = 3
 	// keepAliveEvery is the longest silence within a session; the vendor asks
 	// for less than 60 s.
 	keepAliveEvery = 45 * time.Second
@@ -55,11 +54,11 @@ type Recorder interface {
 
 // Config is one endpoint and its pace.
 type Config struct {
-	Device   string
-	Endpoint Endpoint
-	InCall   time.Duration // interval in a call
-	Idle     time.Duration // interval outside a call
-	Timeout  time.Duration // one request
+	Device      string
+	Endpoint    Endpoint
+	InCallEvery time.Duration // interval in a call
+	IdleEvery   time.Duration // interval outside a call
+	Timeout     time.Duration // one request
 }
 
 // Loop polls one endpoint at its own pace: one poll at a time, on ticks that all
@@ -76,9 +75,10 @@ type Loop struct {
 	stats    stats
 	repeats  *host.Repeats
 	interval time.Duration
-	failures int  // unreachable polls in a row
-	inCall   bool // at the last poll that could tell
-	polls    int
+	due      time.Time // when the next poll is; zero = at once
+	failures int       // unreachable polls in a row
+	inCall   bool      // at the last poll that could tell
+	polled   bool      // the first poll was made
 }
 
 // New makes a loop for each endpoint; nothing runs yet.
@@ -96,12 +96,12 @@ func New(list []Config, r Recorder, log *slog.Logger) []*Loop {
 
 // Run polls until ctx ends. The first poll starts at once.
 func (p *Loop) Run(ctx context.Context) {
-	p.interval = p.Idle
+	p.interval = p.IdleEvery
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for ctx.Err() == nil {
 		wait := p.step(ctx)
-		p.Heartbeat.Wait(wait)
+		p.Heartbeat.Expect(wait)
 		timer.Reset(wait)
 		select {
 		case <-ctx.Done():
@@ -112,20 +112,19 @@ func (p *Loop) Run(ctx context.Context) {
 
 // step does what is due, a poll or a keep-alive, and says how long to wait.
 func (p *Loop) step(ctx context.Context) time.Duration {
-	if due := p.Stats().NextPoll; time.Until(due) > 0 {
+	if time.Until(p.due) > 0 {
 		p.keepAlive(ctx)
 	} else if !p.poll(ctx) {
 		return 0
 	}
-	next := time.Until(p.Stats().NextPoll)
-	return min(max(next, 0), keepAliveEvery)
+	return min(max(time.Until(p.due), 0), keepAliveEvery)
 }
 
 // keepAlive refreshes the session; a failure shows in the next poll.
 func (p *Loop) keepAlive(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, p.Timeout)
 	defer cancel()
-	p.Heartbeat.Wait(p.Timeout)
+	p.Heartbeat.Expect(p.Timeout)
 	_ = p.Endpoint.KeepAlive(ctx)
 }
 
@@ -141,7 +140,7 @@ func (p *Loop) poll(ctx context.Context) bool {
 	defer time.AfterFunc(slotPatience, leave).Stop()
 	start := time.Now()
 	limit := max(p.Timeout, p.interval)
-	p.Heartbeat.Wait(limit)
+	p.Heartbeat.Expect(limit)
 	limited, cancel := context.WithTimeout(ctx, limit)
 	status, err := p.Endpoint.Poll(limited)
 	cancel()
@@ -153,6 +152,7 @@ func (p *Loop) poll(ctx context.Context) bool {
 	}
 	p.adapt(status, err)
 	due, skipped := p.next(start, at)
+	p.due, p.polled = due, true
 	result := report.Poll{Device: p.Device, At: at, Boot: ended.Boot, Took: at.Sub(start), Status: status, Err: err}
 	p.note(result)
 	p.stats.done(result, due, max(p.interval, due.Sub(at)), skipped)
@@ -182,11 +182,11 @@ func (p *Loop) adapt(status cgi.Status, err error) {
 	switch {
 	case err != nil:
 	case status.Call == cgi.CallActive:
-		p.interval, p.inCall = p.InCall, true
+		p.interval, p.inCall = p.InCallEvery, true
 	case status.Call == cgi.CallIdle && p.inCall: // the next poll confirms it soon
 		p.inCall = false
 	case status.Call == cgi.CallIdle:
-		p.interval = p.Idle
+		p.interval = p.IdleEvery
 	}
 }
 
@@ -196,10 +196,9 @@ func (p *Loop) next(start, at time.Time) (due time.Time, skipped int) {
 		return at.Add(p.pause()), 0
 	}
 	due, skipped = nextTick(p.origin, start, at, p.interval, p.share)
-	if p.polls == 0 && due.Sub(at) < p.interval/2 {
+	if !p.polled && due.Sub(at) < p.interval/2 {
 		due = due.Add(p.interval) // the first poll was made at once, beside the ticks
 	}
-	p.polls++
 	return due, skipped
 }
 

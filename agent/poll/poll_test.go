@@ -126,7 +126,7 @@ func TestSessionIsKeptAliveBetweenRarePolls(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			e := &fakeEndpoint{answer: func(int) (cgi.Status, time.Duration, error) { return idleStatus, time.Millisecond, nil }}
 			start := time.Now()
-			_, polls := pollFor(t, e, func(p *Loop) { p.Idle = interval }, 3*time.Hour)
+			_, polls := pollFor(t, e, func(p *Loop) { p.IdleEvery = interval }, 3*time.Hour)
 			talked := polls
 			for _, at := range e.alive {
 				talked = append(talked, at.Sub(start))
@@ -221,7 +221,7 @@ func TestPausesOfUnreachableEndpointsAreSpread(t *testing.T) {
 	seen := map[time.Duration]bool{}
 	for range 50 {
 		p := newTestLoop(nil, nil)
-		p.interval, p.failures = p.Idle, 20
+		p.interval, p.failures = p.IdleEvery, 20
 		seen[p.pause()] = true
 	}
 	if len(seen) < 10 {
@@ -279,7 +279,7 @@ func TestALoopThatWaitsOnPurposeIsNotSilent(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				e := &fakeEndpoint{answer: func(int) (cgi.Status, time.Duration, error) { return idleStatus, c.took, nil }}
-				p := New([]Config{{Device: "room-1", Endpoint: slowKeepAlive{e, c.keepAlive}, InCall: c.interval, Idle: c.interval, Timeout: c.timeout}},
+				p := New([]Config{{Device: "room-1", Endpoint: slowKeepAlive{e, c.keepAlive}, InCallEvery: c.interval, IdleEvery: c.interval, Timeout: c.timeout}},
 					&fakeRecorder{}, slog.New(slog.DiscardHandler))[0]
 				ctx, cancel := context.WithCancel(t.Context())
 				ended := make(chan struct{})

@@ -73,7 +73,7 @@ var (
 // began an hour and 2 s ago.
 func newTestLoop(e Endpoint, r Recorder) *Loop {
 	return &Loop{
-		Config: Config{Device: "room-1", Endpoint: e, InCall: 5 * time.Second, Idle: 15 * time.Second, Timeout: 8 * time.Second},
+		Config: Config{Device: "room-1", Endpoint: e, InCallEvery: 5 * time.Second, IdleEvery: 15 * time.Second, Timeout: 8 * time.Second},
 		slots:  make(chan struct{}, 2), origin: time.Now().Add(-time.Hour - 2*time.Second),
 		recorder: r, repeats: host.NewRepeats(slog.New(slog.DiscardHandler)),
 	}

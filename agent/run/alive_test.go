@@ -93,7 +93,7 @@ func TestThePollThatDoesNotEndIsNamed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, e := moving(t), &stuck{leave: make(chan struct{})}
 		const interval, timeout = 5 * time.Second, 8 * time.Second
-		a.pollers = poll.New([]poll.Config{{Device: "hub", Endpoint: e, InCall: interval, Idle: interval, Timeout: timeout}}, sink{}, slog.New(slog.DiscardHandler))
+		a.pollers = poll.New([]poll.Config{{Device: "hub", Endpoint: e, InCallEvery: interval, IdleEvery: interval, Timeout: timeout}}, sink{}, slog.New(slog.DiscardHandler))
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan struct{})
 		go func() { a.pollers[0].Run(ctx); close(ended) }()

@@ -163,7 +163,7 @@ func (a *Agent) makePollers() error {
 			return err
 		}
 		list = append(list, poll.Config{
-			Device: e.Device, Endpoint: client, InCall: e.PollInterval, Idle: e.IdleInterval, Timeout: e.Timeout,
+			Device: e.Device, Endpoint: client, InCallEvery: e.PollInterval, IdleEvery: e.IdleInterval, Timeout: e.Timeout,
 		})
 	}
 	a.pollers = poll.New(list, a.recorder, a.log)
