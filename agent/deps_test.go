@@ -54,7 +54,7 @@ var allowedArrows = map[string][]string{
 		"roomcall/agent/report", "roomcall/buffer", "roomcall/cgi", "roomcall/publish", // what it opens and hands to the loops
 	},
 	"roomcall/agent/poll":   {"roomcall/agent/health", "roomcall/agent/report", "roomcall/cgi"},
-	"roomcall/agent/record": {"roomcall/agent/report", "roomcall/buffer", "roomcall/cgi"},
+	"roomcall/agent/record": {"roomcall/agent/health", "roomcall/agent/report", "roomcall/buffer", "roomcall/cgi"},
 	"roomcall/agent/drain":  {"roomcall/agent/health", "roomcall/agent/record", "roomcall/agent/report", "roomcall/buffer", "roomcall/publish"},
 	"roomcall/agent/web":    {"roomcall/agent/health", "roomcall/agent/report"},
 	"roomcall/agent/health": {},

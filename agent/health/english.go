@@ -23,6 +23,10 @@ var english = map[string]words{
 		hint: "look at the disk that holds data_dir and at the log"},
 	"store_memory": {what: "Held in memory because the disk does not accept them: {records}",
 		hint: "make the disk that holds data_dir accept data again; a restart before that loses them"},
+	"store_holds": {
+		hint: "polling goes on; samples wait in memory until the store accepts them"},
+	"store_rejected": {
+		hint: "it is left out, because the store can never accept it"},
 	"store_missed": {what: "Polls that could not be recorded: {polls} (devices: {devices}), the last {ago}",
 		hint: "look at the disk that holds data_dir and at the log; status --json has them by device; consumers get agent.missed"},
 	"store_almost_full": {warn: true, what: "The store is almost full; soon the oldest undelivered records are evicted",

@@ -61,7 +61,7 @@ func TestEveryHintThatAnErrorCanHaveHasWords(t *testing.T) {
 
 func TestEveryEntryOfTheTableIsUsed(t *testing.T) {
 	var all strings.Builder
-	for _, dir := range []string{"cgi", "publish", "agent/cli", "agent/run", "agent/drain"} {
+	for _, dir := range []string{"cgi", "publish", "agent/cli", "agent/run", "agent/drain", "agent/record"} {
 		all.WriteString(source(t, dir))
 	}
 	problems := source(t, "agent/health")

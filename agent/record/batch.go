@@ -1,7 +1,6 @@
 package record
 
 import (
-	"encoding/json"
 	"errors"
 	"maps"
 	"slices"
@@ -25,9 +24,9 @@ type committed struct {
 // committed or pending; so after a failure it is made again, with the same numbers.
 type batch struct {
 	reporter    *report.Reporter
-	last        committed // what it starts from
-	delivered   uint64    // the store's position up to which all is delivered
-	batch       buffer.Batch
+	last        committed               // what it starts from
+	delivered   uint64                  // the store's position up to which all is delivered
+	out         buffer.Batch            // what the store is given
 	states      map[string]report.State // the next states, of the devices whose state changes
 	gaps        []gap                   // the next gaps
 	gapsChanged bool
@@ -44,14 +43,14 @@ type batch struct {
 	events           int
 }
 
-// batch reports at most limit of the pending events and polls. With extras it also
+// makeBatch reports at most limit of the pending events and polls. With extras it also
 // holds what time and the store bring: an eviction, and bounded portions of the
 // announcements of gaps, of damage and of what was missed, and the minutes that are
 // over. Without them the record that the store rejects is being looked for.
-func (r *Recorder) batch(now time.Time, limit int, extras bool) (*batch, error) {
+func (r *Recorder) makeBatch(now time.Time, limit int, extras bool) (*batch, error) {
 	b := &batch{
 		reporter: r.reporter, last: r.committed,
-		batch:  buffer.Batch{State: map[string][]byte{}},
+		out:    buffer.Batch{State: map[string][]byte{}},
 		states: map[string]report.State{}, gaps: slices.Clone(r.committed.gaps),
 		partial: r.committed.partial, minute: r.committed.minute,
 	}
@@ -68,7 +67,7 @@ func (r *Recorder) batch(now time.Time, limit int, extras bool) (*batch, error) 
 	}
 	for device, st := range b.states {
 		var failed error
-		b.batch.State[device], failed = st.Marshal()
+		b.out.State[device], failed = st.Marshal()
 		err = errors.Join(err, failed)
 	}
 	return b, err
@@ -76,7 +75,7 @@ func (r *Recorder) batch(now time.Time, limit int, extras bool) (*batch, error) 
 
 // extras puts into a batch what comes beside polls and events.
 func (r *Recorder) extras(b *batch, now time.Time) error {
-	maps.Copy(b.batch.State, r.pending.extra)
+	maps.Copy(b.out.State, r.pending.states)
 	b.delivered, _ = r.store.Progress()
 	waits := r.store.Waits()
 	b.forgetGaps(waits)
@@ -88,7 +87,7 @@ func (r *Recorder) extras(b *batch, now time.Time) error {
 	if b.polls == len(r.pending.polls) {
 		b.closeMinutes(now, r.commitBytes)
 	}
-	if ev := r.store.Due(now, b.batch.Room()+b.stateBytes()); ev != nil { // the store has room for the announcements
+	if ev := r.store.Due(now, b.out.Room()+b.stateBytes()); ev != nil { // the store has room for the announcements
 		b.evict(ev)
 	}
 	b.announceGaps(now, waits)
@@ -98,59 +97,10 @@ func (r *Recorder) extras(b *batch, now time.Time) error {
 	return errors.Join(err, b.keepGaps())
 }
 
-// partialKey is the key of partial among the store's states; no device can have this
-// name.
-const partialKey = ".damage"
-
-// partial says how many announcements of a damage are committed, while they are not
-// all: a damage can name thousands of gaps, and a commit is bounded.
-type partial struct {
-	Segment string    `json:"segment"`
-	At      time.Time `json:"at"`
-	Done    int       `json:"done"`
-}
-
-// damage announces damages, going on where the last commit ended. The store keeps
-// its report until the batch with the last announcement is committed.
-func (b *batch) damage(list []buffer.Damage) (err error) {
-	portion := announceMax
-	for _, d := range list {
-		all := damageEvents(d)
-		done := 0
-		if b.partial.Segment == d.Segment && b.partial.At.Equal(d.At) {
-			done = min(b.partial.Done, len(all))
-		}
-		n := min(portion, len(all)-done)
-		for _, ev := range all[done : done+n] {
-			seq := b.event(ev)
-			if ev.Type == "agent.gap" && len(b.gaps) < rememberMax {
-				b.gaps = append(b.gaps, gap{Topic: ev.Device + "/" + ev.Kind, First: ev.FirstSeq, Last: ev.LastSeq,
-					Count: ev.Count, Reason: ev.Reason, Seq: seq})
-				b.gapsChanged = true
-			}
-		}
-		portion -= n
-		if done+n < len(all) {
-			b.partial = partial{d.Segment, d.At, done + n}
-			break
-		}
-		b.partial = partial{}
-		b.batch.Damage = append(b.batch.Damage, d)
-	}
-	if b.partial == b.last.partial {
-		return nil
-	}
-	b.batch.State[partialKey] = nil // removes it
-	if b.partial != (partial{}) {
-		b.batch.State[partialKey], err = json.Marshal(b.partial)
-	}
-	return err
-}
-
 // empty: there is nothing to commit. A poll or an event without a record is
 // something: its state counts (a call goes on), and it must not stay pending.
 func (b *batch) empty() bool {
-	return len(b.batch.Records) == 0 && b.batch.Evict == nil && b.items() == 0 && !b.unclearedChanged
+	return len(b.out.Records) == 0 && b.out.Evict == nil && b.items() == 0 && !b.unclearedChanged
 }
 
 // items is how many pending polls and events it holds.
@@ -188,7 +138,7 @@ func (b *batch) set(device string, st report.State, records []report.Record) {
 	b.states[device] = st
 	for _, rec := range records {
 		b.bytes += int64(len(rec.Payload))
-		b.batch.Records = append(b.batch.Records, buffer.Record{
+		b.out.Records = append(b.out.Records, buffer.Record{
 			Lane:    rec.Device + "/" + rec.Kind,
 			Num:     rec.Seq,
 			Time:    time.UnixMilli(rec.TimeMs),

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"roomcall/agent/report"
 	"roomcall/buffer"
 )
 
@@ -55,10 +56,18 @@ const (
 
 func (g *gap) key() string { return fmt.Sprint(g.Topic, " ", g.Reason, " ", g.Epoch) }
 
+// gapEvent announces records of a topic that a limit evicted undelivered.
+func gapEvent(at time.Time, g buffer.Gap) Event {
+	return Event{AgentEvent: report.AgentEvent{
+		Type: "agent.gap", Device: Device(g.Lane), Kind: Kind(g.Lane),
+		FirstSeq: g.First, LastSeq: g.Last, Count: g.Count, Reason: g.Reason,
+	}, At: at}
+}
+
 // evict puts an eviction into the batch: its gaps wait to be announced, and so do
 // those again whose announcement it takes.
 func (b *batch) evict(ev *buffer.Eviction) {
-	b.batch.Evict = ev
+	b.out.Evict = ev
 	goes := func(seq uint64) bool {
 		return slices.ContainsFunc(ev.Gaps, func(e buffer.Gap) bool {
 			return e.Lane == OwnEvents && e.First <= seq && seq <= e.Last
@@ -148,9 +157,9 @@ func (b *batch) keepGaps() (err error) {
 	if !b.gapsChanged {
 		return nil
 	}
-	b.batch.State[gapsKey] = nil // removes it
+	b.out.State[gapsKey] = nil // removes it
 	if len(b.gaps) > 0 {
-		b.batch.State[gapsKey], err = json.Marshal(b.gaps)
+		b.out.State[gapsKey], err = json.Marshal(b.gaps)
 	}
 	return err
 }

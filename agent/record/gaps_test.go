@@ -287,8 +287,8 @@ func TestAStoreThatRejectsTheGapsStillAcceptsPolls(t *testing.T) {
 		r.hold(report.Poll{Device: "room-1", At: time.Now(), Status: idleStatus})
 	}
 	r.commit(time.Now())
-	if n := len(s.lane("room-1/sample")); n != 5 || r.Stats().Lost != 0 {
-		t.Errorf("%d of 5 samples, %d lost", n, r.Stats().Lost)
+	if n := len(s.lane("room-1/sample")); n != 5 || r.missedTotal() != 0 {
+		t.Errorf("%d of 5 samples, %d lost", n, r.missedTotal())
 	}
 	if !strings.Contains(log.String(), "forgot gaps") || s.next != nil {
 		t.Errorf("the eviction is held up, or nothing is said:\n%s", log)

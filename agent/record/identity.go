@@ -9,54 +9,69 @@ import (
 	"slices"
 	"time"
 
+	"roomcall/agent/health"
 	"roomcall/agent/report"
 	"roomcall/buffer"
 )
 
 // An id stands for one content for ever, also when the store was restored from a
 // backup, copied to a second machine, or lost and made again under a wrong clock. Such
-// a store gives its next records numbers that were used before. So what the broker
-// still holds of this client id (the retained states, the health, the echo) is compared
-// with the store at each connect, before a record goes out:
+// a store numbers its next records as others were numbered before. So at each connect,
+// before a record goes out, the store is compared with what the broker still holds of
+// this client id: the retained states, the health, the echo.
 //
-//	the broker has our epoch and a higher number    the store is behind: it was restored, or
-//	                                                a twin goes on from the same store
-//	the broker has a higher epoch                   the store is older than another life of it,
-//	                                                or a twin has a life of its own
-//	anything else                                   the store is ours and up to date
+//	what the broker has           what it means
+//	our epoch, a higher number    the store is behind: it was restored, or a twin goes on
+//	                              from the same store
+//	a higher epoch                the store is older than one that used this client id
+//	                              after it, or a twin has an epoch of its own
+//	anything else                 the store is ours and up to date
 //
-// "Higher" is meant against what this life may have published: everything while a
-// connection is up; while none is, what was there when the last one ended. That is kept
-// in the store (offline), because what a restored store records before it first connects
-// would otherwise hide that it was behind.
+// "Higher" means higher than what may have been published. While a connection is up
+// that is everything; while none is, it is what was there when the last one ended. The
+// store keeps that (offline), because what a restored store records before it first
+// connects would otherwise hide that it was behind.
 //
-// In the first two cases the store begins a new life: a new epoch, higher than all that
-// was seen, numbers from 1, no open calls. What waits and may have been
-// published keeps its ids, because it is what was recorded then; what was recorded since
-// is renumbered, because its ids may stand for something else. (What a backup has of the
-// time between its last connection and itself so comes twice, under two ids.) Two twins see each
-// other's epochs at each connect; so there is at most one new life an hour.
+// In the first two cases the store begins a new epoch, higher than all that were seen:
+// numbers start at 1, and no calls are open. Of the records that wait, those that may
+// have been published keep their ids, because they are what those ids stand for; later
+// ones are renumbered, because their ids may stand for something else. An example:
+//
+//  1. Epoch E. Positions 1 to 100 are published; the connection ends. offline = 100.
+//  2. 101 to 110 are recorded offline. The data folder is backed up.
+//  3. The agent connects, publishes 101 to 110, records and publishes up to 150. The
+//     echo at the broker says: epoch E, position 150.
+//  4. The backup is put back. The store ends at 110 again, with offline = 100, and
+//     records 111 to 120 under numbers that the records of step 3 had.
+//  5. It connects. The echo is above 100, so the store is behind. A new epoch F begins:
+//     of what waits, positions up to 100 would keep their ids, 101 to 120 are renumbered.
+//  6. They are written behind themselves, as 121 to 140, in portions; the same commits
+//     take 101 to 120 out. Then the connection may send.
+//
+// 101 to 110 so reach consumers twice, under an id of E and one of F: nothing tells
+// whether they were published. Two twins see each other's epochs at each connect; so
+// there is at most one new epoch an hour.
 
-// lifeEvery is the shortest time between two new lives in one process.
-const lifeEvery = time.Hour
+// newEpochEvery is the shortest time between two new epochs in one process.
+const newEpochEvery = time.Hour
 
-// Reasons of a new life, in agent.store_reset.
+// Reasons of a new epoch, in agent.store_reset.
 const (
 	ReasonReverted     = "reverted"       // the store is behind what was published
 	ReasonSameClientID = "same_client_id" // another agent uses the client id
 	ReasonCopied       = "copied"         // the store was made on another machine, or is a copy
 )
 
-// lifeKey is the key of a new life that is being made among the store's states; no
-// device can have this name.
-const lifeKey = ".life"
+// newEpochKey is the key, among the store's states, of a new epoch that is being made;
+// no device can have this name.
+const newEpochKey = ".life"
 
-// life is a new life that is being made, in portions.
-type life struct {
+// newEpoch is a new epoch that is being made, in portions.
+type newEpoch struct {
 	Epoch  int64  `json:"epoch"`
 	Reason string `json:"reason"`
 	Keep   uint64 `json:"keep"` // up to this position the records keep their ids
-	Upto   uint64 `json:"upto"` // the last record of the life before
+	Upto   uint64 `json:"upto"` // the last record of the old epoch
 }
 
 // offlineKey is the key of offline among the store's states; no device can have this
@@ -74,8 +89,8 @@ var stateKinds = []string{"sample", "state"}
 
 // identity is what the recorder knows of its own identity.
 type identity struct {
-	offline *offline  // nil = a connection is up, or was when this process was started
-	next    *life     // a new life that is being made, nil = none
+	offline *offline  // nil = a connection is up
+	next    *newEpoch // a new epoch that is being made, nil = none
 	lastAt  time.Time // when this process made one last
 	twinAt  time.Time // when it announced a twin last
 	waiting []chan struct{}
@@ -85,93 +100,83 @@ type identity struct {
 // newest stay: one connection asks after the other, the older ones are gone.
 const questionsMax = 16
 
-// comparison asks whether the store is behind what was published.
-type comparison struct {
-	seen     []report.Identity
-	complete bool
-	twin     bool // another agent uses the client id
-	ended    bool // the connection is gone
-	decided  chan struct{}
-}
-
 // Compare compares the store with what the broker holds of this client id, see above.
-// What it returns is closed when that is decided and, where it had to be, the new life
+// What it returns is closed when that is decided and, where it had to be, the new epoch
 // has begun: only then may records be sent. It never blocks.
 // complete = the broker has shown all that it holds.
 func (r *Recorder) Compare(seen []report.Identity, complete bool) (decided <-chan struct{}) {
-	return r.ask(comparison{seen: seen, complete: complete})
+	done := make(chan struct{})
+	r.ask(func(now time.Time) {
+		if highest, behind := r.behind(seen); behind {
+			r.decideNewEpoch(now, ReasonReverted, highest)
+		}
+		r.identity.waiting = append(r.identity.waiting, done)
+		r.count(func(s *Stats) { s.Compared, s.ComparedAll, s.ComparedAt = len(seen), complete, now })
+	})
+	return done
 }
 
 // SameClientID tells that another agent uses the client id.
-func (r *Recorder) SameClientID() { r.ask(comparison{twin: true}) }
+func (r *Recorder) SameClientID() { r.ask(r.twin) }
 
 // Offline tells that the connection of the last Compare has ended.
-func (r *Recorder) Offline() { r.ask(comparison{ended: true}) }
+func (r *Recorder) Offline() {
+	r.ask(func(time.Time) {
+		r.identity.waiting = nil // nobody waits for it any more
+		r.goOffline()
+	})
+}
 
-func (r *Recorder) ask(c comparison) <-chan struct{} {
-	c.decided = make(chan struct{})
+// ask has the recorder's loop answer a question about its identity.
+func (r *Recorder) ask(question func(now time.Time)) {
 	r.mu.Lock()
-	r.comparisons = append(r.comparisons, c)
-	if over := len(r.comparisons) - questionsMax; over > 0 {
-		r.comparisons = slices.Delete(r.comparisons, 0, over)
+	r.questions = append(r.questions, question)
+	if over := len(r.questions) - questionsMax; over > 0 {
+		r.questions = slices.Delete(r.questions, 0, over)
 	}
 	r.mu.Unlock()
 	select {
-	case r.compare <- struct{}{}:
+	case r.asked <- struct{}{}:
 	default:
 	}
-	return c.decided
 }
 
 // Decide goes on comparing after Run has ended, until ctx ends: a connection that comes
 // up while the agent stops can still deliver what waits.
 func (r *Recorder) Decide(ctx context.Context) {
 	for {
-		r.compareAll(time.Now())
-		r.live(time.Now())
+		r.answerAll(time.Now())
+		r.finishNewEpoch(time.Now())
 		select {
 		case <-ctx.Done():
 			return
-		case <-r.compare:
+		case <-r.asked:
 		}
 	}
 }
 
-// compareAll decides what was asked.
-func (r *Recorder) compareAll(now time.Time) {
+// answerAll answers what was asked.
+func (r *Recorder) answerAll(now time.Time) {
 	r.mu.Lock()
-	list := r.comparisons
-	r.comparisons = nil
+	list := r.questions
+	r.questions = nil
 	r.mu.Unlock()
-	for _, c := range list {
-		highest, behind := r.behind(c.seen)
-		switch {
-		case c.ended:
-			r.identity.waiting = nil // nobody waits for it any more
-			r.goOffline()
-			continue
-		case c.twin:
-			r.twin(now)
-			continue
-		case behind:
-			r.newLife(now, ReasonReverted, highest)
-		}
-		r.identity.waiting = append(r.identity.waiting, c.decided)
-		r.count(func(s *Stats) { s.Compared, s.ComparedAll, s.ComparedAt = len(c.seen), c.complete, now })
+	for _, answer := range list {
+		answer(now)
 	}
 	if r.identity.next == nil && len(r.identity.waiting) > 0 {
 		r.letGo()
 	}
 }
 
-// twin announces that another agent uses the client id, and begins a new life, because
+// twin announces that another agent uses the client id, and begins a new epoch, because
 // it may go on from a copy of this store. At most once an hour.
 func (r *Recorder) twin(now time.Time) {
-	if !r.identity.twinAt.IsZero() && now.Sub(r.identity.twinAt) < lifeEvery {
+	if !r.identity.twinAt.IsZero() && now.Sub(r.identity.twinAt) < newEpochEvery {
 		return
 	}
 	r.identity.twinAt = now
-	r.newLife(now, ReasonSameClientID, 0)
+	r.decideNewEpoch(now, ReasonSameClientID, 0)
 	r.holdEvent(Event{At: now, AgentEvent: report.AgentEvent{
 		Type: "agent.same_client_id", Reason: ReasonSameClientID,
 		Text: "another client probably uses this client id: connections end soon after they begin, as if the broker disconnects each of two agents when the other one connects; give each agent its own [agent] client_id",
@@ -181,8 +186,8 @@ func (r *Recorder) twin(now time.Time) {
 // Echo is what the broker keeps of this agent's identity, in the retained echo: the
 // epoch and the position of the newest record, as JSON.
 func (r *Recorder) Echo() []byte {
-	_, newest := r.store.Progress()
-	return fmt.Appendf(nil, `{"epoch":%d,"position":%d}`, r.store.Epoch(), newest)
+	_, last := r.store.Progress()
+	return fmt.Appendf(nil, `{"epoch":%d,"position":%d}`, r.store.Epoch(), last)
 }
 
 // goOffline notes what may have been published; the next commit keeps it.
@@ -211,7 +216,7 @@ func (r *Recorder) goOffline() {
 func (r *Recorder) letGo() {
 	if r.identity.offline != nil {
 		r.identity.offline = nil
-		delete(r.pending.extra, offlineKey)
+		delete(r.pending.states, offlineKey)
 		if err := r.write(buffer.Batch{State: map[string][]byte{offlineKey: nil}}); err != nil {
 			r.repeats.Failed("keep in the store that a broker is connected", err)
 			r.pending.keep(offlineKey, nil) // the next commit does
@@ -228,11 +233,10 @@ func (r *Recorder) letGo() {
 // behind returns the highest epoch that was seen, and whether the store is behind.
 func (r *Recorder) behind(seen []report.Identity) (highest int64, behind bool) {
 	own := r.reporter.Epoch()
-	_, newest := r.store.Progress()
+	_, last := r.store.Progress()
 	for _, id := range seen {
 		highest = max(highest, id.Epoch)
-		known := r.committed.states[id.Device].Last(id.Kind)
-		position := newest
+		known, position := r.committed.states[id.Device].Last(id.Kind), last
 		if o := r.identity.offline; o != nil {
 			known, position = o.Seqs[id.Device+"/"+id.Kind], o.Sure
 		}
@@ -241,31 +245,31 @@ func (r *Recorder) behind(seen []report.Identity) (highest int64, behind bool) {
 	return highest, behind
 }
 
-// newLife decides on a new life, which the next commit begins.
-func (r *Recorder) newLife(now time.Time, reason string, highest int64) {
-	if r.identity.next != nil || !r.identity.lastAt.IsZero() && now.Sub(r.identity.lastAt) < lifeEvery {
+// decideNewEpoch decides on a new epoch, which the next commit begins.
+func (r *Recorder) decideNewEpoch(now time.Time, reason string, highest int64) {
+	if r.identity.next != nil || !r.identity.lastAt.IsZero() && now.Sub(r.identity.lastAt) < newEpochEvery {
 		return
 	}
-	_, newest := r.store.Progress()
-	keep := newest
+	_, last := r.store.Progress()
+	keep := last
 	if o := r.identity.offline; o != nil && reason != ReasonCopied { // nothing was recorded since the copy
-		keep = min(o.Sure, newest)
+		keep = min(o.Sure, last)
 	}
 	r.identity.lastAt = now
-	r.identity.next = &life{
+	r.identity.next = &newEpoch{
 		Epoch:  buffer.NewEpoch(now, max(highest, r.reporter.Epoch())),
-		Reason: reason, Keep: keep, Upto: newest,
+		Reason: reason, Keep: keep, Upto: last,
 	}
 	r.log.Error("this store's numbers may be in use elsewhere: a new epoch begins", "reason", reason,
-		"epoch", r.identity.next.Epoch, "hint", "a restored backup, a copied disk, or a second agent with this client_id; see docs/operate.md")
+		"epoch", r.identity.next.Epoch, "hint", health.HintFor("store_new_epoch", nil))
 }
 
-// live begins the new life that was decided on: what waits is written again behind
-// itself, portion by portion, and leaves its old place with the same commit. After a
-// kill it goes on where it was. It returns false when the store accepted nothing.
-func (r *Recorder) live(now time.Time) bool {
-	for l := r.identity.next; l != nil; l = r.identity.next {
-		b, states, last, err := r.portion(l)
+// finishNewEpoch begins the new epoch that was decided on, or goes on with it: what
+// waits is written again behind itself, portion by portion, and leaves its old place
+// with the same commit. After a kill it goes on where it was. It returns false when the store accepted nothing.
+func (r *Recorder) finishNewEpoch(now time.Time) bool {
+	for e := r.identity.next; e != nil; e = r.identity.next {
+		b, states, last, err := r.portion(e)
 		if err == nil {
 			err = r.write(b)
 		}
@@ -278,10 +282,10 @@ func (r *Recorder) live(now time.Time) bool {
 			r.identity.next, r.unsaved = nil, nil
 			// announcements that wait have new numbers and places, and go out by themselves
 			r.committed.gaps = slices.DeleteFunc(r.committed.gaps, func(g gap) bool { return g.Seq != 0 })
-			r.count(func(s *Stats) { s.Life, s.LifeAt = l.Reason, now })
+			r.count(func(s *Stats) { s.NewEpoch, s.NewEpochAt = e.Reason, now })
 			r.holdEvent(Event{At: now, AgentEvent: report.AgentEvent{
-				Type: "agent.store_reset", Reason: l.Reason,
-				Text: "numbers start again under a new epoch, because those of the old one may be in use elsewhere (" + l.Reason + "); calls and incidents of the old epoch are over",
+				Type: "agent.store_reset", Reason: e.Reason,
+				Text: "numbers start again under a new epoch, because those of the old one may be in use elsewhere (" + e.Reason + "); calls and incidents of the old epoch are over",
 			}})
 			if len(r.identity.waiting) > 0 {
 				r.letGo()
@@ -291,14 +295,14 @@ func (r *Recorder) live(now time.Time) bool {
 	return true
 }
 
-// portion is the next commit of a new life, the states that it leads to, and whether
+// portion is the next commit of a new epoch, the states that it leads to, and whether
 // it is the last one.
-func (r *Recorder) portion(l *life) (b buffer.Batch, states map[string]report.State, last bool, err error) {
-	if r.reporter.Epoch() != l.Epoch {
-		r.reporter = r.reporter.WithEpoch(l.Epoch)
+func (r *Recorder) portion(e *newEpoch) (b buffer.Batch, states map[string]report.State, last bool, err error) {
+	if r.reporter.Epoch() != e.Epoch {
+		r.reporter = r.reporter.WithEpoch(e.Epoch)
 	}
-	began := r.store.Epoch() == l.Epoch
-	b = buffer.Batch{Epoch: l.Epoch, State: map[string][]byte{}}
+	began := r.store.Epoch() == e.Epoch
+	b = buffer.Batch{Epoch: e.Epoch, State: map[string][]byte{}}
 	states = map[string]report.State{}
 	if began {
 		maps.Copy(states, r.committed.states)
@@ -313,12 +317,12 @@ func (r *Recorder) portion(l *life) (b buffer.Batch, states map[string]report.St
 	}
 	upto := uint64(0)
 	for _, it := range items {
-		if it.Pos > l.Upto {
+		if it.Pos > e.Upto {
 			break
 		}
 		upto = it.Pos
 		rec := it.Record
-		if it.Pos > l.Keep {
+		if it.Pos > e.Keep {
 			device := Device(it.Lane)
 			st, seq, payload, err := r.reporter.Renumber(states[device], it.Payload)
 			if err != nil {
@@ -332,15 +336,15 @@ func (r *Recorder) portion(l *life) (b buffer.Batch, states map[string]report.St
 	if upto > 0 {
 		b.Evict = buffer.Replaced(upto)
 	}
-	last = upto == 0 || upto == l.Upto
+	last = upto == 0 || upto == e.Upto
 	for device, st := range states {
 		blob, failed := st.Marshal()
 		b.State[device], err = blob, errors.Join(err, failed)
 	}
-	b.State[lifeKey] = nil // it is done
+	b.State[newEpochKey] = nil // it is done
 	if !last {
-		blob, failed := json.Marshal(l)
-		b.State[lifeKey], err = blob, errors.Join(err, failed)
+		blob, failed := json.Marshal(e)
+		b.State[newEpochKey], err = blob, errors.Join(err, failed)
 	}
 	if err != nil {
 		return b, nil, false, fmt.Errorf("begin a new epoch: %w", err)

@@ -84,7 +84,7 @@ func (p *place) waiting() (list []string) {
 func (p *place) connect(at time.Time) {
 	p.t.Helper()
 	done := p.r.Compare(nil, true)
-	p.r.compareAll(at)
+	p.r.answerAll(at)
 	<-done
 }
 
@@ -157,9 +157,9 @@ func copyDir(t *testing.T, from string) string {
 	return to
 }
 
-// TestARestoredStoreBeginsANewLife: the store is put back from a copy; what is recorded
+// TestARestoredStoreBeginsANewEpoch: the store is put back from a copy; what is recorded
 // from then on, before and after the first connection, has ids of its own.
-func TestARestoredStoreBeginsANewLife(t *testing.T) {
+func TestARestoredStoreBeginsANewEpoch(t *testing.T) {
 	for _, behind := range []int{1, 40} { // polls that the copy does not have: seconds, or an hour
 		t.Run(fmt.Sprint(behind), func(t *testing.T) {
 			start := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -169,7 +169,7 @@ func TestARestoredStoreBeginsANewLife(t *testing.T) {
 			p.poll(20, start)
 			p.deliver(c)
 			p.r.Offline()
-			p.r.compareAll(start)
+			p.r.answerAll(start)
 			p.poll(3, start.Add(100*time.Second)) // offline, and copied: these come twice, under two ids
 			p.close()
 			backup := copyDir(t, p.dir)
@@ -183,19 +183,19 @@ func TestARestoredStoreBeginsANewLife(t *testing.T) {
 			p = open(t, backup, nil)
 			p.poll(10, start.Add(time.Hour)) // no broker yet
 			done := p.r.Compare(c.states(), true)
-			p.r.compareAll(start.Add(2 * time.Hour))
+			p.r.answerAll(start.Add(2 * time.Hour))
 			select {
 			case <-done:
-				t.Fatal("records may be sent before the new life has begun")
+				t.Fatal("records may be sent before the new epoch has begun")
 			default:
 			}
 			p.poll(5, start.Add(2*time.Hour))
 			select {
 			case <-done:
 			default:
-				t.Fatal("records may not be sent though the new life has begun")
+				t.Fatal("records may not be sent though the new epoch has begun")
 			}
-			if p.q.Epoch() <= old || p.log.Count("a new epoch begins") != 1 || p.r.Stats().Life != ReasonReverted {
+			if p.q.Epoch() <= old || p.log.Count("a new epoch begins") != 1 || p.r.Stats().NewEpoch != ReasonReverted {
 				t.Errorf("epoch %d after %d; the log:\n%s", p.q.Epoch(), old, p.log)
 			}
 			before := len(c.byID)
@@ -209,16 +209,16 @@ func TestARestoredStoreBeginsANewLife(t *testing.T) {
 				t.Errorf("%d samples and %d resets of %d polls (%d records before)", samples, resets, want, before)
 			}
 			again := p.r.Compare(c.states(), true)
-			p.r.compareAll(start.Add(3 * time.Hour))
+			p.r.answerAll(start.Add(3 * time.Hour))
 			if <-again; p.r.identity.next != nil {
-				t.Error("the new life begins another one because of its own records")
+				t.Error("the new epoch begins another one because of its own records")
 			}
 			p.close()
 		})
 	}
 }
 
-func TestAnOrdinaryRestartKeepsItsLife(t *testing.T) {
+func TestAnOrdinaryRestartKeepsItsEpoch(t *testing.T) {
 	start := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	c := consume(t)
 	p := open(t, filepath.Join(t.TempDir(), "data"), nil)
@@ -233,12 +233,12 @@ func TestAnOrdinaryRestartKeepsItsLife(t *testing.T) {
 	p.poll(2, start.Add(time.Minute))
 	for _, seen := range [][]report.Identity{c.states(), nil, {{Epoch: epoch - 1, Device: "room-1", Kind: "sample", Seq: 1e6}}, {{Epoch: epoch}}} {
 		done := p.r.Compare(seen, true)
-		p.r.compareAll(start.Add(2 * time.Minute))
+		p.r.answerAll(start.Add(2 * time.Minute))
 		<-done
 	}
 	p.poll(1, start.Add(3*time.Minute))
-	if p.q.Epoch() != epoch || p.r.Stats().Life != "" {
-		t.Error("a new life without a reason")
+	if p.q.Epoch() != epoch || p.r.Stats().NewEpoch != "" {
+		t.Error("a new epoch without a reason")
 	}
 	p.deliver(c)
 }
@@ -249,7 +249,7 @@ func TestALostStoreUnderAWrongClockRisesAboveWhatWasPublished(t *testing.T) {
 	defer p.close()
 	p.poll(2, time.Now())
 	p.r.Compare([]report.Identity{published}, true)
-	p.r.compareAll(time.Now())
+	p.r.answerAll(time.Now())
 	p.poll(1, time.Now())
 	if p.q.Epoch() <= published.Epoch {
 		t.Errorf("epoch %d, published was %d", p.q.Epoch(), published.Epoch)
@@ -261,9 +261,9 @@ func TestALostStoreUnderAWrongClockRisesAboveWhatWasPublished(t *testing.T) {
 	}
 }
 
-// TestANewLifeGoesOnAfterAKillAtAnyPoint: it is made in portions, and each of them may
+// TestANewEpochGoesOnAfterAKillAtAnyPoint: it is made in portions, and each of them may
 // be the last one before a kill, or fail.
-func TestANewLifeGoesOnAfterAKillAtAnyPoint(t *testing.T) {
+func TestANewEpochGoesOnAfterAKillAtAnyPoint(t *testing.T) {
 	start := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	for kill := range 6 {
 		c := consume(t)
@@ -272,7 +272,7 @@ func TestANewLifeGoesOnAfterAKillAtAnyPoint(t *testing.T) {
 		p.poll(10, start)
 		p.deliver(c)
 		p.r.Offline()
-		p.r.compareAll(start)
+		p.r.answerAll(start)
 		p.poll(1, start.Add(50*time.Second))
 		p.close()
 		p = open(t, p.dir, nil)
@@ -285,16 +285,16 @@ func TestANewLifeGoesOnAfterAKillAtAnyPoint(t *testing.T) {
 		p.r.store = failing
 		p.r.commitBytes = 16 << 10 // several portions
 		p.r.Compare(c.states(), true)
-		p.r.compareAll(start.Add(time.Hour))
+		p.r.answerAll(start.Add(time.Hour))
 		p.r.commit(start.Add(time.Hour))
 		p.close() // as a kill: nothing of the recorder's memory is left
 		p = open(t, p.dir, nil)
 		p.poll(2, start.Add(2*time.Hour))
 		if kill > 0 && p.r.identity.next != nil {
-			t.Fatal("the new life is not finished")
+			t.Fatal("the new epoch is not finished")
 		}
 		done := p.r.Compare(c.states(), true)
-		p.r.compareAll(start.Add(2 * time.Hour))
+		p.r.answerAll(start.Add(2 * time.Hour))
 		p.poll(1, start.Add(2*time.Hour+time.Minute))
 		<-done
 		p.deliver(c)
@@ -324,26 +324,26 @@ func TestTwinsDoNotDriveEachOtherOn(t *testing.T) {
 		b := open(t, copyDir(t, dir), nil)
 		a = open(t, dir, nil)
 		c := consume(t)
-		lives := map[int64]bool{a.q.Epoch(): true}
+		epochs := map[int64]bool{a.q.Epoch(): true}
 		for range 200 { // they throw each other out every few seconds
 			for _, p := range []*place{a, b} {
 				p.r.Compare(c.states(), true)
-				p.r.compareAll(time.Now())
+				p.r.answerAll(time.Now())
 				p.poll(1, time.Now())
 				p.deliver(c)
-				lives[p.q.Epoch()] = true
+				epochs[p.q.Epoch()] = true
 				time.Sleep(3 * time.Second)
 			}
 		}
-		if a.q.Epoch() == b.q.Epoch() || len(lives) > 4 {
-			t.Errorf("epochs %d and %d, %d lives in 20 minutes", a.q.Epoch(), b.q.Epoch(), len(lives))
+		if a.q.Epoch() == b.q.Epoch() || len(epochs) > 4 {
+			t.Errorf("epochs %d and %d, %d epochs in 20 minutes", a.q.Epoch(), b.q.Epoch(), len(epochs))
 		}
 		a.close()
 		b.close()
 	})
 }
 
-func TestACopiedStoreBeginsANewLifeAtOnce(t *testing.T) {
+func TestACopiedStoreBeginsANewEpochAtOnce(t *testing.T) {
 	p := open(t, filepath.Join(t.TempDir(), "data"), nil)
 	p.poll(2, time.Now())
 	p.close()
@@ -365,11 +365,11 @@ func TestManyQuestionsAreBounded(t *testing.T) {
 		r.SameClientID()
 	}
 	decided := r.Compare(nil, true) // the connection of the moment
-	if len(r.comparisons) > questionsMax {
-		t.Errorf("%d questions wait", len(r.comparisons))
+	if len(r.questions) > questionsMax {
+		t.Errorf("%d questions wait", len(r.questions))
 	}
-	r.compareAll(time.Now())
-	r.commit(time.Now()) // the twins' new life
+	r.answerAll(time.Now())
+	r.commit(time.Now()) // the twins' new epoch
 	select {
 	case <-decided:
 	default:
@@ -378,23 +378,23 @@ func TestManyQuestionsAreBounded(t *testing.T) {
 }
 
 // TestConnectionsThatAreGoneAreForgotten: a broker flaps while the disk does not let a
-// new life begin.
+// new epoch begin.
 func TestConnectionsThatAreGoneAreForgotten(t *testing.T) {
 	r := recorderOver(t, &fakeStore{appendHook: func(buffer.Batch) error { return buffer.ErrFull }}, slog.New(slog.DiscardHandler))
 	seen := []report.Identity{{Epoch: 9}}
 	for range 100 {
 		r.Compare(seen, true)
 		r.Offline()
-		r.compareAll(time.Now())
+		r.answerAll(time.Now())
 	}
 	if r.identity.next == nil || len(r.identity.waiting) > 1 {
-		t.Errorf("new life %v, %d connections wait", r.identity.next, len(r.identity.waiting))
+		t.Errorf("new epoch %v, %d connections wait", r.identity.next, len(r.identity.waiting))
 	}
 }
 
-// TestAFullDiskAtTheConnectMakesNoNewLife: that a broker is connected could not be kept
+// TestAFullDiskAtTheConnectMakesNoNewEpoch: that a broker is connected could not be kept
 // at once; the next commit keeps it, so the next start knows what may be published.
-func TestAFullDiskAtTheConnectMakesNoNewLife(t *testing.T) {
+func TestAFullDiskAtTheConnectMakesNoNewEpoch(t *testing.T) {
 	start := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	dir := filepath.Join(t.TempDir(), "data")
 	p := open(t, dir, nil)
@@ -409,10 +409,10 @@ func TestAFullDiskAtTheConnectMakesNoNewLife(t *testing.T) {
 
 	p = open(t, dir, nil)
 	p.r.Compare(c.states(), true)
-	p.r.compareAll(start.Add(3 * time.Minute))
+	p.r.answerAll(start.Add(3 * time.Minute))
 	p.poll(1, start.Add(3*time.Minute))
 	if p.q.Epoch() != epoch {
-		t.Error("a new life began, although the store is ahead of all that was published")
+		t.Error("a new epoch began, although the store is ahead of all that was published")
 	}
 	p.close()
 }
@@ -440,7 +440,7 @@ func TestAStopWaitsForNoDiskThatHangsAtAConnect(t *testing.T) {
 					r.polled("room-1", activeStatus, nil)
 					time.Sleep(50 * time.Millisecond)
 				}
-				if lost := r.Stats().Lost; lost > 0 {
+				if lost := r.missedTotal(); lost > 0 {
 					t.Errorf("%d polls lost while memory has room", lost)
 				}
 				before := time.Now()
@@ -463,7 +463,7 @@ func TestAPortionThatFailsIsMadeAgainWithTheSameNumbers(t *testing.T) {
 		p.r.store = &failOnce{Queue: p.q, at: fail}
 		p.r.commitBytes = 16 << 10
 		p.r.Compare([]report.Identity{{Epoch: p.q.Epoch() + 1}}, true)
-		p.r.compareAll(start.Add(time.Hour))
+		p.r.answerAll(start.Add(time.Hour))
 		for range 3 {
 			p.r.commit(start.Add(time.Hour))
 		}
@@ -495,13 +495,13 @@ func TestTheEchoAloneShowsThatAStoreIsBehind(t *testing.T) {
 	}
 	p.connect(time.Now())
 	p.r.Offline()
-	p.r.compareAll(time.Now())
+	p.r.answerAll(time.Now())
 	for extra, want := range []string{"", ReasonReverted} {
 		p.r.Compare([]report.Identity{{Epoch: echo.Epoch, Position: echo.Position + uint64(extra)}}, false)
-		p.r.compareAll(time.Now())
+		p.r.answerAll(time.Now())
 		p.r.commit(time.Now())
-		if got := p.r.Stats().Life; got != want {
-			t.Errorf("%d records more than the store has: new life %q, want %q", extra, got, want)
+		if got := p.r.Stats().NewEpoch; got != want {
+			t.Errorf("%d records more than the store has: new epoch %q, want %q", extra, got, want)
 		}
 	}
 }
@@ -512,7 +512,7 @@ func TestATwinIsAnnouncedOnceAnHour(t *testing.T) {
 		defer p.close()
 		for range 150 { // 2.5 hours
 			p.r.SameClientID()
-			p.r.compareAll(time.Now())
+			p.r.answerAll(time.Now())
 			p.r.commit(time.Now())
 			time.Sleep(time.Minute)
 		}
@@ -520,8 +520,8 @@ func TestATwinIsAnnouncedOnceAnHour(t *testing.T) {
 		for _, text := range p.waiting() {
 			announced += strings.Count(text, `"type":"agent.same_client_id"`)
 		}
-		if announced != 3 || p.r.Stats().Life != ReasonSameClientID {
-			t.Errorf("announced %d times, new life %q", announced, p.r.Stats().Life)
+		if announced != 3 || p.r.Stats().NewEpoch != ReasonSameClientID {
+			t.Errorf("announced %d times, new epoch %q", announced, p.r.Stats().NewEpoch)
 		}
 	})
 }

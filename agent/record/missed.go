@@ -15,7 +15,7 @@ import (
 // Why a poll, or an event of the agent, was never accepted.
 const (
 	missedBusy     = "store_busy"     // the store did not return, and the way to it was full
-	missedFull     = "store_failing"  // the store accepted nothing for longer than memory holds
+	missedFailing  = "store_failing"  // the store accepted nothing for longer than memory holds
 	missedRejected = "store_rejected" // the store can never accept it
 	missedStopped  = "stopped"        // the agent stopped while the store accepted nothing
 )
@@ -23,7 +23,7 @@ const (
 // missedWhy says the reasons to people.
 var missedWhy = map[string]string{
 	missedBusy:     "the store did not answer and too many waited for it",
-	missedFull:     "the store accepted nothing and the memory for them was full",
+	missedFailing:  "the store accepted nothing and the memory for them was full",
 	missedRejected: "the store cannot accept them",
 	missedStopped:  "the agent stopped while the store accepted nothing",
 }
@@ -61,7 +61,6 @@ func (r *Recorder) miss(device, reason string, at time.Time) {
 		m.since = at
 	}
 	m.total, m.unsaid, m.last = m.total+1, m.unsaid+1, at
-	r.stats.Lost++
 	r.mu.Unlock()
 	r.repeats.Failed("record polls", errors.New(missedWhy[reason]), "device", device)
 }

@@ -56,7 +56,7 @@ func TestWhatTheDiskMissedIsAnnouncedPerDevice(t *testing.T) {
 			synctest.Wait()
 		}
 		list := r.Stats().Missed
-		if len(list) != 3 || list[1].Device != "room-1" || list[1].Reason != missedFull || list[1].Count+list[2].Count != pollsMax {
+		if len(list) != 3 || list[1].Device != "room-1" || list[1].Reason != missedFailing || list[1].Count+list[2].Count != pollsMax {
 			t.Fatalf("the statistics have %v", list)
 		}
 		want := []string{"agent 70 store_failing", fmt.Sprintf("room-1 %d store_failing", list[1].Count), fmt.Sprintf("room-2 %d store_failing", list[2].Count)}
@@ -89,7 +89,7 @@ func TestAThousandDevicesMissedAtOnceAreAnnouncedInPortions(t *testing.T) {
 	r := recorderOver(t, s, nil)
 	for i := range 1000 {
 		r.miss(fmt.Sprintf("room-%d", i), missedBusy, time.Now())
-		r.miss(fmt.Sprintf("room-%d", i), missedFull, time.Now())
+		r.miss(fmt.Sprintf("room-%d", i), missedFailing, time.Now())
 	}
 	at := time.Now()
 	for range 10 {
@@ -161,8 +161,8 @@ func TestAStoreThatRejectsEverythingLosesNothing(t *testing.T) {
 				t.Fatal("accepted")
 			}
 		}
-		if st := r.Stats(); st.Lost != 0 || st.Err == nil || r.pending.count() != n+1 {
-			t.Errorf("%d polls: %d lost, %d held, error %v", n, st.Lost, r.pending.count(), st.Err)
+		if st := r.Stats(); r.missedTotal() != 0 || st.Err == nil || r.pending.count() != n+1 {
+			t.Errorf("%d polls: %d lost, %d held, error %v", n, r.missedTotal(), r.pending.count(), st.Err)
 		}
 		reject = false
 		r.commit(time.Now())
@@ -257,8 +257,8 @@ func TestADiskThatHangsLosesNoMoreThanAFullOne(t *testing.T) {
 		if got := taken(r.newest, time.Now()); len(got) != 1 || fields(t, got[0].Payload)["recorded"] != 0.0 {
 			t.Errorf("the state is not shown while the disk hangs")
 		}
-		if st := r.Stats(); st.Lost != 60 || st.Err == nil {
-			t.Errorf("%d polls lost, error %v", st.Lost, st.Err)
+		if st := r.Stats(); r.missedTotal() != 60 || st.Err == nil {
+			t.Errorf("%d polls lost, error %v", r.missedTotal(), st.Err)
 		}
 		close(disk)
 		hang.Store(nil)

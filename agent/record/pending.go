@@ -2,6 +2,7 @@ package record
 
 import (
 	"slices"
+	"time"
 
 	"roomcall/agent/report"
 	"roomcall/buffer"
@@ -18,47 +19,59 @@ const (
 	commitShare = 16
 	commitMax   = 500
 	commitBytes = 4 << 20
-	// suspectsMax polls and events in a row that the store rejects are not to blame
-	// each: it rejects whatever it is given.
-	suspectsMax = 10
 )
+
+// Event is an event of the agent itself and when it happened.
+type Event struct {
+	report.AgentEvent
+	At time.Time
+	// Done is called once: when the event is on disk, or, with false, when it never
+	// will be. It must not wait. nil = nobody asks.
+	Done func(onDisk bool)
+}
+
+func (ev *Event) done(onDisk bool) {
+	if ev.Done != nil {
+		ev.Done(onDisk)
+	}
+}
 
 // pending is what the store does not hold yet, each list oldest first.
 type pending struct {
 	polls  []report.Poll // at most pollsMax
 	events []Event       // at most eventsMax
 	damage []buffer.Damage
-	extra  map[string][]byte // states of others
+	states map[string][]byte // beside the devices': the recorder's own and its owner's; nil removes one
 
 	inPolls, inEvents int // how many of the oldest are in the batch that the store works on
 }
 
 // hold keeps a poll until it is committed. It returns the oldest when that had to go.
-func (p *pending) hold(poll report.Poll) (lost []report.Poll) {
-	p.polls, lost = bounded(append(p.polls, poll), p.inPolls, pollsMax)
-	return lost
+func (p *pending) hold(poll report.Poll) (gone []report.Poll) {
+	p.polls, gone = bounded(append(p.polls, poll), p.inPolls, pollsMax)
+	return gone
 }
 
 // holdEvent keeps an event until it is committed. It returns the oldest when that had
 // to go.
-func (p *pending) holdEvent(ev Event) (lost []Event) {
-	p.events, lost = bounded(append(p.events, ev), p.inEvents, eventsMax)
-	return lost
+func (p *pending) holdEvent(ev Event) (gone []Event) {
+	p.events, gone = bounded(append(p.events, ev), p.inEvents, eventsMax)
+	return gone
 }
 
 // bounded drops the oldest beyond limit, but for the first busy ones, and returns these.
-func bounded[T any](list []T, busy, limit int) (kept, lost []T) {
+func bounded[T any](list []T, busy, limit int) (kept, gone []T) {
 	to := busy + max(0, len(list)-limit)
-	lost = slices.Clone(list[busy:to])
-	return slices.Delete(list, busy, to), lost
+	gone = slices.Clone(list[busy:to])
+	return slices.Delete(list, busy, to), gone
 }
 
-// keep has the next commit keep a state of the recorder itself.
+// keep has the next commit keep a state that is no device's.
 func (p *pending) keep(key string, blob []byte) {
-	if p.extra == nil {
-		p.extra = map[string][]byte{}
+	if p.states == nil {
+		p.states = map[string][]byte{}
 	}
-	p.extra[key] = blob
+	p.states[key] = blob
 }
 
 func (p *pending) count() int { return len(p.polls) + len(p.events) }
@@ -68,39 +81,9 @@ func (p *pending) accepted(b *batch, extras bool) []Event {
 	done := slices.Clone(p.events[:b.events])
 	p.events = slices.Delete(p.events, 0, b.events)
 	p.polls = slices.Delete(p.polls, 0, b.polls)
-	p.damage = slices.Delete(p.damage, 0, len(b.batch.Damage))
+	p.damage = slices.Delete(p.damage, 0, len(b.out.Damage))
 	if extras {
-		p.extra = nil
+		p.states = nil
 	}
 	return done
-}
-
-// suspect is the only poll or event of a batch that the store rejected.
-type suspect struct {
-	poll  *report.Poll
-	event *Event
-	err   error
-}
-
-// takeFirst takes the only poll or event of a batch.
-func (p *pending) takeFirst(b *batch, err error) suspect {
-	if b.events > 0 {
-		ev := p.events[0]
-		p.events = slices.Delete(p.events, 0, 1)
-		return suspect{event: &ev, err: err}
-	}
-	poll := p.polls[0]
-	p.polls = slices.Delete(p.polls, 0, 1)
-	return suspect{poll: &poll, err: err}
-}
-
-// putBack undoes takeFirst.
-func (p *pending) putBack(list []suspect) {
-	for _, s := range slices.Backward(list) {
-		if s.event != nil {
-			p.events = slices.Insert(p.events, 0, *s.event)
-		} else {
-			p.polls = slices.Insert(p.polls, 0, *s.poll)
-		}
-	}
 }

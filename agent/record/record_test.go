@@ -78,8 +78,8 @@ func TestPollsAndEventsWithoutARecordAreCommittedToo(t *testing.T) {
 			synctest.Wait()
 		}
 		stop()
-		if r.pending.count() != 0 || r.stats.Lost != 0 {
-			t.Errorf("%d polls and %d events are left, %d lost", len(r.pending.polls), len(r.pending.events), r.stats.Lost)
+		if r.pending.count() != 0 || r.missedTotal() != 0 {
+			t.Errorf("%d polls and %d events are left, %d lost", len(r.pending.polls), len(r.pending.events), r.missedTotal())
 		}
 	})
 }
@@ -206,8 +206,8 @@ func TestPollsHeldInMemoryAreBounded(t *testing.T) {
 		if len(list) != pollsMax || !list[len(list)-1].Time.Equal(newest) {
 			t.Errorf("%d samples, the newest of %v; want the newest %d", len(list), list[len(list)-1].Time, pollsMax)
 		}
-		if r.stats.Lost != 100 {
-			t.Errorf("%d polls and events are counted as never accepted, want 100", r.stats.Lost)
+		if r.missedTotal() != 100 {
+			t.Errorf("%d polls and events are counted as never accepted, want 100", r.missedTotal())
 		}
 	})
 }
@@ -409,8 +409,8 @@ func TestOnlyWhatTheStoreRejectsIsLeftOut(t *testing.T) {
 			}
 			samples := len(s.lane("room-1/sample")) + len(s.lane("room-2/sample")) + len(s.lane("room-3/sample"))
 			events++ // agent.missed
-			if samples != rooms || len(s.lane("agent/event")) != events || r.Stats().Lost != 1 {
-				t.Errorf("%d samples, %d events, %d lost; want %d, %d and 1", samples, len(s.lane("agent/event")), r.Stats().Lost, rooms, events)
+			if samples != rooms || len(s.lane("agent/event")) != events || r.missedTotal() != 1 {
+				t.Errorf("%d samples, %d events, %d lost; want %d, %d and 1", samples, len(s.lane("agent/event")), r.missedTotal(), rooms, events)
 			}
 			numbered(t, s.lane("room-1/sample"))
 			numbered(t, s.lane("agent/event"))
@@ -463,13 +463,13 @@ func TestWhatIsNeverAcceptedIsCounted(t *testing.T) {
 				taken++
 			}
 		}
-		if got := r.Stats().Lost; got != 5 || taken != cap(r.events) {
+		if got := r.missedTotal(); got != 5 || taken != cap(r.events) {
 			t.Errorf("%d lost, %d events accepted; want 5 and %d", got, taken, cap(r.events))
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		r.Run(ctx)
-		if got, want := r.Stats().Lost, uint64(5+cap(r.polls)+cap(r.events)); got != want {
+		if got, want := r.missedTotal(), uint64(5+cap(r.polls)+cap(r.events)); got != want {
 			t.Errorf("%d lost after the stop with a full disk, want %d", got, want)
 		}
 		if log.Count("polls and events in memory are lost") != 2 { // a line a reason
@@ -524,7 +524,7 @@ func TestAPollsRawBytesAreNotHeld(t *testing.T) {
 func TestStatesOfOthersAreInTheFirstCommitOnly(t *testing.T) {
 	s := &fakeStore{}
 	r := recorderOver(t, s, nil)
-	r.pending.extra = map[string][]byte{".run": []byte("x")}
+	r.pending.states = map[string][]byte{".run": []byte("x")}
 	for range 2 {
 		r.pending.hold(report.Poll{Device: "room-1", At: time.Now(), Status: idleStatus})
 		r.commit(time.Now())
@@ -569,19 +569,19 @@ func TestRoomIsMadeForRecordsAndStates(t *testing.T) {
 	r.pending.hold(report.Poll{Device: "room-1", At: time.Now(), Status: idleStatus})
 	r.commit(time.Now())
 	r.pending.hold(report.Poll{Device: "room-1", At: time.Now(), Status: idleStatus})
-	if _, err := r.batch(time.Now(), commitMax, true); err != nil {
+	if _, err := r.makeBatch(time.Now(), commitMax, true); err != nil {
 		t.Fatal(err)
 	}
 	payload := int64(len(s.lane("room-1/sample")[0].Payload))
 	if s.asked < payload+4096 {
 		t.Errorf("room for %d bytes was asked for; the payload alone has %d, a state takes a page", s.asked, payload)
 	}
-	b, err := r.batch(time.Now().Add(3*time.Minute), commitMax, true)
+	b, err := r.makeBatch(time.Now().Add(3*time.Minute), commitMax, true)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(b.batch.Records) < 2 || s.asked < b.batch.Room() {
-		t.Errorf("room for %d bytes was asked for; with the minute that is over the batch has %d records and %d bytes", s.asked, len(b.batch.Records), b.batch.Room())
+	if len(b.out.Records) < 2 || s.asked < b.out.Room() {
+		t.Errorf("room for %d bytes was asked for; with the minute that is over the batch has %d records and %d bytes", s.asked, len(b.out.Records), b.out.Room())
 	}
 }
 

@@ -23,11 +23,11 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"slices"
 	"strings"
 	"sync"
 	"time"
 
+	"roomcall/agent/health"
 	"roomcall/agent/host"
 	"roomcall/agent/report"
 	"roomcall/buffer"
@@ -66,14 +66,14 @@ type Recorder struct {
 	log      *slog.Logger
 	repeats  *host.Repeats
 
-	polls       chan report.Poll
-	events      chan Event
-	mu          sync.Mutex // guards what follows up to the empty line
-	stats       Stats
-	missed      map[missedKey]*missed
-	comparisons []comparison // asked and not decided yet
+	polls     chan report.Poll
+	events    chan Event
+	mu        sync.Mutex // guards what follows up to the empty line
+	stats     Stats
+	missed    map[missedKey]*missed
+	questions []func(now time.Time) // of the drain about the identity, not answered yet
 
-	compare chan struct{} // signals comparisons
+	asked chan struct{} // signals questions
 
 	commitBytes int64 // bound of the payloads of one commit
 
@@ -100,7 +100,7 @@ type Options struct {
 	Newest   *Newest
 	Devices  int   // how many endpoints are polled
 	MaxBytes int64 // bound of the store, which bounds a commit; 0 = the default
-	Copied   bool  // the store was made elsewhere: it begins a new life
+	Copied   bool  // the store was made elsewhere: it begins a new epoch
 	Log      *slog.Logger
 	Clock    func() host.Reading // nil = the wall clock and its monotonic reading alone
 	Before   host.Reading        // when the run before committed last; the zero value = not known
@@ -112,10 +112,10 @@ func New(o Options) (*Recorder, error) {
 	r := &Recorder{
 		reporter: o.Reporter, store: o.Store, newest: o.Newest, log: o.Log, repeats: host.NewRepeats(o.Log),
 		stats: Stats{AppendedByKind: map[string]uint64{}},
-		polls: make(chan report.Poll, max(64, 2*o.Devices)), events: make(chan Event, 64), compare: make(chan struct{}, 1),
+		polls: make(chan report.Poll, max(64, 2*o.Devices)), events: make(chan Event, 64), asked: make(chan struct{}, 1),
 		missed: map[missedKey]*missed{}, commitBytes: commitBytes,
 		committed: committed{states: map[string]report.State{}, told: map[string]time.Time{}},
-		pending:   pending{extra: o.Extra},
+		pending:   pending{states: o.Extra},
 		now:       o.Clock, clock: o.Before,
 	}
 	if r.now == nil {
@@ -124,52 +124,51 @@ func New(o Options) (*Recorder, error) {
 	if o.MaxBytes > 0 {
 		r.commitBytes = min(commitBytes, o.MaxBytes/commitShare)
 	}
-	delivered, newest := o.Store.Progress()
-	for key, blob := range o.Saved {
-		if key == gapsKey {
-			if err := json.Unmarshal(blob, &r.committed.gaps); err != nil {
-				return nil, fmt.Errorf("read gaps from store: %w", err)
-			}
-			for i := range r.committed.gaps {
-				g := &r.committed.gaps[i]
-				g.reached = delivered
-				if g.Seq != 0 && g.Pos == 0 {
-					g.Pos = newest
-				}
-			}
-		}
-		if key == offlineKey {
-			if err := json.Unmarshal(blob, &r.identity.offline); err != nil {
-				return nil, fmt.Errorf("read what was published from store: %w", err)
-			}
-		}
-		if key == lifeKey {
-			if err := json.Unmarshal(blob, &r.identity.next); err != nil {
-				return nil, fmt.Errorf("read new epoch from store: %w", err)
-			}
-		}
-		if key == partialKey {
-			if err := json.Unmarshal(blob, &r.committed.partial); err != nil {
-				return nil, fmt.Errorf("read progress of announcements from store: %w", err)
-			}
-		}
-		if strings.HasPrefix(key, ".") {
-			continue // no device has such a name
-		}
-		st, err := report.UnmarshalState(blob)
-		if err != nil {
-			return nil, fmt.Errorf("read state of %s from store: %w", key, err)
-		}
-		r.committed.states[key] = st
-	}
-	if err := r.findRemoved(o.Saved[leftKey]); err != nil {
+	if err := r.restore(o.Saved); err != nil {
 		return nil, err
 	}
+	r.findRemoved()
 	r.goOffline() // what is there now may have been published, what follows was not
 	if o.Copied && r.identity.next == nil {
-		r.newLife(time.Now(), ReasonCopied, 0)
+		r.decideNewEpoch(time.Now(), ReasonCopied, 0)
 	}
 	return r, nil
+}
+
+// restore goes on from the states that the store holds.
+func (r *Recorder) restore(saved map[string][]byte) (err error) {
+	for key, blob := range saved {
+		what := "state of " + key
+		switch key {
+		case gapsKey:
+			what, err = "gaps", json.Unmarshal(blob, &r.committed.gaps)
+		case offlineKey:
+			what, err = "what was published", json.Unmarshal(blob, &r.identity.offline)
+		case newEpochKey:
+			what, err = "new epoch", json.Unmarshal(blob, &r.identity.next)
+		case partialKey:
+			what, err = "progress of announcements", json.Unmarshal(blob, &r.committed.partial)
+		case leftKey:
+			what, err = "devices that left", json.Unmarshal(blob, &r.removed.uncleared)
+		default:
+			if strings.HasPrefix(key, ".") {
+				continue // somebody else's: no device has such a name
+			}
+			r.committed.states[key], err = report.UnmarshalState(blob)
+		}
+		if err != nil {
+			return fmt.Errorf("read %s from store: %w", what, err)
+		}
+	}
+	delivered, last := r.store.Progress()
+	for i := range r.committed.gaps {
+		g := &r.committed.gaps[i]
+		g.reached = delivered
+		if g.Seq != 0 && g.Pos == 0 {
+			g.Pos = last
+		}
+	}
+	return nil
 }
 
 // Submit hands a poll to the recorder; it never blocks the poll loop. When the
@@ -218,7 +217,7 @@ func (r *Recorder) Run(ctx context.Context) {
 			r.hold(p)
 		case ev := <-r.events:
 			r.holdEvent(ev)
-		case <-r.compare:
+		case <-r.asked:
 		case <-tidy.C:
 		case <-retry.C:
 			failing = false
@@ -227,7 +226,7 @@ func (r *Recorder) Run(ctx context.Context) {
 		r.Heartbeat.Beat()
 		r.checkClock()
 		r.checkDamage()
-		r.compareAll(time.Now())
+		r.answerAll(time.Now())
 		if failing {
 			r.count(func(s *Stats) { s.Held = len(r.pending.polls) })
 			continue
@@ -255,8 +254,8 @@ func (r *Recorder) collect() {
 }
 
 func (r *Recorder) hold(p report.Poll) {
-	for _, lost := range r.pending.hold(p) {
-		r.miss(lost.Device, missedFull, lost.At)
+	for _, gone := range r.pending.hold(p) {
+		r.miss(gone.Device, missedFailing, gone.At)
 	}
 	if r.unsaved != nil {
 		r.show(p)
@@ -264,9 +263,9 @@ func (r *Recorder) hold(p report.Poll) {
 }
 
 func (r *Recorder) holdEvent(ev Event) {
-	for _, lost := range r.pending.holdEvent(ev) {
-		r.miss(report.AgentDevice, missedFull, lost.At)
-		lost.done(false)
+	for _, gone := range r.pending.holdEvent(ev) {
+		r.miss(report.AgentDevice, missedFailing, gone.At)
+		gone.done(false)
 	}
 }
 
@@ -295,73 +294,47 @@ func (r *Recorder) show(p report.Poll) {
 // commit writes all that is pending, in as many transactions as that takes: each
 // but the last holds a poll or an event, whatever the store wants to evict. It
 // returns false when the store accepted nothing more; what is left stays pending.
-//
-// A batch that the store rejects (a record or the states are too large for it) can
-// never be accepted. Then the polls and events go alone, in halves, until the one is
-// found. It is lost when the store accepts another one; else it is the store that
-// rejects whatever it is given, and all of them stay pending.
+// Of a batch that the store rejects, only what is to blame is left out, see search.
 func (r *Recorder) commit(now time.Time) bool {
-	if !r.live(now) {
+	if !r.finishNewEpoch(now) {
 		return false
 	}
-	limit, extras, accepted := commitMax, true, false
-	var suspects []suspect
+	s := search{pending: &r.pending, limit: commitMax, extras: true}
 	for {
-		b, err := r.batch(now, limit, extras)
+		b, err := r.makeBatch(now, s.limit, s.extras)
 		if err == nil && b.empty() {
 			switch {
-			case !extras:
-				extras = true
+			case !s.extras:
+				s.extras = true
 				continue
-			case len(suspects) > 0:
-				r.pending.putBack(suspects)
-				return r.failing(suspects[0].err)
+			case len(s.suspects) > 0:
+				return r.failing(s.putBack())
 			}
 			r.working()
 			return true
 		}
 		if err == nil {
 			r.pending.inPolls, r.pending.inEvents = b.polls, b.events
-			err = r.write(b.batch)
+			err = r.write(b.out)
 			r.pending.inPolls, r.pending.inEvents = 0, 0
 		}
-		items := b.items()
 		switch {
 		case err == nil:
 			r.Heartbeat.Beat()
-			r.accept(b, now, extras)
-			r.reject(suspects)
-			suspects, accepted = nil, true
-			if items == 0 { // what time alone brings is looked at again soon
-				r.working()
-				return true
-			}
-			if limit = min(2*limit, commitMax); limit == commitMax {
-				extras = true
-			}
-		case !errors.Is(err, buffer.ErrRefused):
-			r.pending.putBack(suspects)
-			return r.failing(err)
-		case items > 1:
-			limit, extras = items/2, false
-		case items == 1 && extras:
-			extras = false
-		case items == 1:
-			suspects = append(suspects, r.pending.takeFirst(b, err))
-			switch {
-			case accepted:
-				r.reject(suspects)
-				suspects = nil
-			case len(suspects) == suspectsMax:
-				r.pending.putBack(suspects)
-				return r.failing(err)
-			}
-		case len(b.gaps) > 0: // what it is told to keep is too much: the eviction goes on without
+			r.accept(b, now, s.extras)
+			s.accepted()
+		case errors.Is(err, buffer.ErrRefused) && s.rejected(b, err):
+		case errors.Is(err, buffer.ErrRefused) && b.items() == 0 && len(b.gaps) > 0: // what it is told to keep is too much: the eviction goes on without
 			r.log.Error("forgot gaps that were not announced, because the store cannot keep them", "gaps", len(b.gaps), "err", err)
 			r.forget = true
 		default:
-			r.pending.putBack(suspects)
+			s.putBack()
 			return r.failing(err)
+		}
+		r.leaveOut(s.culprits())
+		if err == nil && b.items() == 0 { // what time alone brings is looked at again soon
+			r.working()
+			return true
 		}
 	}
 }
@@ -412,11 +385,8 @@ func (r *Recorder) working() {
 // device all the same. It returns false.
 func (r *Recorder) failing(err error) bool {
 	r.count(func(s *Stats) { s.Err, s.Held = err, len(r.pending.polls) })
-	hint := "polling goes on; samples wait in memory until the store accepts them"
-	if errors.Is(err, buffer.ErrFull) {
-		hint = "free space on the disk that holds data_dir; " + hint
-	}
-	r.repeats.Failed("write to store", err, "held", len(r.pending.polls), "hint", hint)
+	r.repeats.Failed("write to store", err, "held", len(r.pending.polls),
+		"hint", health.HintFor(health.StoreCode(health.Buffer{Cause: StoreCause(err)}), nil)+"; "+health.HintFor("store_holds", nil))
 	if r.unsaved == nil {
 		r.unsaved = map[string]report.State{}
 		for _, p := range r.pending.polls {
@@ -426,8 +396,16 @@ func (r *Recorder) failing(err error) bool {
 	return false
 }
 
-// reject gives up what the store can never accept.
-func (r *Recorder) reject(list []suspect) {
+// StoreCause tells why the store accepts nothing, in the words of host.DiskCause.
+func StoreCause(err error) string {
+	if errors.Is(err, buffer.ErrFull) {
+		return "full"
+	}
+	return host.DiskCause(err)
+}
+
+// leaveOut gives up what the store can never accept.
+func (r *Recorder) leaveOut(list []suspect) {
 	for _, s := range list {
 		what := ""
 		if s.event != nil {
@@ -438,7 +416,7 @@ func (r *Recorder) reject(list []suspect) {
 			what = "poll of " + s.poll.Device
 			r.miss(s.poll.Device, missedRejected, s.poll.At)
 		}
-		r.repeats.Failed("store "+what, s.err, "what", what, "hint", "it is left out, because the store can never accept it")
+		r.repeats.Failed("store "+what, s.err, "what", what, "hint", health.HintFor("store_rejected", nil))
 	}
 }
 
@@ -446,10 +424,10 @@ func (r *Recorder) reject(list []suspect) {
 // it held, and shows its samples.
 func (r *Recorder) accept(b *batch, now time.Time, extras bool) {
 	maps.Copy(r.committed.states, b.states)
-	_, newest := r.store.Progress()
+	_, last := r.store.Progress()
 	for i := range b.gaps {
 		if g := &b.gaps[i]; g.Seq != 0 && g.Pos == 0 {
-			g.Pos = newest
+			g.Pos = last
 		}
 	}
 	r.committed.gaps, r.committed.partial, r.committed.minute = b.gaps, b.partial, b.minute
@@ -462,17 +440,17 @@ func (r *Recorder) accept(b *batch, now time.Time, extras bool) {
 	done := r.pending.accepted(b, extras)
 	r.forget = r.forget && !extras
 	evicted := uint64(0)
-	if ev := b.batch.Evict; ev != nil {
+	if ev := b.out.Evict; ev != nil {
 		for _, g := range ev.Gaps {
 			evicted += g.Count
 			r.evictions.add(g)
 		}
 	}
 	r.count(func(s *Stats) {
-		for _, rec := range b.batch.Records {
+		for _, rec := range b.out.Records {
 			s.AppendedByKind[Kind(rec.Lane)]++
 		}
-		s.Appended += uint64(len(b.batch.Records))
+		s.Appended += uint64(len(b.out.Records))
 		s.Evicted += evicted
 	})
 	for _, s := range b.samples {
@@ -481,70 +459,4 @@ func (r *Recorder) accept(b *batch, now time.Time, extras bool) {
 	for _, ev := range done {
 		ev.done(true)
 	}
-}
-
-// evictions collects what was evicted until it is logged.
-type evictions struct {
-	records uint64
-	topics  map[string]bool
-	reasons map[string]bool
-	logged  time.Time
-}
-
-// evictedEvery is the least time between two lines of the log about evictions.
-const evictedEvery = 5 * time.Minute
-
-func (e *evictions) add(g buffer.Gap) {
-	if e.records == 0 {
-		e.topics, e.reasons = map[string]bool{}, map[string]bool{}
-	}
-	e.records += g.Count
-	e.topics[g.Lane], e.reasons[g.Reason] = true, true
-}
-
-// log writes one line at the beginning of a burst of evictions and then every five
-// minutes, with what went since the last one.
-func (e *evictions) log(log *slog.Logger, now time.Time) {
-	if e.records == 0 || !e.logged.IsZero() && now.Sub(e.logged) < evictedEvery {
-		return
-	}
-	log.Warn("evicted undelivered records, because of a limit of [buffer]", "records", e.records, "topics", len(e.topics),
-		"reason", strings.Join(slices.Sorted(maps.Keys(e.reasons)), ","))
-	*e = evictions{logged: now}
-}
-
-// offLong is how long a machine is hardly ever off. After that the wall clock was
-// wrong before, or is now, and who reads the records wants to know.
-const offLong = 30 * 24 * time.Hour
-
-// checkClock announces a wall clock that was set, also between the run before and
-// this one. A machine that slept is no such thing.
-func (r *Recorder) checkClock() {
-	now := r.now()
-	e := host.Between(r.clock, now)
-	if leap := now.Wall.Sub(r.clock.Wall); e.Restarted && !r.clock.Wall.IsZero() && leap >= offLong {
-		e.Step = leap
-	}
-	r.clock = now
-	if e.Slept > 0 {
-		r.log.Info("the machine slept", "for", e.Slept.Round(time.Second))
-	}
-	if e.Step == 0 {
-		return
-	}
-	r.count(func(s *Stats) { s.ClockSteps++; s.LastStep, s.StepBy = now.Wall, e.Step })
-	r.log.Warn("wall clock stepped", "by", e.Step, "over_a_restart", e.Restarted)
-	r.holdEvent(clockEvent(now.Wall, e))
-}
-
-// checkDamage takes note of what was found broken in the store. The next commit
-// announces it; the store keeps its report until then.
-func (r *Recorder) checkDamage() {
-	all := r.store.Damage()
-	for _, d := range all[r.damages:] {
-		r.log.Error("store damaged", "segment", d.Segment, "reason", d.Reason,
-			"salvaged", d.Salvaged, "lost", d.Lost, "lost_known", !d.Reset, "kept_as", d.Aside)
-		r.pending.damage = append(r.pending.damage, d)
-	}
-	r.damages = len(all)
 }

@@ -2,7 +2,6 @@ package record
 
 import (
 	"encoding/json"
-	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -28,19 +27,12 @@ const (
 type removed struct {
 	leaving   []string // to be closed
 	uncleared []string // as the store has it
-	joined    []string // to be added to that
+	toAdd     []string // to be added to that
 	cleared   []string // to be taken from it; guarded by Recorder.mu
 }
 
 // findRemoved looks which of the saved states are of devices that have left.
-func (r *Recorder) findRemoved(saved []byte) error {
-	var names []string
-	if len(saved) > 0 {
-		if err := json.Unmarshal(saved, &names); err != nil {
-			return fmt.Errorf("read devices that left from store: %w", err)
-		}
-	}
-	r.removed.uncleared = names
+func (r *Recorder) findRemoved() {
 	for _, device := range slices.Sorted(maps.Keys(r.committed.states)) {
 		if device == report.AgentDevice || r.reporter.Has(device) || r.committed.states[device].Gone() {
 			continue
@@ -48,21 +40,24 @@ func (r *Recorder) findRemoved(saved []byte) error {
 		r.removed.leaving = append(r.removed.leaving, device)
 		r.log.Info("device left the config: its call and incidents are closed, its retained state is cleared", "device", device)
 	}
-	r.removed.joined = slices.Clone(r.removed.leaving)
+	r.removed.toAdd = slices.Clone(r.removed.leaving)
 	for _, device := range r.removed.next(nil) {
 		if r.reporter.Has(device) { // it came back
 			r.removed.cleared = append(r.removed.cleared, device)
 		} else {
-			r.newest.Clear(device, func() { r.count(func(*Stats) { r.removed.cleared = append(r.removed.cleared, device) }) })
+			r.newest.Clear(device, func() {
+				r.mu.Lock()
+				r.removed.cleared = append(r.removed.cleared, device)
+				r.mu.Unlock()
+			})
 		}
 	}
-	return nil
 }
 
 // next is the list of uncleared devices without those that are cleared.
 func (d *removed) next(cleared []string) []string {
 	names := slices.Clone(d.uncleared)
-	for _, device := range d.joined {
+	for _, device := range d.toAdd {
 		if !slices.Contains(names, device) {
 			names = append(names, device)
 		}
@@ -88,9 +83,9 @@ func (r *Recorder) leave(b *batch, now time.Time) (err error) {
 		return nil
 	}
 	b.uncleared, b.unclearedChanged = names, true
-	b.batch.State[leftKey] = nil // removes it
+	b.out.State[leftKey] = nil // removes it
 	if len(names) > 0 {
-		b.batch.State[leftKey], err = json.Marshal(names)
+		b.out.State[leftKey], err = json.Marshal(names)
 	}
 	return err
 }

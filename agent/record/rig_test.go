@@ -157,3 +157,11 @@ func (r *Recorder) polled(device string, st cgi.Status, err error) {
 func started() Event {
 	return Event{AgentEvent: report.AgentEvent{Type: "agent.started", Reason: "start"}, At: time.Now()}
 }
+
+// missedTotal counts the polls and events that were never accepted.
+func (r *Recorder) missedTotal() (n uint64) {
+	for _, m := range r.Stats().Missed {
+		n += m.Count
+	}
+	return n
+}

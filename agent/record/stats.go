@@ -9,16 +9,15 @@ import (
 type Stats struct {
 	Appended       uint64 // records accepted
 	AppendedByKind map[string]uint64
-	Lost           uint64    // polls and events that were never accepted
-	Missed         []Missed  // the same by device and reason
+	Missed         []Missed  // polls and events that were never accepted, by device and reason
 	Evicted        uint64    // records that a limit removed undelivered
 	Held           int       // polls in memory until the store accepts them
 	Err            error     // why the store accepted nothing at the last try, nil = it did
 	Compared       int       // messages of the broker that the store was compared with last
 	ComparedAll    bool      // the broker showed all that it holds
 	ComparedAt     time.Time // zero = never yet
-	Life           string    // why this process began a new epoch last, "" = it did not
-	LifeAt         time.Time
+	NewEpoch       string    // why this process began a new epoch last, "" = it did not
+	NewEpochAt     time.Time
 	ClockSteps     uint64
 	LastStep       time.Time     // of the wall clock
 	StepBy         time.Duration // positive = forward

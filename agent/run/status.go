@@ -49,7 +49,7 @@ func (a *Agent) Status() health.Status {
 	}
 	s.Identity = health.Identity{
 		Epoch: a.queue.Epoch(), ComparedWith: did.Compared, ComparedAll: did.ComparedAll, Compared: did.ComparedAt,
-		NewEpoch: did.Life, NewEpochAt: did.LifeAt,
+		NewEpoch: did.NewEpoch, NewEpochAt: did.NewEpochAt,
 	}
 	s.Clock = health.Clock{Steps: did.ClockSteps, LastStep: did.LastStep, LastStepS: did.StepBy.Seconds()}
 	if synchronized, known := host.ClockSynchronized(); known {
@@ -113,9 +113,9 @@ func bufferStatus(in buffer.Info, did record.Stats, sent drain.Stats) health.Buf
 	if did.Err == nil {
 		return b
 	}
-	b.State, b.Error, b.Cause = "failed", did.Err.Error(), host.DiskCause(did.Err)
+	b.State, b.Error, b.Cause = "failed", did.Err.Error(), record.StoreCause(did.Err)
 	if errors.Is(did.Err, buffer.ErrFull) {
-		b.State, b.Cause = "full", "full"
+		b.State = "full"
 	}
 	b.Hint = health.HintFor(health.StoreCode(b), nil)
 	return b
