@@ -22,7 +22,7 @@
 // poison-*.rec, quarantined records; damage-*.json, reports that no batch has
 // announced yet; delivered-*, a mark in place of a delivered segment that a full
 // disk made go before a commit had the cursor; *.corrupt-*, broken segments as
-// they were found. Each is written so that a power cut leaves the old or the new
+// they were found, a bounded number of them. Each is written so that a power cut leaves the old or the new
 // file, see package durable.
 //
 // The order of the keys is the queue: one walk from a position, (*Queue).records,
@@ -45,7 +45,10 @@
 //	read.go        Peek, Scan, and the walk that they share
 //	evict.go       Due: limits of size and age
 //	quarantine.go  records that were set aside
+//	reads.go       reads that fail: an error of the device is not damage
 //	damage.go      what happens to a broken segment; reports
+//	losses.go      naming what is lost
+//	aside.go       broken segments that are kept
 //	info.go        Info, Verify, and reading a store that nobody has open
 //	segment.go     the file: buckets, creating, committing, growing
 //	tree.go        reading a file that may be broken
