@@ -20,7 +20,10 @@ import (
 	"roomcall/publish"
 )
 
-// Bounds of an orderly stop; together they stay below 3 s.
+// Bounds of an orderly stop; together they stay below 3 s. A disk that does not answer
+// adds to that: 2 s in which the recorder waits for its last commit, and then, without
+// a bound, what the drain and Close still write. The service manager ends such a
+// process (TimeoutStopSec); what was accepted is on disk by then.
 const (
 	logoutGrace = 700 * time.Millisecond  // end the endpoints' sessions
 	drainGrace  = 1200 * time.Millisecond // deliver what waits
@@ -104,7 +107,7 @@ func (a *Agent) Run(ctx context.Context, ready func()) error {
 		polls.Go(func() { p.Run(polling) })
 	}
 	server.Go(func() { a.page.run(serving) })
-	polls.Go(func() { a.newAnnouncer().run(polling) })
+	polls.Go(func() { a.newHealthLoop().run(polling) })
 	a.recorder.Announce(record.Event{At: a.started, AgentEvent: report.AgentEvent{
 		Type: "agent.started", Text: "version " + a.version, Reason: a.reason,
 	}})

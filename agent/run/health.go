@@ -29,9 +29,9 @@ const (
 	healthPause = 10 * time.Minute
 )
 
-// announcer tells the centre how the agent is doing: by the retained health message,
+// healthLoop tells the centre how the agent is doing: by the retained health message,
 // directly and beside the store, and by events about the store.
-type announcer struct {
+type healthLoop struct {
 	status   func() health.Status
 	message  func(report.HealthInfo) []byte
 	conn     func() drain.Conn // nil = none
@@ -51,8 +51,8 @@ type announcer struct {
 	workedAt time.Time    // since when it works again, zero = it does not
 }
 
-func (a *Agent) newAnnouncer() *announcer {
-	return &announcer{
+func (a *Agent) newHealthLoop() *healthLoop {
+	return &healthLoop{
 		status: a.Status, message: a.health, conn: a.drainer.Conn, topic: a.client.Topic("health"),
 		announce: a.recorder.Announce, refused: a.secret.refused,
 		every: min(healthLook+time.Duration(len(a.pollers))*10*time.Millisecond, healthLookMax),
@@ -65,7 +65,7 @@ func (a *Agent) health(in report.HealthInfo) []byte {
 }
 
 // run looks again and again until ctx ends.
-func (n *announcer) run(ctx context.Context) {
+func (n *healthLoop) run(ctx context.Context) {
 	tick := time.NewTicker(n.every)
 	defer tick.Stop()
 	for {
@@ -86,7 +86,7 @@ func (n *announcer) run(ctx context.Context) {
 
 // publish sends the health message when something changed, on each new connection,
 // and when the last is too old.
-func (n *announcer) publish(s health.Status, now time.Time) {
+func (n *healthLoop) publish(s health.Status, now time.Time) {
 	n.settle(now)
 	conn := n.conn()
 	if conn == nil || now.Before(n.held) {
@@ -105,7 +105,7 @@ func (n *announcer) publish(s health.Status, now time.Time) {
 }
 
 // settle looks at what became of the last message.
-func (n *announcer) settle(now time.Time) {
+func (n *healthLoop) settle(now time.Time) {
 	if n.receipt == nil {
 		return
 	}
@@ -127,7 +127,7 @@ func (n *announcer) settle(now time.Time) {
 
 // watchStore announces that the store accepts nothing, and that it does again. The
 // events wait in memory until they can be accepted themselves.
-func (n *announcer) watchStore(b health.Buffer, now time.Time) {
+func (n *healthLoop) watchStore(b health.Buffer, now time.Time) {
 	works := b.State == "open"
 	switch {
 	case !works && n.failing.Type == "":

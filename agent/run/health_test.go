@@ -41,9 +41,9 @@ type fakeReceipt struct {
 func (r fakeReceipt) Done() <-chan struct{} { return r.done }
 func (r fakeReceipt) Err() error            { return r.err }
 
-// announced is an announcer of which everything around is the test's.
+// announced is a healthLoop of which everything around is the test's.
 type announced struct {
-	*announcer
+	*healthLoop
 	state  health.Status
 	conn   *fakeConn // nil = none
 	events []record.Event
@@ -56,7 +56,7 @@ func newAnnounced(t *testing.T) (a *announced, during func(time.Duration)) {
 	}
 	a = &announced{state: healthtest.Well(), conn: &fakeConn{}}
 	a.state.Endpoints[0].LastPoll = time.Now().Add(24 * time.Hour) // always just polled
-	a.announcer = &announcer{
+	a.healthLoop = &healthLoop{
 		status: func() health.Status { return a.state }, message: r.Health, topic: "p/lobby/health", every: healthLook,
 		conn: func() drain.Conn {
 			if a.conn == nil {
