@@ -40,9 +40,10 @@ type sink struct{}
 
 func (sink) Submit(report.Poll) {}
 
-// moving is an agent whose loops have beaten just now.
+// moving is an agent whose loops have beaten just now, for a test on fake time.
 func moving(t *testing.T) *Agent {
 	a := &Agent{cfg: &config.Config{Agent: config.Agent{DataDir: t.TempDir()}}, recorder: &record.Recorder{}, drainer: &drain.Drainer{}}
+	t.Cleanup(synctest.Wait) // the mark may be on its way into the folder, which goes after this
 	a.recorder.Heartbeat.Beat()
 	a.drainer.Heartbeat.Beat()
 	return a
