@@ -138,13 +138,14 @@ func (b *batch) set(device string, st report.State, records []report.Record) {
 	b.states[device] = st
 	for _, rec := range records {
 		b.bytes += int64(len(rec.Payload))
-		b.out.Records = append(b.out.Records, buffer.Record{
-			Lane:    rec.Device + "/" + rec.Kind,
-			Num:     rec.Seq,
-			Time:    time.UnixMilli(rec.TimeMs),
-			Fresh:   rec.Fresh,
-			Payload: rec.Payload,
-		})
+		b.out.Records = append(b.out.Records, stored(rec))
+	}
+}
+
+// stored is a record as the store keeps it.
+func stored(rec report.Record) buffer.Record {
+	return buffer.Record{
+		Lane: rec.Device + "/" + rec.Kind, Num: rec.Seq, Time: time.UnixMilli(rec.TimeMs), Fresh: rec.Fresh, Payload: rec.Payload,
 	}
 }
 

@@ -269,7 +269,7 @@ func (r *Recorder) decideNewEpoch(now time.Time, reason string, highest int64) {
 // with the same commit. After a kill it goes on where it was. It returns false when the store accepted nothing.
 func (r *Recorder) finishNewEpoch(now time.Time) bool {
 	for e := r.identity.next; e != nil; e = r.identity.next {
-		b, states, last, err := r.portion(e)
+		b, states, last, err := r.portion(e, now)
 		if err == nil {
 			err = r.write(b)
 		}
@@ -282,11 +282,11 @@ func (r *Recorder) finishNewEpoch(now time.Time) bool {
 			r.identity.next, r.unsaved = nil, nil
 			// announcements that wait have new numbers and places, and go out by themselves
 			r.committed.gaps = slices.DeleteFunc(r.committed.gaps, func(g gap) bool { return g.Seq != 0 })
-			r.count(func(s *Stats) { s.NewEpoch, s.NewEpochAt = e.Reason, now })
-			r.holdEvent(Event{At: now, AgentEvent: report.AgentEvent{
-				Type: "agent.store_reset", Reason: e.Reason,
-				Text: "numbers start again under a new epoch, because those of the old one may be in use elsewhere (" + e.Reason + "); calls and incidents of the old epoch are over",
-			}})
+			r.count(func(s *Stats) {
+				s.NewEpoch, s.NewEpochAt = e.Reason, now
+				s.Appended++ // the announcement
+				s.AppendedByKind["event"]++
+			})
 			if len(r.identity.waiting) > 0 {
 				r.letGo()
 			}
@@ -296,8 +296,9 @@ func (r *Recorder) finishNewEpoch(now time.Time) bool {
 }
 
 // portion is the next commit of a new epoch, the states that it leads to, and whether
-// it is the last one.
-func (r *Recorder) portion(e *newEpoch) (b buffer.Batch, states map[string]report.State, last bool, err error) {
+// it is the last one: that announces the new epoch, so that no kill can take the one
+// without the other.
+func (r *Recorder) portion(e *newEpoch, now time.Time) (b buffer.Batch, states map[string]report.State, last bool, err error) {
 	if r.reporter.Epoch() != e.Epoch {
 		r.reporter = r.reporter.WithEpoch(e.Epoch)
 	}
@@ -337,6 +338,16 @@ func (r *Recorder) portion(e *newEpoch) (b buffer.Batch, states map[string]repor
 		b.Evict = buffer.Replaced(upto)
 	}
 	last = upto == 0 || upto == e.Upto
+	if last {
+		st, records := r.reporter.AgentEvent(states[report.AgentDevice], now, report.AgentEvent{
+			Type: "agent.store_reset", Reason: e.Reason,
+			Text: "numbers start again under a new epoch, because those of the old one may be in use elsewhere (" + e.Reason + "); calls and incidents of the old epoch are over",
+		})
+		states[report.AgentDevice] = st
+		for _, rec := range records {
+			b.Records = append(b.Records, stored(rec))
+		}
+	}
 	for device, st := range states {
 		blob, failed := st.Marshal()
 		b.State[device], err = blob, errors.Join(err, failed)

@@ -359,6 +359,33 @@ func TestACopiedStoreBeginsANewEpochAtOnce(t *testing.T) {
 	}
 }
 
+// TestANewEpochIsAnnouncedByTheCommitThatMakesIt: a kill right after it does not take
+// the announcement.
+func TestANewEpochIsAnnouncedByTheCommitThatMakesIt(t *testing.T) {
+	start := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	dir := filepath.Join(t.TempDir(), "data")
+	for _, polls := range []int{0, 400} { // nothing waits, and more than a portion
+		p := open(t, dir, nil)
+		if polls > 0 {
+			p.poll(polls, start)
+		}
+		p.close()
+		p = open(t, dir, func(o *Options) { o.Copied = true })
+		epoch := p.q.Epoch()
+		if !p.r.finishNewEpoch(start) || p.q.Epoch() <= epoch {
+			t.Fatal("no new life")
+		}
+		p.close() // killed: nothing else was committed
+		p = open(t, dir, nil)
+		list := p.waiting()
+		if last := fields(t, []byte(list[len(list)-1])); last["type"] != "agent.store_reset" || last["reason"] != ReasonCopied || last["seq"] != 1.0 {
+			t.Errorf("the last record is %v", last)
+		}
+		p.deliver(consume(t))
+		p.close()
+	}
+}
+
 func TestManyQuestionsAreBounded(t *testing.T) {
 	r := recorderOver(t, &fakeStore{}, slog.New(slog.DiscardHandler))
 	for range 1000 {
