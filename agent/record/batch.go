@@ -97,10 +97,13 @@ func (r *Recorder) extras(b *batch, now time.Time) error {
 	return errors.Join(err, b.keepGaps())
 }
 
-// empty: there is nothing to commit. A poll or an event without a record is
-// something: its state counts (a call goes on), and it must not stay pending.
+// empty: there is nothing to commit. A state alone is something: that a connection has
+// ended, that a gap is announced, that a device has left. It waits for tidyEvery at
+// most, and for no record. So is a poll or an event that changes nothing: it must not
+// stay pending.
 func (b *batch) empty() bool {
-	return len(b.out.Records) == 0 && b.out.Evict == nil && b.items() == 0 && !b.unclearedChanged
+	o := &b.out
+	return b.items() == 0 && len(o.Records) == 0 && len(o.State) == 0 && len(o.Damage) == 0 && o.Evict == nil
 }
 
 // items is how many pending polls and events it holds.
@@ -118,7 +121,7 @@ func (b *batch) poll(p report.Poll) {
 	st, out := b.reporter.Poll(b.state(p.Device), p)
 	b.set(p.Device, st, out.Records)
 	b.samples = append(b.samples, Sample{
-		Device: p.Device, Payload: slices.Clone(out.Sample), At: p.At, Fresh: 2 * out.Interval,
+		Device: p.Device, Payload: slices.Clone(out.Sample), At: p.At, Fresh: freshIntervals * out.Interval,
 	})
 }
 

@@ -12,14 +12,19 @@ const (
 	newestPerDevice = 120
 )
 
-// Sample is a committed sample.
+// freshIntervals is for how many poll intervals a sample counts as the present.
+const freshIntervals = 2
+
+// Sample is what the retained state topic of a device is to show: its newest sample, or
+// nothing, when the device has left the config. A sample is committed, or, while the
+// store accepts nothing, marked as not recorded.
 type Sample struct {
 	Device  string
-	Payload []byte
+	Payload []byte // empty = nothing is to be shown
 	At      time.Time
 	Fresh   time.Duration // how long it counts as the present
-	// Cleared is called when the broker has confirmed that the retained state is gone;
-	// nil for a sample, which has a payload.
+	// Cleared is called when the broker has confirmed that nothing is shown any more;
+	// nil for a sample.
 	Cleared func()
 }
 
@@ -28,8 +33,8 @@ type Sample struct {
 type Newest struct {
 	mu      sync.Mutex
 	keep    int
-	recent  map[string][]Sample
-	unsent  map[string]Sample
+	recent  map[string][]Sample // by device, oldest first, at most keep each
+	unsent  map[string]Sample   // by device: what the broker does not have yet
 	changed chan struct{}
 }
 
@@ -70,7 +75,8 @@ func (l *Newest) Set(s Sample) {
 	}
 }
 
-// Clear hands out an empty state for a device that has left, until it is confirmed.
+// Clear has the retained state of a device that has left cleared: Take hands out a
+// Sample with nothing to show, again after each PutBack.
 func (l *Newest) Clear(device string, cleared func()) {
 	l.mu.Lock()
 	l.unsent[device] = Sample{Device: device, Cleared: cleared}

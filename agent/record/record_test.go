@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -644,4 +645,79 @@ func TestAFailingDiskIsNotAskedWithEachPoll(t *testing.T) {
 			t.Errorf("asked %d times in 20 s, want at most %d", asked, limit)
 		}
 	})
+}
+
+// TestStatesAreCommittedWithoutARecord: nobody polls, and what changes only states is on
+// disk all the same, once.
+func TestStatesAreCommittedWithoutARecord(t *testing.T) {
+	left := report.State{}
+	leftState, err := left.Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		saved  map[string][]byte
+		cursor uint64
+		happen func(r *Recorder)
+		want   func(b buffer.Batch) bool
+	}{
+		"states of others, at the start": {
+			want: func(b buffer.Batch) bool { return string(b.State[".run"]) == "x" && b.State[offlineKey] != nil },
+		},
+		"the connection has ended": {
+			happen: func(r *Recorder) { <-r.Compare(nil, true); r.Offline() },
+			want:   func(b buffer.Batch) bool { return b.State[offlineKey] != nil },
+		},
+		"the announcement of a gap is delivered": {
+			saved:  map[string][]byte{gapsKey: []byte(`[{"lane":"room-1/sample","first":1,"last":2,"count":2,"reason":"max_bytes","epoch":1,"seq":3,"pos":900}]`)},
+			cursor: 900,
+			want:   func(b buffer.Batch) bool { blob, there := b.State[gapsKey]; return there && blob == nil },
+		},
+		"a device has left, and nothing of it is recorded": {
+			saved: map[string][]byte{"room-9": leftState},
+			want:  func(b buffer.Batch) bool { return b.State["room-9"] != nil && b.State[leftKey] != nil },
+		},
+		"the retained state of a device that left is cleared": {
+			saved: map[string][]byte{leftKey: []byte(`["room-9"]`)},
+			happen: func(r *Recorder) {
+				sample, _ := r.newest.Take(time.Now())
+				sample.Cleared()
+			},
+			want: func(b buffer.Batch) bool { blob, there := b.State[leftKey]; return there && blob == nil },
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &fakeStore{}
+				r, err := New(Options{
+					Reporter: reporterFor(t, []string{"sample"}, "room-1"), Store: s, Newest: NewNewest(1), Devices: 1,
+					Log: slog.New(slog.DiscardHandler), Saved: c.saved, States: map[string][]byte{".run": []byte("x")},
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				s.cursor = c.cursor
+				defer recording(t, r)()
+				if c.happen != nil {
+					c.happen(r)
+				}
+				time.Sleep(2 * tidyEvery)
+				synctest.Wait()
+				found := 0
+				for _, b := range s.batches {
+					if c.want(b) {
+						found++
+					}
+				}
+				if found != 1 || len(s.records()) != 0 {
+					t.Fatalf("%d commits have it, with %d records, want one with none", found, len(s.records()))
+				}
+				commits := s.commits()
+				time.Sleep(10 * tidyEvery)
+				if synctest.Wait(); s.commits() != commits {
+					t.Errorf("%d commits more for nothing", s.commits()-commits)
+				}
+			})
+		})
+	}
 }

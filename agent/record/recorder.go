@@ -96,7 +96,7 @@ type Options struct {
 	Reporter *report.Reporter
 	Store    Store
 	Saved    map[string][]byte // the states that the store holds
-	Extra    map[string][]byte // states of others, for the first commit; their keys begin with a dot
+	States   map[string][]byte // of others, for the first commit; their keys begin with a dot
 	Newest   *Newest
 	Devices  int   // how many endpoints are polled
 	MaxBytes int64 // bound of the store, which bounds a commit; 0 = the default
@@ -115,7 +115,7 @@ func New(o Options) (*Recorder, error) {
 		polls: make(chan report.Poll, max(64, 2*o.Devices)), events: make(chan Event, 64), asked: make(chan struct{}, 1),
 		missed: map[missedKey]*missed{}, commitBytes: commitBytes,
 		committed: committed{states: map[string]report.State{}, told: map[string]time.Time{}},
-		pending:   pending{states: o.Extra},
+		pending:   pending{states: o.States},
 		now:       o.Clock, clock: o.Before,
 	}
 	if r.now == nil {
@@ -288,7 +288,7 @@ func (r *Recorder) show(p report.Poll) {
 	}
 	st, out := r.reporter.Poll(st, p)
 	r.unsaved[p.Device] = st
-	r.newest.Set(Sample{Device: p.Device, Payload: report.MarkUnrecorded(out.Sample), At: p.At, Fresh: 2 * out.Interval})
+	r.newest.Set(Sample{Device: p.Device, Payload: report.MarkUnrecorded(out.Sample), At: p.At, Fresh: freshIntervals * out.Interval})
 }
 
 // commit writes all that is pending, in as many transactions as that takes: each

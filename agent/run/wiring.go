@@ -129,15 +129,15 @@ func (a *Agent) makeDrainer() (err error) {
 // makeRecorder makes the recorder, which goes on from the store's states. The
 // first commit keeps this run for the next start.
 func (a *Agent) makeRecorder() (err error) {
-	extra := map[string][]byte{}
+	states := map[string][]byte{}
 	if a.remember != nil {
-		if extra[runKey], err = json.Marshal(a.remember); err != nil {
+		if states[runKey], err = json.Marshal(a.remember); err != nil {
 			return err
 		}
 	}
 	before := a.queue.Before()
 	a.recorder, err = record.New(record.Options{
-		Reporter: a.reporter, Store: a.queue, Saved: a.queue.State(), Extra: extra,
+		Reporter: a.reporter, Store: a.queue, Saved: a.queue.State(), States: states,
 		Copied: a.copied, Newest: a.newest, Devices: len(a.cfg.Endpoints), MaxBytes: a.cfg.Buffer.MaxBytes, Log: a.log,
 		Clock: host.Now, Before: host.Reading{Wall: before.Wall, Boot: host.Boot{ID: before.Boot, Up: before.Up}},
 	})
