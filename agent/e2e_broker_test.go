@@ -141,7 +141,7 @@ func TestBrokerKilled(t *testing.T) {
 	r.drained()
 	got := r.consumed(sub)
 	if n := len(got.events("agent/event", "agent.quarantined")); n > 0 {
-		t.Errorf("%d records were set aside though the broker was only killed", n)
+		t.Errorf("%d records were quarantined though the broker was only killed", n)
 	}
 }
 

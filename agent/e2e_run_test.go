@@ -235,6 +235,6 @@ func TestStopUnderLoad(t *testing.T) {
 	r.drained()
 	got := r.consumed(sub)
 	if n := len(got.events("agent/event", "agent.quarantined")); n > 0 {
-		t.Errorf("%d records were set aside", n)
+		t.Errorf("%d records were quarantined", n)
 	}
 }

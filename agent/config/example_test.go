@@ -2,7 +2,9 @@ package config
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"reflect"
 	"regexp"
 	"strings"
@@ -60,6 +62,31 @@ func TestEveryKeyHasItsFieldAndEveryFieldItsKey(t *testing.T) {
 		}
 		if len(fields) > 0 {
 			t.Errorf("%s: fields without a key: %v", s.header, fields)
+		}
+	}
+}
+
+// A key that is read and then used nowhere would be a promise that nobody keeps. The
+// code that has to do with the config is searched for its name.
+func TestEveryKeyIsUsed(t *testing.T) {
+	var code strings.Builder
+	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
+		if err == nil && strings.HasSuffix(path, ".go") && !strings.HasSuffix(path, "_test.go") {
+			if text := readFile(t, path); strings.Contains(text, `"roomcall/agent/config"`) {
+				code.WriteString(text)
+			}
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, table := range []any{Agent{}, Endpoint{}, MQTT{}, Buffer{}, Publish{}} {
+		typ := reflect.TypeOf(table)
+		for i := range typ.NumField() {
+			if name := typ.Field(i).Name; !regexp.MustCompile(`\.` + name + `\b`).MatchString(code.String()) {
+				t.Errorf("nothing uses %s.%s", typ.Name(), name)
+			}
 		}
 	}
 }

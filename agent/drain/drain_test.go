@@ -75,8 +75,8 @@ func TestWindowStaysFullButNotFuller(t *testing.T) {
 // TestARecordThatCutsTheConnectionIsQuarantinedAndAnnounced: a record at which the broker cuts the
 // connection does not stop the rest.
 func TestARecordThatCutsTheConnectionIsQuarantinedAndAnnounced(t *testing.T) {
-	poison := []byte(`{"seq":4}`)
-	d := drain(t, brokertest.Faults{Reject: func(m brokertest.Message) bool { return bytes.Equal(m.Payload, poison) }}, 10, nil)
+	culprit := []byte(`{"seq":4}`)
+	d := drain(t, brokertest.Faults{Reject: func(m brokertest.Message) bool { return bytes.Equal(m.Payload, culprit) }}, 10, nil)
 	d.put(10, 0)
 	d.waiting(0)
 	var seqs []string
@@ -87,7 +87,7 @@ func TestARecordThatCutsTheConnectionIsQuarantinedAndAnnounced(t *testing.T) {
 		}
 		seen[p] = true
 	}
-	if len(seqs) != 9 || seen[string(poison)] {
+	if len(seqs) != 9 || seen[string(culprit)] {
 		t.Errorf("the broker took %v", seqs)
 	}
 	if n := d.q.Info().Quarantined; n != 1 {

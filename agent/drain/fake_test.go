@@ -24,7 +24,7 @@ type fakeQueue struct {
 	reads         int
 	readErr       error
 	quarantined   []uint64
-	asides        int // how often a record should be quarantined
+	tries         int // how often a record should be quarantined
 	quarantineErr error
 	hangs         chan struct{} // not nil: Quarantine does not return before it is closed
 	changed       chan struct{}
@@ -69,7 +69,7 @@ func (q *fakeQueue) Quarantine(pos uint64, _ string) error {
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.asides++; q.quarantineErr != nil {
+	if q.tries++; q.quarantineErr != nil {
 		return q.quarantineErr
 	}
 	q.quarantined = append(q.quarantined, pos)

@@ -138,7 +138,7 @@ func TestSuspectGoesAlone(t *testing.T) {
 // record 1, then the broker acknowledges 3 records and no more.
 func TestDrainRampsUpAfterASuspicion(t *testing.T) {
 	seen := 0 // used by one connection after the other
-	poison := func(m brokertest.Message) bool {
+	cutting := func(m brokertest.Message) bool {
 		if string(m.Payload) == `{"seq":1}` {
 			seen++
 		}
@@ -147,7 +147,7 @@ func TestDrainRampsUpAfterASuspicion(t *testing.T) {
 	ack := func(m brokertest.Message) bool {
 		return m.Topic != recordTopic || len(m.Payload) == len(`{"seq":1}`) && m.Payload[7] <= '3'
 	}
-	d := drain(t, brokertest.Faults{Reject: poison, Ack: ack}, 20, func(c *publish.Config) { c.AckTimeout = hosttest.Patience })
+	d := drain(t, brokertest.Faults{Reject: cutting, Ack: ack}, 20, func(c *publish.Config) { c.AckTimeout = hosttest.Patience })
 	d.put(60, 0)
 	d.broker.Wait(func(got []brokertest.Message) bool { return len(payloads(got)) == 3+8 })
 	if n := d.client.Status().InFlight; n != 8 {

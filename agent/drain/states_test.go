@@ -130,8 +130,8 @@ func TestAQuarantineThatFailsIsTriedAgain(t *testing.T) {
 		q.put(3, 0)
 		time.Sleep(time.Minute)
 		q.mu.Lock()
-		if q.asides < 5 || q.asides > 15 {
-			t.Errorf("the store was asked %d times in a minute", q.asides)
+		if q.tries < 5 || q.tries > 15 {
+			t.Errorf("the store was asked %d times in a minute", q.tries)
 		}
 		if len(q.quarantined) != 0 || q.acked != 0 {
 			t.Error("the record left the queue")

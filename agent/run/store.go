@@ -28,7 +28,7 @@ type StoreInfo struct {
 	Oldest        time.Time `json:"oldest,omitzero"`
 	DeliveredKept uint64    `json:"delivered_kept"`
 	Quarantined   int       `json:"quarantined"`
-	DamagedFiles  int       `json:"damaged_files"` // kept aside for examination, whenever it was
+	DamagedFiles  int       `json:"damaged_files"` // kept for examination, whenever it was
 	Segments      int       `json:"segments"`
 	DiskBytes     int64     `json:"bytes_on_disk"`
 	MaxBytes      int64     `json:"max_bytes,omitempty"`
@@ -109,7 +109,7 @@ func VerificationOf(list []buffer.Verdict) Verification {
 	return out
 }
 
-// DamagedFiles are the files of the store in dir that were moved aside.
+// DamagedFiles are the files of the store in dir that were kept under another name for examination.
 func DamagedFiles(dir string) []string {
 	entries, _ := os.ReadDir(dir)
 	var names []string
