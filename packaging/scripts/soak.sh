@@ -2,10 +2,11 @@
 # The long runs of the reliability tests, with the full counts of
 # docs/reliability.md. The tests with a full disk need the right to mount (root).
 #
-#   soak.sh                     all of them, about 30 minutes
-#   soak.sh store|network|disk|outage|backlog ...   only these
+#   soak.sh                     all of them, about 100 minutes
+#   soak.sh store|restore|fleet|flat|network|disk|outage|backlog ...   only these
 set -eu
 : "${CUTS:=10000}" "${DAMAGES:=1000}" "${STEPS:=15000}"
+: "${RESTORES:=60}" "${FAULT_MINUTES:=600}" "${FLAT_MINUTES:=60}" "${FLEET:=100000}"
 : "${SECONDS_EACH:=60}" "${HOURS:=48}" "${DAYS:=30}" "${RECORDS:=1000000}"
 
 failed=""
@@ -20,8 +21,19 @@ run() {
 store() {
 	BUFFER_POWERCUTS=$CUTS run buffer 'PowerCut|Flushes'
 	BUFFER_DAMAGES=$DAMAGES run buffer 'DamageNever'
-	BUFFER_STEPS=$STEPS run buffer 'Random'
+	BUFFER_STEPS=$STEPS run buffer 'RandomOperations'
+	BUFFER_FAULT_MINUTES=$FAULT_MINUTES run buffer 'FailAtRandom'
+	run buffer 'TenBoots'
+	run agent/record 'Boots'
 }
+
+# restore: an old store is put back again and again.
+restore() { SOAK_RESTORES=$RESTORES run packaging/soak 'OldStore'; }
+
+# fleet: 1,000 rooms in the smallest store. flat: what must not grow in an hour.
+fleet() { SOAK_FLEET=$FLEET run packaging/soak 'ThousandRooms'; }
+
+flat() { SOAK_FLAT=$FLAT_MINUTES run packaging/soak 'NothingGrows'; }
 
 # network: connections of the client alone, then the built agent, and its stops.
 network() {
@@ -38,12 +50,12 @@ outage() { SOAK_DAYS=$DAYS run packaging/soak 'Outage'; }
 
 backlog() { SOAK_RECORDS=$RECORDS run packaging/soak 'Backlog'; }
 
-[ $# -gt 0 ] || set -- store network disk outage backlog
+[ $# -gt 0 ] || set -- store restore fleet flat network disk outage backlog
 for part in "$@"; do
 	case $part in
-	store | network | disk | outage | backlog) "$part" ;;
+	store | restore | fleet | flat | network | disk | outage | backlog) "$part" ;;
 	*)
-		echo "usage: soak.sh [store|network|disk|outage|backlog ...]" >&2
+		echo "usage: soak.sh [store|restore|fleet|flat|network|disk|outage|backlog ...]" >&2
 		exit 2
 		;;
 	esac
