@@ -373,7 +373,7 @@ func TestANewEpochIsAnnouncedByTheCommitThatMakesIt(t *testing.T) {
 		p = open(t, dir, func(o *Options) { o.Copied = true })
 		epoch := p.q.Epoch()
 		if !p.r.finishNewEpoch(start) || p.q.Epoch() <= epoch {
-			t.Fatal("no new life")
+			t.Fatal("no new epoch")
 		}
 		p.close() // killed: nothing else was committed
 		p = open(t, dir, nil)

@@ -54,9 +54,9 @@ type Store interface {
 	Epoch() int64
 }
 
-// Recorder is the loop from polls and events to committed records. Submit, Announce
-// and Stats are safe for concurrent use; what the loop
-// works with belongs to Run alone.
+// Recorder is the loop from polls and events to committed records. Submit, Announce,
+// Stats, Echo and what asks about the identity are safe for concurrent use; what the
+// loop works with belongs to Run alone.
 type Recorder struct {
 	Heartbeat host.Heartbeat // of Run
 
@@ -324,7 +324,8 @@ func (r *Recorder) commit(now time.Time) bool {
 			r.accept(b, now, s.extras)
 			s.accepted()
 		case errors.Is(err, buffer.ErrRefused) && s.rejected(b, err):
-		case errors.Is(err, buffer.ErrRefused) && b.items() == 0 && len(b.gaps) > 0: // what it is told to keep is too much: the eviction goes on without
+		case errors.Is(err, buffer.ErrRefused) && b.items() == 0 && len(b.gaps) > 0:
+			// what it is told to keep is too much: the eviction goes on without
 			r.log.Error("forgot gaps that were not announced, because the store cannot keep them", "gaps", len(b.gaps), "err", err)
 			r.forget = true
 		default:
@@ -385,8 +386,9 @@ func (r *Recorder) working() {
 // device all the same. It returns false.
 func (r *Recorder) failing(err error) bool {
 	r.count(func(s *Stats) { s.Err, s.Held = err, len(r.pending.polls) })
+	code := health.StoreCode(health.Buffer{Cause: StoreCause(err)})
 	r.repeats.Failed("write to store", err, "held", len(r.pending.polls),
-		"hint", health.HintFor(health.StoreCode(health.Buffer{Cause: StoreCause(err)}), nil)+"; "+health.HintFor("store_holds", nil))
+		"hint", health.HintFor(code, nil)+"; "+health.HintFor("store_holds", nil))
 	if r.unsaved == nil {
 		r.unsaved = map[string]report.State{}
 		for _, p := range r.pending.polls {

@@ -18,7 +18,7 @@ type Identity struct {
 }
 
 // epochEnd is above each epoch that a clock can make, and so far below 2^53 that there
-// is room for more lives behind it.
+// is room for more epochs behind it.
 const epochEnd = (1<<33 - 1) << 20
 
 // ReadIdentity reads the identity from a payload of ours: a record, a state, the health
@@ -46,10 +46,10 @@ func ReadIdentity(payload []byte) (Identity, bool) {
 // Last is the last number that was given to a kind.
 func (s State) Last(kind string) uint64 { return s.d.Seq[kind] }
 
-// Epoch names the life of the store whose records this reporter makes.
+// Epoch is the epoch of the store whose records this reporter makes.
 func (r *Reporter) Epoch() int64 { return r.set.Epoch }
 
-// WithEpoch is the same reporter for another life of the store.
+// WithEpoch is the same reporter for another epoch of the store.
 func (r *Reporter) WithEpoch(epoch int64) *Reporter {
 	next := *r
 	next.set.Epoch = epoch
@@ -65,9 +65,9 @@ func (r *Reporter) WithEpoch(epoch int64) *Reporter {
 // recordHead is how each record begins, see payload.Head.
 var recordHead = regexp.MustCompile(`^\{"v":\d+,"schema":"[^"]*","id":"([a-z0-9-]+)\.(\d+)\.([a-z0-9-]+)\.([a-z0-9_/]+)\.\d+","epoch":\d+,"seq":\d+,`)
 
-// Renumber makes a record that got its number in another life of the store one of this
-// life: with this epoch and the next number of its kind, and with the ids of calls and
-// incidents that go with it. st is the state of the record's device, and is not changed.
+// Renumber makes a record that got its number in another epoch of the store one of this
+// reporter's: with this epoch and the next number of its kind, and with the ids of calls
+// and incidents that go with it. st is the state of the record's device, and is not changed.
 func (r *Reporter) Renumber(st State, record []byte) (State, uint64, []byte, error) {
 	m := recordHead.FindSubmatchIndex(record)
 	if m == nil {

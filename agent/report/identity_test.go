@@ -22,9 +22,9 @@ func aLife(t *testing.T, r *Reporter) (records []Record) {
 	return records
 }
 
-// A record that is renumbered is, byte for byte, the record that the new life would
+// A record that is renumbered is, byte for byte, the record that the new epoch would
 // have made.
-func TestARenumberedRecordIsOneOfTheNewLife(t *testing.T) {
+func TestARenumberedRecordIsOneOfTheNewEpoch(t *testing.T) {
 	r := reporter(t, nil)
 	other := r.WithEpoch(r.Epoch() + 12345)
 	was, want := aLife(t, r), aLife(t, other)
@@ -42,7 +42,7 @@ func TestARenumberedRecordIsOneOfTheNewLife(t *testing.T) {
 			t.Errorf("record %d is\n%s\nwant\n%s", i, got, want[i].Payload)
 		}
 		if strings.Contains(string(got), strconv.FormatInt(r.Epoch(), 10)) {
-			t.Errorf("something of the old life is left: %s", got)
+			t.Errorf("something of the old epoch is left: %s", got)
 		}
 	}
 }

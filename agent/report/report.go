@@ -24,7 +24,7 @@ const AgentDevice = "agent"
 // Settings are what a Reporter has to know; see Device for one endpoint.
 type Settings struct {
 	ClientID, Site, Version string
-	// Epoch names the life of the store.
+	// Epoch is the store's: it says which row of numbers seq counts in.
 	Epoch int64
 	// Kinds are the kinds to record ("sample", "stream", "event", "call",
 	// "minute"), Views the other systems' shapes ("zoom", "agora", "volc",

@@ -156,7 +156,7 @@ func TestAStoreThatFailsIsAnnouncedOnceAndSoIsItsEnd(t *testing.T) {
 	})
 }
 
-// TestHealthNamesTheEpochOfTheStore: the store may have begun a new life since the start.
+// TestHealthNamesTheEpochOfTheStore: the store may have begun a new epoch since the start.
 func TestHealthNamesTheEpochOfTheStore(t *testing.T) {
 	q, err := buffer.Open(buffer.Options{Dir: t.TempDir()})
 	if err != nil {
@@ -168,11 +168,11 @@ func TestHealthNamesTheEpochOfTheStore(t *testing.T) {
 		t.Fatal(err)
 	}
 	a := &Agent{queue: q, reporter: r}
-	life := buffer.NewEpoch(time.Now(), q.Epoch())
-	if err := q.Append(buffer.Batch{Epoch: life}); err != nil {
+	epoch := buffer.NewEpoch(time.Now(), q.Epoch())
+	if err := q.Append(buffer.Batch{Epoch: epoch}); err != nil {
 		t.Fatal(err)
 	}
-	if id, _ := report.ReadIdentity(a.health(report.HealthInfo{})); id.Epoch != life {
-		t.Errorf("epoch %d, the store has %d", id.Epoch, life)
+	if id, _ := report.ReadIdentity(a.health(report.HealthInfo{})); id.Epoch != epoch {
+		t.Errorf("epoch %d, the store has %d", id.Epoch, epoch)
 	}
 }
