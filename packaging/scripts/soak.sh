@@ -42,7 +42,7 @@ network() {
 }
 
 disk() {
-	SOAK_DISK_HOURS=$HOURS SOAK_DISK_ROUNDS=10 run packaging/soak 'Disk'
+	SOAK_DISK_HOURS=$HOURS SOAK_DISK_ROUNDS=10 SOAK_FLAPS=40 run packaging/soak 'Disk|EachPollIs'
 	run buffer 'FullDisk'
 }
 
