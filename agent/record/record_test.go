@@ -577,12 +577,17 @@ func TestRoomIsMadeForRecordsAndStates(t *testing.T) {
 	if s.asked < payload+4096 {
 		t.Errorf("room for %d bytes was asked for; the payload alone has %d, a state takes a page", s.asked, payload)
 	}
+	for _, device := range []string{"room-1", "room-2", "room-3"} {
+		r.pending.hold(report.Poll{Device: device, At: time.Now(), Status: idleStatus})
+	}
+	r.commit(time.Now())
 	b, err := r.makeBatch(time.Now().Add(3*time.Minute), commitMax, true)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(b.out.Records) < 2 || s.asked < b.out.Room() {
-		t.Errorf("room for %d bytes was asked for; with the minute that is over the batch has %d records and %d bytes", s.asked, len(b.out.Records), b.out.Room())
+	want := buffer.Batch{Records: b.out.Records}.Room() + int64(len(b.states))*4096
+	if len(b.out.Records) < 2 || s.asked < want {
+		t.Errorf("room for %d bytes was asked for; with the minute that is over the batch has %d records and needs %d", s.asked, len(b.out.Records), want)
 	}
 }
 
