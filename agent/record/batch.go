@@ -148,7 +148,7 @@ func (b *batch) set(device string, st report.State, records []report.Record) {
 // stored is a record as the store keeps it.
 func stored(rec report.Record) buffer.Record {
 	return buffer.Record{
-		Lane: rec.Device + "/" + rec.Kind, Num: rec.Seq, Time: time.UnixMilli(rec.TimeMs), Fresh: rec.Fresh, Payload: rec.Payload,
+		Lane: topicOf(rec.Device, rec.Kind), Num: rec.Seq, Time: time.UnixMilli(rec.TimeMs), Fresh: rec.Fresh, Payload: rec.Payload,
 	}
 }
 

@@ -47,7 +47,7 @@ func (b *batch) damage(list []buffer.Damage) (err error) {
 		for _, ev := range all[done : done+n] {
 			seq := b.event(ev)
 			if ev.Type == "agent.gap" && len(b.gaps) < rememberMax {
-				b.gaps = append(b.gaps, gap{Topic: ev.Device + "/" + ev.Kind, First: ev.FirstSeq, Last: ev.LastSeq,
+				b.gaps = append(b.gaps, gap{Topic: topicOf(ev.Device, ev.Kind), First: ev.FirstSeq, Last: ev.LastSeq,
 					Count: ev.Count, Reason: ev.Reason, Seq: seq})
 				b.gapsChanged = true
 			}

@@ -81,7 +81,7 @@ const offlineKey = ".offline"
 // offline is what may have been published when the last connection ended.
 type offline struct {
 	Sure uint64            `json:"sure"` // position of the newest record then
-	Seqs map[string]uint64 `json:"seqs"` // last numbers of samples and states then, by "<device>/<kind>"
+	Seqs map[string]uint64 `json:"seqs"` // last numbers of samples and states then, by topic
 }
 
 // stateKinds are the kinds that the retained state topic gets its numbers from.
@@ -200,7 +200,7 @@ func (r *Recorder) goOffline() {
 	for device, st := range r.committed.states {
 		for _, kind := range stateKinds {
 			if seq := st.Last(kind); seq > 0 {
-				o.Seqs[device+"/"+kind] = seq
+				o.Seqs[topicOf(device, kind)] = seq
 			}
 		}
 	}
@@ -238,7 +238,7 @@ func (r *Recorder) behind(seen []report.Identity) (highest int64, behind bool) {
 		highest = max(highest, id.Epoch)
 		known, position := r.committed.states[id.Device].Last(id.Kind), last
 		if o := r.identity.offline; o != nil {
-			known, position = o.Seqs[id.Device+"/"+id.Kind], o.Sure
+			known, position = o.Seqs[topicOf(id.Device, id.Kind)], o.Sure
 		}
 		behind = behind || id.Epoch > own || id.Epoch == own && (id.Seq > known || id.Position > position)
 	}

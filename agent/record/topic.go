@@ -11,6 +11,8 @@ import (
 // OwnEvents is the topic of the agent's own events.
 const OwnEvents = report.AgentDevice + "/event"
 
+func topicOf(device, kind string) string { return device + "/" + kind }
+
 // Device is the device of a topic.
 func Device(topic string) string {
 	device, _, _ := strings.Cut(topic, "/")
