@@ -89,7 +89,7 @@ func (q *Queue) dropOldestAside() bool {
 
 // fromCopies adds to what a scan has found of a segment the records that only an
 // earlier copy has.
-func (q *Queue) fromCopies(found *finding, first, last uint64) (failed error) {
+func (q *Queue) fromCopies(found *finding, first, last uint64, byPage bool) (failed error) {
 	have := map[uint64]bool{}
 	for _, r := range found.records {
 		have[r.Pos] = true
@@ -101,7 +101,7 @@ func (q *Queue) fromCopies(found *finding, first, last uint64) (failed error) {
 		if uint64(len(have)) > last-first {
 			break
 		}
-		copied, err := scanFile(a.path, first, last)
+		copied, err := scanFile(a.path, first, last, byPage)
 		if err != nil && !errors.Is(err, os.ErrNotExist) {
 			failed = errors.Join(failed, err)
 		}

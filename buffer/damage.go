@@ -108,15 +108,15 @@ func (q *Queue) salvage(i int, trusted bool, cause error) error {
 	if !trusted {
 		upto = math.MaxUint64
 	}
-	found, err := scanFile(s.path, s.first, upto)
 	givenUp := trusted && (errors.Is(cause, errGivenUp) || q.giveUp)
+	found, err := scanFile(s.path, s.first, upto, givenUp)
 	switch {
 	case errors.Is(err, errUnreadable) && givenUp && found.pages > 0: // page by page
 	case err != nil && !errors.Is(err, os.ErrNotExist):
 		return err
 	}
 	if trusted {
-		if err := q.fromCopies(found, s.first, upto); err != nil && !givenUp {
+		if err := q.fromCopies(found, s.first, upto, givenUp); err != nil && !givenUp {
 			return err
 		}
 	}

@@ -85,7 +85,7 @@ func TestRecordsOnTheBorderOfTwoReadsAreSalvaged(t *testing.T) {
 	if err := os.WriteFile(path, b, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	found, err := scanFile(path, 1, 1<<40)
+	found, err := scanFile(path, 1, 1<<40, false)
 	if err != nil || len(found.records) != len(want) {
 		t.Fatalf("%d of %d records found, %v", len(found.records), len(want), err)
 	}

@@ -262,7 +262,7 @@ func (q *Queue) readNewest() (trusted bool, err error) {
 // nothingMissing looks for traces of commits that the newest segment, which is
 // sound, does not hold. One batch beyond the head is the one that the stop cut off.
 func (q *Queue) nothingMissing(mark cleanMark) (bool, error) {
-	found, err := scanFile(q.newest().path, q.newest().first, math.MaxUint64)
+	found, err := scanFile(q.newest().path, q.newest().first, math.MaxUint64, q.giveUp)
 	if q.giveUp && errors.Is(err, errUnreadable) {
 		err = nil // the segment itself is sound
 	}

@@ -142,6 +142,31 @@ func TestADiskThatCannotBeReadForMinutesTakesNoEpochAndNoCopy(t *testing.T) {
 	}
 }
 
+func TestABrokenNewestStateWithAPageThatCannotBeReadIsLeftAlone(t *testing.T) {
+	dir := shmDir(t)
+	damagedStore(t, dir)
+	segs, _ := listSegments(dir)
+	newest := segs[len(segs)-1].path
+	b, _ := os.ReadFile(newest)
+	clear(b[:2*pageSize])
+	os.WriteFile(newest, b, 0o600)
+	before := listing(t, dir)
+	synctest.Test(t, func(t *testing.T) {
+		failReads(t, func(path string, off int64, n int) error {
+			if path == newest && off+int64(n) > 4*pageSize {
+				return syscall.EIO
+			}
+			return nil
+		})
+		if _, err := Open(Options{Dir: dir, MaxBytes: 8 << 20, SegmentBytes: 64 << 10}); !errors.Is(err, syscall.EIO) {
+			t.Errorf("open: %v", err)
+		}
+	})
+	if listing(t, dir) != before {
+		t.Error("the folder was changed")
+	}
+}
+
 func TestAPageThatCannotBeReadForMinutesIsGivenUpAndTheRestSalvaged(t *testing.T) {
 	for _, when := range []string{"in a run", "at the start"} {
 		t.Run(when, func(t *testing.T) {
@@ -213,16 +238,20 @@ func TestAFaultOfTheDeviceIsNoDamage(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, device := range []error{nil, syscall.EIO} { // what the reads say afterwards, for a while
-		faults, fails := 0, 2
+		faults, most, fails := 0, 1, 0
+		if device != nil {
+			most, fails = 2, readTries
+		}
 		put := func() {
 			if err := os.WriteFile(path, whole, 0o600); err != nil {
 				t.Fatal(err)
 			}
 		}
 		failReads(t, func(string, int64, int) error {
-			if faults > 0 && fails > 0 && device != nil {
-				fails--
-				put()
+			if faults > 0 && fails > 0 {
+				if fails--; fails == 0 {
+					put()
+				}
 				return device
 			}
 			if faults > 0 {
@@ -232,7 +261,7 @@ func TestAFaultOfTheDeviceIsNoDamage(t *testing.T) {
 		})
 		n := 0
 		err = viewSegment(path, all, func(tx *bbolt.Tx) error {
-			if faults == 0 {
+			if faults < most {
 				faults++
 				if err := os.Truncate(path, 2*pageSize); err != nil {
 					t.Fatal(err)
@@ -274,4 +303,49 @@ func TestAFolderThatIsGoneIsNoDamage(t *testing.T) {
 	if got := drain(t, q, false); len(got) != 300 || len(q.Damage()) > 0 {
 		t.Errorf("%d of 300 records, damage %v", len(got), q.Damage())
 	}
+}
+
+// TestAPlaceThatFailsWhileTheRestReadsIsNoDamage: a salvage would find every record, and
+// is not made.
+func TestAPlaceThatFailsWhileTheRestReadsIsNoDamage(t *testing.T) {
+	dir := shmDir(t)
+	all := damagedStore(t, dir)
+	broken := false
+	failReads(t, func(_ string, off int64, n int) error {
+		if broken && off == 0 && n == 2*pageSize {
+			return syscall.EIO
+		}
+		return nil
+	})
+	q := open(t, Options{Dir: dir, MaxBytes: 8 << 20, SegmentBytes: 64 << 10})
+	broken = true
+	if _, err := q.Peek(0, 1, 1); !errors.Is(err, errUnreadable) {
+		t.Errorf("peek: %v", err)
+	}
+	broken = false
+	if got := drain(t, q, false); len(got) != len(all) || len(q.Damage()) > 0 || len(asides(dir)) > 0 {
+		t.Errorf("%d of %d records, damage %v, copies %v", len(got), len(all), q.Damage(), asides(dir))
+	}
+}
+
+func TestAScanOfWhatCannotBeReadEnds(t *testing.T) {
+	dir := shmDir(t)
+	damagedStore(t, dir)
+	segs, _ := listSegments(dir)
+	synctest.Test(t, func(t *testing.T) {
+		reads := 0
+		failReads(t, func(_ string, off int64, n int) error {
+			if reads++; reads > 1000 {
+				t.Fatal("it does not end")
+			}
+			if off+int64(n) > 4*pageSize {
+				return syscall.EIO
+			}
+			return nil
+		})
+		found, err := scanFile(segs[0].path, 1, segs[0].last, true)
+		if !errors.Is(err, errUnreadable) || found.pages != 4 {
+			t.Errorf("%d pages, %v", found.pages, err)
+		}
+	})
 }

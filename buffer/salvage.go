@@ -14,6 +14,7 @@ type finding struct {
 	records []rawRecord // whole ones by position, each once
 	bytes   uint64      // their payload
 	heads   []head      // every whole head, in file order
+	failed  int         // pages that could not be read
 	pages   int         // how many of 4 KiB could be read
 	batch   uint64      // highest batch number of a record or head, whatever its position
 }
@@ -21,21 +22,32 @@ type finding struct {
 // scanFile searches a file, in one pass, for whole heads and for whole records with
 // positions from first to last. Copies of one record, which pages in disuse hold,
 // are the same record: a position is never used twice within the range of a
-// segment. A page that cannot be read counts as zeros, and the error is errUnreadable.
-func scanFile(path string, first, last uint64) (*finding, error) {
+// segment. When a page cannot be read the error is errUnreadable: the scan ends there,
+// or with byPage goes on as if the page were zeros.
+func scanFile(path string, first, last uint64, byPage bool) (*finding, error) {
 	out := &finding{}
 	f, err := os.Open(path)
 	if err != nil {
 		return out, err
 	}
 	defer f.Close()
+	st, err := f.Stat() // where nothing can be read, no read tells the end
+	if err != nil {
+		return out, unreadable(err)
+	}
 	seen := map[uint64]rawRecord{}
 	var failed error
 	const window = 4 << 20
 	buf := make([]byte, window+maxRecord)
 	for base := int64(0); ; base += window {
-		n, err := out.readAround(steady{readerOf(f)}, buf, base)
-		failed = errors.Join(failed, err)
+		left := buf[:max(0, min(int64(len(buf)), st.Size()-base))]
+		n, err := out.readAround(readerOf(f), left, base)
+		if err != nil && !byPage {
+			return out, err
+		}
+		if failed == nil {
+			failed = err
+		}
 		for at := 0; at < min(n, window); {
 			i := bytes.Index(buf[at:n], []byte("rc"))
 			if i < 0 || at+i >= window {
@@ -81,17 +93,24 @@ func (f *finding) add(b []byte, first, last uint64, seen map[uint64]rawRecord) i
 	return n
 }
 
+// maxSteady bounds the pauses of a scan: where more pages cannot be read, each is
+// tried once.
+const maxSteady = 256
+
 // readAround reads like ReadAt to the end of the file, but treats pages that cannot be
 // read as zeros, and returns the first error of one.
 func (f *finding) readAround(r io.ReaderAt, buf []byte, base int64) (n int, failed error) {
-	n, err := r.ReadAt(buf, base)
+	n, err := steady{r}.ReadAt(buf, base)
 	if err == nil || errors.Is(err, io.EOF) {
 		f.pages += (n + pageSize - 1) / pageSize
 		return n, nil
 	}
 	for n = 0; n < len(buf); n += pageSize {
-		page := buf[n:min(n+pageSize, len(buf))]
-		got, err := r.ReadAt(page, base+int64(n))
+		page, from := buf[n:min(n+pageSize, len(buf))], r
+		if f.failed < maxSteady {
+			from = steady{r}
+		}
+		got, err := from.ReadAt(page, base+int64(n))
 		switch {
 		case err == nil:
 			f.pages++
@@ -99,6 +118,7 @@ func (f *finding) readAround(r io.ReaderAt, buf []byte, base int64) (n int, fail
 			f.pages += (got + pageSize - 1) / pageSize
 			return n + got, failed
 		default:
+			f.failed++
 			if clear(page); failed == nil {
 				failed = fmt.Errorf("page at %d: %w", base+int64(n), unreadable(err))
 			}
