@@ -3,8 +3,10 @@ package buffer
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -214,17 +216,17 @@ func VerifyDir(dir string) ([]Verdict, error) {
 	return q.verify()
 }
 
-// Verdict is the result of checking one segment.
+// Verdict is the result of checking one file: a segment, or a quarantined record.
 type Verdict struct {
-	Segment string
+	Segment string // name of the file
 	Records uint64
 	Bytes   int64 // of the file
 	Err     error // nil = sound
 }
 
-// Verify checks every segment: each page of its tree and each record. It waits for
-// no append, changes and repairs nothing; a segment that is being written is left
-// out.
+// Verify checks every segment, each page of its tree and each record, and the quarantine,
+// of which only what fails the check is listed. It waits for no append, changes and
+// repairs nothing; a segment that is being written is left out.
 func (q *Queue) Verify() []Verdict {
 	out, _ := q.verify()
 	return out
@@ -254,6 +256,21 @@ func (q *Queue) verify() ([]Verdict, error) {
 		}
 		if _, there := q.segmentByPath(s.path); there {
 			out = append(out, Verdict{Segment: filepath.Base(s.path), Records: h.count, Bytes: s.file, Err: err})
+		}
+	}
+	q.mu.Lock()
+	quarantined := maps.Clone(q.quarantined)
+	q.mu.Unlock()
+	for _, pos := range slices.Sorted(maps.Keys(quarantined)) {
+		err := q.borrow(func() error {
+			_, err := q.readQuarantined(pos)
+			return err
+		})
+		if errors.Is(err, ErrLocked) {
+			return nil, err
+		}
+		if err != nil && !errors.Is(err, os.ErrNotExist) { // else it was requeued or evicted meanwhile
+			out = append(out, Verdict{Segment: filepath.Base(q.quarantinePath(pos)), Bytes: quarantined[pos], Err: err})
 		}
 	}
 	return out, nil

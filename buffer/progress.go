@@ -212,9 +212,12 @@ func readMarks(dir string) (upto uint64, err error) {
 	return upto, err
 }
 
-// removeMarks follows a commit: the cursor is on disk.
+// removeMarks follows a commit: the cursor is on disk. Under wmu.
 func (q *Queue) removeMarks() {
-	if !q.progress.marked {
+	q.mu.Lock()
+	marked := q.progress.marked
+	q.mu.Unlock()
+	if !marked {
 		return
 	}
 	names, _ := filepath.Glob(filepath.Join(q.o.Dir, markPrefix+"*"))
@@ -224,5 +227,7 @@ func (q *Queue) removeMarks() {
 			return // tried again after the next commit
 		}
 	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	q.progress.marked = false
 }

@@ -64,6 +64,32 @@ func TestDeliveredSegmentDroppedOnAFullDiskIsNotMissedAfterAKill(t *testing.T) {
 	}
 }
 
+// TestInfoWhileMarksGo has something to find with -race only.
+func TestInfoWhileMarksGo(t *testing.T) {
+	c := newClock()
+	q, _ := markedStore(t, Options{Dir: shmDir(t), SegmentBytes: 64 << 10, KeepDelivered: time.Hour, Now: c.now}, c)
+	q.wmu.Lock()
+	defer q.wmu.Unlock()
+	if !q.dropOldestDelivered() || !q.progress.marked {
+		t.Fatal("there is no mark")
+	}
+	began, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		q.Info()
+		close(began)
+		for range 20_000 { // most of them after the marks are gone, and nothing else in between
+			q.Info()
+		}
+	}()
+	<-began
+	q.removeMarks()
+	<-ended
+	if left, _ := filepath.Glob(filepath.Join(q.o.Dir, "delivered-*")); q.progress.marked || len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
 func TestSegmentThatIsGoneIsReportedAndTheQueueGoesOn(t *testing.T) {
 	c, dir := newClock(), shmDir(t)
 	q := open(t, Options{Dir: dir, SegmentBytes: 64 << 10, MaxAge: time.Hour, Now: c.now})

@@ -80,23 +80,24 @@ func (q *Queue) isOutOfQueue(pos uint64) bool {
 	return q.outOfQueue[pos]
 }
 
-// Quarantined lists the records that were set aside, oldest first.
-func (q *Queue) Quarantined() ([]Quarantined, error) {
+// Quarantined lists the records in the quarantine, oldest first. One that cannot be read
+// hides none of the others: the list has all that can be read, and the error names the
+// files of those that cannot.
+func (q *Queue) Quarantined() (list []Quarantined, failed error) {
 	q.mu.Lock()
 	all := slices.Sorted(maps.Keys(q.quarantined))
 	q.mu.Unlock()
-	var out []Quarantined
 	for _, pos := range all {
 		one, err := q.readQuarantined(pos)
-		if errors.Is(err, os.ErrNotExist) {
-			continue
+		switch {
+		case errors.Is(err, os.ErrNotExist): // requeued or evicted meanwhile
+		case err != nil:
+			failed = errors.Join(failed, fmt.Errorf("read the quarantine: %w", err))
+		default:
+			list = append(list, one)
 		}
-		if err != nil {
-			return out, fmt.Errorf("read quarantine: %w", err)
-		}
-		out = append(out, one)
 	}
-	return out, nil
+	return list, failed
 }
 
 func (q *Queue) readQuarantined(pos uint64) (Quarantined, error) {

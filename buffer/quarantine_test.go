@@ -2,7 +2,10 @@ package buffer
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 )
@@ -120,5 +123,46 @@ func TestRequeuedRecordThatIsEvictedIsAnnouncedByItself(t *testing.T) {
 	want := []Gap{{"a", 5, 5, 1, ReasonMaxAge}, {"a", 2, 2, 1, ReasonMaxAge}, {"a", 4, 4, 1, ReasonMaxAge}}
 	if ev == nil || !reflect.DeepEqual(ev.Gaps, want) {
 		t.Fatalf("evicted %+v, want %+v", ev, want)
+	}
+}
+
+func TestADamagedQuarantinedRecordHidesNoneOfTheOthers(t *testing.T) {
+	c, dir := newClock(), shmDir(t)
+	q := open(t, Options{Dir: dir, Now: c.now})
+	fill(t, q, c, "a", 1, 4, 100)
+	for pos := uint64(1); pos <= 3; pos++ {
+		if err := q.Quarantine(pos, "x"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	path := q.quarantinePath(2)
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b[len(b)/2] ^= 1
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	list, err := q.Quarantined()
+	if len(list) != 2 || list[0].Num != 1 || list[1].Num != 3 || !errors.Is(err, errDamaged) || !strings.Contains(err.Error(), path) {
+		t.Fatalf("listed are %+v, %v; want 1 and 3, and an error that names %s", list, err, path)
+	}
+	broken := func(list []Verdict) (out []string) {
+		for _, v := range list {
+			if v.Err != nil {
+				out = append(out, v.Segment)
+			}
+		}
+		return out
+	}
+	want := []string{filepath.Base(path)}
+	if got := broken(q.Verify()); !reflect.DeepEqual(got, want) {
+		t.Errorf("verify says that %v are broken, want %v", got, want)
+	}
+	q.Close()
+	verdicts, err := VerifyDir(dir)
+	if got := broken(verdicts); err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("verify of a closed store says that %v are broken, %v; want %v", got, err, want)
 	}
 }

@@ -72,7 +72,7 @@ func (a *app) replay(ctx context.Context, cfg *config.Config, req drain.ReplayRe
 		err = errors.New(result.Err)
 	}
 	if err != nil {
-		return fmt.Errorf("replay (%d records were sent): %w", result.Sent, err)
+		return fmt.Errorf("replay (%d records were sent again, %d put back into the queue): %w", result.Sent, result.Requeued, err)
 	}
 	_, err = fmt.Fprintf(a.stdout, "%d records sent again, %d put back into the queue\n", result.Sent, result.Requeued)
 	return err

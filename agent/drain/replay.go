@@ -171,10 +171,8 @@ func readRequest(file string) (req ReplayRequest, err error) {
 // broker's confirmations.
 func (r *Replayer) Replay(ctx context.Context, req ReplayRequest) (out ReplayResult, err error) {
 	if req.Requeue {
-		list, err := r.Queue.Quarantined()
-		if err != nil {
-			return out, err
-		}
+		list, broken := r.Queue.Quarantined()
+		defer func() { err = errors.Join(broken, err) }() // what cannot be read stays there, and keeps back nothing else
 		for _, one := range list {
 			if err := r.Queue.Requeue(one.Pos); err != nil {
 				return out, err

@@ -86,6 +86,30 @@ func TestReplaySendsWhatWasDeliveredAndChosenAndNothingElse(t *testing.T) {
 	}
 }
 
+func TestADamagedQuarantinedRecordKeepsBackNoneOfTheOthers(t *testing.T) {
+	b := &fakeBroker{}
+	r, start := replaying(t, b, 5, 1)
+	for pos := uint64(2); pos <= 4; pos++ {
+		if err := r.Queue.Quarantine(pos, "x"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	files, err := filepath.Glob(filepath.Join(r.Queue.Info().Dir, "poison-*.rec"))
+	if err != nil || len(files) != 3 {
+		t.Fatal(files, err)
+	}
+	if err := os.WriteFile(files[0], []byte("garbage"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, err := r.Replay(t.Context(), ReplayRequest{Since: start, Requeue: true})
+	if out.Requeued != 2 || out.Sent != 1 || err == nil || !strings.Contains(err.Error(), files[0]) {
+		t.Errorf("replay: %+v, %v; want 2 requeued, 1 sent, and an error that names %s", out, err, files[0])
+	}
+	if in := r.Queue.Info(); in.Quarantined != 1 || in.Waiting != 3 {
+		t.Errorf("%d records are quarantined and %d wait, want 1 and 3", in.Quarantined, in.Waiting)
+	}
+}
+
 func TestReplayKeepsItsWindowAndStopsAtTheFirstRefusal(t *testing.T) {
 	flight, most, sent := []*fakeReceipt{}, 0, 0
 	b := &fakeBroker{}
