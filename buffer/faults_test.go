@@ -113,6 +113,7 @@ func TestReadsAndWritesThatFailAtRandomLoseNothing(t *testing.T) {
 	}
 	dir := filepath.Join(t.TempDir(), "store")
 	f := &faults{rnd: rand.New(rand.NewPCG(4, 4)), ops: map[string]int{}}
+	plan := rand.New(rand.NewPCG(5, 5)) // the faults' own is used by the loops
 	o := buffer.Faulty(t, buffer.Options{Dir: dir, MaxBytes: 64 << 20, SegmentBytes: 128 << 10}, f.fail)
 	accepted, polls := map[string]uint64{}, map[string]int{}
 	got, ids := map[string]uint64{}, map[string]string{}
@@ -213,13 +214,13 @@ func TestReadsAndWritesThatFailAtRandomLoseNothing(t *testing.T) {
 					}
 				}
 			}
-			for range 1 + f.rnd.IntN(3) {
-				f.set([]float64{0.02, 0.3, 1}[f.rnd.IntN(3)])
-				seconds(5 + f.rnd.IntN(55))
+			for range 1 + plan.IntN(3) {
+				f.set([]float64{0.02, 0.3, 1}[plan.IntN(3)])
+				seconds(5 + plan.IntN(55))
 				f.set(0)
-				seconds(1 + f.rnd.IntN(20))
+				seconds(1 + plan.IntN(20))
 			}
-			if f.rnd.IntN(4) == 0 { // for longer than memory holds polls; reads are given up after minutes
+			if plan.IntN(4) == 0 { // for longer than memory holds polls; reads are given up after minutes
 				f.only(true)
 				f.set(1)
 				seconds(700)
@@ -234,7 +235,7 @@ func TestReadsAndWritesThatFailAtRandomLoseNothing(t *testing.T) {
 				t.Fatalf("%d false damages: %+v", n, q.Damage())
 			}
 			buffer.Crash(q)
-			f.set(float64(f.rnd.IntN(2)) * 0.1) // at the start
+			f.set(float64(plan.IntN(2)) * 0.1) // at the start
 		}
 		f.set(0)
 		q, err := buffer.Open(o)
