@@ -25,33 +25,45 @@ type Network struct {
 // latency and bandwidth toxics, and one of our own (valve) for what it cannot
 // do: stop bytes that go on later, and cut connections at once.
 type Proxy struct {
-	tb    testing.TB
-	proxy *toxiproxy.Proxy
-	valve *valves
-	mu    sync.Mutex
-	net   Network
+	tb     testing.TB
+	target string
+	valve  *valves
+	mu     sync.Mutex // guards what follows
+	addr   string
+	proxy  *toxiproxy.Proxy
+	net    Network
 }
 
 // NewProxy listens on a random loopback port and forwards to target
 // (host:port) for the length of the test.
 func NewProxy(tb testing.TB, target string, n Network) *Proxy {
 	tb.Helper()
+	p := &Proxy{tb: tb, target: target, addr: "127.0.0.1:0", valve: newValves(), net: n}
+	p.valve.set(n, false)
+	p.start()
+	tb.Cleanup(p.Close)
+	return p
+}
+
+// start makes a toxiproxy for the network of now, at the address of the one before.
+// Toxics are never changed under a connection: toxiproxy reads them there without a
+// lock, and waits for ever when the other end has just gone.
+func (p *Proxy) start() {
+	p.tb.Helper()
 	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
-	p := &Proxy{tb: tb, proxy: toxiproxy.NewProxy(server, tb.Name(), "127.0.0.1:0", target), valve: newValves()}
+	p.proxy = toxiproxy.NewProxy(server, p.tb.Name(), p.addr, p.target)
 	for _, stream := range []string{"upstream", "downstream"} {
 		// At no connection does this reset_peer do its work (toxicity 0); its
 		// presence makes every close a reset.
 		p.toxic(`{"name": "reset_%[1]s", "type": "reset_peer", "stream": %[1]q, "toxicity": 0}`, stream)
-		p.toxic(`{"name": "rate_%[1]s", "type": "bandwidth", "stream": %[1]q, "attributes": {"rate": %[2]d}}`, stream, rate(n))
-		p.toxic(`{"name": "latency_%[1]s", "type": "latency", "stream": %[1]q, "attributes": {"latency": %[2]d}}`, stream, n.Latency.Milliseconds())
+		p.toxic(`{"name": "rate_%[1]s", "type": "bandwidth", "stream": %[1]q, "attributes": {"rate": %[2]d}}`, stream, rate(p.net))
+		p.toxic(`{"name": "latency_%[1]s", "type": "latency", "stream": %[1]q, "attributes": {"latency": %[2]d}}`, stream, p.net.Latency.Milliseconds())
 		p.toxic(`{"name": "valve_%[1]s", "type": "valve", "stream": %[1]q, "attributes": {"id": %[2]d, "replies": %[3]v}}`, stream, p.valve.id, stream == "downstream")
 	}
-	p.Set(n)
 	if err := p.proxy.Start(); err != nil {
-		tb.Fatalf("start the proxy: %v", err)
+		p.tb.Errorf("start the proxy: %v", err)
 	}
-	tb.Cleanup(p.Close)
-	return p
+	p.addr = p.proxy.Listen
 }
 
 func (p *Proxy) toxic(format string, args ...any) {
@@ -70,29 +82,23 @@ func rate(n Network) int {
 }
 
 // Addr is its host:port.
-func (p *Proxy) Addr() string { return p.proxy.Listen }
+func (p *Proxy) Addr() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.addr
+}
 
-// Set changes the network. Connections that are up go on, but a change of
-// latency or rate cuts them: toxiproxy waits for ever when it is to change a
-// connection whose other end has just gone.
+// Set changes the network. Connections that are up go on, but a change of latency or
+// rate cuts them.
 func (p *Proxy) Set(n Network) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	steady := n.Latency == p.net.Latency && n.BitsPerSec == p.net.BitsPerSec
 	p.net = n
 	p.valve.set(n, !steady)
-	if steady {
-		return
-	}
-	for _, stream := range []string{"upstream", "downstream"} {
-		p.update("rate_"+stream, `{"attributes": {"rate": %d}}`, rate(n))
-		p.update("latency_"+stream, `{"attributes": {"latency": %d}}`, n.Latency.Milliseconds())
-	}
-}
-
-func (p *Proxy) update(toxic, format string, value any) {
-	if _, err := p.proxy.Toxics.UpdateToxicJson(toxic, strings.NewReader(fmt.Sprintf(format, value))); err != nil {
-		p.tb.Errorf("change the toxic %s: %v", toxic, err)
+	if !steady {
+		p.proxy.Stop()
+		p.start()
 	}
 }
 
@@ -105,8 +111,10 @@ func (p *Proxy) Cut() {
 
 // Close ends the proxy and its connections.
 func (p *Proxy) Close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.valve.set(p.net, true)
 	p.proxy.Stop()
-	p.Cut()
 }
 
 // valves are the last toxics of all connections of one proxy.
