@@ -29,7 +29,7 @@ func (q *Queue) appendBatch(b Batch, requeued bool) error {
 		return err
 	}
 	err := asFull(q.commit(b))
-	for errors.Is(err, ErrFull) && (q.dropOldestAside() || q.dropOldestDelivered()) {
+	for errors.Is(err, ErrFull) && (q.dropOldestCopy() || q.dropOldestDelivered()) {
 		err = asFull(q.commit(b))
 	}
 	if err != nil {
@@ -87,7 +87,7 @@ func (q *Queue) commit(b Batch) error {
 		b.State = with
 	}
 	size := b.Room()
-	if q.w != nil && q.w.size+size > q.segmentRoom() && q.newest().count > 0 {
+	if q.w != nil && q.w.usedBytes+size > q.segmentRoom() && q.newest().count > 0 {
 		q.closeWriter(true)
 	}
 	if q.w == nil {
@@ -106,7 +106,7 @@ func (q *Queue) commit(b Batch) error {
 	}
 	q.mu.Lock()
 	s := q.newest()
-	s.last, s.count, s.bytes, s.file = h.next-1, h.count, h.bytes, q.w.file
+	s.last, s.count, s.payloadBytes, s.fileBytes = h.next-1, h.count, h.payloadBytes, q.w.fileBytes
 	q.head = h
 	q.progress.saved, q.progress.savedAt = h.cursor, q.o.Now()
 	q.progress.evicted = h.evicted
@@ -122,19 +122,19 @@ func (q *Queue) commit(b Batch) error {
 	return nil
 }
 
-// prepare numbers the records of a batch and makes the head that goes with it.
+// prepare numbers the records of a batch and makes the head that goes with it. Under wmu.
 func (q *Queue) prepare(b Batch) (head, []Item) {
 	now := q.o.Now()
 	h, s := q.headNow(), q.newest()
 	h.batch++
 	h.clock, h.wall = max(h.clock, q.at(now)), now.UnixMilli()
-	h.count, h.bytes = s.count, s.bytes
+	h.count, h.payloadBytes = s.count, s.payloadBytes
 	items := make([]Item, len(b.Records))
 	for i, r := range b.Records {
-		items[i] = Item{Pos: h.next, Record: r, kept: h.clock, requeued: b.requeued}
+		items[i] = Item{Pos: h.next, Record: r, acceptedAt: h.clock, requeued: b.requeued}
 		h.next++
 		h.count++
-		h.bytes += uint64(len(r.Payload))
+		h.payloadBytes += uint64(len(r.Payload))
 	}
 	h.epoch = max(h.epoch, b.Epoch)
 	if b.Evict != nil {
@@ -175,7 +175,7 @@ func (q *Queue) rotate() error {
 	if n := len(q.segs); n > 0 && q.segs[n-1].first == h.next {
 		q.segs = q.segs[:n-1]
 	}
-	q.segs = append(q.segs, &segment{path: path, first: h.next, last: h.next - 1, file: w.file, checked: true})
+	q.segs = append(q.segs, &segment{path: path, first: h.next, last: h.next - 1, fileBytes: w.fileBytes, checked: true})
 	q.mu.Unlock()
 	q.setWriter(w)
 	return nil
@@ -193,7 +193,7 @@ func (q *Queue) setWriter(w *writer) {
 }
 
 // closeWriter ends the newest segment, and when its last commit went well returns
-// the room that it did not use; the next append starts a new one.
+// the room that it did not use; the next append starts a new one. Under wmu.
 func (q *Queue) closeWriter(trim bool) {
 	w, s := q.w, q.newest()
 	q.setWriter(nil)
@@ -206,7 +206,7 @@ func (q *Queue) closeWriter(trim bool) {
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	s.file = fileSize(s.path)
+	s.fileBytes = fileSize(s.path)
 }
 
 func fileSize(path string) int64 {
@@ -234,8 +234,8 @@ func (q *Queue) stateBytes() (n int64) {
 func (q *Queue) growth(add int64) int64 {
 	add += 10 * pageSize
 	size, file := int64(4*pageSize)+q.stateBytes()*5/4, int64(0)
-	if q.w != nil && q.w.size+add <= q.segmentRoom() {
-		size, file = q.w.size, q.w.file
+	if q.w != nil && q.w.usedBytes+add <= q.segmentRoom() {
+		size, file = q.w.usedBytes, q.w.fileBytes
 	}
 	if size+add <= file {
 		return 0

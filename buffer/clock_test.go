@@ -46,7 +46,7 @@ func TestTenBootsWithRandomClocksEvictNothing(t *testing.T) {
 		for range 10 {
 			q := open(t, m.options(dir, 12*time.Hour))
 			for range 3 {
-				if ev := q.Due(m.wall, 0); ev != nil {
+				if ev := q.MakeRoom(m.wall, 0); ev != nil {
 					t.Fatalf("seed %d, boot %d: evicted %+v", seed, m.boot, ev.Gaps)
 				}
 				num++
@@ -63,7 +63,7 @@ func TestTenBootsWithRandomClocksEvictNothing(t *testing.T) {
 			m.up = time.Duration(r.Int64N(int64(900 * time.Hour))) // the agent was started later
 		}
 		q := open(t, m.options(dir, 12*time.Hour))
-		if ev := q.Due(m.wall, 0); ev != nil || q.Info().Waiting != num {
+		if ev := q.MakeRoom(m.wall, 0); ev != nil || q.Info().Waiting != num {
 			t.Fatalf("seed %d: %d of %d wait, due %+v", seed, q.Info().Waiting, num, ev)
 		}
 		q.Close()
@@ -81,12 +81,12 @@ func TestAClock200DaysBehindAtOneBootEvictsNothingAtTheNext(t *testing.T) {
 	q.Close()
 	m.start(right)
 	q = open(t, o)
-	if ev := q.Due(m.wall, 0); ev != nil {
+	if ev := q.MakeRoom(m.wall, 0); ev != nil {
 		t.Fatalf("evicted %+v", ev.Gaps)
 	}
 	m.append(t, q, 2)
 	m.pass(720*time.Hour + 2*time.Minute)
-	if ev := q.Due(m.wall, 0); ev == nil || ev.Gaps[0].Count != 2 {
+	if ev := q.MakeRoom(m.wall, 0); ev == nil || ev.Gaps[0].Count != 2 {
 		t.Fatalf("nothing is evicted when it is old by the time that was counted: %+v", ev)
 	}
 }
@@ -106,11 +106,11 @@ func TestAgesGoOnBetweenTwoRunsOfOneBoot(t *testing.T) {
 			m.wall = m.wall.Add(set)
 			m.pass(30 * time.Minute)
 			q = open(t, o)
-			if ev := q.Due(m.wall, 0); ev != nil {
+			if ev := q.MakeRoom(m.wall, 0); ev != nil {
 				t.Fatalf("%s: evicted at 50 minutes: %+v", name, ev.Gaps)
 			}
 			m.pass(11 * time.Minute)
-			if ev := q.Due(m.wall, 0); ev == nil || len(ev.Gaps) != 1 || ev.Gaps[0].Last != 1 {
+			if ev := q.MakeRoom(m.wall, 0); ev == nil || len(ev.Gaps) != 1 || ev.Gaps[0].Last != 1 {
 				t.Fatalf("%s: at 61 minutes due is %+v, want the first record", name, ev)
 			}
 			q.Close()
@@ -132,12 +132,12 @@ func TestAStoreWithoutABootIsReadOn(t *testing.T) {
 	q.Close()
 	m.pass(100 * time.Hour)
 	q = open(t, m.options(dir, time.Hour))
-	if ev := q.Due(m.wall, 0); ev != nil {
+	if ev := q.MakeRoom(m.wall, 0); ev != nil {
 		t.Fatalf("evicted %+v", ev.Gaps)
 	}
 	m.append(t, q, 2)
 	m.pass(62 * time.Minute)
-	if ev := q.Due(m.wall, 0); ev == nil || ev.Gaps[0].Count != 2 {
+	if ev := q.MakeRoom(m.wall, 0); ev == nil || ev.Gaps[0].Count != 2 {
 		t.Fatalf("from here on it counts, due %+v", ev)
 	}
 }

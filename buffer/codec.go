@@ -62,23 +62,23 @@ func openFrame(magic string, b []byte) ([]byte, error) {
 
 // head is what a segment says about the store as of its last commit.
 type head struct {
-	epoch   int64  // see NewEpoch
-	next    uint64 // position of the next record
-	batch   uint64 // number of the last committed batch
-	cursor  uint64 // everything up to it is delivered
-	evicted uint64 // everything up to it is evicted
-	count   uint64 // records in this segment
-	bytes   uint64 // payload bytes in this segment
-	clock   int64  // store clock, ms
-	wall    int64  // wall clock at that moment, Unix ms
-	tx      uint64 // bbolt's number of the transaction that wrote it
+	epoch        int64  // see NewEpoch
+	next         uint64 // position of the next record
+	batch        uint64 // number of the last committed batch
+	cursor       uint64 // everything up to it is delivered
+	evicted      uint64 // everything up to it is evicted
+	count        uint64 // records in this segment
+	payloadBytes uint64 // in this segment
+	clock        int64  // store clock, ms
+	wall         int64  // wall clock at that moment, Unix ms
+	tx           uint64 // bbolt's number of the transaction that wrote it
 }
 
 const headSize = magicSize + 10*8 + crcSize
 
 func (h head) encode() []byte {
 	b := newFrame(headMagic, headSize)
-	for _, v := range []uint64{uint64(h.epoch), h.next, h.batch, h.cursor, h.evicted, h.count, h.bytes, uint64(h.clock), uint64(h.wall), h.tx} {
+	for _, v := range []uint64{uint64(h.epoch), h.next, h.batch, h.cursor, h.evicted, h.count, h.payloadBytes, uint64(h.clock), uint64(h.wall), h.tx} {
 		b = binary.BigEndian.AppendUint64(b, v)
 	}
 	return sealed(b)
@@ -95,7 +95,7 @@ func decodeHead(b []byte) (h head, err error) {
 	v := func(i int) uint64 { return binary.BigEndian.Uint64(in[8*i:]) }
 	return head{
 		epoch: int64(v(0)), next: v(1), batch: v(2), cursor: v(3), evicted: v(4),
-		count: v(5), bytes: v(6), clock: int64(v(7)), wall: int64(v(8)), tx: v(9),
+		count: v(5), payloadBytes: v(6), clock: int64(v(7)), wall: int64(v(8)), tx: v(9),
 	}, nil
 }
 
@@ -121,7 +121,7 @@ func encodeRecord(it *Item, batch uint64) []byte {
 	b = append(b, flags)
 	b = binary.BigEndian.AppendUint64(b, it.Pos)
 	b = binary.BigEndian.AppendUint64(b, batch)
-	b = binary.BigEndian.AppendUint64(b, uint64(it.kept))
+	b = binary.BigEndian.AppendUint64(b, uint64(it.acceptedAt))
 	b = binary.BigEndian.AppendUint64(b, uint64(it.Time.UnixMilli()))
 	b = binary.BigEndian.AppendUint32(b, uint32(min(max(it.Fresh.Milliseconds(), 0), 1<<32-1)))
 	b = binary.BigEndian.AppendUint64(b, it.Num)
@@ -153,7 +153,7 @@ func decodeRecord(b []byte) (it Item, batch uint64, size int, err error) {
 	at := magicSize + 1
 	it.requeued = b[magicSize]&flagRequeued != 0
 	u64 := func() uint64 { at += 8; return binary.BigEndian.Uint64(b[at-8:]) }
-	it.Pos, batch, it.kept = u64(), u64(), int64(u64())
+	it.Pos, batch, it.acceptedAt = u64(), u64(), int64(u64())
 	it.Time = time.UnixMilli(int64(u64())).UTC()
 	it.Fresh = time.Duration(binary.BigEndian.Uint32(b[at:])) * time.Millisecond
 	at += 4

@@ -19,10 +19,10 @@ import (
 const ReasonDamaged = "damaged"
 
 // Damage reports one broken segment and what became of its records. The broken
-// file itself is kept for the operator for a while, see maxAsides; it counts for MaxBytes.
+// file itself is kept for the operator for a while, see maxCopies; it counts for MaxBytes.
 type Damage struct {
 	Segment  string    // name of the segment
-	Aside    string    // where the broken file is now, inside the store's folder
+	KeptAs   string    `json:"Aside"` // where the broken file is now, inside the store's folder
 	At       time.Time // when it was found
 	Reason   string    // what was wrong with it
 	Salvaged uint64    // records that were found whole and go on in the queue
@@ -157,7 +157,7 @@ func (q *Queue) salvage(i int, trusted bool, cause error) error {
 		err := linkOrCopy(q.o.fs, s.path, keptAs)
 		switch {
 		case err == nil:
-			d.Aside = filepath.Base(keptAs)
+			d.KeptAs = filepath.Base(keptAs)
 		case !errors.Is(err, os.ErrNotExist): // else nothing is left to keep
 			return fmt.Errorf("keep damaged segment: %w", err)
 		}
@@ -170,13 +170,13 @@ func (q *Queue) salvage(i int, trusted bool, cause error) error {
 		return fmt.Errorf("write salvaged segment: %w", err)
 	}
 	q.mu.Lock()
-	s.count, s.bytes, s.file, s.used, s.checked = uint64(len(found.records)), found.bytes, fileSize(s.path), 0, true
-	if d.Aside != "" {
-		q.asides = append(slices.Clone(q.asides), aside{keptAs, fileSize(keptAs)})
+	s.count, s.payloadBytes, s.fileBytes, s.usedBytes, s.checked = uint64(len(found.records)), found.payloadBytes, fileSize(s.path), 0, true
+	if d.KeptAs != "" {
+		q.copies = append(slices.Clone(q.copies), brokenCopy{keptAs, fileSize(keptAs)})
 	}
 	q.mu.Unlock()
 	q.unnamed = append(q.unnamed, &d)
-	q.trimAsides()
+	q.trimCopies()
 	return nil
 }
 
@@ -219,7 +219,7 @@ func linkOrCopy(fsys durable.FS, from, to string) error {
 
 func (q *Queue) report(d Damage) {
 	q.o.Logger.Error("a segment of the store was damaged", "store", q.o.Dir, "segment", d.Segment,
-		"kept_as", d.Aside, "reason", d.Reason, "salvaged", d.Salvaged, "lost", d.Lost, "reset", d.Reset)
+		"kept_as", d.KeptAs, "reason", d.Reason, "salvaged", d.Salvaged, "lost", d.Lost, "reset", d.Reset)
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.damage = append(q.damage, d)

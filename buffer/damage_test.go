@@ -144,7 +144,7 @@ func TestDamageNeverGivesAWrongRecordAndTheCountsAreExact(t *testing.T) {
 // checkDamage compares a report with what is really there.
 func checkDamage(t *testing.T, d Damage, dir string, all, got []Item) {
 	t.Helper()
-	if _, err := os.Stat(filepath.Join(dir, d.Aside)); err != nil || d.Aside == "" {
+	if _, err := os.Stat(filepath.Join(dir, d.KeptAs)); err != nil || d.KeptAs == "" {
 		t.Fatalf("the broken file is not kept: %v", err)
 	}
 	if d.Reset { // the end of the newest segment is not known any more

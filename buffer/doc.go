@@ -22,14 +22,18 @@
 // poison-*.rec, quarantined records; damage-*.json, reports that no batch has
 // announced yet; delivered-*, a mark in place of a delivered segment that a full
 // disk made go before a commit had the cursor; *.corrupt-*, broken segments as
-// they were found, a bounded number of them. Each is written so that a power cut leaves the old or the new
-// file, see package durable.
+// they were found, a bounded number of them. Each is written so that a power cut
+// leaves the old or the new file, see package durable.
 //
 // The order of the keys is the queue: one walk from a position, (*Queue).records,
 // serves Peek, Scan, ages, evictions and the search for what damage has taken.
 // bbolt trusts the files that it maps into memory, so it reads behind a check and a
 // catch, see viewSegment; and it has no checksums, so each record is a frame with
 // magic, version, position, length and CRC-32C, see FormatVersion.
+//
+// The package panics in one case: when both meta pages of the segment that is being
+// written are broken. bbolt's locks would then never be free again, and the next append
+// would wait for ever; the start that follows salvages what is there. See readChunk.
 //
 // After an unclean stop, and after a failed commit, the segment in question stays
 // as it is and the next append starts a new one. So pages that were written without
@@ -41,14 +45,14 @@
 //	queue.go       Options, Queue and its mutexes, Close
 //	open.go        what a start finds, and what it does
 //	append.go      Append: commit, next segment
-//	progress.go    Ack, and what may be removed when
+//	progress.go    how a record leaves the store; Ack, and what may be removed when
 //	read.go        Peek, Scan, and the walk that they share
-//	evict.go       Due: limits of size and age
-//	quarantine.go  records that were set aside
+//	evict.go       MakeRoom: limits of size and age
+//	quarantine.go  records that the broker rejects
 //	reads.go       reads that fail: an error of the device is not damage
 //	damage.go      what happens to a broken segment; reports
 //	losses.go      naming what is lost
-//	aside.go       broken segments that are kept
+//	copies.go      broken segments that are kept
 //	info.go        Info, Verify, and reading a store that nobody has open
 //	segment.go     the file: buckets, creating, committing, growing
 //	tree.go        reading a file that may be broken

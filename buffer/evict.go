@@ -11,7 +11,7 @@ const (
 	ReasonMaxAge   = "max_age"
 )
 
-// Eviction is what Due found has to go. It takes effect, files included, when a
+// Eviction is what MakeRoom found has to go. It takes effect, files included, when a
 // Batch that carries it is committed, together with its announcement.
 type Eviction struct {
 	// Gaps are sorted by lane, one each; after them are those of records that were
@@ -41,12 +41,15 @@ func ageStep(maxAge time.Duration) int64 {
 	return min(time.Minute, maxAge/100).Milliseconds()
 }
 
-// Due says what has to be evicted so that add more bytes of records fit into
-// MaxBytes and no waiting record is older than MaxAge; nil = nothing. Delivered
-// records that are only kept go first, silently and at once. The oldest go first,
-// whole segments at a time for MaxBytes, single records for MaxAge. Age counts
-// from Append, in time that was counted, not guessed: see Options.Uptime.
-func (q *Queue) Due(now time.Time, add int64) *Eviction {
+// MakeRoom makes room for add more bytes of records within MaxBytes. What no longer
+// waits goes at once and silently: delivered segments that need not be kept any more,
+// and when that is not enough, broken segments and delivered ones that are only kept.
+// What waits stays; the result says which of it has to be evicted so that there is room
+// and no waiting record is older than MaxAge, and the batch that commits it makes it so;
+// nil = nothing has to. The oldest go first, whole segments at a time for MaxBytes,
+// single records for MaxAge. Age counts from Append, in time that was counted, not
+// guessed: see Options.Uptime.
+func (q *Queue) MakeRoom(now time.Time, add int64) *Eviction {
 	q.wmu.Lock()
 	defer q.wmu.Unlock()
 	if q.isClosed() {
@@ -55,8 +58,8 @@ func (q *Queue) Due(now time.Time, add int64) *Eviction {
 	if err := q.removeDelivered(now); err != nil {
 		q.warn("remove delivered segments", err)
 	}
-	upto, reason := q.dueByBytes(add), ReasonMaxBytes
-	byAge, err := q.dueByAge(now)
+	upto, reason := q.freeBytes(add), ReasonMaxBytes
+	byAge, err := q.tooOld(now)
 	if byAge > upto {
 		upto, reason = byAge, ReasonMaxAge
 	}
@@ -68,16 +71,17 @@ func (q *Queue) Due(now time.Time, add int64) *Eviction {
 		q.warn("read records that have to be evicted", err)
 		return nil
 	}
-	quarantined, more := q.dueFromQuarantine()
+	quarantined, more := q.quarantineOverBounds()
 	if upto == 0 && len(quarantined) == 0 {
 		return nil
 	}
 	return &Eviction{Gaps: append(gaps, more...), upto: upto, quarantined: quarantined}
 }
 
-// dueByBytes returns the position up to which records have to go, or 0. It keeps
-// a reserve, because the announcement is committed before the files go.
-func (q *Queue) dueByBytes(add int64) uint64 {
+// freeBytes removes what may go silently while there is no room, and returns the position
+// up to which records have to be evicted as well, or 0. It keeps a reserve, because the
+// announcement is committed before the files go. Under wmu.
+func (q *Queue) freeBytes(add int64) uint64 {
 	reserve := growStep(q.o.SegmentBytes) + 8*pageSize
 	over := func() int64 {
 		growth := q.growth(add)
@@ -85,14 +89,14 @@ func (q *Queue) dueByBytes(add int64) uint64 {
 		defer q.mu.Unlock()
 		return q.diskBytes() + growth + reserve - q.o.MaxBytes
 	}
-	for over() > 0 && (q.dropOldestAside() || q.dropOldestDelivered()) {
+	for over() > 0 && (q.dropOldestCopy() || q.dropOldestDelivered()) {
 	}
 	left, upto := over(), uint64(0)
 	for i := 0; i < len(q.segs) && left > 0; i++ {
 		if i == len(q.segs)-1 && q.w != nil {
 			q.closeWriter(true) // nothing else is left: the next append starts a new one
 		}
-		left -= q.segs[i].file
+		left -= q.segs[i].fileBytes
 		upto = q.segs[i].last
 	}
 	q.mu.Lock()
@@ -103,10 +107,10 @@ func (q *Queue) dueByBytes(add int64) uint64 {
 	return upto
 }
 
-// dueByAge returns the position of the last record that is too old, or 0. Times of
+// tooOld returns the position of the last record that is too old, or 0. Times of
 // acceptance rise with the position, so it need not look again before the oldest
-// waiting record has reached the limit.
-func (q *Queue) dueByAge(now time.Time) (upto uint64, err error) {
+// waiting record has reached the limit. Under wmu.
+func (q *Queue) tooOld(now time.Time) (upto uint64, err error) {
 	clock, maxAge := q.at(now), q.o.MaxAge.Milliseconds()
 	if maxAge <= 0 || clock < q.ageNext {
 		return 0, nil
@@ -117,8 +121,8 @@ func (q *Queue) dueByAge(now time.Time) (upto uint64, err error) {
 		if err != nil {
 			return 0, err
 		}
-		if it.kept+maxAge >= clock {
-			next = it.kept
+		if it.acceptedAt+maxAge >= clock {
+			next = it.acceptedAt
 			break
 		}
 		upto = it.Pos
@@ -134,7 +138,7 @@ func (q *Queue) waitingRange() (from, to uint64) {
 	return q.progress.done() + 1, q.head.next - 1
 }
 
-// gaps counts the waiting records up to a position, by lane.
+// gaps counts the waiting records up to a position, by lane. Under wmu.
 func (q *Queue) gaps(upto uint64, reason string) ([]Gap, error) {
 	lanes := map[string]*Gap{}
 	var more []Gap

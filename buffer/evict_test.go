@@ -24,7 +24,7 @@ func diskUse(t testing.TB, dir string) (n int64) {
 // poll appends one record the way the agent does: what is due goes first.
 func poll(t testing.TB, q *Queue, c *clock, r Record, gaps *[]Gap) {
 	t.Helper()
-	ev := q.Due(c.now(), int64(len(r.Payload)))
+	ev := q.MakeRoom(c.now(), int64(len(r.Payload)))
 	b := Batch{Records: []Record{r}, Evict: ev}
 	if ev != nil {
 		*gaps = append(*gaps, ev.Gaps...)
@@ -100,12 +100,12 @@ func TestKeptRecordsGoWhenTheirTimeIsOver(t *testing.T) {
 	fill(t, q, c, "a", 1, 500, 500)
 	q.Ack(500)
 	c.add(59 * time.Minute)
-	q.Due(c.now(), 0)
+	q.MakeRoom(c.now(), 0)
 	if in := q.Info(); in.DeliveredKept != 500 {
 		t.Fatalf("%d kept before the hour is over, want 500", in.DeliveredKept)
 	}
 	c.add(2 * time.Minute)
-	q.Due(c.now(), 0)
+	q.MakeRoom(c.now(), 0)
 	if in := q.Info(); in.Segments != 1 {
 		t.Fatalf("%d segments left after the hour, want 1", in.Segments)
 	}
@@ -119,11 +119,11 @@ func TestMaxAgeEvictsExactlyTheRecordsThatAreTooOld(t *testing.T) {
 		fill(t, q, c, "a", i, 1, 100)
 		c.add(30 * time.Minute)
 	}
-	if ev := q.Due(c.now(), 0); ev != nil {
+	if ev := q.MakeRoom(c.now(), 0); ev != nil {
 		t.Fatalf("evicted too early: %+v", ev.Gaps)
 	}
 	c.add(10*time.Hour + time.Minute)
-	ev := q.Due(c.now(), 0)
+	ev := q.MakeRoom(c.now(), 0)
 	if ev == nil || len(ev.Gaps) != 1 || ev.Gaps[0] != (Gap{Lane: "a", First: 1, Last: 21, Count: 21, Reason: ReasonMaxAge}) {
 		t.Fatalf("due: %+v", ev)
 	}
@@ -160,12 +160,12 @@ func TestAgesAreNotFooledByAWallClockThatIsSet(t *testing.T) {
 	right := newClock()
 	o.Now = right.now
 	q = open(t, o)
-	if ev := q.Due(right.now(), 0); ev != nil {
+	if ev := q.MakeRoom(right.now(), 0); ev != nil {
 		t.Fatalf("records were evicted because the clock was set: %+v", ev.Gaps)
 	}
 	right.add(-10 * time.Hour)
 	fill(t, q, right, "a", 6, 1, 10)
-	if ev := q.Due(right.now(), 0); ev != nil {
+	if ev := q.MakeRoom(right.now(), 0); ev != nil {
 		t.Fatalf("records were evicted because the clock went back: %+v", ev.Gaps)
 	}
 }
@@ -175,7 +175,7 @@ func TestEvictionLeftUnfinishedByAKillIsFinishedAtOpen(t *testing.T) {
 	o := Options{Dir: dir, MaxBytes: 1 << 20, Now: c.now}
 	q := open(t, o)
 	fill(t, q, c, "a", 1, 400, 1400)
-	ev := q.Due(c.now(), 600<<10)
+	ev := q.MakeRoom(c.now(), 600<<10)
 	if ev == nil {
 		t.Fatal("nothing is due")
 	}

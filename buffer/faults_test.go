@@ -68,10 +68,10 @@ type ledger struct {
 	bytes    int
 }
 
-func (l *ledger) Due(now time.Time, add int64) *buffer.Eviction {
+func (l *ledger) MakeRoom(now time.Time, add int64) *buffer.Eviction {
 	l.turn <- struct{}{}
 	defer func() { <-l.turn }()
-	return l.Queue.Due(now, add)
+	return l.Queue.MakeRoom(now, add)
 }
 
 func (l *ledger) Peek(after uint64, items, bytes int) ([]buffer.Item, error) {

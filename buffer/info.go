@@ -13,7 +13,7 @@ import (
 // Info is what a store holds.
 type Info struct {
 	Dir              string
-	Epoch            int64     // Unix second of the store's creation
+	Epoch            int64     // names the life of the store, see NewEpoch
 	Waiting          uint64    // records that are not delivered
 	WaitingBytes     uint64    // their payload; an estimate within one segment
 	Oldest           time.Time // time of the oldest waiting record; zero = none waits
@@ -23,7 +23,7 @@ type Info struct {
 	DiskBytes        int64  // size of all files that count for MaxBytes
 	MaxBytes         int64  // the limit; 0 = not known (InfoDir)
 	DeliveredKept    uint64 // delivered records that are still there for replay
-	Quarantined      int    // records set aside, see Quarantine
+	Quarantined      int    // records in the quarantine
 	QuarantinedBytes int64
 	Damage           []Damage // what was found broken since Open
 }
@@ -46,7 +46,7 @@ func (q *Queue) Info() Info {
 	for _, s := range q.segs {
 		wait := s.waiting(p.done())
 		if s.count > 0 {
-			in.WaitingBytes += uint64(float64(s.bytes) * float64(wait) / float64(s.count))
+			in.WaitingBytes += uint64(float64(s.payloadBytes) * float64(wait) / float64(s.count))
 		}
 		if s.first <= p.cursor {
 			in.DeliveredKept += min(s.count-wait, p.cursor-s.first+1)
@@ -102,9 +102,9 @@ func (q *Queue) Progress() (delivered, newest uint64) {
 
 // diskBytes is the size of all files that count for MaxBytes. Under mu.
 func (q *Queue) diskBytes() int64 {
-	total := q.quarantineBytes() + q.asideBytes() + q.reportBytes
+	total := q.quarantineBytes() + q.copyBytes() + q.reportBytes
 	for _, s := range q.segs {
-		total += s.file
+		total += s.fileBytes
 	}
 	return total
 }
@@ -145,9 +145,10 @@ func (q *Queue) notePeeked(after uint64, items []Item) {
 	}
 }
 
-// knowOldest forgets the times of records that do not wait any more, and reads the
-// oldest one's when it is not known. It follows whatever moves the front of the
-// queue; it repairs nothing.
+// knowOldest forgets the times of records that do not wait any more. When none is left
+// although records wait, it reads the oldest one from the disk, one chunk at most unless
+// records there are broken or quarantined. It follows whatever moves the front of the
+// queue; it repairs nothing. Not under mu.
 func (q *Queue) knowOldest() {
 	q.mu.Lock()
 	for len(q.peeked) > 0 && (q.peeked[0].pos <= q.progress.done() || q.outOfQueue[q.peeked[0].pos]) {
@@ -255,7 +256,7 @@ func (q *Queue) verify() ([]Verdict, error) {
 			continue // an agent has removed it meanwhile
 		}
 		if _, there := q.segmentByPath(s.path); there {
-			out = append(out, Verdict{Segment: filepath.Base(s.path), Records: h.count, Bytes: s.file, Err: err})
+			out = append(out, Verdict{Segment: filepath.Base(s.path), Records: h.count, Bytes: s.fileBytes, Err: err})
 		}
 	}
 	q.mu.Lock()

@@ -43,7 +43,7 @@ func writeForever(dir string) int {
 			b.Records = append(b.Records, rec("a", num, time.Now(), rand.IntN(3000)))
 		}
 		b.State = map[string][]byte{"num": []byte(fmt.Sprint(num))}
-		b.Evict = q.Due(time.Now(), 20000)
+		b.Evict = q.MakeRoom(time.Now(), 20000)
 		if err := q.Append(b); err != nil {
 			fmt.Println("error", err)
 			return 1

@@ -151,7 +151,7 @@ func TestSalvageUsesEveryCopyThatExists(t *testing.T) {
 	path := q.segs[1].path
 	crash(q)
 	whole, _ := os.ReadFile(path)
-	os.WriteFile(path+asideMark+"20260101T000000Z", whole, 0o600)
+	os.WriteFile(path+copyMark+"20260101T000000Z", whole, 0o600)
 	os.Truncate(path, int64(len(whole)/2))
 	q = open(t, o)
 	if d := q.Damage(); len(drain(t, q, false)) != 200 || len(d) != 1 || d[0].Lost != 0 || len(d[0].Gaps) != 0 {
@@ -163,29 +163,29 @@ func TestCopiesOfBrokenSegmentsAreBoundedAndCountForMaxBytes(t *testing.T) {
 	c, dir := newClock(), shmDir(t)
 	o := Options{Dir: dir, MaxBytes: 1 << 20, SegmentBytes: 64 << 10, Now: c.now}
 	for i := range 60 {
-		name := filepath.Join(dir, fmt.Sprintf("seg-%016x.db%s202601%02dT%06dZ", i+1, asideMark, 1+i%28, i))
+		name := filepath.Join(dir, fmt.Sprintf("seg-%016x.db%s202601%02dT%06dZ", i+1, copyMark, 1+i%28, i))
 		if err := os.WriteFile(name, make([]byte, 5000), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
 	q := open(t, o)
 	before := len(asides(dir))
-	if in := q.Info(); before != maxAsides || in.DiskBytes < maxAsides*5000 {
+	if in := q.Info(); before != maxCopies || in.DiskBytes < maxCopies*5000 {
 		t.Fatalf("%d copies, %d bytes", before, in.DiskBytes)
 	}
 	crash(q)
 	for i := range 20 {
-		os.WriteFile(filepath.Join(dir, fmt.Sprintf("seg-%016x.db%s20260201T%06dZ", i+1, asideMark, i)), make([]byte, 50_000), 0o600)
+		os.WriteFile(filepath.Join(dir, fmt.Sprintf("seg-%016x.db%s20260201T%06dZ", i+1, copyMark, i)), make([]byte, 50_000), 0o600)
 	}
 	q = open(t, o)
 	q.mu.Lock()
-	n := q.asideBytes()
+	n := q.copyBytes()
 	q.mu.Unlock()
 	if n > o.MaxBytes/8 || n == 0 {
 		t.Fatalf("%d bytes of copies beside a limit of %d", n, o.MaxBytes)
 	}
 	for i := uint64(1); i <= 600; i++ { // the copies go before a record does
-		ev := q.Due(c.t, 2000)
+		ev := q.MakeRoom(c.t, 2000)
 		if ev != nil && len(asides(dir)) > 0 {
 			t.Fatalf("record %d: evicts while %d copies are kept", i, len(asides(dir)))
 		}
@@ -228,7 +228,7 @@ func TestNoGapSpansTwoEpochs(t *testing.T) {
 		q, c, _ := twoLives(t, 110, 50)
 		c.add(2 * time.Hour)
 		want := "[{a 1 50 50 max_age} {a 1 110 110 max_age}]"
-		if ev := q.Due(c.t, 0); ev == nil || fmt.Sprint(ev.Gaps) != want {
+		if ev := q.MakeRoom(c.t, 0); ev == nil || fmt.Sprint(ev.Gaps) != want {
 			t.Errorf("%+v, want %s", ev, want)
 		}
 	})

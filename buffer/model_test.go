@@ -59,7 +59,7 @@ func (m *model) append() {
 	if b.State = map[string][]byte{key: []byte(fmt.Sprint(m.num))}; m.rnd.IntN(10) == 0 {
 		b.State[key] = nil
 	}
-	b.Evict = m.q.Due(m.c.now(), 20000)
+	b.Evict = m.q.MakeRoom(m.c.now(), 20000)
 	if m.armed && m.q.w == nil { // it hit the cursor's commit
 		m.armed = false
 		m.steps["failures"]++

@@ -116,7 +116,7 @@ func (q *Queue) loadForReading() (err error) {
 	if q.segs, err = listSegments(q.o.Dir); err != nil {
 		return err
 	}
-	if err := q.loadAsides(); err != nil {
+	if err := q.loadCopies(); err != nil {
 		return err
 	}
 	if len(q.segs) == 0 {
@@ -160,11 +160,11 @@ func (q *Queue) load() error {
 	}
 	q.segs = segs
 	now := q.o.Now()
-	if err := q.loadAsides(); err != nil {
+	if err := q.loadCopies(); err != nil {
 		return err
 	}
 	if len(segs) == 0 {
-		q.trimAsides()
+		q.trimCopies()
 		q.clean, q.head = true, head{epoch: NewEpoch(now, 0), next: 1}
 		q.startClock(now)
 		return q.rotate()
@@ -231,7 +231,7 @@ func (q *Queue) load() error {
 		q.setWriter(w)
 	}
 	q.removeLeftovers()
-	q.trimAsides()
+	q.trimCopies()
 	if len(q.unnamed) > 0 {
 		q.nameLosses()
 	}
@@ -255,7 +255,7 @@ func (q *Queue) readNewest() (trusted bool, err error) {
 	}
 	q.head, q.state = h, state
 	q.progress = progress{cursor: min(max(h.cursor, marked), h.next-1), evicted: h.evicted, saved: h.cursor, marked: marked > 0}
-	s.last, s.count, s.bytes, s.used, s.checked = h.next-1, h.count, h.bytes, used, err == nil
+	s.last, s.count, s.payloadBytes, s.usedBytes, s.checked = h.next-1, h.count, h.payloadBytes, used, err == nil
 	return true, err
 }
 
@@ -279,7 +279,7 @@ func readOlder(s *segment) error {
 		return err
 	}
 	// What is beyond the end is of a commit that failed: it was never accepted.
-	s.count, s.bytes, s.used = min(h.count, s.last+1-s.first), h.bytes, used
+	s.count, s.payloadBytes, s.usedBytes = min(h.count, s.last+1-s.first), h.payloadBytes, used
 	if h.next <= s.last {
 		return &damagedError{s.path, damagedf("it ends at position %d, expected %d", h.next-1, s.last)}
 	}
@@ -342,14 +342,14 @@ func (q *Queue) removeLeftovers() {
 		q.o.fs.Remove(name)
 	}
 	for i, s := range q.segs {
-		if s.used == 0 || s.used >= s.file || i == len(q.segs)-1 && q.w != nil {
+		if s.usedBytes == 0 || s.usedBytes >= s.fileBytes || i == len(q.segs)-1 && q.w != nil {
 			continue
 		}
-		if err := q.o.fs.Truncate(s.path, s.used); err != nil {
+		if err := q.o.fs.Truncate(s.path, s.usedBytes); err != nil {
 			q.warn("return the unused room of a segment", err)
 			continue
 		}
-		s.file = s.used
+		s.fileBytes = s.usedBytes
 	}
 }
 

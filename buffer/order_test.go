@@ -144,7 +144,7 @@ func TestOrderOnDiskOfEveryOperation(t *testing.T) {
 	tmp := seg + ".tmp"
 	check("swap of a repaired segment: the report is on disk before the new one has the name", slices.Concat(
 		[]string{"create " + tmp, "pages " + tmp, "sync " + tmp}, commitSteps(tmp), commitSteps(tmp),
-		[]string{"link " + seg + " " + q.Damage()[0].Aside}, wroteSteps(reportPrefix+seg+reportEnd), published(seg), wroteSteps(reportPrefix+seg+reportEnd))) // the second time with the names of what is lost
+		[]string{"link " + seg + " " + q.Damage()[0].KeptAs}, wroteSteps(reportPrefix+seg+reportEnd), published(seg), wroteSteps(reportPrefix+seg+reportEnd))) // the second time with the names of what is lost
 	if err := q.Append(Batch{Damage: q.Damage()}); err != nil {
 		t.Fatal(err)
 	}
@@ -204,12 +204,12 @@ func TestBrokenFileIsCopiedWholeWhereLinksAreUnknown(t *testing.T) {
 		t.Fatalf("damage: %+v", q.Damage())
 	}
 	clear(b[:2*pageSize])
-	if got, err := os.ReadFile(filepath.Join(dir, q.Damage()[0].Aside)); err != nil || string(got) != string(b) {
+	if got, err := os.ReadFile(filepath.Join(dir, q.Damage()[0].KeptAs)); err != nil || string(got) != string(b) {
 		t.Fatalf("the copy has %d bytes of %d, %v", len(got), len(b), err)
 	}
 	steps := happened(d, from)
-	named := slices.Index(steps, "rename "+q.Damage()[0].Aside+".tmp "+q.Damage()[0].Aside)
-	if named < 2 || steps[named-1] != "sync "+q.Damage()[0].Aside+".tmp" || steps[named+1] != "syncdir ." {
+	named := slices.Index(steps, "rename "+q.Damage()[0].KeptAs+".tmp "+q.Damage()[0].KeptAs)
+	if named < 2 || steps[named-1] != "sync "+q.Damage()[0].KeptAs+".tmp" || steps[named+1] != "syncdir ." {
 		t.Errorf("order:\n%s", strings.Join(steps, "\n"))
 	}
 }

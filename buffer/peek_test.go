@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"time"
 )
 
 // TestPeekedItemsAreNobodyElses: what is in flight stays as it is while further
@@ -56,4 +57,19 @@ func TestPeekersSideBySideSeeTheirOwnRecords(t *testing.T) {
 		})
 	}
 	wg.Wait()
+}
+
+func TestPeekThatItsBoundEndsKnowsTheTimesToo(t *testing.T) {
+	c := newClock()
+	q := open(t, Options{Dir: shmDir(t), Now: c.now})
+	for i := uint64(1); i <= 3; i++ {
+		fill(t, q, c, "a", i, 1, 100)
+		c.add(time.Second)
+	}
+	if items, err := q.Peek(0, 10, 250); err != nil || len(items) != 2 {
+		t.Fatalf("%d records, %v; want 2", len(items), err)
+	}
+	if len(q.peeked) != 2 { // else Ack would read the disk
+		t.Errorf("the times of %d records are known, want 2", len(q.peeked))
+	}
 }

@@ -108,7 +108,7 @@ func (s *script) waiting() (Item, bool) {
 
 func (s *script) append() error {
 	b := s.batch()
-	b.Evict = s.q.Due(s.c.now(), 30000)
+	b.Evict = s.q.MakeRoom(s.c.now(), 30000)
 	return s.q.Append(b)
 }
 

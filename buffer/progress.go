@@ -8,8 +8,31 @@ import (
 	"time"
 )
 
-// progress says how far delivery has come. It is guarded by Queue.mu, and this
-// file has all its rules.
+// A record that was accepted leaves the store in one of these ways, and in no other:
+//
+//	way          what does it                     who says so
+//	delivered    Ack: the broker has it. Its      the caller
+//	             segment stays for KeepDelivered
+//	             or until room is needed
+//	evicted      MakeRoom chooses; an Append with Eviction.Gaps, which the same batch announces
+//	             that as Evict does it
+//	rewritten    an Append with Replaced as Evict nobody: the same batch holds the record again
+//	             and a new Epoch
+//	quarantined  Quarantine: it is in a file of   the caller
+//	             its own. Requeue puts it back at
+//	             the end; or it is evicted there
+//	lost         damage: salvage, and at Open     a Damage, on disk until a batch announces it
+//	             missingFirst and reset
+//
+// progress says how far that has come: cursor and evicted are the front of the queue. It
+// is guarded by Queue.mu. This file has its rules; what moves it:
+//
+//	cursor   Ack; readNewest and reset at Open
+//	evicted  commit, with the batch's Evict; readNewest, reset and missingFirst at Open
+//	saved    commit; readNewest and reset at Open
+//	savedAt  commit; load at Open
+//	retryAt  Ack, when the cursor could not be saved
+//	marked   removeOldest and removeMarks; readNewest and reset at Open
 //
 //		segments   | seg-01        | seg-29        | seg-51        | seg-7a (written)
 //		positions  1 ............. 41 ............ 81 ........... 122 ............ 150
@@ -67,7 +90,10 @@ func (p progress) removable(s *segment, now time.Time, keep time.Duration) (remo
 // Ack says that everything up to and including position upto is delivered. It
 // moves the cursor in memory; on disk it follows with the next Append, here when
 // 1000 records or 5 seconds have passed since, and at Close. The drain loop calls it,
-// there is no goroutine behind it.
+// there is no goroutine behind it. So it may write: the time of the files that are now
+// delivered, and the cursor; it may read, when the oldest record that still waits was
+// never peeked, because Info tells its time; and once 2000 records are not saved, it
+// waits for a commit that is under way. An error of the disk is logged, not returned.
 func (q *Queue) Ack(upto uint64) error {
 	now := q.o.Now()
 	q.mu.Lock()
@@ -104,7 +130,7 @@ func (q *Queue) Ack(upto uint64) error {
 		return nil
 	case far: // a commit that waits for the disk has an old cursor: wait for it
 		q.wmu.Lock()
-	case !q.wmu.TryLock(): // who holds it commits soon, and the cursor with it
+	case !q.wmu.TryLock(): // most likely an append, whose commit saves the cursor too; else a later Ack does
 		return nil
 	}
 	defer q.wmu.Unlock()
@@ -149,7 +175,7 @@ func (q *Queue) removeDelivered(now time.Time) error {
 }
 
 // dropOldestDelivered makes room by removing the oldest segment that is delivered
-// but kept. It says whether there was one.
+// but kept. It says whether there was one. Under wmu.
 func (q *Queue) dropOldestDelivered() bool {
 	q.mu.Lock()
 	removable, _ := q.progress.removable(q.segs[0], time.Time{}, 0)
@@ -170,7 +196,8 @@ func (q *Queue) dropOldestDelivered() bool {
 const markPrefix = "delivered-"
 
 // removeOldest removes the oldest segment, in which nothing waits, or turns it into
-// a mark when the disk does not know yet that it was delivered.
+// a mark when the disk does not know yet that it was delivered. Under wmu, or before
+// Open returns.
 func (q *Queue) removeOldest() error {
 	s := q.segs[0]
 	q.mu.Lock()

@@ -99,7 +99,7 @@ func TestSegmentThatIsGoneIsReportedAndTheQueueGoesOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.add(2 * time.Hour)
-	ev := q.Due(c.now(), 0)
+	ev := q.MakeRoom(c.now(), 0)
 	if ev == nil {
 		t.Fatal("nothing is due")
 	}

@@ -14,22 +14,23 @@ import (
 
 // The quarantine is one small file a record, named poison-<position, 16 hex>.rec. The
 // rename that gives the file its name is what takes the record out of the queue,
-// so it is never in both or in neither.
+// so it is never in both or in neither. The name says poison because format 1 does.
 const (
 	maxQuarantined = 1000
 	maxReason      = 1000 // bytes
 )
 
-// Quarantined is a record that was set aside.
+// Quarantined is a record in the quarantine.
 type Quarantined struct {
 	Item
 	Reason string
 	Since  time.Time
 }
 
-// Quarantine sets a waiting record aside, for instance one that the broker will
-// not accept. The queue goes on without it; it survives restarts. When more than
-// 1000 records or MaxBytes/8 are set aside, Due tells to evict the oldest of them.
+// Quarantine takes a waiting record out of the queue, for instance one that the broker
+// will not accept. The queue goes on without it; it survives restarts. When the quarantine
+// has more than 1000 records or MaxBytes/8, MakeRoom says that the oldest of them have
+// to go.
 func (q *Queue) Quarantine(pos uint64, reason string) error {
 	q.wmu.Lock()
 	defer q.wmu.Unlock()
@@ -40,6 +41,7 @@ func (q *Queue) Quarantine(pos uint64, reason string) error {
 	return nil
 }
 
+// quarantine is Quarantine. Under wmu.
 func (q *Queue) quarantine(pos uint64, reason string) error {
 	q.mu.Lock()
 	closed, waits := q.closed, pos > q.progress.done() && pos < q.head.next && !q.outOfQueue[pos]
@@ -134,6 +136,7 @@ func (q *Queue) Requeue(pos uint64) error {
 	return nil
 }
 
+// removeQuarantined removes the file of a record that was requeued or evicted. Under wmu.
 func (q *Queue) removeQuarantined(pos uint64) error {
 	if err := q.o.fs.Remove(q.quarantinePath(pos)); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
@@ -147,9 +150,9 @@ func (q *Queue) removeQuarantined(pos uint64) error {
 // maxQuarantineGaps bounds the records of the quarantine that one eviction takes.
 const maxQuarantineGaps = 100
 
-// dueFromQuarantine says what has to go from the quarantine to keep it within its bounds,
+// quarantineOverBounds says what has to go from the quarantine to keep it within its bounds,
 // oldest first. Under wmu.
-func (q *Queue) dueFromQuarantine() (positions []uint64, gaps []Gap) {
+func (q *Queue) quarantineOverBounds() (positions []uint64, gaps []Gap) {
 	q.mu.Lock()
 	sizes := maps.Clone(q.quarantined)
 	q.mu.Unlock()

@@ -83,7 +83,7 @@ func TestQuarantineIsBoundedAndWhatGoesIsAnnounced(t *testing.T) {
 	if list, err := q.Quarantined(); err != nil || len(list) != 10 {
 		t.Fatalf("%d set aside, %v: none may go before its announcement", len(list), err)
 	}
-	ev := q.Due(c.now(), 0)
+	ev := q.MakeRoom(c.now(), 0)
 	if ev == nil {
 		t.Fatal("nothing is due")
 	}
@@ -102,7 +102,7 @@ func TestQuarantineIsBoundedAndWhatGoesIsAnnounced(t *testing.T) {
 			t.Errorf("gap %+v, want %+v", g, want)
 		}
 	}
-	if ev := q.Due(c.now(), 0); ev != nil {
+	if ev := q.MakeRoom(c.now(), 0); ev != nil {
 		t.Errorf("due again: %+v", ev.Gaps)
 	}
 }
@@ -119,7 +119,7 @@ func TestRequeuedRecordThatIsEvictedIsAnnouncedByItself(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.add(2 * time.Hour)
-	ev := q.Due(c.now(), 0)
+	ev := q.MakeRoom(c.now(), 0)
 	want := []Gap{{"a", 5, 5, 1, ReasonMaxAge}, {"a", 2, 2, 1, ReasonMaxAge}, {"a", 4, 4, 1, ReasonMaxAge}}
 	if ev == nil || !reflect.DeepEqual(ev.Gaps, want) {
 		t.Fatalf("evicted %+v, want %+v", ev, want)

@@ -112,7 +112,7 @@ type Queue struct {
 	peeked      []peekedItem       // times of waiting records, the oldest first
 	outOfQueue  map[uint64]bool    // positions above the cursor that are out of the queue: quarantined, whatever came after
 	reportBytes int64              // size of the reports on disk
-	asides      []aside            // broken segments that are kept, oldest first
+	copies      []brokenCopy       // broken segments that are kept, oldest first
 	failing     map[string]failing // places that cannot be read, by path of the segment
 	quarantined map[uint64]int64   // sizes of the files of the quarantine by position
 	damage      []Damage

@@ -26,9 +26,9 @@ const maxRepairs = 3
 // Peek returns undelivered records with a position above after, oldest first: at
 // most maxItems and about maxBytes of payload, at least one if there is one. Its
 // cost does not depend on how many records wait. The items are copies.
-func (q *Queue) Peek(after uint64, maxItems, maxBytes int) ([]Item, error) {
-	var items []Item
+func (q *Queue) Peek(after uint64, maxItems, maxBytes int) (items []Item, err error) {
 	size := 0
+	defer func() { q.notePeeked(after, items) }()
 	q.mu.Lock()
 	from, to := max(after, q.progress.done())+1, q.head.next-1
 	if q.closed {
@@ -51,7 +51,6 @@ func (q *Queue) Peek(after uint64, maxItems, maxBytes int) ([]Item, error) {
 			break
 		}
 	}
-	q.notePeeked(after, items)
 	return items, nil
 }
 
@@ -164,8 +163,7 @@ func (q *Queue) readChunk(s segment, from, to uint64, n int) (items []Item, err 
 	if db := q.writing(s.path); db != nil {
 		begun, err := view(db, s.path, read)
 		if !begun && errors.Is(err, errDamaged) {
-			// Both meta pages of the open file are gone. The next append would wait for
-			// bbolt's locks for ever; the next start salvages what is there.
+			// Both meta pages of the open file are gone, see the package comment.
 			panic(err)
 		}
 		if errors.Is(err, bolterrors.ErrDatabaseNotOpen) && q.writing(s.path) != db {
@@ -205,7 +203,7 @@ func (q *Queue) writing(path string) *bbolt.DB {
 	return q.db
 }
 
-// index finds a segment by its path; -1 = it is not there any more. Under mu.
+// index finds a segment by its path; -1 = it is not there any more. Under wmu or mu.
 func (q *Queue) index(path string) int {
 	for i, s := range q.segs {
 		if s.path == path {

@@ -41,7 +41,7 @@ func TestAppendPeekAckAndScanRunSideBySide(t *testing.T) {
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		for i := uint64(1); i <= n; i++ {
-			if err := q.Append(Batch{Records: []Record{rec("a", i, time.Now(), 700)}, Evict: q.Due(time.Now(), 700)}); err != nil {
+			if err := q.Append(Batch{Records: []Record{rec("a", i, time.Now(), 700)}, Evict: q.MakeRoom(time.Now(), 700)}); err != nil {
 				t.Error(err)
 				return
 			}

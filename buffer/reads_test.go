@@ -95,7 +95,7 @@ func TestReadsThatFailForSecondsChangeNothing(t *testing.T) {
 			if items, err := q.Peek(0, 1, 1); err == nil && time.Now().Before(until) {
 				t.Fatalf("read %d records while no read works", len(items))
 			}
-			q.Due(time.Now(), 0)
+			q.MakeRoom(time.Now(), 0)
 			time.Sleep(100 * time.Millisecond)
 		}
 		crash(q)

@@ -27,15 +27,15 @@ type Record struct {
 type Item struct {
 	Pos uint64
 	Record
-	requeued bool  // out of order: its number says nothing about its neighbours
-	kept     int64 // store clock when accepted, ms: what ages are counted from
+	requeued   bool  // out of order: its number says nothing about its neighbours
+	acceptedAt int64 // store clock when accepted, ms: what ages are counted from
 }
 
 // Batch is what one transaction commits.
 type Batch struct {
 	Records  []Record
 	State    map[string][]byte // keys to replace; a nil value deletes the key
-	Evict    *Eviction         // an eviction from Due that this batch commits
+	Evict    *Eviction         // an eviction from MakeRoom, or Replaced, that this batch commits
 	Damage   []Damage          // reports that this batch announces; they are on disk until then
 	requeued bool
 	Epoch    int64 // the store's new epoch, 0 = it stays

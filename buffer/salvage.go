@@ -11,12 +11,12 @@ import (
 
 // finding is what a scan found in a file without its tree.
 type finding struct {
-	records []rawRecord // whole ones by position, each once
-	bytes   uint64      // their payload
-	heads   []head      // every whole head, in file order
-	failed  int         // pages that could not be read
-	pages   int         // how many of 4 KiB could be read
-	batch   uint64      // highest batch number of a record or head, whatever its position
+	records      []rawRecord // whole ones by position, each once
+	payloadBytes uint64      // of the records
+	heads        []head      // every whole head, in file order
+	failed       int         // pages that could not be read
+	pages        int         // how many of 4 KiB could be read
+	batch        uint64      // highest batch number of a record or head, whatever its position
 }
 
 // scanFile searches a file, in one pass, for whole heads and for whole records with
@@ -61,7 +61,7 @@ func scanFile(path string, first, last uint64, byPage bool) (*finding, error) {
 	}
 	for _, r := range seen {
 		out.records = append(out.records, r)
-		out.bytes += uint64(len(r.Payload))
+		out.payloadBytes += uint64(len(r.Payload))
 	}
 	sort.Slice(out.records, func(i, j int) bool { return out.records[i].Pos < out.records[j].Pos })
 	return out, failed

@@ -34,14 +34,14 @@ const (
 
 // segment is what the queue knows of a file without opening it.
 type segment struct {
-	path        string
-	first, last uint64 // positions; last is first-1 when it has no record
-	count       uint64 // records
-	bytes       uint64 // payload bytes
-	file        int64  // bytes on disk
-	used        int64  // of those in use, as found at Open; 0 = not known
-	delivered   time.Time
-	checked     bool // the tree has been looked at, see checkTree
+	path         string
+	first, last  uint64 // positions; last is first-1 when it has no record
+	count        uint64 // records
+	payloadBytes uint64
+	fileBytes    int64 // on disk
+	usedBytes    int64 // of those in use, as found at Open; 0 = not known
+	delivered    time.Time
+	checked      bool // the tree has been looked at, see checkTree
 }
 
 // whole says that no position of the segment is missing. Damage leaves holes.
@@ -77,7 +77,7 @@ func listSegments(dir string) ([]*segment, error) {
 		}
 		segs = append(segs, &segment{
 			path: filepath.Join(dir, e.Name()), first: first, last: first - 1,
-			file: st.Size(), delivered: st.ModTime(),
+			fileBytes: st.Size(), delivered: st.ModTime(),
 		})
 	}
 	sort.Slice(segs, func(i, j int) bool { return segs[i].first < segs[j].first })
@@ -127,12 +127,12 @@ func fillSegment(o Options, tmp string, h head, state map[string][]byte, records
 	defer func() { err = errors.Join(err, db.Close()) }()
 	o.opened(db)
 	db.AllocSize = pageSize
-	h.count, h.bytes = uint64(len(records)), 0
+	h.count, h.payloadBytes = uint64(len(records)), 0
 	for len(records) > 0 {
 		n, size := 0, 0
 		for n < len(records) && size < blockBytes {
 			size += len(records[n].frame)
-			h.bytes += uint64(len(records[n].Payload))
+			h.payloadBytes += uint64(len(records[n].Payload))
 			n++
 		}
 		if err := db.Update(func(tx *bbolt.Tx) error { return putRecords(tx, records[0].Pos, records[:n]) }); err != nil {
@@ -186,14 +186,14 @@ func putMeta(tx *bbolt.Tx, h head, state map[string][]byte) error {
 
 // writer is the newest segment, open for appending. Its owner holds Queue.wmu.
 type writer struct {
-	fs    durable.FS
-	db    *bbolt.DB
-	path  string
-	step  int64  // by how much the file grows at a time
-	size  int64  // bytes in use (high-water mark)
-	file  int64  // bytes of the file
-	block uint64 // the block that gets the next records
-	fill  int    // bytes put into that block
+	fs        durable.FS
+	db        *bbolt.DB
+	path      string
+	step      int64  // by how much the file grows at a time
+	usedBytes int64  // in use (high-water mark)
+	fileBytes int64  // on disk
+	block     uint64 // the block that gets the next records
+	fill      int    // bytes put into that block
 }
 
 // growStep is by how much the file of a segment grows at a time.
@@ -225,9 +225,9 @@ func (w *writer) measure() error {
 	if err != nil {
 		return err
 	}
-	w.file = st.Size()
+	w.fileBytes = st.Size()
 	return w.db.View(func(tx *bbolt.Tx) error {
-		w.size = tx.Size()
+		w.usedBytes = tx.Size()
 		return nil
 	})
 }
@@ -264,22 +264,22 @@ func (w *writer) commit(items []Item, state map[string][]byte, h head) error {
 // commits find allocated blocks: on ext4 that saves 12 kB of file system metadata
 // for each of them. On Windows bbolt has sized the file itself.
 func (w *writer) reserve(need int64) (err error) {
-	if w.size+need <= w.file || runtime.GOOS == "windows" {
+	if w.usedBytes+need <= w.fileBytes || runtime.GOOS == "windows" {
 		return nil
 	}
-	size := (w.size + need + w.step - 1) / w.step * w.step
+	size := (w.usedBytes + need + w.step - 1) / w.step * w.step
 	f, err := w.fs.OpenWrite(w.path)
 	if err != nil {
 		return err
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, f.Truncate(w.file))
+			err = errors.Join(err, f.Truncate(w.fileBytes))
 		}
 		err = errors.Join(err, f.Close())
 	}()
 	zeros := make([]byte, pageSize) // larger writes make larger units in the page cache, and each commit would write such units
-	for at := w.file; at < size; at += pageSize {
+	for at := w.fileBytes; at < size; at += pageSize {
 		if _, err := f.WriteAt(zeros[:min(size-at, pageSize)], at); err != nil {
 			return err
 		}
@@ -287,16 +287,16 @@ func (w *writer) reserve(need int64) (err error) {
 	if err := f.Sync(); err != nil {
 		return err
 	}
-	w.file = size
+	w.fileBytes = size
 	return nil
 }
 
 // trim returns the room that the closed file did not use to the disk.
 func (w *writer) trim() error {
-	if w.size >= w.file {
+	if w.usedBytes >= w.fileBytes {
 		return nil
 	}
-	return w.fs.Truncate(w.path, w.size)
+	return w.fs.Truncate(w.path, w.usedBytes)
 }
 
 // rewriteByPage writes a file again in writes of one page. The page cache keeps

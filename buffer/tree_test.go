@@ -115,7 +115,7 @@ func TestFaultWhileReadingIsDamage(t *testing.T) {
 		}
 		if names, _ := os.ReadDir("/proc/self/fd"); len(names) > 0 {
 			for _, fd := range names {
-				if to, _ := os.Readlink("/proc/self/fd/" + fd.Name()); filepath.Base(to) == q.Damage()[0].Aside {
+				if to, _ := os.Readlink("/proc/self/fd/" + fd.Name()); filepath.Base(to) == q.Damage()[0].KeptAs {
 					t.Errorf("running %v: the broken file is still open", running)
 				}
 			}

@@ -87,7 +87,7 @@ func (r *Recorder) extras(b *batch, now time.Time) error {
 	if b.polls == len(r.pending.polls) {
 		b.closeMinutes(now, r.commitBytes)
 	}
-	if ev := r.store.Due(now, b.out.Room()+b.stateBytes()); ev != nil { // the store has room for the announcements
+	if ev := r.store.MakeRoom(now, b.out.Room()+b.stateBytes()); ev != nil { // the store has room for the announcements
 		b.evict(ev)
 	}
 	b.announceGaps(now, waits)

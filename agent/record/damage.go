@@ -15,7 +15,7 @@ func (r *Recorder) checkDamage() {
 	all := r.store.Damage()
 	for _, d := range all[r.damages:] {
 		r.log.Error("store damaged", "segment", d.Segment, "reason", d.Reason,
-			"salvaged", d.Salvaged, "lost", d.Lost, "lost_known", !d.Reset, "kept_as", d.Aside)
+			"salvaged", d.Salvaged, "lost", d.Lost, "lost_known", !d.Reset, "kept_as", d.KeptAs)
 		r.pending.damage = append(r.pending.damage, d)
 	}
 	r.damages = len(all)
@@ -88,7 +88,7 @@ func LostText(lost uint64, reset bool) string {
 func damageEvents(d buffer.Damage) []Event {
 	out := []Event{{AgentEvent: report.AgentEvent{
 		Type: "agent.store_damaged", Count: d.Lost, Reason: d.Reason,
-		Text: fmt.Sprintf("%s: %d records salvaged, %s; the broken file is kept as %s", d.Segment, d.Salvaged, LostText(d.Lost, d.Reset), d.Aside),
+		Text: fmt.Sprintf("%s: %d records salvaged, %s; the broken file is kept as %s", d.Segment, d.Salvaged, LostText(d.Lost, d.Reset), d.KeptAs),
 	}, At: d.At}}
 	for _, g := range d.Gaps {
 		out = append(out, gapEvent(d.At, g))

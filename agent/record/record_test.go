@@ -312,7 +312,7 @@ func TestWhatWasRecordedBeforeTheStopIsCommitted(t *testing.T) {
 func TestDamageIsAnnouncedOnce(t *testing.T) {
 	s := &fakeStore{damage: func() []buffer.Damage {
 		return []buffer.Damage{{
-			Segment: "seg-1.db", Reason: "page 4: bad checksum", Salvaged: 10, Lost: 2, Aside: "damaged/seg-1.db", At: time.Now(),
+			Segment: "seg-1.db", Reason: "page 4: bad checksum", Salvaged: 10, Lost: 2, KeptAs: "damaged/seg-1.db", At: time.Now(),
 			Gaps: []buffer.Gap{{Lane: "room-1/sample", First: 4, Last: 5, Count: 2, Reason: "damage"}},
 		}}
 	}}

@@ -46,7 +46,7 @@ const (
 // Store is what the recorder needs of the buffer.
 type Store interface {
 	Append(buffer.Batch) error
-	Due(now time.Time, add int64) *buffer.Eviction
+	MakeRoom(now time.Time, add int64) *buffer.Eviction
 	Damage() []buffer.Damage
 	Waits() bool
 	Progress() (delivered, newest uint64)

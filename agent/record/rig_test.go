@@ -24,7 +24,7 @@ var (
 type fakeStore struct {
 	appendHook func(buffer.Batch) error
 	due        func() *buffer.Eviction
-	asked      int64  // the bytes that Due was asked to make room for
+	asked      int64  // the bytes that MakeRoom was asked to make room for
 	delivered  bool   // nothing waits
 	past       uint64 // more records that came and went
 	cursor     uint64 // up to which position records are delivered
@@ -46,7 +46,7 @@ func (s *fakeStore) Append(b buffer.Batch) error {
 	return nil
 }
 
-func (s *fakeStore) Due(_ time.Time, add int64) *buffer.Eviction {
+func (s *fakeStore) MakeRoom(_ time.Time, add int64) *buffer.Eviction {
 	s.asked = add
 	if s.due == nil {
 		return nil

@@ -52,7 +52,7 @@ func StoreInfoOf(in buffer.Info) StoreInfo {
 		Segments: in.Segments, DiskBytes: in.DiskBytes, MaxBytes: in.MaxBytes, Damaged: []Damaged{},
 	}
 	for _, d := range in.Damage {
-		out.Damaged = append(out.Damaged, Damaged{File: d.Aside, Reason: d.Reason, Salvaged: d.Salvaged, Lost: d.Lost, Reset: d.Reset})
+		out.Damaged = append(out.Damaged, Damaged{File: d.KeptAs, Reason: d.Reason, Salvaged: d.Salvaged, Lost: d.Lost, Reset: d.Reset})
 	}
 	return out
 }

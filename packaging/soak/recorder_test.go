@@ -131,7 +131,7 @@ func (r *recorder) next(polls []report.Poll) *commit {
 		d.states[p.Device] = st
 		size += d.add(out.Records)
 	}
-	if ev := r.q.Due(r.now, size); ev != nil {
+	if ev := r.q.MakeRoom(r.now, size); ev != nil {
 		d.batch.Evict = ev
 		for _, g := range ev.Gaps {
 			st, records := r.reporter.AgentEvent(state(report.AgentDevice), r.now, report.AgentEvent{

@@ -13,64 +13,65 @@ import (
 // salvage, within these bounds and MaxBytes/8; the newest one always stays, until
 // MaxBytes is reached. They count for MaxBytes, and go before any record does.
 const (
-	asideMark = ".corrupt-"
-	maxAsides = 16
+	copyMark  = ".corrupt-"
+	maxCopies = 16
 )
 
-type aside struct {
+type brokenCopy struct {
 	path string
 	size int64
 }
 
-// loadAsides finds the files that were set aside, oldest first.
-func (q *Queue) loadAsides() error {
+// loadCopies finds the broken segments that are kept, oldest first.
+func (q *Queue) loadCopies() error {
 	entries, err := os.ReadDir(q.o.Dir)
 	if err != nil {
 		return err
 	}
-	var list []aside
+	var list []brokenCopy
 	for _, e := range entries {
-		if !strings.Contains(e.Name(), asideMark) || strings.HasSuffix(e.Name(), ".tmp") {
+		if !strings.Contains(e.Name(), copyMark) || strings.HasSuffix(e.Name(), ".tmp") {
 			continue
 		}
 		if st, err := e.Info(); err == nil {
-			list = append(list, aside{filepath.Join(q.o.Dir, e.Name()), st.Size()})
+			list = append(list, brokenCopy{filepath.Join(q.o.Dir, e.Name()), st.Size()})
 		}
 	}
-	since := func(a aside) string { _, at, _ := strings.Cut(filepath.Base(a.path), asideMark); return at }
+	since := func(a brokenCopy) string { _, at, _ := strings.Cut(filepath.Base(a.path), copyMark); return at }
 	sort.SliceStable(list, func(i, j int) bool { return since(list[i]) < since(list[j]) })
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.asides = list
+	q.copies = list
 	return nil
 }
 
-// asideBytes is the size of what was set aside. Under mu.
-func (q *Queue) asideBytes() (n int64) {
-	for _, a := range q.asides {
+// copyBytes is the size of the broken segments that are kept. Under mu.
+func (q *Queue) copyBytes() (n int64) {
+	for _, a := range q.copies {
 		n += a.size
 	}
 	return n
 }
 
-// trimAsides keeps what was set aside within its bounds.
-func (q *Queue) trimAsides() {
+// trimCopies removes the oldest of the kept broken segments until they are within their
+// bounds. Under wmu, or before Open returns.
+func (q *Queue) trimCopies() {
 	for {
 		q.mu.Lock()
-		n := len(q.asides)
-		over := n > maxAsides || n > 1 && q.asideBytes() > q.o.MaxBytes/8
+		n := len(q.copies)
+		over := n > maxCopies || n > 1 && q.copyBytes() > q.o.MaxBytes/8
 		q.mu.Unlock()
-		if !over || !q.dropOldestAside() {
+		if !over || !q.dropOldestCopy() {
 			return
 		}
 	}
 }
 
-// dropOldestAside removes the oldest file that was set aside. It says whether there
-// was one.
-func (q *Queue) dropOldestAside() bool {
+// dropOldestCopy makes room by removing the oldest broken segment that is kept. It says
+// whether there was one. Under wmu, or before Open returns.
+func (q *Queue) dropOldestCopy() bool {
 	q.mu.Lock()
-	list := q.asides
+	list := q.copies
 	q.mu.Unlock()
 	if len(list) == 0 {
 		return false
@@ -83,7 +84,7 @@ func (q *Queue) dropOldestAside() bool {
 		"file", list[0].path, "bytes", list[0].size)
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.asides = slices.Clone(list[1:])
+	q.copies = slices.Clone(list[1:])
 	return true
 }
 
@@ -95,7 +96,7 @@ func (q *Queue) fromCopies(found *finding, first, last uint64, byPage bool) (fai
 		have[r.Pos] = true
 	}
 	q.mu.Lock()
-	list := q.asides
+	list := q.copies
 	q.mu.Unlock()
 	for _, a := range list {
 		if uint64(len(have)) > last-first {
@@ -108,7 +109,7 @@ func (q *Queue) fromCopies(found *finding, first, last uint64, byPage bool) (fai
 		for _, r := range copied.records {
 			if !have[r.Pos] {
 				have[r.Pos] = true
-				found.records, found.bytes = append(found.records, r), found.bytes+uint64(len(r.Payload))
+				found.records, found.payloadBytes = append(found.records, r), found.payloadBytes+uint64(len(r.Payload))
 			}
 		}
 	}
