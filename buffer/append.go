@@ -54,6 +54,7 @@ func (q *Queue) appendBatch(b Batch, requeued bool) error {
 	return nil
 }
 
+// checkState refuses a change after which the state breaks a bound. Under wmu.
 func (q *Queue) checkState(change map[string][]byte) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -25,7 +25,7 @@ type storeClock struct {
 const clockKey = ".clock"
 
 // startClock goes on with the clock of the last run, as head and state have it, and
-// finds out when that run committed last.
+// finds out when that run committed last. Before Open returns.
 func (q *Queue) startClock(now time.Time) {
 	boot, up := q.o.Uptime()
 	c := storeClock{base: q.head.clock, start: now, up: max(up, 0)}

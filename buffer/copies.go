@@ -22,7 +22,7 @@ type brokenCopy struct {
 	size int64
 }
 
-// loadCopies finds the broken segments that are kept, oldest first.
+// loadCopies finds the broken segments that are kept, oldest first. Before Open returns.
 func (q *Queue) loadCopies() error {
 	entries, err := os.ReadDir(q.o.Dir)
 	if err != nil {
@@ -89,7 +89,7 @@ func (q *Queue) dropOldestCopy() bool {
 }
 
 // fromCopies adds to what a scan has found of a segment the records that only an
-// earlier copy has.
+// earlier copy has. Under wmu, or before Open returns.
 func (q *Queue) fromCopies(found *finding, first, last uint64, byPage bool) (failed error) {
 	have := map[uint64]bool{}
 	for _, r := range found.records {

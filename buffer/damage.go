@@ -98,7 +98,7 @@ func (q *Queue) repairLocked(cause error) error {
 
 // salvage replaces segment i by one with its whole records and reports what is lost.
 // The newest segment, which is salvaged at Open only, gets head and state too; when
-// those are not trusted, a new epoch and an empty state. Under wmu.
+// those are not trusted, a new epoch and an empty state. Under wmu, or before Open returns.
 //
 // The broken file is kept under another name. The report is on disk before the new
 // segment has the name, and at a kill the name always leads to a file: the broken
@@ -267,7 +267,7 @@ func (q *Queue) keepReport(d Damage) error {
 }
 
 // loadReports reads what is still to be announced, and puts what Open has found
-// with it.
+// with it. Before Open returns.
 func (q *Queue) loadReports() error {
 	names, err := filepath.Glob(filepath.Join(q.o.Dir, reportPrefix+"*"+reportEnd))
 	if err != nil {

@@ -92,6 +92,7 @@ type lostGap struct {
 
 // lostBetween returns the first damage without names that has missing positions
 // between two, and how many are missing there altogether. The holes are in order.
+// Under wmu, or before Open returns.
 func (q *Queue) lostBetween(holes []hole, after, before uint64) (owner *Damage, n uint64) {
 	for _, h := range slices.Backward(holes) {
 		if h.to < after {

@@ -183,9 +183,10 @@ func (q *Queue) load() error {
 		err = errors.Join(durable.SyncFile(q.o.fs, s.path), q.o.fs.SyncDir(q.o.Dir))
 	}
 	if err == nil && !q.clean {
-		if trusted, err = q.nothingMissing(mark); err != nil && !errors.Is(err, errDamaged) {
+		if err = q.nothingMissing(mark); err != nil && !errors.Is(err, errDamaged) {
 			return err
 		}
+		trusted = err == nil // without the lost commits they are those of an older state
 	}
 	switch {
 	case errors.Is(err, errDamaged):
@@ -239,13 +240,17 @@ func (q *Queue) load() error {
 }
 
 // readNewest reads all of the newest segment and sets head, state and progress
-// from it. When that finds damage, trusted says whether they are those of the last
-// commit nevertheless.
+// from it. Before Open returns. It finds one of these:
+//
+//	trusted, no error      sound
+//	trusted, an error      broken, or not to be read just now, but head and state are
+//	                       those of the last commit
+//	not trusted, an error  broken, or not to be read just now, and nothing is set
 func (q *Queue) readNewest() (trusted bool, err error) {
 	s := q.newest()
-	all := *s
-	all.last = asHeadSays
-	h, state, used, err := checkSegment(all)
+	toItsEnd := *s
+	toItsEnd.last = asHeadSays
+	h, state, used, err := checkSegment(toItsEnd)
 	if state == nil {
 		return false, err
 	}
@@ -261,7 +266,7 @@ func (q *Queue) readNewest() (trusted bool, err error) {
 
 // nothingMissing looks for traces of commits that the newest segment, which is
 // sound, does not hold. One batch beyond the head is the one that the stop cut off.
-func (q *Queue) nothingMissing(mark cleanMark) (bool, error) {
+func (q *Queue) nothingMissing(mark cleanMark) error {
 	found, err := scanFile(q.newest().path, q.newest().first, math.MaxUint64, q.giveUp)
 	if q.giveUp && errors.Is(err, errUnreadable) {
 		err = nil // the segment itself is sound
@@ -269,7 +274,7 @@ func (q *Queue) nothingMissing(mark cleanMark) (bool, error) {
 	if err == nil && (mark.batch > q.head.batch || found.batch > q.head.batch+1) {
 		err = damagedf("the disk has lost commits after batch %d", q.head.batch)
 	}
-	return err == nil, err
+	return err
 }
 
 // readOlder reads the counts of a sealed segment.
@@ -288,7 +293,7 @@ func readOlder(s *segment) error {
 
 // reset makes head, state and progress of a store whose newest head is lost:
 // cursor and eviction mark only rise, so the highest that is still to be found is
-// right.
+// right. Before Open returns.
 func (q *Queue) reset(found *finding) error {
 	heads := found.heads
 	if n := len(q.segs); n > 1 {
@@ -320,7 +325,7 @@ func (q *Queue) reset(found *finding) error {
 	return err
 }
 
-// missingFirst reports waiting positions that no file has.
+// missingFirst reports waiting positions that no file has. Before Open returns.
 func (q *Queue) missingFirst() {
 	first, done := q.segs[0].first, q.progress.done()
 	if first <= done+1 {
@@ -335,7 +340,7 @@ func (q *Queue) missingFirst() {
 }
 
 // removeLeftovers removes files that were not finished when a process ended, and
-// returns the room that segments had reserved.
+// returns the room that segments had reserved. Before Open returns.
 func (q *Queue) removeLeftovers() {
 	names, _ := filepath.Glob(filepath.Join(q.o.Dir, "*.tmp"))
 	for _, name := range names {

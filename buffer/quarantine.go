@@ -175,7 +175,7 @@ func (q *Queue) quarantineOverBounds() (positions []uint64, gaps []Gap) {
 	return positions, gaps
 }
 
-// loadQuarantine finds the files of the quarantine at Open.
+// loadQuarantine finds the files of the quarantine. Before Open returns.
 func (q *Queue) loadQuarantine() error {
 	entries, err := os.ReadDir(q.o.Dir)
 	if err != nil {

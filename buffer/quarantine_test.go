@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-func TestQuarantinedRecordIsSetAsideAndTheQueueGoesOn(t *testing.T) {
+func TestQueueGoesOnWithoutAQuarantinedRecord(t *testing.T) {
 	c, dir := newClock(), shmDir(t)
 	o := Options{Dir: dir, Now: c.now}
 	q := open(t, o)
@@ -81,7 +81,7 @@ func TestQuarantineIsBoundedAndWhatGoesIsAnnounced(t *testing.T) {
 		}
 	}
 	if list, err := q.Quarantined(); err != nil || len(list) != 10 {
-		t.Fatalf("%d set aside, %v: none may go before its announcement", len(list), err)
+		t.Fatalf("%d quarantined, %v: none may go before its announcement", len(list), err)
 	}
 	ev := q.MakeRoom(c.now(), 0)
 	if ev == nil {
@@ -92,7 +92,7 @@ func TestQuarantineIsBoundedAndWhatGoesIsAnnounced(t *testing.T) {
 	}
 	list, err := q.Quarantined()
 	if in := q.Info(); err != nil || in.QuarantinedBytes > 64<<10 || len(list) == 0 || list[len(list)-1].Num != 10 || in.Waiting != 0 {
-		t.Fatalf("%d set aside, info %+v, %v", len(list), in, err)
+		t.Fatalf("%d quarantined, info %+v, %v", len(list), in, err)
 	}
 	if len(ev.Gaps)+len(list) != 10 {
 		t.Fatalf("%d announced and %d left of 10: %+v", len(ev.Gaps), len(list), ev.Gaps)

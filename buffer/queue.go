@@ -81,6 +81,9 @@ func (o Options) withDefaults() (Options, error) {
 
 // Queue is an open store. Its methods are safe for concurrent use. Append and Peek
 // wait for each other only while one of them touches the list of segments.
+//
+// A function that its caller has to hold a mutex for says so: "Under wmu", "Under mu".
+// All others lock what they need. What runs before Open returns needs neither.
 type Queue struct {
 	o        Options
 	lock     *os.File

@@ -1,6 +1,7 @@
 package buffer
 
 import (
+	"encoding/json"
 	"os"
 	"reflect"
 	"strings"
@@ -52,5 +53,13 @@ func TestDamageIsReportedAfterEachKillUntilABatchAnnouncesIt(t *testing.T) {
 				t.Fatalf("announced and reported again: %+v", q.Damage())
 			}
 		})
+	}
+}
+
+func TestReportsKeepTheirKeys(t *testing.T) {
+	b, err := json.Marshal(Damage{KeptAs: "seg-1.db.corrupt-1"})
+	want := `{"Segment":"","Aside":"seg-1.db.corrupt-1","At":"0001-01-01T00:00:00Z","Reason":"","Salvaged":0,"Lost":0,"Gaps":null,"Reset":false}`
+	if err != nil || string(b) != want {
+		t.Errorf("%s, %v; a report that is on disk already has %s", b, err, want)
 	}
 }
