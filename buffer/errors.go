@@ -15,6 +15,8 @@ var (
 	ErrNewer = errors.New("the store was written by a newer version")
 	// ErrFull: the disk is full. Nothing was written and the store stays usable.
 	ErrFull = errors.New("disk full")
+	// ErrBusy: a commit does not return, as on a disk that hangs. Nothing was done.
+	ErrBusy = errors.New("the disk does not answer")
 	// ErrClosed: the queue is closed.
 	ErrClosed = errors.New("the store is closed")
 	// ErrRefused: the batch breaks a bound; it would be refused again.

@@ -48,7 +48,12 @@ func Open(o Options) (*Queue, error) {
 		if waited == 0 {
 			q.warn("the store cannot be read now; trying again for "+readPatience.String(), err)
 		}
-		time.Sleep(pause)
+		select {
+		case <-o.Context.Done():
+			q.lock.Close()
+			return nil, fmt.Errorf("open store %s: %w, while it cannot be read: %w", o.Dir, o.Context.Err(), err)
+		case <-time.After(pause):
+		}
 		waited += pause
 		pause = min(2*pause, maxOpenPause)
 		q = newQueue(o, q.lock, false)

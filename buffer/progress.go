@@ -93,7 +93,7 @@ func (p progress) removable(s *segment, now time.Time, keep time.Duration) (remo
 // there is no goroutine behind it. So it may write: the time of the files that are now
 // delivered, and the cursor; it may read, when the oldest record that still waits was
 // never peeked, because Info tells its time; and once 2000 records are not saved, it
-// waits for a commit that is under way. An error of the disk is logged, not returned.
+// waits for a commit that is under way, a second at most, every 5 s. An error of the disk is logged, not returned.
 func (q *Queue) Ack(upto uint64) error {
 	now := q.o.Now()
 	q.mu.Lock()
@@ -129,7 +129,10 @@ func (q *Queue) Ack(upto uint64) error {
 	case !due:
 		return nil
 	case far: // a commit that waits for the disk has an old cursor: wait for it
-		q.wmu.Lock()
+		if !q.lockWithin(busyPatience) {
+			q.retryCursorLater()
+			return nil
+		}
 	case !q.wmu.TryLock(): // most likely an append, whose commit saves the cursor too; else a later Ack does
 		return nil
 	}
@@ -139,11 +142,17 @@ func (q *Queue) Ack(upto uint64) error {
 	}
 	if err := q.saveCursor(); err != nil {
 		q.warn("save the cursor", err)
-		q.mu.Lock()
-		q.progress.retryAt = q.o.Now().Add(cursorEvery) // a full disk: Ack must not try, and log, each time
-		q.mu.Unlock()
+		q.retryCursorLater()
 	}
 	return nil
+}
+
+// retryCursorLater follows a disk that is full or hangs: Ack must not try, and log or
+// wait, each time.
+func (q *Queue) retryCursorLater() {
+	q.mu.Lock()
+	q.progress.retryAt = q.o.Now().Add(cursorEvery)
+	q.mu.Unlock()
 }
 
 // saveCursor commits the cursor when it has moved since the last commit. Under wmu.

@@ -31,8 +31,11 @@ type Quarantined struct {
 // will not accept. The queue goes on without it; it survives restarts. When the quarantine
 // has more than 1000 records or MaxBytes/8, MakeRoom says that the oldest of them have
 // to go.
+// ErrBusy: a commit has not returned for a second; nothing was done.
 func (q *Queue) Quarantine(pos uint64, reason string) error {
-	q.wmu.Lock()
+	if !q.lockWithin(busyPatience) {
+		return fmt.Errorf("quarantine position %d: %w", pos, ErrBusy)
+	}
 	defer q.wmu.Unlock()
 	err := q.quarantine(pos, reason)
 	if err != nil {

@@ -1,6 +1,7 @@
 package buffer
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -29,6 +30,9 @@ type Options struct {
 	// two runs does not count, and a run's own time counts by Now.
 	Uptime func() (boot string, up time.Duration)
 	Logger *slog.Logger // nil = silent
+	// Context ends the tries of an Open that cannot read the store; nil = never. What is
+	// open does not depend on it.
+	Context context.Context
 
 	fs     durable.FS      // nil = the file system of this machine; tests have their own
 	opened func(*bbolt.DB) // tests watch here what bbolt writes past fs
@@ -69,6 +73,9 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
+	}
+	if o.Context == nil {
+		o.Context = context.Background()
 	}
 	if o.fs == nil {
 		o.fs = durable.OS
@@ -200,6 +207,21 @@ func (q *Queue) Close() error {
 		return fmt.Errorf("close store %s: %w", q.o.Dir, asFull(err))
 	}
 	return nil
+}
+
+// busyPatience is how long the drain, which has more to do, waits for a commit that does
+// not return because the disk hangs.
+const busyPatience = time.Second
+
+// lockWithin locks wmu, or gives up. A mutex has no lock with a bound, so it asks again
+// and again.
+func (q *Queue) lockWithin(patience time.Duration) bool {
+	for until := time.Now().Add(patience); !q.wmu.TryLock(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(until) {
+			return false
+		}
+	}
+	return true
 }
 
 func (q *Queue) isClosed() bool {
