@@ -100,37 +100,46 @@ type identity struct {
 // newest stay: one connection asks after the other, the older ones are gone.
 const questionsMax = 16
 
+// question is one about the identity.
+type question struct {
+	answer   func(now time.Time)
+	newEpoch func() bool // the answer may begin a new epoch; nil = it never does
+}
+
 // Compare compares the store with what the broker holds of this client id, see above.
 // What it returns is closed when that is decided and, where it had to be, the new epoch
 // has begun: only then may records be sent. It never blocks.
 // complete = the broker has shown all that it holds.
 func (r *Recorder) Compare(seen []report.Identity, complete bool) (decided <-chan struct{}) {
 	done := make(chan struct{})
-	r.ask(func(now time.Time) {
+	behind := func() bool { _, behind := r.behind(seen); return behind }
+	r.ask(question{newEpoch: behind, answer: func(now time.Time) {
 		if highest, behind := r.behind(seen); behind {
 			r.decideNewEpoch(now, ReasonReverted, highest)
 		}
 		r.identity.waiting = append(r.identity.waiting, done)
 		r.count(func(s *Stats) { s.Compared, s.ComparedAll, s.ComparedAt = len(seen), complete, now })
-	})
+	}})
 	return done
 }
 
 // SameClientID tells that another agent uses the client id.
-func (r *Recorder) SameClientID() { r.ask(r.twin) }
+func (r *Recorder) SameClientID() {
+	r.ask(question{answer: r.twin, newEpoch: func() bool { return true }})
+}
 
 // Offline tells that the connection of the last Compare has ended.
 func (r *Recorder) Offline() {
-	r.ask(func(time.Time) {
+	r.ask(question{answer: func(time.Time) {
 		r.identity.waiting = nil // nobody waits for it any more
 		r.goOffline()
-	})
+	}})
 }
 
 // ask has the recorder's loop answer a question about its identity.
-func (r *Recorder) ask(question func(now time.Time)) {
+func (r *Recorder) ask(q question) {
 	r.mu.Lock()
-	r.questions = append(r.questions, question)
+	r.questions = append(r.questions, q)
 	if over := len(r.questions) - questionsMax; over > 0 {
 		r.questions = slices.Delete(r.questions, 0, over)
 	}
@@ -161,11 +170,31 @@ func (r *Recorder) answerAll(now time.Time) {
 	list := r.questions
 	r.questions = nil
 	r.mu.Unlock()
-	for _, answer := range list {
-		answer(now)
+	for _, q := range list {
+		q.answer(now)
 	}
 	if r.identity.next == nil && len(r.identity.waiting) > 0 {
 		r.letGo()
+	}
+}
+
+// answerInMemory answers what was asked while the disk hangs, up to what asks for a new
+// epoch: that, and what was asked after it, waits for the commit under way, whose
+// records would belong to neither epoch.
+func (r *Recorder) answerInMemory(now time.Time) {
+	for r.identity.next == nil {
+		r.mu.Lock()
+		if len(r.questions) == 0 || r.questions[0].newEpoch != nil && r.questions[0].newEpoch() {
+			r.mu.Unlock()
+			break
+		}
+		q := r.questions[0]
+		r.questions = r.questions[1:]
+		r.mu.Unlock()
+		q.answer(now)
+	}
+	if r.identity.next == nil {
+		r.release()
 	}
 }
 
@@ -212,17 +241,32 @@ func (r *Recorder) goOffline() {
 }
 
 // letGo allows the connections that wait to send, and keeps first that from now on
-// everything may be published. A disk that accepts nothing does not hold them up.
+// everything may be published. A disk that accepts nothing, or hangs, does not hold
+// them up: then the next commit keeps it.
 func (r *Recorder) letGo() {
 	if r.identity.offline != nil {
-		r.identity.offline = nil
-		delete(r.pending.states, offlineKey)
-		if err := r.write(buffer.Batch{State: map[string][]byte{offlineKey: nil}}); err != nil {
+		r.goOnline()
+		online := map[string][]byte{offlineKey: nil}
+		if err := r.write(buffer.Batch{State: online}); err != nil {
 			r.repeats.Failed("keep in the store that a broker is connected", err)
-			r.pending.keep(offlineKey, nil) // the next commit does
 		} else {
 			r.repeats.Worked("keep in the store that a broker is connected")
+			r.pending.kept(online)
 		}
+	}
+	r.release()
+}
+
+// goOnline notes that everything may be published; the next commit keeps it.
+func (r *Recorder) goOnline() {
+	r.identity.offline = nil
+	r.pending.keep(offlineKey, nil)
+}
+
+// release allows the connections that wait to send.
+func (r *Recorder) release() {
+	if r.identity.offline != nil && len(r.identity.waiting) > 0 {
+		r.goOnline()
 	}
 	for _, c := range r.identity.waiting {
 		close(c)

@@ -481,6 +481,122 @@ func TestAStopWaitsForNoDiskThatHangsAtAConnect(t *testing.T) {
 	}
 }
 
+// TestAConnectionMaySendWhileTheDiskHangs: what needs no disk is decided although a
+// commit does not return, and the next commit keeps the mark of it. A new epoch, and what
+// was asked after it, waits for the disk.
+func TestAConnectionMaySendWhileTheDiskHangs(t *testing.T) {
+	for name, first := range map[string]func(*Recorder){
+		"in a poll's commit": func(r *Recorder) { r.polled("room-1", activeStatus, nil) },
+		"in the connect's":   func(*Recorder) {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var hang atomic.Pointer[chan struct{}]
+				s := &fakeStore{appendHook: func(buffer.Batch) error {
+					if c := hang.Load(); c != nil {
+						<-*c
+					}
+					return nil
+				}}
+				r := recorderOver(t, s, nil)
+				stop := recording(t, r)
+				r.polled("room-1", activeStatus, nil)
+				synctest.Wait()
+				disk := make(chan struct{})
+				hang.Store(&disk)
+				decided := func(c <-chan struct{}) bool {
+					synctest.Wait()
+					select {
+					case <-c:
+						return true
+					default:
+						return false
+					}
+				}
+
+				first(r)
+				synctest.Wait()
+				c := r.Compare(nil, true)
+				if decided(c) {
+					t.Error("a commit that may return soon is not waited for")
+				}
+				if time.Sleep(retryEvery); !decided(c) {
+					t.Error("a connection may not send while the disk hangs")
+				}
+				r.Offline()
+				if c = r.Compare(nil, true); !decided(c) {
+					t.Error("the next connection may not send")
+				}
+				r.Offline()
+				behind := r.Compare([]report.Identity{{Epoch: 9}}, true)
+				after := r.Compare(nil, true)
+				if time.Sleep(time.Minute); decided(behind) || decided(after) {
+					t.Error("a connection may send before the new epoch that it needs is on disk")
+				}
+
+				hang.Store(nil)
+				close(disk)
+				if time.Sleep(time.Second); !decided(behind) || !decided(after) {
+					t.Error("not decided after the disk came back")
+				}
+				stop()
+				offline, reset := true, false
+				for _, b := range s.batches {
+					if blob, there := b.State[offlineKey]; there {
+						offline = blob != nil
+					}
+					reset = reset || b.Epoch > 9
+				}
+				if offline || !reset {
+					t.Errorf("the store says offline: %v; a new epoch began: %v", offline, reset)
+				}
+			})
+		})
+	}
+}
+
+// TestWhatIsKeptDuringACommitIsInTheNextOne: a connection ends while a commit that says
+// it is there does not return.
+func TestWhatIsKeptDuringACommitIsInTheNextOne(t *testing.T) {
+	for _, again := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			var hang atomic.Pointer[chan struct{}]
+			s := &fakeStore{appendHook: func(buffer.Batch) error {
+				if c := hang.Load(); c != nil {
+					<-*c
+				}
+				return nil
+			}}
+			r := recorderOver(t, s, nil)
+			stop := recording(t, r)
+			r.polled("room-1", activeStatus, nil)
+			synctest.Wait()
+			disk := make(chan struct{})
+			hang.Store(&disk)
+			r.Compare(nil, true)
+			time.Sleep(2 * retryEvery)
+			r.Offline()
+			if again {
+				r.Compare(nil, true)
+			}
+			synctest.Wait()
+			hang.Store(nil)
+			close(disk)
+			time.Sleep(2 * tidyEvery)
+			var last []byte
+			for _, b := range s.batches {
+				if blob, there := b.State[offlineKey]; there {
+					last = blob
+				}
+			}
+			if online := last == nil; online != again {
+				t.Errorf("connected again %v: the store has %q", again, last)
+			}
+			stop()
+		})
+	}
+}
+
 // TestAPortionThatFailsIsMadeAgainWithTheSameNumbers: the disk is full for a moment.
 func TestAPortionThatFailsIsMadeAgainWithTheSameNumbers(t *testing.T) {
 	start := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)

@@ -1,6 +1,8 @@
 package record
 
 import (
+	"bytes"
+	"maps"
 	"slices"
 	"time"
 
@@ -83,7 +85,15 @@ func (p *pending) accepted(b *batch, extras bool) []Event {
 	p.polls = slices.Delete(p.polls, 0, b.polls)
 	p.damage = slices.Delete(p.damage, 0, len(b.out.Damage))
 	if extras {
-		p.states = nil
+		p.kept(b.out.State)
 	}
 	return done
+}
+
+// kept drops the states that a commit has kept, but none that changed meanwhile.
+func (p *pending) kept(states map[string][]byte) {
+	maps.DeleteFunc(p.states, func(key string, blob []byte) bool {
+		saved, there := states[key]
+		return there && bytes.Equal(saved, blob)
+	})
 }

@@ -71,7 +71,7 @@ type Recorder struct {
 	mu        sync.Mutex // guards what follows up to the empty line
 	stats     Stats
 	missed    map[missedKey]*missed
-	questions []func(now time.Time) // of the drain about the identity, not answered yet
+	questions []question // of the drain about the identity, not answered yet
 
 	asked chan struct{} // signals questions
 
@@ -208,9 +208,7 @@ func (r *Recorder) Run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			r.collect()
-			if !r.gaveUp {
-				r.commit(time.Now())
-			}
+			r.commit(time.Now())
 			r.abandon()
 			return
 		case p := <-r.polls:
@@ -296,7 +294,7 @@ func (r *Recorder) show(p report.Poll) {
 // returns false when the store accepted nothing more; what is left stays pending.
 // Of a batch that the store rejects, only what is to blame is left out, see search.
 func (r *Recorder) commit(now time.Time) bool {
-	if !r.finishNewEpoch(now) {
+	if r.gaveUp || !r.finishNewEpoch(now) {
 		return false
 	}
 	s := search{pending: &r.pending, limit: commitMax, extras: true}
@@ -342,8 +340,9 @@ func (r *Recorder) commit(now time.Time) bool {
 
 // write hands a batch to the store. While that does not return, polls and events go
 // on waiting in memory, and after a while the newest states are shown as if it
-// accepted nothing. There is no sign of life meanwhile, so that the watchdog sees a
-// disk that hangs for good; a stop waits stopGrace for it.
+// accepted nothing, and connections may send what the store has. There is no sign of
+// life meanwhile, so that the watchdog sees a disk that hangs for good; a stop waits
+// stopGrace for it.
 func (r *Recorder) write(b buffer.Batch) error {
 	if r.gaveUp {
 		return errHangs
@@ -353,6 +352,7 @@ func (r *Recorder) write(b buffer.Batch) error {
 	late := time.NewTimer(retryEvery)
 	defer late.Stop()
 	stop, giveUp := r.stop, (<-chan time.Time)(nil)
+	asked := (<-chan struct{})(nil) // a commit that returns soon is waited for
 	for {
 		select {
 		case err := <-done:
@@ -363,6 +363,10 @@ func (r *Recorder) write(b buffer.Batch) error {
 			r.holdEvent(ev)
 		case <-late.C:
 			r.failing(errHangs)
+			asked = r.asked
+			r.answerInMemory(time.Now())
+		case <-asked:
+			r.answerInMemory(time.Now())
 		case <-stop:
 			stop, giveUp = nil, time.After(stopGrace)
 		case <-giveUp:
