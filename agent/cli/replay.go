@@ -83,7 +83,9 @@ func (a *app) replayHere(ctx context.Context, cfg *config.Config, req drain.Repl
 	if _, err := buffer.InfoDir(cfg.Agent.DataDir); err != nil {
 		return out, storeError(cfg, err)
 	}
-	q, err := buffer.Open(run.StoreOptions(cfg))
+	opts := run.StoreOptions(cfg)
+	opts.Context = ctx
+	q, err := buffer.Open(opts)
 	if err != nil {
 		return out, err
 	}

@@ -4,6 +4,7 @@ package run
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -20,14 +21,18 @@ import (
 	"roomcall/publish"
 )
 
-// Bounds of an orderly stop; together they stay below 3 s. A disk that does not answer
-// adds to that: 2 s in which the recorder waits for its last commit, and then, without
-// a bound, what the drain and Close still write. The service manager ends such a
-// process (TimeoutStopSec); what was accepted is on disk by then.
+// Bounds of an orderly stop; the first three stay below 3 s together. A disk that hangs
+// adds to that: the recorder waits 2 s for its last commit, and the store is given up
+// after closePatience. Whatever does not end, loops that read the disk among them, ends
+// with the process after stopPatience: what was accepted is on disk by then. With
+// closePatience and the last lines of the log that is less than TimeoutStopSec.
 const (
 	logoutGrace = 700 * time.Millisecond  // end the endpoints' sessions
 	drainGrace  = 1200 * time.Millisecond // deliver what waits
 	leaveGrace  = 800 * time.Millisecond  // wait for what is in flight, say "offline", disconnect
+
+	stopPatience  = 6 * time.Second // all loops, from the end of polling to the last
+	closePatience = 2 * time.Second // the store
 )
 
 // Agent is one run of the program with one config.
@@ -60,22 +65,23 @@ type Agent struct {
 }
 
 // New opens the store and prepares the loops; nothing runs yet. The caller must
-// call Close. An error in the config is a *config.Errors or a ConfigError.
-func New(version string, cfg *config.Config, warnings []config.Warning, log *slog.Logger) (*Agent, error) {
-	return newAgent(version, cfg, warnings, log, false)
+// call Close. An error in the config is a *config.Errors or a ConfigError. The end of ctx
+// ends the tries to open a store that cannot be read.
+func New(ctx context.Context, version string, cfg *config.Config, warnings []config.Warning, log *slog.Logger) (*Agent, error) {
+	return newAgent(ctx, version, cfg, warnings, log, false)
 }
 
 // newAgent is New; reload: it follows another agent of this process.
-func newAgent(version string, cfg *config.Config, warnings []config.Warning, log *slog.Logger, reload bool) (*Agent, error) {
+func newAgent(ctx context.Context, version string, cfg *config.Config, warnings []config.Warning, log *slog.Logger, reload bool) (*Agent, error) {
 	a := &Agent{reload: reload, version: version, cfg: cfg, log: log, started: time.Now(), newest: record.NewNewest(len(cfg.Endpoints))}
 	for _, w := range warnings {
 		a.warnings = append(a.warnings, w.String())
 	}
-	steps := []func() error{a.openStore, a.makeReporter, a.makeRecorder, a.makeDrainer, a.makePollers}
+	openStore := func() error { return a.openStore(ctx) }
+	steps := []func() error{openStore, a.makeReporter, a.makeRecorder, a.makeDrainer, a.makePollers}
 	for _, step := range steps {
 		if err := step(); err != nil {
-			a.Close()
-			return nil, err
+			return nil, errors.Join(err, a.Close())
 		}
 	}
 	a.page = page{
@@ -164,14 +170,26 @@ func (a *Agent) awaitDelivery(ctx context.Context) {
 	}
 }
 
-// Close releases what New opened.
-func (a *Agent) Close() {
+// Close releases what New opened. Its error says that the disk did not let it: the store
+// is still open, and the process has to end.
+func (a *Agent) Close() error {
 	a.page.close()
 	if a.queue == nil {
-		return
+		return nil
 	}
-	if err := a.queue.Close(); err != nil {
+	closed := make(chan error, 1)
+	go func() { closed <- a.queue.Close() }()
+	select {
+	case err := <-closed:
+		if err != nil {
+			a.log.Error("close store", "err", err)
+		}
+		return nil
+	case <-time.After(closePatience):
+		err := fmt.Errorf("the store %s was not closed: the disk has not answered for %s; what was accepted is on disk, and the next start checks it",
+			a.cfg.Agent.DataDir, closePatience)
 		a.log.Error("close store", "err", err)
+		return err
 	}
 }
 

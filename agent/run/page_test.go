@@ -49,7 +49,7 @@ func TestATakenStatusPortStopsNothingAndIsTriedAgain(t *testing.T) {
 	}
 	addr := other.Addr().String()
 	log := &hosttest.Log{}
-	a, err := New("test", loadText(t, fmt.Sprintf("http_listen = %q", addr)), nil, log.Logger())
+	a, err := New(t.Context(), "test", loadText(t, fmt.Sprintf("http_listen = %q", addr)), nil, log.Logger())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -147,13 +147,13 @@ func TestAKeyThatNobodyNeedsEndsNothing(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(cfg.Agent.DataDir, peerKeyFile), 0o700); err != nil { // no file
 		t.Fatal(err)
 	}
-	a, err := New("test", cfg, nil, slog.New(slog.DiscardHandler))
+	a, err := New(t.Context(), "test", cfg, nil, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
 	a.Close()
 	cfg.Endpoints[0].PeerNames = "hash"
-	if a, err = New("test", cfg, nil, slog.New(slog.DiscardHandler)); err == nil {
+	if a, err = New(t.Context(), "test", cfg, nil, slog.New(slog.DiscardHandler)); err == nil {
 		a.Close()
 		t.Error("names are hashed without the key")
 	}

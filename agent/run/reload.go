@@ -3,6 +3,7 @@ package run
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"strings"
@@ -117,7 +118,7 @@ func (s *Supervisor) prepare(ctx context.Context, l loaded) (*Agent, error) {
 	for _, w := range l.warnings {
 		log.Warn(w.String())
 	}
-	ag, err := newAgent(s.Version, l.cfg, l.warnings, log, s.started)
+	ag, err := newAgent(ctx, s.Version, l.cfg, l.warnings, log, s.started)
 	if errors.Is(err, buffer.ErrLocked) {
 		log.Info("the store is in use, waiting", "at_most", lockPatience, "err", err)
 	}
@@ -127,7 +128,7 @@ func (s *Supervisor) prepare(ctx context.Context, l loaded) (*Agent, error) {
 			return nil, err
 		case <-time.After(lockRetry):
 		}
-		ag, err = newAgent(s.Version, l.cfg, l.warnings, log, s.started)
+		ag, err = newAgent(ctx, s.Version, l.cfg, l.warnings, log, s.started)
 	}
 	if err == nil {
 		ag.sink, ag.logProblem = s.Log, s.LogProblem
@@ -136,26 +137,33 @@ func (s *Supervisor) prepare(ctx context.Context, l loaded) (*Agent, error) {
 }
 
 // runUntilReload runs one agent to its end. It returns nil at the end of ctx and
-// the new config after a reload.
-func (s *Supervisor) runUntilReload(ctx context.Context, ag *Agent, ready func()) (*loaded, error) {
-	defer ag.Close()
+// the new config after a reload. An agent that does not end, or whose store does not
+// close, is an error: the process has to end, because it has the store.
+func (s *Supervisor) runUntilReload(ctx context.Context, ag *Agent, ready func()) (next *loaded, err error) {
+	defer func() { err = errors.Join(err, ag.Close()) }()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	done := make(chan error, 1)
 	go func() { done <- ag.Run(ctx, ready) }()
-	for {
+	for stopping, reload, late := ctx.Done(), s.reload, (<-chan time.Time)(nil); ; {
 		select {
 		case err := <-done:
+			return next, err
+		case <-stopping:
+			stopping, reload, late = nil, nil, time.After(stopPatience)
+		case <-late:
+			err := fmt.Errorf("the agent has not stopped within %s, as on a disk that does not answer; what was accepted is on disk", stopPatience)
+			ag.log.Error("stop", "err", err)
 			return nil, err
-		case <-s.reload:
+		case <-reload:
+			cfg, warnings, err := s.Load()
+			if err != nil {
+				ag.refuseReload(err)
+				continue
+			}
+			ag.log.Info("reload: the new config is good")
+			next = &loaded{cfg, warnings}
+			cancel()
 		}
-		next, warnings, err := s.Load()
-		if err != nil {
-			ag.refuseReload(err)
-			continue
-		}
-		ag.log.Info("reload: the new config is good")
-		cancel()
-		return &loaded{next, warnings}, <-done
 	}
 }

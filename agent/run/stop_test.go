@@ -52,7 +52,7 @@ max_inflight = 1
 		t.Fatal(err)
 	}
 	log := &hosttest.Log{}
-	a, err := New("test", cfg, nil, log.Logger())
+	a, err := New(t.Context(), "test", cfg, nil, log.Logger())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +87,7 @@ max_inflight = 1
 	if log.Count("level=ERROR") > 0 {
 		t.Errorf("an orderly stop logs:\n%s", log)
 	}
-	a, err = New("test", cfg, nil, log.Logger())
+	a, err = New(t.Context(), "test", cfg, nil, log.Logger())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -79,9 +79,9 @@ func PeerKey(cfg config.Agent) ([]byte, error) {
 	return key, nil
 }
 
-func (a *Agent) openStore() error {
+func (a *Agent) openStore(ctx context.Context) error {
 	opts := StoreOptions(a.cfg)
-	opts.Logger = a.log
+	opts.Logger, opts.Context = a.log, ctx
 	q, err := buffer.Open(opts)
 	if err != nil {
 		return OpenError(opts.Dir, err)
