@@ -533,6 +533,9 @@ func TestAConnectionMaySendWhileTheDiskHangs(t *testing.T) {
 				if time.Sleep(time.Minute); decided(behind) || decided(after) {
 					t.Error("a connection may send before the new epoch that it needs is on disk")
 				}
+				if r.Stats().Compared != 0 {
+					t.Error("a new epoch is decided on, although the commit under way brings more records of the old one")
+				}
 
 				hang.Store(nil)
 				close(disk)

@@ -90,3 +90,17 @@ func TestAStopOnADiskThatHangsEnds(t *testing.T) {
 		})
 	}
 }
+
+// TestALoopThatDoesNotEndEndsWithTheProcess: one that waits for the disk, for instance.
+func TestALoopThatDoesNotEndEndsWithTheProcess(t *testing.T) {
+	t.Parallel()
+	log, back := &hosttest.Log{}, make(chan struct{})
+	a := agentOn(t, func() {}, log.Logger())
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	_, err := NewSupervisor("test", nil, nil).runUntilReload(ctx, a, func() { <-back })
+	if err == nil || !strings.Contains(err.Error(), "has not stopped") || log.Count("msg=stop") != 1 {
+		t.Errorf("it ended with %v\n%s", err, log)
+	}
+	close(back)
+}
