@@ -586,6 +586,7 @@ func TestWhatIsKeptDuringACommitIsInTheNextOne(t *testing.T) {
 			hang.Store(nil)
 			close(disk)
 			time.Sleep(2 * tidyEvery)
+			stop()
 			var last []byte
 			for _, b := range s.batches {
 				if blob, there := b.State[offlineKey]; there {
@@ -595,7 +596,6 @@ func TestWhatIsKeptDuringACommitIsInTheNextOne(t *testing.T) {
 			if online := last == nil; online != again {
 				t.Errorf("connected again %v: the store has %q", again, last)
 			}
-			stop()
 		})
 	}
 }
