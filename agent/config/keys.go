@@ -22,7 +22,7 @@ type section struct {
 // --effective`, what it redacts, agent.toml and the key tables of
 // docs/configure.md come from these rows (`go generate ./agent/config` writes
 // both files). A new key is a row here and a field with its name in the struct
-// of its table.
+// of its table; docs/develop.md has all steps.
 type key struct {
 	name string
 	kind kind

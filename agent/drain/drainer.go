@@ -1,7 +1,7 @@
 // Package drain brings the store's records to the broker.
 //
-// Promise: oldest first, in order on each topic, and a record leaves the store only
-// on the broker's positive acknowledgement; a timeout, a stop and a lost connection
+// Promise: oldest first, in order on each topic, and a record counts as delivered
+// only on the broker's positive acknowledgement; a timeout, a stop and a lost connection
 // all mean "keep".
 //
 //	buffer   ...│ acknowledged │ in flight, oldest first │ read ahead │ not read yet ...
@@ -161,7 +161,7 @@ func (d *Drainer) setConn(c Conn) {
 	d.conn = c
 }
 
-// Stats is what the broker confirmed since the start of this process.
+// Stats is what the broker confirmed since the start of this run (a reload begins another one).
 type Stats struct {
 	Acked       uint64
 	AckedByKind map[string]uint64

@@ -60,8 +60,8 @@ type ReplayResult struct {
 }
 
 // Replayer sends delivered records again, with their old ids and replayed = 1,
-// over the connection of the moment. What it sends goes beside the queue and
-// changes nothing in the store.
+// over the connection of the moment. What it sends goes beside the queue and,
+// but for quarantined records that are put back, changes nothing in the store.
 type Replayer struct {
 	Queue *buffer.Queue
 	Topic func(lane string) string

@@ -2,7 +2,7 @@
 //
 // Promise: one poll of an endpoint at a time and never one queued behind another;
 // an endpoint that does not answer delays no other. Every result, good or bad,
-// goes to the recorder.
+// goes to the recorder, but for the poll that a stop cuts off.
 package poll
 
 import (

@@ -49,10 +49,12 @@ import (
 //     take 101 to 120 out. Then the connection may send.
 //
 // 101 to 110 so reach consumers twice, under an id of E and one of F: nothing tells
-// whether they were published. Two twins see each other's epochs at each connect; so
-// there is at most one new epoch an hour.
+// whether they were published. Two twins see each other's epochs at each connect; so a
+// higher epoch of somebody else, whose ids are not ours, leads to a new one at most once
+// an hour. A higher number of our own epoch always does.
 
-// newEpochEvery is the shortest time between two new epochs in one process.
+// newEpochEvery is the shortest time between two new epochs of one recorder for which
+// nothing speaks but a higher epoch or the suspicion of a twin.
 const newEpochEvery = time.Hour
 
 // Reasons of a new epoch, in agent.store_reset.
@@ -112,10 +114,10 @@ type question struct {
 // complete = the broker has shown all that it holds.
 func (r *Recorder) Compare(seen []report.Identity, complete bool) (decided <-chan struct{}) {
 	done := make(chan struct{})
-	behind := func() bool { _, behind := r.behind(seen); return behind }
+	behind := func() bool { _, behind, _ := r.behind(seen); return behind }
 	r.ask(question{newEpoch: behind, answer: func(now time.Time) {
-		if highest, behind := r.behind(seen); behind {
-			r.decideNewEpoch(now, ReasonReverted, highest)
+		if highest, behind, inUse := r.behind(seen); behind {
+			r.decideNewEpoch(now, ReasonReverted, highest, inUse)
 		}
 		r.identity.waiting = append(r.identity.waiting, done)
 		r.count(func(s *Stats) { s.Compared, s.ComparedAll, s.ComparedAt = len(seen), complete, now })
@@ -205,7 +207,7 @@ func (r *Recorder) twin(now time.Time) {
 		return
 	}
 	r.identity.twinAt = now
-	r.decideNewEpoch(now, ReasonSameClientID, 0)
+	r.decideNewEpoch(now, ReasonSameClientID, 0, false)
 	r.holdEvent(Event{At: now, AgentEvent: report.AgentEvent{
 		Type: "agent.same_client_id", Reason: ReasonSameClientID,
 		Text: "another client probably uses this client id: connections end soon after they begin, as if the broker disconnects each of two agents when the other one connects; give each agent its own [agent] client_id",
@@ -274,8 +276,9 @@ func (r *Recorder) release() {
 	r.identity.waiting = nil
 }
 
-// behind returns the highest epoch that was seen, and whether the store is behind.
-func (r *Recorder) behind(seen []report.Identity) (highest int64, behind bool) {
+// behind returns the highest epoch that was seen, whether the store is behind, and
+// whether it is so within its own epoch: its next ids are in use.
+func (r *Recorder) behind(seen []report.Identity) (highest int64, behind, inUse bool) {
 	own := r.reporter.Epoch()
 	_, last := r.store.Progress()
 	for _, id := range seen {
@@ -284,14 +287,21 @@ func (r *Recorder) behind(seen []report.Identity) (highest int64, behind bool) {
 		if o := r.identity.offline; o != nil {
 			known, position = o.Seqs[topicOf(id.Device, id.Kind)], o.Sure
 		}
-		behind = behind || id.Epoch > own || id.Epoch == own && (id.Seq > known || id.Position > position)
+		inUse = inUse || id.Epoch == own && (id.Seq > known || id.Position > position)
+		behind = behind || inUse || id.Epoch > own
 	}
-	return highest, behind
+	return highest, behind, inUse
 }
 
 // decideNewEpoch decides on a new epoch, which the next commit begins.
-func (r *Recorder) decideNewEpoch(now time.Time, reason string, highest int64) {
-	if r.identity.next != nil || !r.identity.lastAt.IsZero() && now.Sub(r.identity.lastAt) < newEpochEvery {
+// Without must there is at most one in newEpochEvery.
+func (r *Recorder) decideNewEpoch(now time.Time, reason string, highest int64, must bool) {
+	if r.identity.next != nil {
+		return
+	}
+	if !must && !r.identity.lastAt.IsZero() && now.Sub(r.identity.lastAt) < newEpochEvery {
+		r.log.Warn("another epoch is in use under this client id; no new one begins, because one began within the hour",
+			"reason", reason, "highest", highest, "own", r.reporter.Epoch())
 		return
 	}
 	_, last := r.store.Progress()

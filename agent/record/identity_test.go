@@ -671,3 +671,21 @@ func TestATwinIsAnnouncedOnceAnHour(t *testing.T) {
 		}
 	})
 }
+
+// TestNumbersInUseAlwaysLeadToANewEpoch: a machine that is set back twice in an hour, its
+// memory too.
+func TestNumbersInUseAlwaysLeadToANewEpoch(t *testing.T) {
+	p := open(t, filepath.Join(t.TempDir(), "data"), nil)
+	defer p.close()
+	p.poll(1, time.Now())
+	for n := range 3 {
+		p.connect(time.Now())
+		before := p.q.Epoch()
+		p.r.Compare([]report.Identity{{Epoch: before, Device: "room-1", Kind: "sample", Seq: 1000}}, true)
+		p.r.answerAll(time.Now())
+		p.poll(1, time.Now())
+		if p.q.Epoch() == before {
+			t.Errorf("time %d: the numbers of epoch %d are in use, and it goes on", n+1, before)
+		}
+	}
+}

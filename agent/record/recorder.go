@@ -130,7 +130,7 @@ func New(o Options) (*Recorder, error) {
 	r.findRemoved()
 	r.goOffline() // what is there now may have been published, what follows was not
 	if o.Copied && r.identity.next == nil {
-		r.decideNewEpoch(time.Now(), ReasonCopied, 0)
+		r.decideNewEpoch(time.Now(), ReasonCopied, 0, true)
 	}
 	return r, nil
 }

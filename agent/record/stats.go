@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Stats is what the recorder did since the start of this process.
+// Stats is what the recorder did since the start of this run (a reload begins another one).
 type Stats struct {
 	Appended       uint64 // records accepted
 	AppendedByKind map[string]uint64

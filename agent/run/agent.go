@@ -91,8 +91,9 @@ func newAgent(ctx context.Context, version string, cfg *config.Config, warnings 
 	return a, nil
 }
 
-// Run polls, records and drains until ctx ends, then stops in order: polling,
-// what waits as far as it goes in time, "offline", the store.
+// Run polls, records and drains until ctx ends, then stops in order: polling, the
+// endpoints' sessions, the last commit, what waits as far as it goes in time, "offline",
+// the page. The caller closes the store with Close.
 func (a *Agent) Run(ctx context.Context, ready func()) error {
 	base := context.WithoutCancel(ctx)
 	polling, stopPolling := context.WithCancel(base)

@@ -57,7 +57,8 @@ type measure struct {
 }
 
 // measureTable has a row for each measure. To publish another field of the
-// endpoint's reply, add its measure above and its row here.
+// endpoint's reply, add its measure above and its row here; docs/develop.md has all
+// steps.
 var measureTable = [Measures]measure{
 	Bitrate: {
 		key: "bitrate_kbps", short: "b", of: func(s *cgi.Stream) cgi.Reading { return s.BitrateKbps }, rule: sum, typ: "number",
