@@ -139,14 +139,51 @@ func TestMaxAgeEvictsExactlyTheRecordsThatAreTooOld(t *testing.T) {
 	if len(items) != 27 || items[0].Num != 22 {
 		t.Fatalf("%d records left from %d, want 27 from 22", len(items), items[0].Num)
 	}
-	err := q.Scan(func(it Item, delivered bool) error {
-		if it.Num < 22 || delivered {
-			t.Errorf("record %d is shown, delivered %v, but it was evicted", it.Num, delivered)
+	for _, delivered := range []bool{false, true} { // the rest waits, the rest is delivered
+		n := 0
+		err := q.Scan(func(it Item, done bool) error {
+			if n++; it.Num < 22 || done != delivered {
+				t.Errorf("record %d is shown, delivered %v, want %v from 22", it.Num, done, delivered)
+			}
+			return nil
+		})
+		if err != nil || n != 27 {
+			t.Fatalf("%d records are shown, want 27: %v", n, err)
 		}
-		return nil
-	})
-	if err != nil {
+		drain(t, q, true)
+	}
+}
+
+// Records that were written again under other numbers must never be replayed under
+// their old ones, which may stand for something else.
+func TestReplacedRecordsAreNeverShownAgain(t *testing.T) {
+	c, dir := newClock(), shmDir(t)
+	q := open(t, Options{Dir: dir, KeepDelivered: time.Hour, Now: c.now})
+	fill(t, q, c, "a", 1, 5, 100)
+	old := q.Info().Epoch
+	again := Batch{Epoch: old + 1, Evict: Replaced(5)}
+	for i := uint64(1); i <= 5; i++ {
+		again.Records = append(again.Records, rec("a", 100+i, c.t, 100))
+	}
+	if err := q.Append(again); err != nil {
 		t.Fatal(err)
+	}
+	drain(t, q, true)
+	for range 2 { // at once, and after a new start
+		n := 0
+		err := q.Scan(func(it Item, delivered bool) error {
+			if n++; it.Num != 100+uint64(n) || !delivered {
+				t.Errorf("record %d is shown, delivered %v", it.Num, delivered)
+			}
+			return nil
+		})
+		if err != nil || n != 5 {
+			t.Fatalf("%d records are shown, want 5: %v", n, err)
+		}
+		if err := q.Close(); err != nil {
+			t.Fatal(err)
+		}
+		q = open(t, Options{Dir: dir, KeepDelivered: time.Hour, Now: c.now})
 	}
 }
 

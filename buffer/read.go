@@ -55,8 +55,10 @@ func (q *Queue) Peek(after uint64, maxItems, maxBytes int) (items []Item, err er
 }
 
 // Scan calls fn for every record on disk, oldest first, and says whether it is
-// delivered; evicted records are left out. It sees what was there at the start and
-// stops at fn's first error, which it returns.
+// delivered. What was evicted or written again is left out, with all that is older: a
+// replay would send what was announced as lost, or an id that stands for something else
+// by now. It sees what was there at the start and stops at fn's first error, which it
+// returns.
 func (q *Queue) Scan(fn func(it Item, delivered bool) error) error {
 	q.mu.Lock()
 	p, next, closed := q.progress, q.head.next, q.closed
@@ -66,7 +68,7 @@ func (q *Queue) Scan(fn func(it Item, delivered bool) error) error {
 	}
 	var broken error
 	for it, err := range q.records(1, next-1, chunkItems, q.repair) {
-		if err == nil && it.Pos > p.cursor && it.Pos <= p.evicted {
+		if err == nil && it.Pos <= p.evicted {
 			continue
 		}
 		if q.readOnly && errors.Is(err, errDamaged) {
