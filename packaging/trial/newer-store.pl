@@ -17,7 +17,7 @@ open my $f, '+<:raw', $ARGV[0] or die "open $ARGV[0]: $!";
 local $/;
 my $data = <$f>;
 my $changed = 0;
-while ($data =~ /rch\x01/g) {
+while ($data =~ /rch[\x01-\x62]/g) {
     my $at = pos($data) - 4;
     # A header is magic, version, 8-byte numbers, and the checksum of all these.
     for my $size (map { 4 + 8 * $_ } 1 .. 32) {
