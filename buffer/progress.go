@@ -45,6 +45,8 @@ import (
 //	    everything above saved is delivered again.
 //	  - Evicted moves with the commit that carries an eviction. What is above the
 //	    cursor and not above evicted was not delivered and is gone.
+//	    Nothing up to evicted is shown or replayed any more, also once the cursor has
+//	    passed it.
 //	  - A record waits when it is above both, not above the last commit, and not in
 //	    the quarantine.
 //	  - A segment may be removed when nothing in it waits: at once if it was
