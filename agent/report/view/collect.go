@@ -1,9 +1,7 @@
 package view
 
 import (
-	"bytes"
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -43,64 +41,25 @@ type rawPeer struct {
 	Peer
 }
 
-// line reads one line. A topic or other text before the object is ignored.
-func (c *collector) line(b []byte) error {
-	if i := bytes.IndexByte(b, '{'); i >= 0 {
-		return c.object(b[i:], true)
-	}
-	return c.bareLine(b)
-}
-
-// object reads a record. With envelope it may be the payload of another object,
-// as an object or as a text (mosquitto_sub -F %J and %j).
-func (c *collector) object(b []byte, envelope bool) error {
-	var head struct {
-		Schema, ID, Device string
-		ClientID           string  `json:"client_id"`
-		TsMs               float64 `json:"ts_ms"`
-		Payload            json.RawMessage
-	}
-	if err := json.Unmarshal(b, &head); err != nil {
-		return err
-	}
-	if envelope && head.Schema == "" && len(head.Payload) > 0 {
-		return c.payload(head.Payload)
-	}
-	name, ok := strings.CutPrefix(head.Schema, "roomcall.")
-	name, version, _ := strings.Cut(name, "/")
-	p := payload.New(name)
-	if !ok || p == nil || !strings.HasPrefix(version, "1.") {
+// line takes one record.
+func (c *collector) line(l *payload.Line) error {
+	if l.Kind == "" {
 		c.skipped++
 		return nil
 	}
-	if head.ID == "" || head.ClientID == "" || head.Device == "" || head.TsMs == 0 {
-		return errNoID
-	}
-	if !c.o.wants(head.ClientID, head.Device) {
-		c.others[head.Device] = true
+	if !c.o.wants(l.ClientID, l.Device) {
+		c.others[l.Device] = true
 		return nil
 	}
-	if c.seen[head.ID] {
+	if c.seen[l.ID] {
 		return nil
 	}
-	if err := payload.Decode(b, p); err != nil {
+	p, err := l.Record()
+	if err != nil {
 		return err
 	}
-	c.seen[head.ID] = true
+	c.seen[l.ID] = true
 	c.record(p)
-	return nil
-}
-
-// payload reads the payload of an envelope.
-func (c *collector) payload(b []byte) error {
-	var text string
-	if json.Unmarshal(b, &text) == nil {
-		b = []byte(text)
-	}
-	if b = bytes.TrimSpace(b); len(b) > 0 && b[0] == '{' {
-		return c.object(b, false)
-	}
-	c.skipped++
 	return nil
 }
 

@@ -66,14 +66,15 @@ var ErrDevices = errors.New("the input has several devices and the zoom view spe
 // of the other system's reply. Blank lines are ignored. What is no record
 // but belongs to roomcall's topics (availability, echo, birth, views) and objects
 // of others are skipped and counted in _meta. When lines cannot be read,
-// the document has the others, and the error is a *BadLinesError.
+// the document has the others, and the error is a
+// *payload.BadLinesError.
 func Convert(to string, in io.Reader, o Options) ([]byte, error) {
 	if err := o.Check(to); err != nil {
 		return nil, err
 	}
 	c := collector{o: o, seen: map[string]bool{}, book: callBook{}, others: map[string]bool{}, minutes: map[minuteKey]*payload.Minute{}}
-	var bad *BadLinesError
-	if err := c.read(in); err != nil && !errors.As(err, &bad) {
+	var bad *payload.BadLinesError
+	if err := payload.ReadLines(in, o.Bad, c.line); err != nil && !errors.As(err, &bad) {
 		return nil, fmt.Errorf("convert: %w", err)
 	}
 	if len(c.seen) == 0 && o.Empty != nil {

@@ -1,15 +1,14 @@
 package view
 
 import (
-	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"testing"
-	"testing/iotest"
+
+	"roomcall/agent/report/payload"
 )
 
 func TestBadLinesAreToldByNumberAndTheOthersConverted(t *testing.T) {
@@ -21,7 +20,7 @@ func TestBadLinesAreToldByNumberAndTheOthersConverted(t *testing.T) {
 		`["a"]`:                               "no JSON object",
 		"null":                                "no JSON object",
 		`{"a":1} {"b":2}`:                     "invalid character",
-		strings.Repeat("x", maxLine+1):        "longer than 4 MiB",
+		strings.Repeat("x", 4<<20+1):          "longer than 4 MiB",
 		strings.Repeat("{", 20_000):           "invalid character",
 		strings.Replace(ok, ok[:5], "{'v", 1): "invalid character",
 		strings.Replace(ok, `"seq":1`, `"seq":"x"`, 1):                                    "decode payload: key seq",
@@ -34,8 +33,8 @@ func TestBadLinesAreToldByNumberAndTheOthersConverted(t *testing.T) {
 		o := Options{Bad: func(n int, err error) { told = append(told, fmt.Sprintf("%d %v", n, err)) }}
 		input := strings.Join(slices.Insert(slices.Clone(good), 2, "", line, " \r"), "\n")
 		doc, err := Convert("trtc", strings.NewReader(input), o)
-		var lines *BadLinesError
-		if !errors.As(err, &lines) || *lines != (BadLinesError{1, len(good) + 3}) {
+		var lines *payload.BadLinesError
+		if !errors.As(err, &lines) || *lines != (payload.BadLinesError{1, len(good) + 3}) {
 			t.Errorf("%.40s: error %v", line, err)
 		}
 		if len(told) != 1 || !strings.HasPrefix(told[0], "4 ") || !strings.Contains(told[0], text) {
@@ -74,41 +73,5 @@ func TestEnvelopesAreOpened(t *testing.T) {
 		if got := convert(t, "agora", in, Options{}); !bytes.Equal(got, want) {
 			t.Errorf("another document: %s", got)
 		}
-	}
-}
-
-func TestLinesOfAnyLengthAreReadInBoundedMemory(t *testing.T) {
-	long := strings.Repeat("a", 100_000)
-	r := lineReader{from: bufio.NewReader(nil)}
-	for _, c := range []struct {
-		in   string
-		want []string
-	}{
-		{"", nil}, {"\n", []string{"\n"}}, {"a", []string{"a"}}, {"a\nb", []string{"a\n", "b"}},
-		{long + "\n" + long, []string{long + "\n", long}},
-		{strings.Repeat("x", maxLine) + "\nb\n", []string{"?", "b\n"}},
-		{strings.Repeat("x", 2*maxLine), []string{"?"}},
-	} {
-		r.from.Reset(strings.NewReader(c.in))
-		var got []string
-		for {
-			line, err := r.next()
-			if err == io.EOF {
-				break
-			}
-			if err != nil {
-				line = []byte("?")
-			}
-			got = append(got, string(line))
-		}
-		if !slices.Equal(got, c.want) {
-			t.Errorf("%.20q: %.60q, want %.60q", c.in, got, c.want)
-		}
-	}
-	if cap(r.line) > 2*maxLine {
-		t.Errorf("%d bytes kept", cap(r.line))
-	}
-	if _, err := Convert("trtc", iotest.ErrReader(io.ErrClosedPipe), Options{}); !errors.Is(err, io.ErrClosedPipe) || !strings.Contains(err.Error(), "read line 1") {
-		t.Errorf("%v", err)
 	}
 }
