@@ -35,6 +35,9 @@ type Options struct {
 	Now func() time.Time
 	// Keep bounds the log of what was served; 0 = 256.
 	Keep int
+	// Answered is told of each answer, one at a time, before it is sent; nil = nobody.
+	// It must not call the Endpoint.
+	Answered func(Served)
 }
 
 // Endpoint is one simulated endpoint. It is an http.Handler and safe for
@@ -181,6 +184,9 @@ func (e *Endpoint) record(s Served) {
 		e.log = append(e.log[:0], e.log[1:]...)
 	}
 	e.log = append(e.log, s)
+	if e.opts.Answered != nil {
+		e.opts.Answered(s)
+	}
 }
 
 var _ http.Handler = (*Endpoint)(nil)

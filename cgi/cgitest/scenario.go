@@ -42,6 +42,7 @@ type step struct {
 	mode             mode
 	single           bool // a call without multi-stream
 	sites            int  // received video streams
+	badSite          bool // what the first of several sites sends arrives badly, the others' well
 	auxSend, auxRecv bool // content share
 	send, recv       path
 	sendTo, recvTo   path
@@ -52,6 +53,7 @@ var (
 	strained = path{loss: 1.2, jitter: 18, delay: 90, share: 0.8}
 	bad      = path{loss: 6.5, jitter: 55, delay: 240, share: 0.45}
 	awful    = path{loss: 14, jitter: 110, delay: 420, share: 0.2}
+	distant  = path{loss: 0, jitter: 9, delay: 330, share: 1}
 )
 
 func quiet(secs int) step   { return step{secs: secs, mode: idle} }
@@ -100,6 +102,21 @@ var scenarios = []Scenario{
 		Name:  "far-end-bad",
 		Text:  "in a call: what is received is bad, what is sent is good",
 		steps: []step{meeting(60).with(func(s *step) { s.recv = bad })},
+	},
+	{
+		Name:  "near-end-bad",
+		Text:  "in a call: what is sent is bad, what is received is good",
+		steps: []step{meeting(60).with(func(s *step) { s.send = bad })},
+	},
+	{
+		Name:  "one-site-bad",
+		Text:  "in a call with three sites: what arrives from one of them is bad, everything else is good",
+		steps: []step{meeting(60).with(func(s *step) { s.sites, s.badSite = 3, true })},
+	},
+	{
+		Name:  "long-delay",
+		Text:  "in a call: no loss, but 330 ms of delay both ways",
+		steps: []step{meeting(60).with(func(s *step) { s.send, s.recv = distant, distant })},
 	},
 	{
 		Name: "content-share",

@@ -124,8 +124,11 @@ func (w *world) media(snap *Snapshot, st step, p float64) {
 		snap.VideoSend = append(snap.VideoSend, w.stream(chVideoSend+1, Stream{Codec: "H.264 EC", Size: "320x180", RateKbps: 110, FPS: 15}, send))
 	}
 	for i := 0; i < st.sites; i++ {
-		video := Stream{Name: siteNames[i%len(siteNames)], Codec: "H.264 EC", Size: "720p", RateKbps: 960, FPS: 30}
-		snap.VideoRecv = append(snap.VideoRecv, w.stream(chVideoRecv+i, video, recv))
+		video, on := Stream{Name: siteNames[i%len(siteNames)], Codec: "H.264 EC", Size: "720p", RateKbps: 960, FPS: 30}, recv
+		if st.badSite && i == 0 {
+			on = bad
+		}
+		snap.VideoRecv = append(snap.VideoRecv, w.stream(chVideoRecv+i, video, on))
 	}
 }
 

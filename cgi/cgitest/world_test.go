@@ -79,3 +79,30 @@ func TestAClockThatJumpsByYearsIsBounded(t *testing.T) {
 		t.Fatalf("second %d, joined for %d s", snap.Second, snap.JoinSeconds)
 	}
 }
+
+// The scenarios that are bad in one place are bad there and nowhere else.
+func TestBadPlacesAreBadAlone(t *testing.T) {
+	const poorLoss, poorDelay = 3.0, 250        // the limits of the profile huawei
+	for name, want := range map[string][4]bool{ // sent, received from the first site, from the others; long delay
+		"quiet-meeting": {},
+		"near-end-bad":  {true, false, false, false},
+		"one-site-bad":  {false, true, false, false},
+		"long-delay":    {false, false, false, true},
+	} {
+		e := endpoint(t, Options{Scenario: name})
+		var got [4]bool
+		for sec := range int64(60) {
+			e.mu.Lock()
+			s := e.world.play(sec)
+			e.mu.Unlock()
+			got[0] = got[0] || s.VideoSend[0].LossPct >= poorLoss
+			for i, v := range s.VideoRecv {
+				got[min(i, 1)+1] = got[min(i, 1)+1] || v.LossPct >= poorLoss
+			}
+			got[3] = got[3] || s.AudioSend.DelayMs >= poorDelay && s.AudioRecv.DelayMs >= poorDelay
+		}
+		if got != want {
+			t.Errorf("%s: bad sent, first site, others, delay %v, want %v", name, got, want)
+		}
+	}
+}
