@@ -96,6 +96,30 @@ func TestModuleWithoutLicenceIsRefused(t *testing.T) {
 	}
 }
 
+// MPL-2.0 and EPL-2.0 ask to say where the source code is; a part for which nobody can
+// say it is not shipped.
+func TestLicencesThatAskForItNameTheSourceCode(t *testing.T) {
+	for text, asks := range map[string]bool{
+		"Mozilla Public License, version 2.0":           true,
+		"Eclipse Public License - v 2.0":                true,
+		"Permission is hereby granted, free of charge,": false,
+	} {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, "LICENSE"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var b bytes.Buffer
+		err := addModule(&b, "github.com/example/x/v2", "v2.0.1", dir)
+		named := strings.Contains(b.String(), "is at\nhttps://github.com/example/x\nunder the tag v2.0.1.")
+		if err != nil || named != asks {
+			t.Errorf("%s: %v, source named: %v\n%s", text, err, named, b.String())
+		}
+		if err := addModule(&b, "example.org/x", "v2.0.1", dir); (err != nil) != asks {
+			t.Errorf("%s, from nobody knows where: %v", text, err)
+		}
+	}
+}
+
 func TestArchivesAreTheSameFromEveryFolder(t *testing.T) {
 	for _, kind := range []string{".tar.gz", ".zip"} {
 		var first []byte

@@ -53,11 +53,25 @@ func addModule(b *bytes.Buffer, name, version, dir string) error {
 		return fmt.Errorf("%s %s has no licence text in %s", name, version, dir)
 	}
 	fmt.Fprintf(b, "\n%s\n%s %s\n", strings.Repeat("=", 78), name, version)
+	var texts [][]byte
+	wantsSource := false
 	for _, f := range files {
 		text, err := os.ReadFile(f)
 		if err != nil {
 			return err
 		}
+		texts = append(texts, text)
+		wantsSource = wantsSource || asksForSource[recognize(string(text))]
+	}
+	if wantsSource {
+		url := sourceURL(name)
+		if url == "" {
+			return fmt.Errorf("%s %s: its licence asks to name where its source code is, and that is not known", name, version)
+		}
+		fmt.Fprintf(b, "\nThe source code of this part, which is used unchanged, is at\n%s\nunder the tag %s. `go mod download -json %s@%s` fetches it too.\n\n", url, version, name, version)
+	}
+	for i, f := range files {
+		text := texts[i]
 		fmt.Fprintf(b, "%s\n%s:\n\n%s\n", strings.Repeat("-", 78), filepath.Base(f), bytes.TrimSpace(bytes.ReplaceAll(text, []byte("\r"), nil)))
 	}
 	return nil
@@ -82,6 +96,19 @@ func licenceFiles(dir string) ([]string, error) {
 	}
 	sort.Strings(files)
 	return files, nil
+}
+
+// asksForSource are the licences that ask whoever ships a binary to say where the
+// source code is (MPL-2.0 section 3.2, EPL-2.0 section 3.1).
+var asksForSource = map[string]bool{"MPL-2.0": true, "EPL-2.0": true}
+
+// sourceURL is the address of a module's repository, "" where its path does not tell.
+func sourceURL(module string) string {
+	parts := strings.SplitN(module, "/", 4)
+	if len(parts) < 3 || parts[0] != "github.com" {
+		return ""
+	}
+	return "https://" + strings.Join(parts[:3], "/")
 }
 
 // marks distinguish licences by words that only they contain; the first match counts.

@@ -30,14 +30,15 @@ type metadata struct {
 }
 
 type component struct {
-	Type       string     `json:"type"`
-	Ref        string     `json:"bom-ref"`
-	Name       string     `json:"name"`
-	Version    string     `json:"version"`
-	Purl       string     `json:"purl"`
-	Licences   []licence  `json:"licenses,omitempty"`
-	Hashes     []hash     `json:"hashes,omitempty"`
-	Properties []property `json:"properties,omitempty"`
+	Type       string      `json:"type"`
+	Ref        string      `json:"bom-ref"`
+	Name       string      `json:"name"`
+	Version    string      `json:"version"`
+	Purl       string      `json:"purl"`
+	Licences   []licence   `json:"licenses,omitempty"`
+	Hashes     []hash      `json:"hashes,omitempty"`
+	Properties []property  `json:"properties,omitempty"`
+	References []reference `json:"externalReferences,omitempty"`
 }
 
 type licence struct {
@@ -49,6 +50,12 @@ type licence struct {
 type hash struct {
 	Algorithm string `json:"alg"`
 	Content   string `json:"content"`
+}
+
+// reference says where more about a component is; kind "vcs" is its source code.
+type reference struct {
+	Kind string `json:"type"`
+	URL  string `json:"url"`
 }
 
 type property struct {
@@ -113,6 +120,9 @@ func describe(info *debug.BuildInfo, version, sha256sum string, at time.Time) bo
 			m = m.Replace
 		}
 		c := component{Name: m.Path, Version: m.Version, Purl: "pkg:golang/" + m.Path + "@" + m.Version}
+		if url := sourceURL(m.Path); url != "" {
+			c.References = []reference{{"vcs", url}}
+		}
 		if m.Sum != "" {
 			c.Properties = []property{{"go:sum", m.Sum}}
 		}
