@@ -34,7 +34,7 @@ func TestBadLinesAreToldByNumberAndTheOthersConverted(t *testing.T) {
 		input := strings.Join(slices.Insert(slices.Clone(good), 2, "", line, " \r"), "\n")
 		doc, err := Convert("trtc", strings.NewReader(input), o)
 		var lines *payload.BadLinesError
-		if !errors.As(err, &lines) || *lines != (payload.BadLinesError{1, len(good) + 3}) {
+		if !errors.As(err, &lines) || *lines != (payload.BadLinesError{Bad: 1, Lines: len(good) + 3}) {
 			t.Errorf("%.40s: error %v", line, err)
 		}
 		if len(told) != 1 || !strings.HasPrefix(told[0], "4 ") || !strings.Contains(told[0], text) {
