@@ -100,6 +100,9 @@ type Buffer struct {
 type Publish struct {
 	Kinds []string `toml:"kinds"` // any of sample, stream, event, call, minute
 	Views []string `toml:"views"` // any of zoom, agora, volc, trtc
+	// StateInterval is the least time between two state messages of a device that show
+	// the same endpoint state, call and grade; 0 = one with each poll.
+	StateInterval time.Duration `toml:"state_interval"`
 }
 
 // Limits is a table [limits.NAME].

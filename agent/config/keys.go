@@ -172,6 +172,8 @@ var sections = []section{
 			doc: "What is recorded."},
 		{name: "views", kind: oneOf("zoom", "agora", "volc", "trtc").listOf(list{most: 100, brackets: true, once: true}), def: []string(nil),
 			doc: "The same facts in another system's shape, beside the records."},
+		{name: "state_interval", kind: orZero(duration(time.Second, time.Hour)), def: time.Duration(0),
+			doc: `The least time between two ` + "`state`" + ` messages of a device; a change of state, grade or call goes out at once. "0s" = one with each poll.`},
 	}},
 	{"limits", "[limits.NAME]", "tables [limits.NAME]", "A profile of your own: name it in an endpoint's `limits`.", limitKeys()},
 }

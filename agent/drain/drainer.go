@@ -266,6 +266,7 @@ func (s *session) drain(ctx, grace context.Context) {
 	defer s.wake.Stop()
 	defer s.keepStates()
 	s.d.Heartbeat.Beat()
+	s.d.Newest.Connected()
 	s.sendStates()
 	for {
 		s.fill()

@@ -414,6 +414,29 @@ func TestTheStateOfTheMomentGoesOverANewConnection(t *testing.T) {
 	})
 }
 
+// TestAStateThatIsHeldBackGoesOverANewConnection: with a long state_interval too a
+// broker that lost what it had retained soon has it again.
+func TestAStateThatIsHeldBackGoesOverANewConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &fakeBroker{backoff: time.Second}
+		d, _, _, stop := drainOver(t, b)
+		d.Newest.StateInterval = time.Hour
+		for range 10 {
+			d.Newest.Set(record.Sample{Device: "room-1", Shows: "idle", Payload: []byte("{}"), At: time.Now(), Fresh: time.Hour})
+			time.Sleep(5 * time.Second)
+		}
+		if n := len(b.messages("p/pc/room-1/state")); n != 1 {
+			t.Errorf("%d states over one connection", n)
+		}
+		b.cut(publish.ClassLost)
+		time.Sleep(5 * time.Second)
+		stop()
+		if n := len(b.messages("p/pc/room-1/state")); n != 2 {
+			t.Errorf("%d states after a new connection, want 2", n)
+		}
+	})
+}
+
 func TestAStopWaitsForWhatIsInFlightThenLeaves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var receipts []*fakeReceipt

@@ -21,6 +21,7 @@ const freshIntervals = 2
 type Sample struct {
 	Device  string
 	Payload []byte // empty = nothing is to be shown
+	Shows   string // what is sent at once when it changes, see report.Output; "" = nothing
 	At      time.Time
 	Fresh   time.Duration // how long it counts as the present
 	// Cleared is called when the broker has confirmed that nothing is shown any more;
@@ -31,11 +32,22 @@ type Sample struct {
 // Newest keeps the newest samples: for the retained state topic, which shows the
 // present and is never buffered, and for the local HTTP.
 type Newest struct {
+	// StateInterval is the least time between two states of a device that show the
+	// same; 0 = each one is handed out. It is set before the first use.
+	StateInterval time.Duration
+
 	mu      sync.Mutex
 	keep    int
 	recent  map[string][]Sample // by device, oldest first, at most keep each
 	unsent  map[string]Sample   // by device: what the broker does not have yet
+	sent    map[string]sent     // by device: what was handed out last
 	changed chan struct{}
+}
+
+// sent is what a state showed, and when it was handed out.
+type sent struct {
+	shows string
+	at    time.Time
 }
 
 // NewNewest keeps samples of so many devices.
@@ -44,6 +56,7 @@ func NewNewest(devices int) *Newest {
 		keep:    min(newestPerDevice, max(2, newestTotal/max(devices, 1))),
 		recent:  map[string][]Sample{},
 		unsent:  map[string]Sample{},
+		sent:    map[string]sent{},
 		changed: make(chan struct{}, 1),
 	}
 }
@@ -87,19 +100,36 @@ func (l *Newest) Clear(device string, cleared func()) {
 	}
 }
 
+// Connected makes the next state of each device go out at once: the broker may have
+// lost what it kept.
+func (l *Newest) Connected() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	clear(l.sent)
+}
+
 // Changed signals that Take has something to hand out.
 func (l *Newest) Changed() <-chan struct{} { return l.changed }
 
-// Take hands out the newest sample of a device that was not sent and is still fresh;
-// false = there is none. What is not sent after all goes back with PutBack.
+// Take hands out the newest sample of a device that was not sent, is still fresh and
+// due; false = there is none. One that is not due is replaced by the next poll's. What
+// is not sent after all goes back with PutBack.
 func (l *Newest) Take(now time.Time) (Sample, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for device, s := range l.unsent {
-		delete(l.unsent, device)
-		if s.Cleared != nil || now.Sub(s.At) <= max(s.Fresh, 2*time.Second) {
-			return s, true
+		last, was := l.sent[device]
+		if was && s.Shows == last.shows && now.Sub(last.at) < l.StateInterval {
+			continue
 		}
+		delete(l.unsent, device)
+		if s.Cleared == nil && now.Sub(s.At) > max(s.Fresh, 2*time.Second) {
+			continue
+		}
+		if l.StateInterval > 0 {
+			l.sent[device] = sent{s.Shows, now}
+		}
+		return s, true
 	}
 	return Sample{}, false
 }
@@ -108,6 +138,7 @@ func (l *Newest) Take(now time.Time) (Sample, bool) {
 func (l *Newest) PutBack(s Sample) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	delete(l.sent, s.Device)
 	if s.Cleared != nil {
 		l.unsent[s.Device] = s
 		return

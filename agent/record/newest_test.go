@@ -111,3 +111,49 @@ func TestAStateThatWasNotSentGoesBackUnlessANewerOneIsThere(t *testing.T) {
 		t.Errorf("an old sample became the newest: %v", got)
 	}
 }
+
+func TestStatesThatShowTheSameAreSentOnlyAnIntervalApart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := NewNewest(2)
+		l.StateInterval = time.Minute
+		poll := func(shows string) int {
+			time.Sleep(5 * time.Second)
+			l.Set(Sample{Device: "room-1", Shows: shows, At: time.Now(), Fresh: 10 * time.Second})
+			return len(taken(l, time.Now()))
+		}
+		sent := poll("idle")
+		for range 11 {
+			sent += poll("idle")
+		}
+		if sent != 1 {
+			t.Errorf("%d states within a minute", sent)
+		}
+		if poll("idle") != 1 {
+			t.Error("after a minute no state is sent")
+		}
+		for _, shows := range []string{"in_call a good", "in_call a poor", "in_call b poor", "idle"} {
+			if poll(shows) != 1 || poll(shows) != 0 {
+				t.Errorf("%s: a change does not go out at once, and once", shows)
+			}
+		}
+		l.Connected() // to a broker that may have nothing
+		if got := len(taken(l, time.Now())); got != 1 {
+			t.Errorf("%d states after a connect", got)
+		}
+		l.Set(Sample{Device: "room-1", Shows: "in_call", At: time.Now(), Fresh: 10 * time.Second})
+		lost, _ := l.Take(time.Now())
+		l.PutBack(lost) // the connection was lost before the broker confirmed it
+		if got := len(taken(l, time.Now())); got != 1 {
+			t.Errorf("a state that was not confirmed is sent %d times", got)
+		}
+		poll("in_call")
+		time.Sleep(11 * time.Second) // no poll ended: what is held back is no longer the present
+		if got := taken(l, time.Now().Add(time.Minute)); len(got) != 0 {
+			t.Errorf("stale states are sent: %v", got)
+		}
+		l.Clear("room-1", func() {})
+		if got := taken(l, time.Now()); len(got) != 1 || got[0].Cleared == nil {
+			t.Errorf("clearing a state that is not due: %v", got)
+		}
+	})
+}

@@ -286,7 +286,7 @@ func (r *Recorder) show(p report.Poll) {
 	}
 	st, out := r.reporter.Poll(st, p)
 	r.unsaved[p.Device] = st
-	r.newest.Set(Sample{Device: p.Device, Payload: report.MarkUnrecorded(out.Sample), At: p.At, Fresh: freshIntervals * out.Interval})
+	r.newest.Set(Sample{Device: p.Device, Payload: report.MarkUnrecorded(out.Sample), Shows: out.Shows, At: p.At, Fresh: freshIntervals * out.Interval})
 }
 
 // commit writes all that is pending, in as many transactions as that takes: each

@@ -197,6 +197,7 @@ func errWord(err error) string {
 // emit writes the turn's records: sample, streams, events, calls.
 func (t *turn) emit() {
 	t.out.Interval = t.interval()
+	t.out.Shows = strings.Join([]string{t.sample.EndpointState, t.sample.CallID, t.sample.Grade}, " ")
 	if t.r.kinds["sample"] {
 		t.out.Sample = t.write("sample", t.at, &t.sample)
 	} else { // the numbers of the sample topic must not go on unseen

@@ -101,6 +101,30 @@ func TestIntervalFollowsTheCall(t *testing.T) {
 	}
 }
 
+func TestAChangeOfStateGradeOrCallShows(t *testing.T) {
+	r := reporter(t, nil)
+	var st State
+	last := "nothing"
+	good, poor := documented(), documented()
+	poor.VideoRecv[0].LossPct = cgi.Known(50)
+	for i, c := range []struct {
+		p       Poll
+		changes bool
+	}{
+		{poll(0, idle()), true}, {poll(15, idle()), false},
+		{poll(20, good), true}, {poll(25, good), false},
+		{poll(30, poor), true}, {poll(35, poor), false},
+		{failed(40, cgi.KindUnreachable, "timeout"), true}, {failed(45, cgi.KindUnreachable, "timeout"), false},
+	} {
+		var out Output
+		st, out = r.Poll(st, c.p)
+		if changes := out.Shows != last; changes != c.changes {
+			t.Errorf("poll %d: %q after %q", i, out.Shows, last)
+		}
+		last = out.Shows
+	}
+}
+
 func TestRecordIsFreshForTwoIntervalsAndAtLeastTwoSeconds(t *testing.T) {
 	for interval, want := range map[time.Duration]time.Duration{100 * time.Millisecond: 2 * time.Second, time.Second: 2 * time.Second, 5 * time.Second: 10 * time.Second} {
 		r := reporter(t, func(s *Settings) { s.Devices[0].PollInterval = interval })

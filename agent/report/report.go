@@ -132,6 +132,9 @@ type Output struct {
 	Records []Record
 	// Sample is the payload for the retained state topic.
 	Sample []byte
+	// Shows is what the sample says that no [publish] state_interval may hold back:
+	// endpoint state, call and grade. Two samples that say the same have the same.
+	Shows string
 	// Interval is the device's current time between polls: PollInterval while a
 	// call is open, otherwise IdleInterval.
 	Interval time.Duration

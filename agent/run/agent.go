@@ -74,6 +74,7 @@ func New(ctx context.Context, version string, cfg *config.Config, warnings []con
 // newAgent is New; reload: it follows another agent of this process.
 func newAgent(ctx context.Context, version string, cfg *config.Config, warnings []config.Warning, log *slog.Logger, reload bool) (*Agent, error) {
 	a := &Agent{reload: reload, version: version, cfg: cfg, log: log, started: time.Now(), newest: record.NewNewest(len(cfg.Endpoints))}
+	a.newest.StateInterval = cfg.Publish.StateInterval
 	for _, w := range warnings {
 		a.warnings = append(a.warnings, w.String())
 	}
