@@ -14,7 +14,7 @@ export WORK
 # shellcheck source=interop/database.sh
 . "$REPO/packaging/scripts/interop/database.sh"
 
-ALL=(mosquitto shared prometheus homeassistant views schema nodered telegraf postgres grafana)
+ALL=(mosquitto shared python node alerts prometheus homeassistant views schema nodered telegraf postgres grafana)
 WANTED=("${@:-${ALL[@]}}")
 wanted() { [[ " ${WANTED[*]} " == *" $1 "* ]]; }
 for name in "${WANTED[@]}"; do
@@ -32,8 +32,13 @@ trap 'exit 130' INT TERM
 # install_needs installs what is missing, as root on Debian; otherwise the consumers
 # that need it are not run.
 NEEDS=(mosquitto:mosquitto mosquitto_sub:mosquitto-clients jq:jq curl:curl psql:postgresql-client
-	pg_createcluster:postgresql prometheus:prometheus promtool:prometheus node:nodejs npm:npm)
-has() { command -v "$1" >/dev/null 2>&1; }
+	pg_createcluster:postgresql prometheus:prometheus promtool:prometheus node:nodejs npm:npm paho:python3-paho-mqtt)
+has() {
+	case $1 in
+	paho) /usr/bin/python3 -c 'import paho.mqtt.client' >/dev/null 2>&1 ;;
+	*) command -v "$1" >/dev/null 2>&1 ;;
+	esac
+}
 missing() {
 	local n
 	for n in "${NEEDS[@]}"; do has "${n%:*}" || echo "${n#*:}"; done | sort -u
@@ -64,17 +69,19 @@ tools_of() {
 	case $1 in
 	prometheus) echo jq curl prometheus promtool ;;
 	homeassistant | schema | shared | views) echo jq node ;;
-	nodered) echo jq curl node npm ;;
+	nodered | node) echo jq curl node npm ;;
+	python) echo jq paho ;;
+	alerts) echo jq node ;;
 	postgres | grafana) echo jq psql pg_createcluster node ;;
 	mosquitto) echo mosquitto_passwd node ;;
 	telegraf) echo node ;;
 	esac
 }
 
-NPM=(node-red@4.1.15 @asyncapi/parser@3.6.3 ajv@8.20.0 ajv-formats@3.0.1)
+NPM=(mqtt@5.16.0 node-red@4.1.15 @asyncapi/parser@3.6.3 ajv@8.20.0 ajv-formats@3.0.1)
 # prepare starts the slow parts in the background while the agent collects records.
 prepare() {
-	if [ -z "${NODE_MODULES:-}" ] && { wanted nodered || wanted schema; }; then
+	if [ -z "${NODE_MODULES:-}" ] && { wanted nodered || wanted schema || wanted node; }; then
 		export NODE_MODULES=$WORK/npm/node_modules
 		mkdir -p "$WORK/npm"
 		spawn "$WORK/npm.log" bash -c "cd '$WORK/npm' && npm init -y && npm install --no-audit --no-fund --ignore-scripts ${NPM[*]}"
@@ -84,6 +91,7 @@ prepare() {
 		spawn "$WORK/telegraf-build.log" go -C "$REPO/packaging/consumers/telegraf" test -c -o "$WORK/telegraf.test" .
 		TELEGRAF_JOB=$SPAWNED
 	fi
+	wanted schema || wanted postgres || return 0
 	export DAY=$WORK/day.jsonl
 	"$REPO/packaging/scripts/example-day.sh" "$DAY" >"$WORK/day.log" 2>&1 || fail "the example day: $(tail -5 "$WORK/day.log")"
 }
@@ -95,7 +103,7 @@ ready() {
 		has "$tool" || { echo "$tool is not installed" && return 1; }
 	done
 	case $1 in
-	nodered | schema)
+	nodered | schema | node)
 		[ -z "${NPM_JOB:-}" ] || wait "$NPM_JOB" || { echo "npm install failed: $(tail -2 "$WORK/npm.log")" && return 1; }
 		NPM_JOB= ;;
 	telegraf)
