@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/user"
 	"path/filepath"
@@ -17,10 +18,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"roomcall/agent/config"
-	"roomcall/agent/health"
-	"roomcall/agent/host"
-	"roomcall/agent/run"
-	"roomcall/cgi"
 	"roomcall/durable"
 	"roomcall/service"
 )
@@ -28,23 +25,34 @@ import (
 // initAnswers is what a first config needs.
 type initAnswers struct {
 	clientID, site, room, device, url, username, secretFile string
-	broker, mqttUser, mqttSecretFile                        string
-	from, fingerprint, logFile                              string
-	yes, force, noCheck, acceptFingerprint, install, start  bool
+	broker, mqttCAFile, mqttUser, mqttSecretFile            string
+	from, fingerprint, tlsMin, logFile                      string
+	legacyCiphers                                           bool
+	yes, force, noCheck, acceptFingerprint, acceptOldTLS    bool
+	install, start, optional                                bool
+
+	secret, mqttSecret string // passwords, typed or read from a file
 }
 
 func (a *app) initCommand() *cobra.Command {
 	var in initAnswers
 	cmd := &cobra.Command{
 		Use:   "init",
-		Short: "Make a first config: asks for endpoint, broker and room, then checks the way",
+		Short: "Make a first config: tries endpoint and broker while it asks",
 		Long: `Makes a first config at the path of --config or ROOMCALL_CONFIG. It asks for what
-no flag sets; with --yes it asks nothing. It shows the endpoint's certificate
-fingerprint and pins it when you agree. Then it checks the whole way. A config
-that exists is kept unless you use --force or --from.`,
+no flag sets, the endpoint's address first, and tries each answer before it asks on.
+With consent it sets what it found out: the certificate's fingerprint, and what an old
+endpoint's encryption needs. A password is not shown while it is typed, and goes into a
+file of its own that others cannot read. Then it checks the whole way and says what
+to do next.
+
+With --yes it asks nothing, so --url and --broker, or --from, are needed. A config
+that exists is kept unless you agree or use --force or --from; then the old one
+stays beside it with .old behind its name.`,
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			i := &initializer{app: a, in: in, ask: bufio.NewReader(cmd.InOrStdin()), person: host.IsTerminal(cmd.InOrStdin())}
+			i := &initializer{app: a, in: in, say: initWordsFor(a.getenv), ask: bufio.NewReader(cmd.InOrStdin())}
+			i.keyboard, i.person = terminalOf(cmd.InOrStdin())
 			return i.run(cmd.Context())
 		},
 	}
@@ -53,33 +61,40 @@ that exists is kept unless you use --force or --from.`,
 	f.StringVar(&in.site, "site", "", "text copied into every payload")
 	f.StringVar(&in.room, "room", "", "the room's name")
 	f.StringVar(&in.device, "device", "", "short name of the endpoint (default: endpoint)")
-	f.StringVar(&in.url, "url", "", "the endpoint's address, https://ADDR")
+	f.StringVar(&in.url, "url", "", "the endpoint's address, https://ADDR or ADDR alone")
 	f.StringVar(&in.username, "username", "", "user of the endpoint")
 	f.StringVar(&in.secretFile, "secret-file", "", "file with that user's password; it is copied beside the config")
 	f.StringVar(&in.broker, "broker", "", "broker URL, tls://HOST")
+	f.StringVar(&in.mqttCAFile, "mqtt-ca-file", "", "file with the certificate of the broker's authority, PEM")
 	f.StringVar(&in.mqttUser, "mqtt-username", "", "user of the broker")
 	f.StringVar(&in.mqttSecretFile, "mqtt-secret-file", "", "file with that user's password; it is copied beside the config")
 	f.StringVar(&in.fingerprint, "fingerprint", "", "SHA-256 of the endpoint's certificate, to pin it")
 	f.BoolVar(&in.acceptFingerprint, "accept-fingerprint", false, "pin the certificate that the endpoint shows now")
+	f.BoolVar(&in.acceptOldTLS, "accept-old-tls", false, "set tls_min and legacy_ciphers where the endpoint only works with them")
 	f.StringVar(&in.from, "from", "", "use this finished config")
 	f.BoolVar(&in.yes, "yes", false, "ask nothing")
 	f.BoolVar(&in.force, "force", false, "replace a config that is there")
-	f.BoolVar(&in.noCheck, "no-check", false, "do not check the way")
+	f.BoolVar(&in.noCheck, "no-check", false, "try and check nothing")
 	f.BoolVar(&in.install, "install", false, "then install the service")
 	f.BoolVar(&in.start, "start", false, "then start the service")
 	f.StringVar(&in.logFile, "log", "", "also write the output to this file")
-	_ = f.MarkHidden("log") // for installers that show nothing
+	f.BoolVar(&in.optional, "optional", false, "without answers and without a config, make none, and do not fail")
+	_ = f.MarkHidden("log") // for installers that show nothing, and may install the program alone
+	_ = f.MarkHidden("optional")
 	return cmd
 }
 
 // initializer makes a config.
 type initializer struct {
 	*app
-	in     initAnswers
-	ask    *bufio.Reader
-	person bool // who answers can be asked again
-	path   string
-	logged io.Writer // the log file, nil = none
+	in       initAnswers
+	say      initWords
+	ask      *bufio.Reader
+	keyboard *os.File // where a password is typed without being shown, nil = it is read as the rest
+	person   bool     // who answers can be asked again
+	path     string
+	unwell   error     // why the config cannot work as it is, as far as was tried
+	logged   io.Writer // the log file, nil = none
 }
 
 func (i *initializer) run(ctx context.Context) error {
@@ -99,24 +114,29 @@ func (i *initializer) run(ctx context.Context) error {
 	return err
 }
 
-// make writes the config, checks the way and sees to the service.
+// make writes the config, checks the way, sees to the service and says what is next.
 func (i *initializer) make(ctx context.Context) error {
 	i.path = config.ResolvePath(i.configFlag, i.getenv)
 	written, err := i.write(ctx)
 	if err != nil {
 		return err
 	}
-	if !written {
-		return i.service(ctx, i.exists())
+	if !written && !i.exists() {
+		return nil // only the program is wanted
 	}
-	fmt.Fprintf(i.stdout, "config written: %s\n", i.path)
-	if !i.in.noCheck {
-		c := &checker{app: i.app}
-		if err := c.run(ctx, false); err != nil && !i.in.install {
-			return err
-		}
+	var ill error // of the way; the config is right
+	if written {
+		ill = i.check(ctx)
 	}
-	return i.service(ctx, true)
+	if ill != nil && !i.in.install {
+		i.next(ctx, true)
+		return ill
+	}
+	if err := i.service(ctx); err != nil {
+		return err
+	}
+	i.next(ctx, ill != nil)
+	return nil
 }
 
 func (i *initializer) exists() bool {
@@ -124,172 +144,146 @@ func (i *initializer) exists() bool {
 	return err == nil
 }
 
+// check goes the whole way with the config that was written. What is known to fail is
+// not tried once more: endpoints lock accounts.
+func (i *initializer) check(ctx context.Context) error {
+	switch {
+	case i.in.noCheck:
+		return nil
+	case i.unwell != nil:
+		return errReported
+	}
+	return (&checker{app: i.app}).run(ctx, false)
+}
+
 // write makes the config unless one is there; false = nothing was written.
 func (i *initializer) write(ctx context.Context) (bool, error) {
-	switch {
-	case i.in.from != "":
+	if i.in.from != "" {
 		return true, i.useFinished()
-	case i.exists() && !i.in.force:
-		_, err := fmt.Fprintf(i.stdout, "%s exists and is kept; --force replaces it\n", i.path)
-		return false, err
-	case i.in.yes && i.in.url == "":
+	}
+	if i.exists() && !i.in.force {
+		replace, err := i.mayReplace(ctx)
+		if err != nil || !replace {
+			return false, err
+		}
+	}
+	if i.in.yes && i.in.url == "" && i.in.broker == "" && i.in.optional {
 		_, err := fmt.Fprintf(i.stdout, "no config was written: set --url and --broker, or --from FILE\n")
+		return false, err
+	}
+	if err := i.readFlags(); err != nil {
 		return false, err
 	}
 	if err := i.complete(ctx); err != nil {
 		return false, err
 	}
-	return true, i.compose(ctx)
+	return true, i.compose()
 }
 
-// service installs and starts the service as asked; ready: there is a config.
-func (i *initializer) service(ctx context.Context, ready bool) error {
-	if !ready {
-		return nil
-	}
-	if i.in.install {
-		if err := i.install(ctx, nil); err != nil {
-			return err
+// mayReplace asks whether a config that is there may be replaced. One that is kept has
+// to be right.
+func (i *initializer) mayReplace(ctx context.Context) (bool, error) {
+	if i.person && !i.in.yes {
+		agreed, err := i.agree(ctx, fmt.Sprintf(i.say.replace, i.path, i.path+oldSuffix))
+		if err != nil || agreed {
+			return agreed, err
 		}
 	}
-	if !i.in.start {
-		return nil
-	}
-	m, err := service.NewManager(service.Config{Name: serviceName})
-	if err == nil {
-		err = m.Start(ctx)
-	}
-	if err != nil {
-		return fmt.Errorf("start the service: %w", err)
-	}
-	return i.printServiceState(ctx, m)
+	fmt.Fprintf(i.stdout, i.say.kept+"\n", i.path)
+	_, _, err := i.look()
+	return false, err
 }
 
-var (
-	errNoAnswer    = errors.New("no answer")
-	errInterrupted = errors.New("interrupted; no config was written")
-)
-
-// initQuestion is one question of init.
-type initQuestion struct {
-	text  string
-	to    *string
-	wrong func(*initializer, string) error // nil = any text is good
-}
-
-// complete asks for what no flag set. A person is asked again when an answer
-// cannot be right; of a script the first wrong answer ends it.
-func (i *initializer) complete(ctx context.Context) error {
+// readFlags checks what flags set before anything is asked, and reads the files with
+// passwords. Errors name the flag: there is no file yet.
+func (i *initializer) readFlags() error {
+	var wrong []error
 	if i.in.yes {
-		return nil
+		for flag, value := range map[string]string{"--url": i.in.url, "--broker": i.in.broker} {
+			if value == "" {
+				wrong = append(wrong, fmt.Errorf("no config was made: --yes asks nothing, so %s is needed (or --from FILE)", flag))
+			}
+		}
 	}
-	for _, q := range []initQuestion{
-		{"Endpoint address, for example https://192.0.2.10", &i.in.url, (*initializer).wrongURL},
-		{"User of the endpoint (empty = no login)", &i.in.username, nil},
-		{"File with that user's password (empty = none)", &i.in.secretFile, (*initializer).wrongFile},
-		{"Room name", &i.in.room, nil},
-		{"Broker, for example tls://broker.example.org", &i.in.broker, (*initializer).wrongBroker},
-		{"User of the broker (empty = none)", &i.in.mqttUser, nil},
-		{"File with the broker user's password (empty = none)", &i.in.mqttSecretFile, (*initializer).wrongFile},
+	i.in.url = withScheme(i.in.url)
+	for _, f := range []struct{ flag, key, value string }{
+		{"--client-id", "agent.client_id", i.in.clientID},
+		{"--site", "agent.site", i.in.site},
+		{"--device", "endpoint[1].device", i.in.device},
+		{"--room", "endpoint[1].room", i.in.room},
+		{"--url", "endpoint[1].url", i.in.url},
+		{"--username", "endpoint[1].username", i.in.username},
+		{"--fingerprint", "endpoint[1].fingerprint", i.in.fingerprint},
+		{"--broker", "mqtt.broker", i.in.broker},
+		{"--mqtt-username", "mqtt.username", i.in.mqttUser},
+		{"--mqtt-ca-file", "mqtt.ca_file", i.in.mqttCAFile},
 	} {
-		if err := i.answer(ctx, q); err != nil {
-			return err
+		if f.value != "" {
+			if err := i.wrongIn(f.key, i.in); err != nil {
+				wrong = append(wrong, fmt.Errorf("%s: %w", f.flag, err))
+			}
 		}
 	}
-	return nil
-}
-
-// answer asks one question until its answer can be right.
-func (i *initializer) answer(ctx context.Context, q initQuestion) error {
-	for *q.to == "" {
-		answer, err := i.question(ctx, q.text)
+	for _, f := range []struct {
+		flag, path string
+		to         *string
+	}{{"--secret-file", i.in.secretFile, &i.in.secret}, {"--mqtt-secret-file", i.in.mqttSecretFile, &i.in.mqttSecret}} {
+		if f.path == "" {
+			continue
+		}
+		secret, err := config.ReadSecretFile(f.path)
 		if err != nil {
-			return err
+			wrong = append(wrong, fmt.Errorf("%s %s: %w", f.flag, f.path, bare(err)))
 		}
-		if q.wrong != nil {
-			err = q.wrong(i, answer)
-		}
-		switch {
-		case err == nil:
-			*q.to = answer
-			return nil
-		case !i.person:
-			return usageError{fmt.Errorf("answer to %q: %w", q.text, err)}
-		}
-		fmt.Fprintf(i.stderr, "%v\n", err)
+		*f.to = secret.Reveal()
+	}
+	if len(wrong) > 0 {
+		return usageError{errors.Join(wrong...)}
 	}
 	return nil
 }
 
-// question asks one line. Ctrl-C ends it, although a read of standard input
-// cannot be ended: that read is left to the end of the process.
-func (i *initializer) question(ctx context.Context, text string) (string, error) {
-	fmt.Fprintf(i.stdout, "%s: ", text)
-	type reply struct {
-		line string
-		err  error
-	}
-	came := make(chan reply, 1)
-	go func() {
-		line, err := i.ask.ReadString('\n')
-		came <- reply{line, err}
-	}()
-	select {
-	case <-ctx.Done():
-		fmt.Fprintln(i.stdout)
-		return "", errInterrupted
-	case r := <-came:
-		if r.err != nil && (r.line == "" || !errors.Is(r.err, io.EOF)) {
-			return "", usageError{fmt.Errorf("read answer to %q: %w; flags can answer, see --help", text, errNoAnswer)}
-		}
-		return strings.TrimSpace(r.line), nil
-	}
-}
-
-// wrongFile: a file with a secret cannot be read.
-func (i *initializer) wrongFile(path string) error {
-	if path == "" {
-		return nil
-	}
-	_, err := host.FirstLine(path)
-	var place *os.PathError
+// bare is an error of a file without the file's name, which is said beside it.
+func bare(err error) error {
+	var place *fs.PathError
 	if errors.As(err, &place) {
-		err = place.Err // what was typed may be the password: it is not repeated
+		return place.Err
 	}
-	if err != nil {
-		return fmt.Errorf("read that file: %w; the name of a file is asked for, not the password itself", err)
-	}
-	return nil
+	return err
 }
 
-func (i *initializer) wrongURL(answer string) error {
-	return wrongIn("endpoint[1].url", initAnswers{url: answer})
-}
-
-func (i *initializer) wrongBroker(answer string) error {
-	return wrongIn("mqtt.broker", initAnswers{broker: answer})
-}
-
-// wrongIn is the error that the config would have for one key, without the place: the
-// person has no file yet.
-func wrongIn(key string, in initAnswers) error {
-	if in.url == "" && in.broker == "" {
-		return errors.New("an answer is needed here")
-	}
-	in.url, in.broker = cmp.Or(in.url, "https://192.0.2.1"), cmp.Or(in.broker, "tcp://192.0.2.1")
-	_, _, err := config.LoadText("", []byte((&initializer{in: in}).text()), config.Options{})
+// wrongIn is the error that the config would have for one key, without the place; nil =
+// none.
+func (i *initializer) wrongIn(key string, in initAnswers) error {
+	_, err := i.draft(in)
 	var list config.Errors
 	if !errors.As(err, &list) {
 		return nil
 	}
 	for _, e := range list {
 		if e.Key == key {
-			bare := *e
-			bare.Place = config.Place{}
-			return errors.New(strings.TrimPrefix(bare.Error(), ": "))
+			alone := *e
+			alone.Place = config.Place{}
+			return errors.New(strings.TrimPrefix(alone.Error(), ": "))
 		}
 	}
 	return nil
+}
+
+// draft is the config of answers that are not complete yet, with the passwords in it
+// and stand-ins for what is missing.
+func (i *initializer) draft(in initAnswers) (*config.Config, error) {
+	secret, mqttSecret := in.secret, in.mqttSecret
+	in.secret, in.mqttSecret = "", "" // there are no files yet
+	in.clientID = cmp.Or(in.clientID, "roomcall")
+	in.url, in.broker = cmp.Or(in.url, "https://192.0.2.1"), cmp.Or(in.broker, "tcp://192.0.2.1")
+	cfg, _, err := config.LoadText(i.path, []byte(in.text()), config.Options{})
+	if err != nil {
+		return nil, err
+	}
+	cfg.Endpoints[0].Password = config.NewSecret(secret)
+	cfg.MQTT.Password = config.NewSecret(mqttSecret)
+	return cfg, nil
 }
 
 // useFinished checks a finished config where it is, and copies it.
@@ -301,114 +295,59 @@ func (i *initializer) useFinished() error {
 	if err != nil {
 		return fmt.Errorf("read --from: %w", err)
 	}
-	if err := i.copySecret(i.in.secretFile, endpointSecret); err != nil {
+	if err := i.readFlags(); err != nil {
 		return err
 	}
 	return i.put(text)
 }
 
-// Names of the secret files beside the config.
+// Names of the secret files beside the config, and of the config that was replaced.
 const (
 	endpointSecret = "endpoint.secret"
 	brokerSecret   = "broker.secret"
+	oldSuffix      = ".old"
 )
 
-// compose writes the config from the answers, looks at the endpoint's
-// certificate and, with consent, pins it.
-func (i *initializer) compose(ctx context.Context) error {
-	if err := os.MkdirAll(filepath.Dir(i.path), 0o755); err != nil {
+// compose writes the config of the answers. One that is known not to work is written
+// too, so that no answer is lost, and that is said.
+func (i *initializer) compose() error {
+	if i.unwell != nil {
+		fmt.Fprintf(i.stderr, i.say.unwell+"\n", i.unwell)
+	}
+	return i.put([]byte(i.in.text()))
+}
+
+// put writes the config and the secrets beside it, the config last: it is never there
+// without them.
+func (i *initializer) put(text []byte) error {
+	dir := filepath.Dir(i.path)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("make the config's folder: %w", err)
 	}
-	if err := errors.Join(i.copySecret(i.in.secretFile, endpointSecret), i.copySecret(i.in.mqttSecretFile, brokerSecret)); err != nil {
+	if err := service.Protect(serviceName, i.path); err != nil {
 		return err
 	}
-	cfg, err := i.try()
-	if err != nil {
-		return err
-	}
-	if i.in.fingerprint == "" && strings.HasPrefix(i.in.url, "https://") {
-		if err := i.pin(ctx, cfg); err != nil {
-			return err
-		}
-		if _, err := i.try(); err != nil {
-			return err
-		}
-	}
-	return i.put([]byte(i.text()))
-}
-
-// try checks the answers as a config before anything is replaced.
-func (i *initializer) try() (*config.Config, error) {
-	cfg, warnings, err := config.LoadText(i.path, []byte(i.text()), config.Options{})
-	i.warn(warnings)
-	return cfg, err
-}
-
-// pin shows the certificate's fingerprint and pins it when the person agrees.
-func (i *initializer) pin(ctx context.Context, cfg *config.Config) error {
-	client, err := run.NewEndpoint(cfg, cfg.Endpoints[0], true, nil)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = client.Close(ctx) }()
-	for _, s := range client.Stages() {
-		detail, err := s.Run(ctx)
-		var e *cgi.Error
-		failed := errors.As(err, &e) && e.Kind != cgi.KindWarning
-		switch {
-		case s.Name != "tls" && failed:
-			return nil
-		case s.Name != "tls":
+	for name, secret := range map[string]string{endpointSecret: i.in.secret, brokerSecret: i.in.mqttSecret} {
+		if secret == "" {
 			continue
-		case detail == "":
-			detail = err.Error()
 		}
-		fmt.Fprintf(i.stdout, "endpoint's certificate: %s\n", host.Printable(detail))
-		if failed && e.Fingerprint != "" {
-			return i.consent(ctx, e.Fingerprint)
+		path := filepath.Join(dir, name)
+		if err := errors.Join(durable.WriteFile(path, []byte(secret+"\n"), 0o600), forService(path, true)); err != nil {
+			return fmt.Errorf("write the password: %w", err)
 		}
-		if hint := health.Hint(err); hint != "" {
-			fmt.Fprintf(i.stdout, "hint: %s\n", host.Printable(hint))
+	}
+	if before, err := os.ReadFile(i.path); err == nil {
+		old := i.path + oldSuffix
+		if err := errors.Join(durable.WriteFile(old, before, 0o600), forService(old, false)); err != nil {
+			return fmt.Errorf("keep the config from before: %w", err)
 		}
-		return nil
+		fmt.Fprintf(i.stdout, i.say.keptAs+"\n", old)
 	}
-	return nil
-}
-
-// consent pins a certificate that no authority vouches for, if a person agrees.
-func (i *initializer) consent(ctx context.Context, fingerprint string) error {
-	if i.in.acceptFingerprint {
-		i.in.fingerprint = fingerprint
-		return nil
+	if err := durable.WriteFile(i.path, text, 0o600); err != nil {
+		return fmt.Errorf("write config: %w", err)
 	}
-	if i.in.yes {
-		fmt.Fprintf(i.stdout, "not pinned: compare the fingerprint with the endpoint's own, then use --fingerprint\n")
-		return nil
-	}
-	answer, err := i.question(ctx, "Does the endpoint itself show this fingerprint? Pin it (yes/no)")
-	if err != nil {
-		return err
-	}
-	if strings.EqualFold(answer, "yes") || strings.EqualFold(answer, "y") {
-		i.in.fingerprint = fingerprint
-	}
-	return nil
-}
-
-// copySecret puts a secret beside the config, readable by its owner alone.
-func (i *initializer) copySecret(from, name string) error {
-	if from == "" {
-		return nil
-	}
-	secret, err := host.FirstLine(from)
-	if err != nil {
-		return usageError{fmt.Errorf("read secret: %w", err)}
-	}
-	path := filepath.Join(filepath.Dir(i.path), name)
-	if err := durable.WriteFile(path, []byte(secret+"\n"), 0o600); err != nil {
-		return err
-	}
-	return forService(path, true)
+	fmt.Fprintf(i.stdout, i.say.written+"\n", i.path)
+	return forService(i.path, false)
 }
 
 // forService lets the service's own user read a file that root has made, where a
@@ -434,18 +373,8 @@ func forService(path string, secret bool) error {
 	return errors.Join(os.Chown(path, uid, gid), os.Chmod(path, mode))
 }
 
-func (i *initializer) put(text []byte) error {
-	if err := os.MkdirAll(filepath.Dir(i.path), 0o755); err != nil {
-		return fmt.Errorf("make the config's folder: %w", err)
-	}
-	if err := durable.WriteFile(i.path, text, 0o600); err != nil {
-		return fmt.Errorf("write config: %w", err)
-	}
-	return forService(i.path, false)
-}
-
 // text is the config of the answers.
-func (i *initializer) text() string {
+func (in initAnswers) text() string {
 	var b strings.Builder
 	set := func(key, value string) {
 		if value != "" {
@@ -453,26 +382,114 @@ func (i *initializer) text() string {
 		}
 	}
 	fmt.Fprintf(&b, "# roomcall config format %d\n", config.FormatVersion)
-	b.WriteString("# Made by `roomcall init`. Every key is explained in the commented example agent.toml.\n\n[agent]\n")
-	set("client_id", i.in.clientID)
-	set("site", i.in.site)
+	b.WriteString("# Made by `roomcall init`. Every key is explained in the commented example agent.example.toml.\n\n[agent]\n")
+	set("client_id", in.clientID)
+	set("site", in.site)
 	b.WriteString("\n[[endpoint]]\n")
-	if i.in.device == "" {
-		i.in.device = "endpoint"
-	}
-	set("device", i.in.device)
-	set("room", i.in.room)
-	set("url", i.in.url)
-	set("username", i.in.username)
-	if i.in.secretFile != "" {
+	set("device", cmp.Or(in.device, "endpoint"))
+	set("room", in.room)
+	set("url", in.url)
+	set("username", in.username)
+	if in.secret != "" {
 		set("password_file", endpointSecret)
 	}
-	set("fingerprint", i.in.fingerprint)
+	set("fingerprint", in.fingerprint)
+	set("tls_min", in.tlsMin)
+	if in.legacyCiphers {
+		b.WriteString("legacy_ciphers = true\n")
+	}
 	b.WriteString("\n[mqtt]\n")
-	set("broker", i.in.broker)
-	set("username", i.in.mqttUser)
-	if i.in.mqttSecretFile != "" {
+	set("broker", in.broker)
+	set("ca_file", in.mqttCAFile)
+	set("username", in.mqttUser)
+	if in.mqttSecret != "" {
 		set("password_file", brokerSecret)
 	}
 	return b.String()
+}
+
+// service installs and starts the service as asked.
+func (i *initializer) service(ctx context.Context) error {
+	if i.in.install {
+		if err := i.install(ctx, nil); err != nil {
+			return err
+		}
+	}
+	if !i.in.start {
+		return nil
+	}
+	m, err := service.NewManager(service.Config{Name: serviceName})
+	if err == nil {
+		err = m.Start(ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("start the service: %w", err)
+	}
+	return i.printServiceState(ctx, m)
+}
+
+// next says what to do now, by the system and by what runs already.
+func (i *initializer) next(ctx context.Context, ill bool) {
+	program, as := "roomcall", ""
+	if i.configFlag != "" {
+		program += " --config " + i.configFlag
+	}
+	if runtime.GOOS != "windows" && os.Geteuid() != 0 {
+		as = "sudo "
+	}
+	line := func(text string, commands ...string) {
+		fmt.Fprintf(i.stdout, "  %s\n", text)
+		for _, c := range commands {
+			fmt.Fprintf(i.stdout, "      %s\n", c)
+		}
+	}
+	fmt.Fprintf(i.stdout, "\n%s\n", i.say.next)
+	if ill {
+		line(fmt.Sprintf(i.say.nextCheck, i.path), as+program+" check")
+	}
+	switch state := serviceNow(ctx); {
+	case state == service.Running && !i.in.start && !i.in.install:
+		reload := as + "systemctl reload roomcall"
+		if runtime.GOOS == "windows" {
+			reload = program + " restart"
+		}
+		line(i.admin(i.say.nextReload), reload)
+	case state == service.Running:
+	case state == "":
+		line(i.say.nextStart, program+" run")
+	case state == service.NotInstalled:
+		line(i.admin(i.say.nextStart), as+program+" install", as+program+" start")
+	case runtime.GOOS == "windows":
+		line(i.admin(i.say.nextStart), program+" start")
+	default:
+		line(i.say.nextStart, as+"systemctl enable --now roomcall")
+	}
+	page := config.DefaultHTTPListen
+	if cfg, _, err := i.look(); err == nil {
+		page = cmp.Or(cfg.Agent.HTTPListen, page)
+	}
+	line(fmt.Sprintf(i.say.nextPage, "http://"+page+"/"), program+" status")
+}
+
+// admin says on Windows which terminal is needed.
+func (i *initializer) admin(text string) string {
+	if runtime.GOOS != "windows" {
+		return text
+	}
+	return i.say.nextAdmin + " " + text
+}
+
+// serviceNow is the state of the service; "" = there is no manager to ask.
+func serviceNow(ctx context.Context) service.State {
+	m, err := service.NewManager(service.Config{Name: serviceName})
+	if err != nil {
+		return ""
+	}
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	st, err := m.Status(ctx)
+	if err != nil {
+		return service.NotInstalled
+	}
+	return st.State
 }

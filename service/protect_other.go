@@ -1,0 +1,7 @@
+//go:build !windows
+
+package service
+
+// Protect keeps others out of the folder of a config file on Windows, where the mode of
+// a file does not. Elsewhere it does nothing.
+func Protect(name, configFile string) error { return nil }
