@@ -102,6 +102,7 @@ var fences = map[string][]string{
 	"go.etcd.io/bbolt":                    {"roomcall/buffer"},
 	"github.com/eclipse/paho":             {"roomcall/publish"},
 	"github.com/kardianos/service":        {"roomcall/service"},
+	"golang.org/x/term":                   {"roomcall/agent/host"},
 	"github.com/hashicorp/go-retryable":   {"roomcall/cgi"},
 	"github.com/pelletier/go-toml":        {"roomcall/agent/config"},
 	"github.com/mochi-mqtt/server":        {"roomcall/packaging/demo", "roomcall/publish/brokertest"},

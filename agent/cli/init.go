@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"roomcall/agent/config"
+	"roomcall/agent/host"
 	"roomcall/durable"
 	"roomcall/service"
 )
@@ -93,8 +94,9 @@ type initializer struct {
 	keyboard *os.File // where a password is typed without being shown, nil = it is read as the rest
 	person   bool     // who answers can be asked again
 	path     string
-	unwell   error     // why the config cannot work as it is, as far as was tried
 	logged   io.Writer // the log file, nil = none
+
+	endpointErr, brokerErr error // why it cannot work as it is set, as far as was tried
 }
 
 func (i *initializer) run(ctx context.Context) error {
@@ -150,11 +152,14 @@ func (i *initializer) check(ctx context.Context) error {
 	switch {
 	case i.in.noCheck:
 		return nil
-	case i.unwell != nil:
+	case !i.in.yes && i.unwell() != nil:
 		return errReported
 	}
 	return (&checker{app: i.app}).run(ctx, false)
 }
+
+// unwell is why the config cannot work as it is; nil = nothing is known.
+func (i *initializer) unwell() error { return errors.Join(i.endpointErr, i.brokerErr) }
 
 // write makes the config unless one is there; false = nothing was written.
 func (i *initializer) write(ctx context.Context) (bool, error) {
@@ -194,14 +199,14 @@ func (i *initializer) mayReplace(ctx context.Context) (bool, error) {
 	return false, err
 }
 
-// readFlags checks what flags set before anything is asked, and reads the files with
-// passwords. Errors name the flag: there is no file yet.
+// readFlags checks what flags set before anything is asked, files with passwords
+// included. Errors name the flag: there is no file yet.
 func (i *initializer) readFlags() error {
 	var wrong []error
 	if i.in.yes {
-		for flag, value := range map[string]string{"--url": i.in.url, "--broker": i.in.broker} {
-			if value == "" {
-				wrong = append(wrong, fmt.Errorf("no config was made: --yes asks nothing, so %s is needed (or --from FILE)", flag))
+		for _, needed := range [][2]string{{"--url", i.in.url}, {"--broker", i.in.broker}} {
+			if needed[1] == "" {
+				wrong = append(wrong, fmt.Errorf("no config was made: --yes asks nothing, so %s is needed (or --from FILE)", needed[0]))
 			}
 		}
 	}
@@ -224,6 +229,14 @@ func (i *initializer) readFlags() error {
 			}
 		}
 	}
+	if wrong = append(wrong, i.readSecrets()...); len(wrong) > 0 {
+		return usageError{errors.Join(wrong...)}
+	}
+	return nil
+}
+
+// readSecrets reads the files with passwords.
+func (i *initializer) readSecrets() (wrong []error) {
 	for _, f := range []struct {
 		flag, path string
 		to         *string
@@ -237,10 +250,7 @@ func (i *initializer) readFlags() error {
 		}
 		*f.to = secret.Reveal()
 	}
-	if len(wrong) > 0 {
-		return usageError{errors.Join(wrong...)}
-	}
-	return nil
+	return wrong
 }
 
 // bare is an error of a file without the file's name, which is said beside it.
@@ -295,8 +305,8 @@ func (i *initializer) useFinished() error {
 	if err != nil {
 		return fmt.Errorf("read --from: %w", err)
 	}
-	if err := i.readFlags(); err != nil {
-		return err
+	if wrong := i.readSecrets(); len(wrong) > 0 {
+		return usageError{errors.Join(wrong...)}
 	}
 	return i.put(text)
 }
@@ -311,8 +321,10 @@ const (
 // compose writes the config of the answers. One that is known not to work is written
 // too, so that no answer is lost, and that is said.
 func (i *initializer) compose() error {
-	if i.unwell != nil {
-		fmt.Fprintf(i.stderr, i.say.unwell+"\n", i.unwell)
+	for _, unwell := range []error{i.endpointErr, i.brokerErr} {
+		if unwell != nil {
+			fmt.Fprintf(i.stderr, i.say.unwell+"\n", host.Printable(unwell.Error()))
+		}
 	}
 	return i.put([]byte(i.in.text()))
 }

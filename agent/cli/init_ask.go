@@ -11,7 +11,6 @@ import (
 	"strings"
 
 	"roomcall/agent/config"
-	"roomcall/agent/health"
 	"roomcall/agent/host"
 	"roomcall/agent/run"
 	"roomcall/cgi"
@@ -56,7 +55,7 @@ func (i *initializer) endpoint(ctx context.Context) error {
 		return s, i.wrongIn("endpoint[1].url", initAnswers{url: s})
 	})
 	for tries := 1; err == nil; tries++ {
-		if i.unwell, err = i.reach(ctx); err != nil || i.unwell == nil || !i.person || i.in.yes || tries == maxAddresses {
+		if i.endpointErr, err = i.reach(ctx); err != nil || i.endpointErr == nil || !i.person || i.in.yes || tries == maxAddresses {
 			return err
 		}
 		var again string
@@ -148,19 +147,20 @@ func (i *initializer) agree(ctx context.Context, text string) (bool, error) {
 
 // login asks for user and password, logs in and polls once.
 func (i *initializer) login(ctx context.Context) error {
+	unreached := i.endpointErr != nil
 	for tries := 1; ; tries++ {
 		if err := i.account(ctx, i.say.user, i.say.password, &i.in.username, &i.in.secret); err != nil {
 			return err
 		}
-		if i.unwell != nil {
-			return nil // the address does not work: that is said already
+		if unreached {
+			return nil // that is said already
 		}
 		var err error
-		if i.unwell, err = i.tryEndpoint(ctx, "login", "poll", "clock"); err != nil {
+		if i.endpointErr, err = i.tryEndpoint(ctx, "login", "poll", "clock"); err != nil {
 			return err
 		}
 		var e *cgi.Error
-		refused := errors.As(i.unwell, &e) && e.Kind == cgi.KindRefused
+		refused := errors.As(i.endpointErr, &e) && e.Kind == cgi.KindRefused
 		if !refused || !i.person || tries == maxLogins {
 			return nil
 		}
@@ -193,7 +193,7 @@ func (i *initializer) tryEndpoint(ctx context.Context, names ...string) (unwell,
 	if err != nil {
 		return nil, err
 	}
-	client, err := run.NewEndpoint(cfg, cfg.Endpoints[0], true, nil)
+	client, err := run.NewUntiedEndpoint(cfg.Endpoints[0])
 	if err != nil {
 		return nil, err
 	}
@@ -266,7 +266,7 @@ func (i *initializer) broker(ctx context.Context) error {
 			return err
 		}
 		if !i.person || tries == maxAddresses {
-			i.unwell = unwell
+			i.brokerErr = unwell
 			return nil
 		}
 		var e *publish.Error
@@ -283,7 +283,7 @@ func (i *initializer) broker(ctx context.Context) error {
 			return err
 		}
 		if again == "" {
-			i.unwell = unwell
+			i.brokerErr = unwell
 			return nil
 		}
 		if bad := wrong(again); bad != nil {
@@ -314,19 +314,20 @@ func (i *initializer) authority(ctx context.Context) error {
 
 // brokerLogin asks for user and password and proves delivery.
 func (i *initializer) brokerLogin(ctx context.Context) error {
+	unreached := i.brokerErr != nil
 	for tries := 1; ; tries++ {
 		if err := i.account(ctx, i.say.brokerUser, i.say.brokerPassword, &i.in.mqttUser, &i.in.mqttSecret); err != nil {
 			return err
 		}
-		if i.unwell != nil {
+		if unreached {
 			return nil
 		}
 		var err error
-		if i.unwell, err = i.tryBroker(ctx, "login", "echo"); err != nil {
+		if i.brokerErr, err = i.tryBroker(ctx, "login", "echo"); err != nil {
 			return err
 		}
 		var e *publish.Error
-		refused := errors.As(i.unwell, &e) && e.Class == publish.ClassRefusedLogin
+		refused := errors.As(i.brokerErr, &e) && e.Class == publish.ClassRefusedLogin
 		if !refused || !i.person || tries == maxBrokerLogin {
 			return nil
 		}
@@ -450,5 +451,3 @@ func initWordsFor(getenv func(string) string) initWords {
 	}
 	return initEnglish
 }
-
-var _ = health.Hint

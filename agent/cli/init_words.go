@@ -8,7 +8,7 @@ type initWords struct {
 	room, clientID                                   string
 	broker, anotherBroker, brokerCA                  string
 	brokerUser, brokerPassword, brokerLoginAgain     string
-	replace, needed, hidden                          string
+	replace, needed                                  string
 	trying, written, keptAs, kept, unwell            string
 	next, nextCheck, nextStart, nextReload, nextPage string
 	nextAdmin                                        string
