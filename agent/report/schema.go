@@ -36,6 +36,11 @@ func Schema(kind string) ([]byte, error) {
 }
 
 func schemaOf(kind string) payload.Object {
+	return append(describe(kind), exampleOf(kind)...)
+}
+
+// describe is a kind's schema without an example.
+func describe(kind string) payload.Object {
 	if kind == "birth" {
 		return append(payload.SchemaHead(kind, "What an agent says when it has connected."),
 			payload.TypeSchema(reflect.TypeFor[Birth]())...)
