@@ -141,7 +141,7 @@ func runStages[S cgi.Stage | publish.Stage](ctx context.Context, c *checker, nam
 func (c *checker) try(ctx context.Context, name string, do func(context.Context) (detail string, err error)) bool {
 	start := time.Now()
 	detail, err := do(ctx)
-	s := stage{Name: name, Result: stageOK, Detail: host.Printable(detail), Hint: host.Printable(health.Hint(err)), TookMs: since(start)}
+	s := stage{Name: name, Result: stageOK, Detail: host.Printable(detail), Hint: host.Printable(health.English.Hint(err)), TookMs: since(start)}
 	switch {
 	case err == nil && detail == "":
 		return true

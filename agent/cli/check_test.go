@@ -116,8 +116,8 @@ func TestADiskThatIsTooSmallIsNamed(t *testing.T) {
 	} {
 		err := tooSmall(c.free, c.used, c.limit)
 		warns := health.IsWarning(err)
-		if warns != c.warns || (err != nil && !warns) != c.fails || !strings.Contains(health.Hint(err), c.hint) {
-			t.Errorf("%+v: %v, warning %v, hint %q", c, err, warns, health.Hint(err))
+		if warns != c.warns || (err != nil && !warns) != c.fails || !strings.Contains(health.English.Hint(err), c.hint) {
+			t.Errorf("%+v: %v, warning %v, hint %q", c, err, warns, health.English.Hint(err))
 		}
 	}
 }

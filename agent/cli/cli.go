@@ -95,7 +95,7 @@ func (a *app) exit(err error) int {
 		return exitFail
 	default:
 		fmt.Fprintf(a.stderr, "roomcall: %v\n", err)
-		if hint := health.Hint(err); hint != "" {
+		if hint := health.English.Hint(err); hint != "" {
 			fmt.Fprintf(a.stderr, "hint: %s\n", host.Printable(hint))
 		}
 		return exitFail

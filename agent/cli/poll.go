@@ -178,7 +178,7 @@ func (s *shownPoll) show(status cgi.Status, err error, took time.Duration, out r
 // complain explains on stderr why there is no status.
 func (s *shownPoll) complain(err error) {
 	fmt.Fprintf(s.app.stderr, "%s: %s\n", s.endpoint.Device, host.Printable(err.Error()))
-	if hint := health.Hint(err); hint != "" {
+	if hint := health.English.Hint(err); hint != "" {
 		fmt.Fprintf(s.app.stderr, "  hint: %s\n", host.Printable(hint))
 	}
 }
@@ -212,7 +212,7 @@ func writePoll(out io.Writer, e config.Endpoint, st cgi.Status, took time.Durati
 		fmt.Fprintf(&b, "refused by the endpoint: id %d, code %d\n", st.ErrID, st.ErrCode)
 	}
 	if w := st.Warning(); w != nil {
-		fmt.Fprintf(&b, "hint: %s\n", host.Printable(health.Hint(w)))
+		fmt.Fprintf(&b, "hint: %s\n", host.Printable(health.English.Hint(w)))
 	}
 	for _, q := range st.NotUnderstood {
 		fmt.Fprintf(&b, "not understood: %s = %q\n", host.Printable(q.Key), q.Text)

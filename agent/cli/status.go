@@ -66,7 +66,7 @@ cannot be read, the default address is asked.`,
 			} else if err = writeStatus(a.stdout, st, other, now); err != nil {
 				return err
 			}
-			if slices.ContainsFunc(append(other, health.Problems(st, now)...), func(p health.Problem) bool { return p.Bad }) {
+			if slices.ContainsFunc(append(other, health.English.Problems(st, now)...), func(p health.Problem) bool { return p.Bad }) {
 				return errReported
 			}
 			return nil
@@ -98,9 +98,9 @@ func otherAgent(cfg *config.Config, st health.Status) []health.Problem {
 	case cfg == nil:
 		return nil
 	case st.ClientID != cfg.Agent.ClientID:
-		return []health.Problem{health.NewProblem("other_agent", health.Facts{"client_id": cfg.Agent.ClientID, "other": st.ClientID, "address": st.HTTP.Listen})}
+		return []health.Problem{health.English.NewProblem("other_agent", health.Facts{"client_id": cfg.Agent.ClientID, "other": st.ClientID, "address": st.HTTP.Listen})}
 	case st.ConfigHash != "" && st.ConfigHash != cfg.Hash() && !strings.Contains(cfg.AsWritten(), "${"):
-		return []health.Problem{health.NewProblem("other_config", health.Facts{"path": st.ConfigPath})}
+		return []health.Problem{health.English.NewProblem("other_config", health.Facts{"path": st.ConfigPath})}
 	}
 	return nil
 }
@@ -151,7 +151,7 @@ func writeStatus(w io.Writer, s health.Status, other []health.Problem, now time.
 	}
 	tw.Flush()
 	b.WriteByte('\n')
-	writeProblems(&b, append(other, health.Problems(s, now)...))
+	writeProblems(&b, append(other, health.English.Problems(s, now)...))
 	_, err := io.WriteString(w, b.String())
 	return err
 }
@@ -168,6 +168,9 @@ func writeProblems(b *strings.Builder, all []health.Problem) {
 		fmt.Fprintf(b, "%s  %s\n", mark, host.Printable(p.What))
 		if p.Hint != "" {
 			fmt.Fprintf(b, "      hint: %s\n", host.Printable(p.Hint))
+		}
+		if p.Detail != "" {
+			fmt.Fprintf(b, "      %s\n", host.Printable(p.Detail))
 		}
 	}
 }

@@ -112,7 +112,7 @@ func (w *watcher) run(ctx context.Context, cfg publish.Config, filters []string)
 		}
 		var failure *publish.Error
 		if first && errors.As(err, &failure) && failure.Class == publish.ClassConfig {
-			return usageError{fmt.Errorf("--broker: %w; %s", failure.Err, health.Hint(failure))} // the config's own is checked
+			return usageError{fmt.Errorf("--broker: %w; %s", failure.Err, health.English.Hint(failure))} // the config's own is checked
 		}
 		if first {
 			return err

@@ -40,6 +40,7 @@ type Agent struct {
 	HTTPAllowRemote bool   `toml:"http_allow_remote"`
 	LogLevel        string `toml:"log_level"`  // "debug", "info", "warn", "error"
 	LogFormat       string `toml:"log_format"` // "text", "json"
+	Language        string `toml:"language"`   // "auto", "en", "zh"
 }
 
 // Endpoint is one table [[endpoint]].

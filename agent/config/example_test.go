@@ -13,7 +13,7 @@ import (
 
 // contractKeys are the keys that users were promised, by table.
 var contractKeys = map[string]string{
-	"[agent]": "client_id site data_dir http_listen http_allow_remote log_level log_format",
+	"[agent]": "client_id site data_dir http_listen http_allow_remote log_level log_format language",
 	"[[endpoint]]": "device room url username password password_file login poll_interval idle_interval timeout ca_file " +
 		"server_name fingerprint insecure_skip_verify tls_min legacy_ciphers peer_names limits",
 	"[mqtt]": "broker username password password_file ca_file cert_file key_file server_name insecure_skip_verify topic_prefix " +

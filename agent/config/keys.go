@@ -84,6 +84,8 @@ var sections = []section{
 			doc: "Lines of this level and above are logged."},
 		{name: "log_format", kind: oneOf("text", "json"), def: "text",
 			doc: "How log lines are written."},
+		{name: "language", kind: oneOf("auto", "en", "zh"), def: "auto",
+			doc: "The language of what people read: status page, hints, event texts. auto = as the browser or the system asks, else English. Keys, codes and the log are English always."},
 	}},
 	{"endpoint", "[[endpoint]]", "[[endpoint]] in double brackets, one for each device", fmt.Sprintf("One table for each device, at most %d.", maxEndpoints), []key{
 		{name: "device", kind: text(idForm, checkDevice), def: required, example: `"room-1"`,

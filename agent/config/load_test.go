@@ -16,7 +16,7 @@ import (
 func TestMinimalConfigHasEveryDefault(t *testing.T) {
 	c, warnings := mustLoad(t, minimal, nil)
 	want := &Config{
-		Agent: Agent{ClientID: "host-example", DataDir: "/var/lib/roomcall", HTTPListen: "127.0.0.1:9478", LogLevel: "info", LogFormat: "text"},
+		Agent: Agent{ClientID: "host-example", DataDir: "/var/lib/roomcall", HTTPListen: "127.0.0.1:9478", LogLevel: "info", LogFormat: "text", Language: "auto"},
 		Endpoints: []Endpoint{{
 			Device: "room-1", URL: "https://192.0.2.10", Login: "auto",
 			PollInterval: 5 * time.Second, IdleInterval: 15 * time.Second, Timeout: 8 * time.Second,

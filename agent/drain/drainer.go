@@ -184,7 +184,7 @@ func (d *Drainer) Run(ctx context.Context, grace context.Context) {
 		conn, err := d.Broker.Connect(ctx)
 		if err != nil {
 			if ctx.Err() == nil {
-				d.repeats.Failed("connect to broker", err, "hint", health.Hint(err))
+				d.repeats.Failed("connect to broker", err, "hint", health.English.Hint(err))
 			}
 			d.pause(ctx)
 			continue
@@ -462,7 +462,7 @@ func (s *session) lost() {
 	if !errors.As(s.conn.Err(), &why) || why.Class == publish.ClassProbe {
 		return
 	}
-	s.d.repeats.Failed("connection to broker", why, "hint", health.Hint(why))
+	s.d.repeats.Failed("connection to broker", why, "hint", health.English.Hint(why))
 	if why.Class != publish.ClassLost && why.Class != publish.ClassDropped || len(s.flight) == 0 {
 		return // nothing was in flight; or silence, which is the network's or the broker's fault, not a record's
 	}
@@ -557,14 +557,14 @@ func (d *Drainer) Proof(p publish.Proof) {
 	announced := true
 	switch {
 	case p.State == publish.ProofFailed:
-		d.Log.Error("delivery proof failed, records are kept", "detail", p.Detail, "hint", health.HintFor(p.Advice()))
+		d.Log.Error("delivery proof failed, records are kept", "detail", p.Detail, "hint", health.English.HintFor(p.Advice()))
 		if changed {
 			announced = d.Announce(record.Event{AgentEvent: report.AgentEvent{
 				Type: "agent.undelivered", Reason: string(p.State), Text: p.Detail, Since: p.Since,
 			}, At: time.Now()})
 		}
 	case p.State == publish.ProofUnproven && changed:
-		d.Log.Warn("delivery unproven", "detail", p.Detail, "hint", health.HintFor(p.Advice()))
+		d.Log.Warn("delivery unproven", "detail", p.Detail, "hint", health.English.HintFor(p.Advice()))
 	default:
 		d.Log.Info("delivery "+string(p.State), "detail", p.Detail)
 	}

@@ -102,7 +102,7 @@ func (d *Drainer) finishQuarantine() {
 	} else {
 		q.step = stepDone
 		d.repeats.Worked("quarantine record")
-		d.Log.Error("record quarantined", "position", q.pos, "reason", q.reason, "hint", health.HintFor("store_quarantined", nil))
+		d.Log.Error("record quarantined", "position", q.pos, "reason", q.reason, "hint", health.English.HintFor("store_quarantined", nil))
 	}
 	d.mu.Lock()
 	d.quarantining = q

@@ -9,19 +9,19 @@ const (
 // english has the words for everything that can be wrong, by its code: the problems
 // of a status, the stages of `roomcall check`, and the errors of the packages that
 // talk to endpoints and brokers. A second language is a second table with the same
-// codes.
+// codes, see chinese.
 var english = map[string]words{
 	// the store
-	"store_opening": {warn: true, unready: true, what: "The store is being opened"},
-	"store_full": {unready: true, what: "The store is full|: {error}",
-		hint: "free space on the disk that holds data_dir"},
-	"store_read_only": {unready: true, what: "The file system that holds the store is read-only|: {error}",
+	"store_opening": {severity: Warning, unready: true, what: "The store is being opened"},
+	"store_full": {unready: true, what: "The disk is full: nothing can be recorded| (for {for})|",
+		hint: "free space on the disk that holds data_dir; the newest polls wait in memory meanwhile"},
+	"store_read_only": {unready: true, what: "The file system that holds the store is read-only: nothing can be recorded| (for {for})|",
 		hint: "the system made it read-only, mostly after an error of the disk: look at the system's log (dmesg), check the disk, then mount it writable again"},
-	"store_io_error": {unready: true, what: "The disk that holds the store fails|: {error}",
+	"store_io_error": {unready: true, what: "The disk that holds the store fails: nothing can be recorded| (for {for})|",
 		hint: "look at the system's log (dmesg) and at the disk's own report (smartctl); replace the disk or card"},
-	"store_failed": {unready: true, what: "The store is {state}|: {error}",
+	"store_failed": {unready: true, what: "The store accepts nothing| (for {for})|",
 		hint: "look at the disk that holds data_dir and at the log"},
-	"store_memory": {what: "Held in memory because the disk does not accept them: {records}",
+	"store_memory": {what: "Held in memory, because the disk does not accept them: {records}",
 		hint: "make the disk that holds data_dir accept data again; a restart before that loses them"},
 	"store_holds": {
 		hint: "polling goes on; samples wait in memory until the store accepts them"},
@@ -29,46 +29,95 @@ var english = map[string]words{
 		hint: "it is left out, because the store can never accept it"},
 	"store_missed": {what: "Polls that could not be recorded: {polls} (devices: {devices}), the last {ago}",
 		hint: "look at the disk that holds data_dir and at the log; status --json has them by device; consumers get agent.missed"},
-	"store_almost_full": {warn: true, what: "The store is almost full; soon the oldest undelivered records are evicted",
+	"store_almost_full": {severity: Warning, what: "The store is almost full; soon the oldest undelivered records are evicted",
 		hint: "bring the broker back, or raise [buffer] max_bytes"},
-	"store_evicted": {warn: true, what: "Evicted before they were delivered, because of a limit: {records}",
+	"store_evicted": {severity: Warning, what: "Evicted before they were delivered, because of a limit: {records}",
 		hint: "raise [buffer] max_bytes or max_age, or bring the broker back sooner"},
-	"store_quarantined": {warn: true, what: "Quarantined because the broker rejects them: {records}",
+	"store_quarantined": {severity: Warning, what: "Quarantined, because the broker rejects them: {records}",
 		hint: "look at the broker's log and size limits; `roomcall buffer replay --set-aside` sends them again"},
-	"store_damaged_files": {warn: true, what: "Damaged files of the store, kept for examination: {files}",
+	"store_damaged_files": {severity: Warning, what: "Damaged files of the store, kept for examination: {files}",
 		hint: "look at the disk; what could be saved is in the store; the files *.corrupt-* in data_dir may be removed"},
-	"store_not_writable": {unready: true, what: "The store may not be written|: {error}",
+	"store_not_writable": {unready: true, what: "The agent may not write to its store: nothing can be recorded| (for {for})|",
 		hint: "give the user that runs roomcall the right to write there, or change [agent] data_dir"},
 	"store_unreadable": {
 		hint: "look at the permissions of data_dir; if its files are damaged, `roomcall run` salvages what is whole and says so"},
-	"disk_small": {warn: true,
+	"disk_small": {severity: Warning,
 		hint: "the store may grow to {limit}: free space, or lower [buffer] max_bytes"},
 
-	"store_new_epoch": {warn: true, what: "The store began a new epoch {ago}: {reason}",
+	"store_new_epoch": {severity: Warning, what: "The numbers of the records began anew {ago}|: {reason}",
 		hint: "a restored backup, a copied disk, or a second agent with this client_id; see docs/operate.md, \"Images, snapshots, backups\""},
 
 	// the broker, as the status sees it
-	"broker_connecting":   {warn: true, unready: true, what: "The broker is not connected yet| (for {since})|; waiting in the store: {records}"},
-	"broker_disconnected": {unready: true, what: "The broker is not connected ({state}| for {since}|)|: {error}|; waiting in the store: {records}"},
-	"broker_not_delivering": {what: "The broker acknowledges records but does not deliver them|: {error}",
+	"broker_connecting":   {severity: Warning, unready: true, what: "The broker is not connected yet| (for {for})|; waiting in the store: {records}"},
+	"broker_disconnected": {unready: true, what: "The broker is not connected| (for {for})|; waiting in the store: {records}"},
+	"broker_not_delivering": {what: "The broker acknowledges records but does not deliver them",
 		hint: "check the broker's access rules for this client id and topic; nothing is removed meanwhile"},
-	"broker_unproven": {warn: true, what: "Delivery is not proven: this client may not read its own echo topic|: {error}",
+	"broker_unproven": {severity: Warning, what: "Delivery is not proven: this client may not read its own echo topic",
 		hint: "allow it to read the topic .../echo to have delivery proven"},
-	"broker_left_out": {warn: true, what: "The broker ends the connection over something, which is left out: {what}| (for {since})|",
+	"broker_left_out": {severity: Warning, what: "The broker ends the connection over something, which is left out: {what}| (for {for})|",
 		hint: "records go on; look at the broker's access list and limits. It is tried again after six hours or a reload"},
 
 	// an endpoint, as the status sees it
 	"endpoint_not_polled":  {unready: true, what: "{endpoint} has not been polled yet"},
 	"endpoint_overdue":     {unready: true, what: "{endpoint} was last polled {ago}, more than {intervals} intervals of {interval}", hint: "the poll loop does not move: restart the service and report this"},
-	"endpoint_unreachable": {what: "{endpoint} cannot be reached| (no good poll for {since})|: {error}"},
-	"endpoint_refused":     {what: "{endpoint} refuses access| (no good poll for {since})|: {error}"},
-	"endpoint_error":       {what: "{endpoint} answers, but not with its status| (no good poll for {since})|: {error}"},
-	"endpoint_busy":        {warn: true, what: "{endpoint} is busy|: {error}"},
-	"endpoint_attention":   {warn: true, what: "{endpoint} answers, and something wants attention"},
-	"endpoint_upgrading": {warn: true, what: "{endpoint} is upgrading|: {error}",
+	"endpoint_unreachable": {what: "{endpoint} does not answer| since {since}|", hint: "check that it is on and on the network: power, network cable, address"},
+	"endpoint_refused":     {what: "{endpoint} refuses the agent| since {since}|", hint: "check the account: username, password and login"},
+	"endpoint_error":       {what: "{endpoint} answers, but not with its status| since {since}|", hint: "check that the url names the endpoint; `roomcall poll --raw` shows its answer"},
+	"endpoint_busy": {severity: Warning, what: "{endpoint} is busy| since {since}|",
+		hint: "it answers again once it has started or is free; if it stays like this for minutes, restart it"},
+	"endpoint_attention": {severity: Warning, what: "{endpoint} answers, and something wants attention"},
+	"endpoint_upgrading": {severity: Warning, what: "{endpoint} is upgrading| since {since}|",
 		hint: "the endpoint installs new firmware; the agent waits until it is done"},
-	"endpoint_poor_call":      {warn: true, what: "{endpoint} has a poor call|: {reasons}"},
-	"endpoint_not_understood": {warn: true, what: "{endpoint}: {values} values could not be understood", hint: "`roomcall check` lists them"},
+	"endpoint_poor_call":      {severity: Warning, what: "{endpoint} has a poor call| since {since}|: {call}"},
+	"endpoint_not_understood": {severity: Warning, what: "{endpoint}: {values} values could not be understood", hint: "`roomcall check` lists them"},
+
+	// a room in a few words
+	"room_not_polled":  {severity: Info, what: "Not polled yet"},
+	"room_idle":        {severity: Info, what: "Ready"},
+	"room_good":        {severity: Info, what: "Good call| for {for}|"},
+	"room_fair":        {severity: Info, what: "Fair call| for {for}|"},
+	"room_poor":        {severity: Warning, what: "Poor call| for {for}|"},
+	"room_in_call":     {severity: Info, what: "In a call| for {for}|"},
+	"room_unreachable": {what: "Endpoint does not answer| since {since}|"},
+	"room_refused":     {what: "Endpoint refuses the agent| since {since}|"},
+	"room_error":       {what: "Endpoint answers with errors| since {since}|"},
+	"room_busy":        {severity: Warning, what: "Endpoint is busy| since {since}|"},
+	"room_upgrading":   {severity: Warning, what: "Endpoint is upgrading| since {since}|"},
+	"room_unclear":     {severity: Info, what: "Endpoint does not say whether it is in a call"},
+
+	// a call, by where it is beyond a limit and how
+	"call_good": {severity: Info, what: "All values are within the limits."},
+	"call_unknown": {severity: Info, what: "The endpoint reports no values that can be graded.",
+		hint: "if this goes on for minutes, run `roomcall check` during the call"},
+	"call_other": {severity: Warning, what: "Values are beyond their limits|: {values}."},
+	"call_uplink_loss": {severity: Warning, what: "What the room sends is lost on the way|: {values}|.| {fine}",
+		hint: "look at this room's uplink: switch port, duplex, Wi-Fi, QoS"},
+	"call_downlink_loss": {severity: Warning, what: "What the room receives has lost packets|: {values}|.| {fine}",
+		hint: "look at this room's downlink: switch port, Wi-Fi, other traffic on the line; if the other sites see the same, it is the sender or the server"},
+	"call_both_loss": {severity: Warning, what: "Packets are lost both ways|: {values}|.",
+		hint: "look at what both ways share: this room's cable, switch port and Wi-Fi, then the site's line; rooms of the same site that are poor at the same time point to the line"},
+	"call_uplink_delay": {severity: Warning, what: "What the room sends arrives late, but without loss|: {values}|.| {fine}",
+		hint: "a queue in the uplink: look for uploads that fill the line, and give calls priority (QoS)"},
+	"call_downlink_delay": {severity: Warning, what: "What the room receives arrives late, but without loss|: {values}|.| {fine}",
+		hint: "a queue in the downlink or a far site: look for downloads that fill the line, and give calls priority (QoS)"},
+	"call_both_delay": {severity: Warning, what: "Delay both ways, no loss|: {values}|.",
+		hint: "a queue or a detour: look for traffic that fills the line, a VPN, or a server in another region"},
+	"call_uplink_jitter": {severity: Warning, what: "What the room sends arrives unevenly|: {values}|.| {fine}",
+		hint: "other traffic shares the uplink, or Wi-Fi is weak: use a cable, give calls priority (QoS)"},
+	"call_downlink_jitter": {severity: Warning, what: "What the room receives arrives unevenly|: {values}|.| {fine}",
+		hint: "other traffic shares the downlink, or Wi-Fi is weak: use a cable, give calls priority (QoS)"},
+	"call_both_jitter": {severity: Warning, what: "Packets arrive unevenly both ways|: {values}|.",
+		hint: "other traffic shares the line, or Wi-Fi is weak: use a cable, give calls priority (QoS)"},
+	"call_uplink_fps": {severity: Warning, what: "The room sends few frames|: {values}|.| {fine}",
+		hint: "the network is not the cause by itself: look at the call rate, at light on the camera and at the load of the endpoint"},
+	"call_downlink_fps": {severity: Warning, what: "The room receives few frames|: {values}|.| {fine}",
+		hint: "look at the sender: its call rate, its camera and its uplink"},
+	"call_both_fps": {severity: Warning, what: "Few frames both ways|: {values}|.",
+		hint: "look at the call rate that the conference allows and at the load of the endpoint"},
+	"call_far_end": {severity: Warning, what: "What arrives from one site is poor, the others are fine: it is that site|: {values}|.",
+		hint: "nothing to do in this room: that site should look at its uplink"},
+	"call_far_ends": {severity: Warning, what: "What arrives from {bad} of {streams} sites is poor, the others are fine: it is those sites|: {values}|.",
+		hint: "nothing to do in this room: those sites should look at their uplinks"},
 
 	// the way to an endpoint
 	"endpoint_dns": {
@@ -133,9 +182,9 @@ var english = map[string]words{
 		hint: "the endpoint no longer accepts the session"},
 	"endpoint_sessions_short": {
 		hint: "the endpoint ends each session soon after the login; check that the account may use the API"},
-	"endpoint_other_login": {warn: true,
+	"endpoint_other_login": {severity: Warning,
 		hint: "somebody else logs in with this account and ends the agent's session|, {times} times in a row by now|: give the agent an account of its own on the endpoint"},
-	"endpoint_call_refused": {warn: true,
+	"endpoint_call_refused": {severity: Warning,
 		hint: "the endpoint refuses to tell the values of its calls (id {err_id}, code {err_code})|; it says {said}|: check that the account may use the API, and send these numbers and the output of `roomcall poll --raw` during a call to support"},
 
 	// TLS of an endpoint
@@ -245,35 +294,72 @@ var english = map[string]words{
 		hint: "renew the broker's certificate soon"},
 
 	// what runs beside the work: it may fail, and the work goes on
-	"page_unavailable": {warn: true, what: "The status page and metrics cannot be had| (for {since})|: {error}",
+	"page_unavailable": {severity: Warning, what: "The status page and metrics cannot be had| (for {for})|",
 		hint: "another program or another roomcall uses the address, or this machine does not have it: change [agent] http_listen; the agent tries again and works on meanwhile"},
-	"log_failing": {warn: true, what: "The log is not written|: {error}|; lines lost: {lines}",
+	"log_failing": {severity: Warning, what: "The log is not written|; lines lost: {lines}",
 		hint: "look at whoever reads the log (the journal, a pipe) and at the disk that keeps it; the agent works on meanwhile"},
-	"log_elsewhere": {warn: true, what: "The log is not in its usual folder|: {error}",
+	"log_elsewhere": {severity: Warning, what: "The log is not in its usual folder",
 		hint: "on Windows it is in the folder logs inside data_dir; give the user that runs roomcall the right to write to the folder logs beside data_dir"},
 
 	// who answers when the agent of a config is asked
 	"other_agent": {what: "Another agent answers| at {address}|: {other}, not {client_id}",
 		hint: "name its config with --config, or give each agent an [agent] http_listen of its own"},
-	"other_config": {warn: true, what: "The running agent has another config than the one on disk|; it was started with {path}",
+	"other_config": {severity: Warning, what: "The running agent has another config than the one on disk|; it was started with {path}",
 		hint: "make it read the config again: `systemctl reload roomcall`, or `roomcall restart`"},
 
 	// the clock of this machine
 	"clock_in_past": {what: "The clock of this machine is in the past",
 		hint: "set the clock; records carry its time"},
-	"clock_not_synchronized": {warn: true, what: "The clock of this machine is not synchronized",
+	"clock_not_synchronized": {severity: Warning, what: "The clock of this machine is not synchronized",
 		hint: "start a time service (NTP); records carry this machine's time"},
-	"clock_step": {warn: true, what: "The clock of this machine jumped by {seconds} s {ago}"},
+	"clock_step": {severity: Warning, what: "The clock of this machine jumped by {seconds} s {ago}",
+		hint: "give this machine a time server (NTP) that it reaches always; records carry its time"},
 }
 
 // leftOutWords are what an agent does beside sending records, and a broker may
 // punish.
-var leftOutWords = map[string]string{
-	"will":            "the message \"lost\" that it publishes for an agent that is gone",
-	"retain":          "retained messages, so newcomers wait for the next state of each room",
-	"birth":           "the full birth message, a short one is sent",
-	"short_birth":     "the birth message",
-	"subscribe_echo":  "reading the topic .../echo, so delivery is not proven",
-	"subscribe_state": "reading back the topics .../state and .../health, so a store put back from a backup is noticed less surely",
-	"unsubscribe":     "ending a subscription",
+var leftOutWords = map[Lang]map[string]string{
+	English: {
+		"will":            "the message \"lost\" that it publishes for an agent that is gone",
+		"retain":          "retained messages, so newcomers wait for the next state of each room",
+		"birth":           "the full birth message, a short one is sent",
+		"short_birth":     "the birth message",
+		"subscribe_echo":  "reading the topic .../echo, so delivery is not proven",
+		"subscribe_state": "reading back the topics .../state and .../health, so a store put back from a backup is noticed less surely",
+		"unsubscribe":     "ending a subscription",
+	},
+	Chinese: {
+		"will":            "遗嘱消息（采集代理失联时由服务器发布 \"lost\"）",
+		"retain":          "保留消息，新的订阅者要等到各会场的下一次 state",
+		"birth":           "完整的 birth 消息，改发简短的",
+		"short_birth":     "birth 消息",
+		"subscribe_echo":  "读取主题 .../echo，因此无法证实送达",
+		"subscribe_state": "读回主题 .../state 和 .../health，因此不容易发现存储是从备份恢复的",
+		"unsubscribe":     "取消订阅",
+	},
+}
+
+// epochReasons are why the numbers of the records began anew.
+var epochReasons = map[Lang]map[string]string{
+	English: {
+		"reverted":       "the store was behind what had been published, as after a restored backup or snapshot",
+		"copied":         "the store was made on another machine, or is a copy",
+		"same_client_id": "another agent uses this client_id",
+	},
+	Chinese: {
+		"reverted":       "存储落后于已发布的内容，例如恢复了备份或快照",
+		"copied":         "存储来自另一台机器，或者是拷贝",
+		"same_client_id": "另一个采集代理使用了相同的 client_id",
+	},
+}
+
+// mediaWords are the media of a call in the language; a direction is put before or
+// after the medium.
+var mediaWords = map[Lang]map[string]string{
+	English: {"audio": "audio", "video": "video", "aux": "content", "send": "sent %s", "recv": "received %s",
+		"loss": "loss", "delay": "delay", "jitter": "jitter", "fps": "frame rate",
+		"limit": " (limit %s)", "also": "; also %s", "fine_recv": "What it receives is fine.", "fine_send": "What it sends is fine."},
+	Chinese: {"audio": "音频", "video": "视频", "aux": "辅流", "send": "上行%s", "recv": "下行%s",
+		"loss": "丢包率", "delay": "时延", "jitter": "抖动", "fps": "帧率",
+		"limit": "（门限 %s）", "also": "；另外 %s", "fine_recv": "接收方向正常。", "fine_send": "发送方向正常。"},
 }

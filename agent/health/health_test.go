@@ -28,30 +28,30 @@ func TestProblemsInPlainWordsTheWorstFirst(t *testing.T) {
 	}{
 		"acknowledged, not delivered": {func(s *health.Status) { s.Broker.Proof = "failed" }, "acknowledges records but does not deliver", true},
 		"no right to read echo":       {func(s *health.Status) { s.Broker.Proof = "unproven" }, "Delivery is not proven", false},
-		"poll loop stuck":             {func(s *health.Status) { s.Endpoints[0].LastPoll = noon.Add(-time.Hour) }, "last polled 1h00m ago", true},
+		"poll loop stuck":             {func(s *health.Status) { s.Endpoints[0].LastPoll = noon.Add(-time.Hour) }, "last polled 1 h ago", true},
 		"missed polls": {func(s *health.Status) {
 			s.Buffer.Missed = []health.Missed{{Device: "room-1", Reason: "store_failing", Count: 162, Last: noon.Add(-time.Minute)}}
-		}, "Polls that could not be recorded: 162 (devices: 1), the last 1m00s ago", true},
+		}, "Polls that could not be recorded: 162 (devices: 1), the last 1 min ago", true},
 		"missed long ago": {func(s *health.Status) {
 			s.Buffer.Missed = []health.Missed{{Device: "room-1", Count: 1, Last: noon.Add(-25 * time.Hour)}}
 		}, "", false},
-		"busy room": {func(s *health.Status) { s.Endpoints[0].State = "busy" }, "room-1 (Großer Saal) is busy", false},
+		"busy room": {func(s *health.Status) { s.Endpoints[0].State = "busy" }, "Großer Saal (room-1) is busy", false},
 		"poor call": {func(s *health.Status) {
 			s.Endpoints[0].Grade, s.Endpoints[0].GradeReasons = "poor", "video_recv_loss,audio_send_delay"
-		}, "poor call: video recv loss, audio send delay", false},
+		}, "has a poor call: Packets are lost both ways", false},
 		"values not understood": {func(s *health.Status) { s.Endpoints[0].NotUnderstood = 2 }, "2 values could not be understood", false},
 		"almost full":           {func(s *health.Status) { s.Buffer.DeliveredKept, s.Buffer.BytesOnDisk = 0, 250<<20 }, "almost full", false},
 		"first connection":      {func(s *health.Status) { s.Broker.State = "connecting" }, "The broker is not connected yet (for", false},
 		"store is opened":       {func(s *health.Status) { s.Buffer.State = "opening" }, "The store is being opened", false},
 		"new epoch": {func(s *health.Status) {
 			s.Identity.NewEpoch, s.Identity.NewEpochAt = "reverted", noon.Add(-time.Hour)
-		}, "began a new epoch 1h00m ago: reverted", false},
+		}, "began anew 1 h ago: the store was behind", false},
 		"old clock step": {func(s *health.Status) { s.Clock.LastStep = noon.Add(-2 * time.Hour) }, "", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := healthtest.Well()
 			c.change(&s)
-			all := health.Problems(s, noon)
+			all := health.English.Problems(s, noon)
 			if c.want == "" && len(all) == 0 {
 				return
 			}
@@ -60,7 +60,7 @@ func TestProblemsInPlainWordsTheWorstFirst(t *testing.T) {
 			}
 		})
 	}
-	for i, all := 1, health.Problems(healthtest.Ill(), noon); i < len(all); i++ {
+	for i, all := 1, health.English.Problems(healthtest.Ill(), noon); i < len(all); i++ {
 		if all[i].Bad && !all[i-1].Bad {
 			t.Errorf("a remark stands before %q", all[i].What)
 		}

@@ -25,29 +25,29 @@ const (
 
 // Problem is something that a person should know or do.
 type Problem struct {
-	Code string `json:"-"` // its entry in the table
-	What string `json:"what"`
-	Hint string `json:"hint,omitempty"`
-	// Bad means that data is missing or at risk now; otherwise it is a warning.
+	Code     string   `json:"code"` // its entry in the table; stable
+	Severity Severity `json:"severity"`
+	// Since is when it began, zero = not known.
+	Since time.Time `json:"since,omitzero"`
+	What  string    `json:"what"`           // one sentence with numbers
+	Hint  string    `json:"hint,omitempty"` // the next step
+	// Detail is for those who look deeper: the error, the API, its ids. Show it small.
+	Detail string `json:"detail,omitempty"`
+	// Bad: the severity is critical, data is missing or at risk now.
 	Bad bool `json:"bad"`
 	// Device is the endpoint that it is about, "" = none.
-	Device string `json:"-"`
+	Device string `json:"device,omitempty"`
 }
 
-// Problems says in plain words what is wrong at now, the worst first. Empty
-// means that all is well. The status page and `roomcall status` both show it.
-func Problems(s Status, now time.Time) []Problem {
-	all := slices.DeleteFunc(problems(s, now), func(p Problem) bool { return p.Code == "endpoint_not_polled" }) // it is only waited for
-	slices.SortStableFunc(all, func(a, b Problem) int {
-		switch {
-		case a.Bad == b.Bad:
-			return 0
-		case a.Bad:
-			return -1
-		default:
-			return 1
-		}
-	})
+// severityOrder sorts problems, the worst first.
+var severityOrder = map[Severity]int{Critical: 0, Warning: 1, Info: 2}
+
+// Problems says in words what is wrong at now, the worst first. Empty means that all is
+// well. Times are in the zone of now. The status page, `roomcall status` and the health
+// message all show it.
+func (l Lang) Problems(s Status, now time.Time) []Problem {
+	all := slices.DeleteFunc(l.problems(s, now), func(p Problem) bool { return p.Code == "endpoint_not_polled" }) // it is only waited for
+	slices.SortStableFunc(all, func(a, b Problem) int { return severityOrder[a.Severity] - severityOrder[b.Severity] })
 	return all
 }
 
@@ -56,106 +56,126 @@ func Problems(s Status, now time.Time) []Problem {
 // rooms are well: a poll that an endpoint refused is a poll.
 func Unready(s Status, now time.Time) []string {
 	var why []string
-	for _, p := range problems(s, now) {
-		if english[p.Code].unready {
-			why = append(why, p.What)
+	for _, p := range English.problems(s, now) {
+		if !english[p.Code].unready {
+			continue
 		}
+		if p.Detail != "" {
+			p.What += ": " + p.Detail
+		}
+		why = append(why, p.What)
 	}
 	return why
 }
 
 // NewProblem makes a problem of a table entry.
-func NewProblem(code string, facts Facts) Problem {
-	w := english[code]
-	return Problem{Code: code, What: say(w.what, facts), Hint: say(w.hint, facts), Bad: !w.warn}
+func (l Lang) NewProblem(code string, facts Facts) Problem {
+	w := l.of(code)
+	return Problem{Code: code, Severity: w.severity, What: say(w.what, facts), Hint: say(w.hint, facts), Bad: w.severity == Critical}
+}
+
+// RoomName is how people know an endpoint: its room with the device beside it.
+func (e Endpoint) RoomName() string {
+	if e.Room == "" {
+		return e.Device
+	}
+	return e.Room + " (" + e.Device + ")"
 }
 
 // problems finds everything that is wrong.
-func problems(s Status, now time.Time) (all []Problem) {
-	// add makes a problem of a table entry. hint is what the error itself advises,
-	// "" = the table's.
-	add := func(code, hint string, facts Facts) {
-		p := NewProblem(code, facts)
-		p.Hint = cmp.Or(hint, p.Hint)
+func (l Lang) problems(s Status, now time.Time) (all []Problem) {
+	// add makes a problem of a table entry that began at since. The error behind it is
+	// its detail.
+	add := func(code string, since time.Time, detail string, facts Facts) *Problem {
+		if facts == nil {
+			facts = Facts{}
+		}
+		facts["for"], facts["since"] = l.forSince(since, now), l.Clock(since, now)
+		p := l.NewProblem(code, facts)
+		p.Since, p.Detail = since, detail
 		all = append(all, p)
+		return &all[len(all)-1]
 	}
 
 	if id := s.Identity; id.NewEpoch != "" && now.Sub(id.NewEpochAt) < newEpochShown {
-		add("store_new_epoch", "", Facts{"reason": id.NewEpoch, "ago": Ago(id.NewEpochAt, now)})
-	}
-	switch b := s.Buffer; b.State {
-	case "open":
-	case "opening":
-		add("store_opening", b.Hint, nil)
-	default:
-		add(StoreCode(b), b.Hint, Facts{"state": OrUnknown(b.State), "error": b.Error})
+		add("store_new_epoch", id.NewEpochAt, "", Facts{"reason": cmp.Or(epochReasons[l.orEnglish()][id.NewEpoch], id.NewEpoch), "ago": l.Ago(id.NewEpochAt, now)})
 	}
 	b := s.Buffer
+	switch b.State {
+	case "open":
+	case "opening":
+		add("store_opening", time.Time{}, "", nil)
+	default:
+		add(StoreCode(b), b.Since, b.Error, nil)
+	}
 	if b.MemoryHeld > 0 {
-		add("store_memory", "", Facts{"records": Records(b.MemoryHeld)})
+		add("store_memory", b.Since, "", Facts{"records": l.records(uint64(b.MemoryHeld))})
 	}
 	if polls, devices, last := missed(b.Missed); polls > 0 && now.Sub(last) < missedShown {
-		add("store_missed", "", Facts{"polls": strconv.FormatUint(polls, 10), "devices": strconv.Itoa(devices), "ago": Ago(last, now)})
+		add("store_missed", time.Time{}, "", Facts{"polls": strconv.FormatUint(polls, 10), "devices": strconv.Itoa(devices), "ago": l.Ago(last, now)})
 	}
 	if b.Evicted > 0 {
-		add("store_evicted", "", Facts{"records": Records(b.Evicted)})
+		add("store_evicted", time.Time{}, "", Facts{"records": l.records(b.Evicted)})
 	}
 	if b.Quarantined > 0 {
-		add("store_quarantined", "", Facts{"records": Records(b.Quarantined)})
+		add("store_quarantined", time.Time{}, "", Facts{"records": l.records(b.Quarantined)})
 	}
 	if b.DamagedFiles > 0 {
-		add("store_damaged_files", "", Facts{"files": strconv.Itoa(b.DamagedFiles)})
+		add("store_damaged_files", time.Time{}, "", Facts{"files": strconv.Itoa(b.DamagedFiles)})
 	}
 	if b.MaxBytes > 0 && b.Waiting > 0 && b.DeliveredKept == 0 && b.BytesOnDisk > b.MaxBytes/100*almostFullPct {
-		add("store_almost_full", "", nil)
+		add("store_almost_full", time.Time{}, "", nil)
 	}
 
 	k := s.Broker
-	facts := Facts{"state": OrUnknown(k.State), "since": age(k.Since, now), "error": k.Error}
+	facts := Facts{}
 	if b.Waiting > 0 {
-		facts["records"] = Records(b.Waiting)
+		facts["records"] = l.records(b.Waiting)
 	}
 	switch {
 	case k.State == "connecting" && k.Error == "":
-		add("broker_connecting", k.Hint, facts)
+		add("broker_connecting", k.Since, "", facts)
 	case k.State != "connected":
-		add("broker_disconnected", k.Hint, facts)
+		add("broker_disconnected", k.Since, k.Error, facts).Hint = l.advice(k.Advice, k.Hint)
 	case k.Proof == "failed":
-		add("broker_not_delivering", k.Hint, Facts{"error": k.ProofDetail})
+		p := add("broker_not_delivering", time.Time{}, k.ProofDetail, nil)
+		p.Hint = cmp.Or(l.advice(k.Advice, k.Hint), p.Hint)
 	case k.Proof == "unproven":
-		add("broker_unproven", k.Hint, Facts{"error": k.ProofDetail})
+		p := add("broker_unproven", time.Time{}, k.ProofDetail, nil)
+		p.Hint = cmp.Or(l.advice(k.Advice, k.Hint), p.Hint)
 	}
-	for _, l := range k.LeftOut {
-		add("broker_left_out", "", Facts{"what": cmp.Or(leftOutWords[l.What], l.What), "since": age(l.Since, now)})
+	for _, x := range k.LeftOut {
+		add("broker_left_out", x.Since, "", Facts{"what": cmp.Or(leftOutWords[l.orEnglish()][x.What], x.What)})
 	}
 
 	for _, e := range s.Endpoints {
 		before := len(all)
-		name := e.Device
-		if e.Room != "" {
-			name += " (" + e.Room + ")"
-		}
-		facts := Facts{"endpoint": name, "error": e.Err, "since": age(e.LastOK, now)}
+		facts := Facts{"endpoint": e.RoomName()}
 		silent := now.Sub(e.LastPoll)
 		switch {
 		case e.LastPoll.IsZero():
-			add("endpoint_not_polled", "", facts)
+			add("endpoint_not_polled", time.Time{}, "", facts)
 		case silent > time.Duration(MissedIntervals*e.IntervalS*float64(time.Second)):
-			facts["ago"], facts["intervals"], facts["interval"] = Ago(e.LastPoll, now), strconv.Itoa(MissedIntervals), fmt.Sprintf("%gs", e.IntervalS)
-			add("endpoint_overdue", "", facts)
-		case e.State == "busy", e.State == "upgrading", e.State == "unreachable", e.State == "refused":
-			add("endpoint_"+e.State, e.Hint, facts)
+			facts["ago"], facts["intervals"], facts["interval"] = l.Ago(e.LastPoll, now), strconv.Itoa(MissedIntervals), fmt.Sprintf("%g s", e.IntervalS)
+			add("endpoint_overdue", e.LastPoll, "", facts)
 		case e.State != "" && e.State != "idle" && e.State != "in_call":
-			add("endpoint_error", e.Hint, facts)
+			code := "endpoint_" + e.State
+			if _, known := english[code]; !known {
+				code = "endpoint_error"
+			}
+			p := add(code, e.StateSince, e.Err, facts)
+			p.Hint = cmp.Or(l.advice(e.Advice, e.Hint), p.Hint)
 		default:
-			if e.InCall && e.Grade == "poor" {
-				add("endpoint_poor_call", "", Facts{"endpoint": name, "reasons": Words(e.GradeReasons)})
+			if e.InCall && cmp.Or(e.CallGrade, e.Grade) == "poor" {
+				facts["call"], _ = l.Call(s.Call(e))
+				p := add("endpoint_poor_call", e.GradeSince, "", facts)
+				_, p.Hint = l.Call(s.Call(e))
 			}
 			if e.Hint != "" {
-				add("endpoint_attention", e.Hint, facts)
+				add("endpoint_attention", time.Time{}, "", facts).Hint = l.advice(e.Advice, e.Hint)
 			}
 			if e.NotUnderstood > 0 {
-				add("endpoint_not_understood", "", Facts{"endpoint": name, "values": strconv.Itoa(e.NotUnderstood)})
+				add("endpoint_not_understood", time.Time{}, "", Facts{"endpoint": e.RoomName(), "values": strconv.Itoa(e.NotUnderstood)})
 			}
 		}
 		for i := before; i < len(all); i++ {
@@ -164,23 +184,29 @@ func problems(s Status, now time.Time) (all []Problem) {
 	}
 
 	if c := s.Clock; c.Synchronized != nil && !*c.Synchronized {
-		add("clock_not_synchronized", "", nil)
+		add("clock_not_synchronized", time.Time{}, "", nil)
 	} else if !c.LastStep.IsZero() && now.Sub(c.LastStep) < stepShown {
-		add("clock_step", "", Facts{"seconds": fmt.Sprintf("%.0f", c.LastStepS), "ago": Ago(c.LastStep, now)})
+		add("clock_step", c.LastStep, "", Facts{"seconds": fmt.Sprintf("%.0f", c.LastStepS), "ago": l.Ago(c.LastStep, now)})
 	}
 	if h := s.HTTP; h.Error != "" {
-		add("page_unavailable", "", Facts{"since": age(h.Since, now), "error": h.Error})
+		add("page_unavailable", h.Since, h.Error, nil)
 	}
-	if l := s.Log; l.Failing {
-		add("log_failing", "", Facts{"error": l.Error, "lines": strconv.FormatUint(l.Lost, 10)})
+	if g := s.Log; g.Failing {
+		add("log_failing", time.Time{}, g.Error, Facts{"lines": strconv.FormatUint(g.Lost, 10)})
 	}
-	if l := s.Log; l.Elsewhere != "" {
-		add("log_elsewhere", "", Facts{"error": l.Elsewhere})
+	if g := s.Log; g.Elsewhere != "" {
+		add("log_elsewhere", time.Time{}, g.Elsewhere, nil)
 	}
 	for _, w := range s.Warnings {
-		all = append(all, Problem{Code: "warning", What: w})
+		all = append(all, Problem{Code: "warning", Severity: Warning, What: w})
 	}
 	return all
+}
+
+// advice is a next step in the language; hint is the one in English, of an agent that
+// does not say which it is.
+func (l Lang) advice(a Advice, hint string) string {
+	return cmp.Or(l.HintFor(a.Code, a.Facts), hint)
 }
 
 // StoreCode is the entry in the table for a store that accepts nothing.
@@ -196,14 +222,6 @@ func StoreCode(b Buffer) string {
 		return "store_not_writable"
 	}
 	return "store_failed"
-}
-
-// age is the age of t in words, "" for a time that is not known.
-func age(t, now time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-	return Age(now.Sub(t))
 }
 
 // MissedPolls is how many polls were missed together.

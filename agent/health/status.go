@@ -25,12 +25,15 @@ type Status struct {
 	ConfigHash  string    `json:"config_hash,omitempty"`
 
 	Endpoints []Endpoint `json:"endpoints"`
-	Broker    Broker     `json:"broker"`
-	Buffer    Buffer     `json:"buffer"`
-	Identity  Identity   `json:"identity"`
-	Clock     Clock      `json:"clock"`
-	HTTP      HTTP       `json:"http"`
-	Log       Log        `json:"log"`
+	// Limits are the profiles that grade, by name: their limits by the keys of a table
+	// [limits.NAME], such as audio_loss_pct_poor.
+	Limits   map[string]map[string]float64 `json:"limits,omitempty"`
+	Broker   Broker                        `json:"broker"`
+	Buffer   Buffer                        `json:"buffer"`
+	Identity Identity                      `json:"identity"`
+	Clock    Clock                         `json:"clock"`
+	HTTP     HTTP                          `json:"http"`
+	Log      Log                           `json:"log"`
 	// Warnings are sentences for the operator that belong to no other field.
 	Warnings []string `json:"warnings"`
 	// Problems say in plain words what is wrong, the worst first; empty = all
@@ -52,8 +55,21 @@ type Endpoint struct {
 	Grade        string `json:"grade,omitempty"` // unknown, good, fair, poor
 	GradeReasons string `json:"grade_reasons,omitempty"`
 	SourceAPI    string `json:"source_api,omitempty"`
-	Err          string `json:"err,omitempty"`
-	Hint         string `json:"hint,omitempty"`
+	// Limits names the profile that grades, see Status.Limits.
+	Limits string `json:"limits,omitempty"`
+	Err    string `json:"err,omitempty"`
+	Hint   string `json:"hint,omitempty"` // in English; Advice is for other languages
+	Advice Advice `json:"advice,omitzero"`
+
+	// StateSince is when State began, as far as this agent and the runs before it saw.
+	StateSince time.Time `json:"state_since,omitzero"`
+	// CallGrade is the grade of the running call without the flicker of single samples:
+	// poor as long as Incident is open. GradeSince is since when, CallSince the start of
+	// the call.
+	CallGrade  string    `json:"call_grade,omitempty"`
+	GradeSince time.Time `json:"grade_since,omitzero"`
+	CallSince  time.Time `json:"call_since,omitzero"`
+	Incident   *Incident `json:"incident,omitempty"`
 
 	// LastPoll is the end of the newest poll, whatever its result; LastOK that
 	// of the newest good one. Keep the monotonic reading of time.Now in both,
@@ -76,15 +92,30 @@ type Endpoint struct {
 	Sample json.RawMessage `json:"sample,omitempty"`
 }
 
+// Incident is a poor call: from the event quality.degraded to quality.recovered.
+type Incident struct {
+	ID    string    `json:"id"`
+	Since time.Time `json:"since"`
+	Scope string    `json:"scope,omitempty"` // uplink, downlink, both, far_end
+	// Metrics are the keys of what is beyond its limit, a comma list, the worst first;
+	// Values the readings when they last were.
+	Metrics string             `json:"metrics"`
+	Values  map[string]float64 `json:"values,omitempty"`
+	// Streams and Bad are the received video streams, and how many of them are beyond a limit.
+	Streams int `json:"streams,omitempty"`
+	Bad     int `json:"bad_streams,omitempty"`
+}
+
 // Broker is the way to the MQTT broker.
 type Broker struct {
 	URL string `json:"url"` // without user and password
 	// State is connecting, connected, waiting or refused.
-	State string    `json:"state"`
-	Since time.Time `json:"since,omitzero"`
-	Error string    `json:"error,omitempty"`
-	Class string    `json:"class,omitempty"` // unreachable, certificate, login, acl, protocol, ...
-	Hint  string    `json:"hint,omitempty"`
+	State  string    `json:"state"`
+	Since  time.Time `json:"since,omitzero"`
+	Error  string    `json:"error,omitempty"`
+	Class  string    `json:"class,omitempty"` // unreachable, certificate, login, acl, protocol, ...
+	Hint   string    `json:"hint,omitempty"`  // in English; Advice is for other languages
+	Advice Advice    `json:"advice,omitzero"`
 	// Proof is the result of the delivery proof over the echo topic: pending,
 	// proven, unproven (not allowed to read it back) or failed.
 	Proof       string    `json:"proof,omitempty"`
@@ -145,8 +176,9 @@ type Buffer struct {
 	Error      string   `json:"error,omitempty"`
 	// Cause is why the store accepts nothing: full, read_only, io_error,
 	// not_writable or failed; "" = it accepts.
-	Cause string `json:"cause,omitempty"`
-	Hint  string `json:"hint,omitempty"`
+	Cause string    `json:"cause,omitempty"`
+	Since time.Time `json:"failing_since,omitzero"` // since when it accepts nothing
+	Hint  string    `json:"hint,omitempty"`
 	// Since the start of this process, by record kind.
 	AppendedByKind map[string]uint64 `json:"appended_by_kind,omitempty"`
 	AckedByKind    map[string]uint64 `json:"acked_by_kind,omitempty"`
@@ -192,10 +224,18 @@ func (s Status) JSON() ([]byte, error) {
 	s.Endpoints = append([]Endpoint{}, s.Endpoints...)
 	s.Warnings = append([]string{}, s.Warnings...)
 	s.Problems = append([]Problem{}, s.Problems...)
-	times := []*time.Time{&s.Identity.Compared, &s.Identity.NewEpochAt, &s.Started, &s.Broker.Since, &s.Broker.LastAck, &s.Buffer.Oldest, &s.Clock.LastStep, &s.HTTP.Since}
+	times := []*time.Time{&s.Identity.Compared, &s.Identity.NewEpochAt, &s.Started, &s.Broker.Since, &s.Broker.LastAck, &s.Buffer.Oldest, &s.Buffer.Since, &s.Clock.LastStep, &s.HTTP.Since}
 	for i := range s.Endpoints {
 		e := &s.Endpoints[i]
-		times = append(times, &e.LastPoll, &e.LastOK, &e.NextPoll)
+		times = append(times, &e.LastPoll, &e.LastOK, &e.NextPoll, &e.StateSince, &e.GradeSince, &e.CallSince)
+		if e.Incident != nil {
+			in := *e.Incident
+			e.Incident = &in
+			times = append(times, &in.Since)
+		}
+	}
+	for i := range s.Problems {
+		times = append(times, &s.Problems[i].Since)
 	}
 	s.Buffer.Missed = slices.Clone(s.Buffer.Missed)
 	for i := range s.Buffer.Missed {

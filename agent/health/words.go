@@ -6,15 +6,38 @@ import (
 	"regexp"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
-// words are what people are told about one trouble. {name} stands for a fact. A text
+// Severity says how much something matters.
+type Severity string
+
+const (
+	Info     Severity = "info"     // good to know
+	Warning  Severity = "warning"  // it works, and wants attention
+	Critical Severity = "critical" // data is missing or at risk now
+)
+
+// words are what people are told about one thing. {name} stands for a fact. A text
 // has parts, separated by |: a part that names a fact which is not known is left out.
 type words struct {
-	warn    bool   // a warning; otherwise data is missing or at risk now
-	unready bool   // the agent cannot do all of its work
-	what    string // "" where an error says it
-	hint    string // the next step
+	severity Severity // "" = critical
+	unready  bool     // the agent cannot do all of its work
+	what     string   // "" where an error says it
+	hint     string   // the next step
+}
+
+// of is the entry of a code: what and hint in the language, the rest from the English table.
+func (l Lang) of(code string) words {
+	w := english[code]
+	if w.severity == "" {
+		w.severity = Critical
+	}
+	if zh, ok := chinese[code]; ok && l == Chinese {
+		w.what, w.hint = zh.what, zh.hint
+	}
+	return w
 }
 
 // Facts are the values that a text names, by name; "" = not known.
@@ -40,7 +63,10 @@ func say(text string, facts Facts) string {
 }
 
 // HintFor is the next step for a trouble, by its code; "" = there is none.
-func HintFor(code string, facts Facts) string { return say(english[code].hint, facts) }
+func (l Lang) HintFor(code string, facts Facts) string { return say(l.of(code).hint, facts) }
+
+// What says what is the case, by its code; "" = the table has only its next step.
+func (l Lang) What(code string, facts Facts) string { return say(l.of(code).what, facts) }
 
 // advised is an error that has a code in the table, with the facts that its texts
 // may name.
@@ -49,13 +75,25 @@ type advised interface {
 }
 
 // Hint is what an error advises the operator to do, "" = nothing.
-func Hint(err error) string {
+func (l Lang) Hint(err error) string {
+	a := AdviceOf(err)
+	return l.HintFor(a.Code, a.Facts)
+}
+
+// Advice names the next step: a code of the table with what its words name. The zero
+// value is none.
+type Advice struct {
+	Code  string `json:"code"`
+	Facts Facts  `json:"facts,omitempty"`
+}
+
+// AdviceOf is what an error advises, in any language.
+func AdviceOf(err error) (a Advice) {
 	var e advised
-	if !errors.As(err, &e) {
-		return ""
+	if errors.As(err, &e) {
+		a.Code, a.Facts = e.Advice()
 	}
-	code, facts := e.Advice()
-	return HintFor(code, facts)
+	return a
 }
 
 // IsWarning reports whether an error only warns: what was tried works, but is
@@ -77,7 +115,7 @@ func (t *Trouble) Error() string {
 	if t.Err != nil {
 		return t.Err.Error()
 	}
-	return say(english[t.Code].what, t.Facts)
+	return English.What(t.Code, t.Facts)
 }
 
 // Unwrap returns the cause.
@@ -87,7 +125,7 @@ func (t *Trouble) Unwrap() error { return t.Err }
 func (t *Trouble) Advice() (code string, facts map[string]string) { return t.Code, t.Facts }
 
 // Warning reports whether the table calls it a warning.
-func (t *Trouble) Warning() bool { return english[t.Code].warn }
+func (t *Trouble) Warning() bool { return English.of(t.Code).severity != Critical }
 
 // Age is a duration in words of two units at most: "12s", "3m05s", "2d4h".
 func Age(d time.Duration) string {
@@ -140,7 +178,24 @@ func OrUnknown(s string) string {
 	return s
 }
 
-// Words makes a comma list of keys readable: "video_recv_loss" = "video recv loss".
-func Words(keys string) string {
-	return strings.ReplaceAll(strings.ReplaceAll(keys, ",", ", "), "_", " ")
+// Sentences joins a sentence and its next step for a text of one line; either may be "".
+func (l Lang) Sentences(what, hint string) string {
+	what = strings.TrimSpace(what)
+	if hint != "" {
+		first, size := utf8.DecodeRuneInString(hint)
+		hint = string(unicode.ToUpper(first)) + hint[size:]
+	}
+	end, gap := ".", " "
+	if l == Chinese {
+		end, gap = "。", ""
+	}
+	for _, text := range []*string{&what, &hint} {
+		if *text != "" && !strings.ContainsRune(".。!！?？", []rune(*text)[len([]rune(*text))-1]) {
+			*text += end
+		}
+	}
+	if what == "" || hint == "" {
+		gap = ""
+	}
+	return what + gap + hint
 }

@@ -54,3 +54,15 @@ func (h *Heartbeat) Silent() time.Duration {
 	}
 	return 0
 }
+
+// Locale is the language that the user of this process has chosen, such as
+// "zh_CN.UTF-8" or "zh-CN": LC_ALL, LC_MESSAGES or LANG, on Windows else that of the
+// user interface; "" = not known.
+func Locale() string {
+	for _, name := range []string{"LC_ALL", "LC_MESSAGES", "LANG"} {
+		if value := os.Getenv(name); value != "" {
+			return value
+		}
+	}
+	return uiLanguage()
+}

@@ -92,3 +92,12 @@ func ScreenOf(f *os.File) Screen {
 
 // OwnAsFolder does nothing: on Windows a file has the rights of its folder.
 func OwnAsFolder(string) error { return nil }
+
+// uiLanguage is the language of the user interface, such as "zh-CN"; "" = not known.
+func uiLanguage() string {
+	list, err := windows.GetUserPreferredUILanguages(windows.MUI_LANGUAGE_NAME)
+	if err != nil || len(list) == 0 {
+		return ""
+	}
+	return list[0]
+}

@@ -167,7 +167,7 @@ func (p *Loop) note(result report.Poll) {
 		p.repeats.Worked(subject)
 		return
 	}
-	p.repeats.Failed(subject, result.Err, "hint", health.Hint(result.Err))
+	p.repeats.Failed(subject, result.Err, "hint", health.English.Hint(result.Err))
 }
 
 // adapt chooses the interval from what the poll told. An unknown call state

@@ -245,7 +245,7 @@ func TestAFailureIsCountedShownAndLoggedOnce(t *testing.T) {
 		defer cancel()
 		p.Run(ctx)
 		st := p.Stats()
-		if st.Polls != 4 || st.Failures != 3 || st.InCall || st.State != "refused" || st.Err == "" || st.Hint == "" {
+		if st.Polls != 4 || st.Failures != 3 || st.InCall || st.State != "refused" || st.Err == "" || st.Advice.Code == "" {
 			t.Errorf("after three refused polls: %+v", st)
 		}
 		if log.Count("poll of room-1 failed") != 1 || log.Count("hint=") != 1 {

@@ -18,7 +18,10 @@ type Stats struct {
 	InCall    bool
 	Model     string
 	SourceAPI string
-	Err, Hint string // of the newest poll; without Err, Hint is what to look at all the same
+	// Err is of the newest poll; Advice is what to do about it, and without Err what to
+	// look at all the same.
+	Err    string
+	Advice health.Advice
 
 	LastPoll time.Time     // end of the newest poll, with its monotonic reading
 	LastOK   time.Time     // end of the newest good one
@@ -59,16 +62,16 @@ func (s *stats) done(p report.Poll, due time.Time, interval time.Duration, skipp
 	if p.Err != nil {
 		v.Failures++
 		v.InCall = false
-		v.State, v.Err, v.Hint = cgi.KindError.String(), p.Err.Error(), health.Hint(p.Err)
+		v.State, v.Err, v.Advice = cgi.KindError.String(), p.Err.Error(), health.AdviceOf(p.Err)
 		var failure *cgi.Error
 		if errors.As(p.Err, &failure) {
 			v.State = failure.Kind.String()
 		}
 		return
 	}
-	v.LastOK, v.Err, v.Hint = p.At, "", ""
+	v.LastOK, v.Err, v.Advice = p.At, "", health.Advice{}
 	if w := p.Status.Warning(); w != nil {
-		v.Hint = health.Hint(w)
+		v.Advice = health.AdviceOf(w)
 	}
 	v.SourceAPI = p.Status.SourceAPI
 	if p.Status.Model != "" {

@@ -315,7 +315,7 @@ func (r *Recorder) decideNewEpoch(now time.Time, reason string, highest int64, m
 		Reason: reason, Keep: keep, Upto: last,
 	}
 	r.log.Error("this store's numbers may be in use elsewhere: a new epoch begins", "reason", reason,
-		"epoch", r.identity.next.Epoch, "hint", health.HintFor("store_new_epoch", nil))
+		"epoch", r.identity.next.Epoch, "hint", health.English.HintFor("store_new_epoch", nil))
 }
 
 // finishNewEpoch begins the new epoch that was decided on, or goes on with it: what

@@ -392,7 +392,7 @@ func (r *Recorder) failing(err error) bool {
 	r.count(func(s *Stats) { s.Err, s.Held = err, len(r.pending.polls) })
 	code := health.StoreCode(health.Buffer{Cause: StoreCause(err)})
 	r.repeats.Failed("write to store", err, "held", len(r.pending.polls),
-		"hint", health.HintFor(code, nil)+"; "+health.HintFor("store_holds", nil))
+		"hint", health.English.HintFor(code, nil)+"; "+health.English.HintFor("store_holds", nil))
 	if r.unsaved == nil {
 		r.unsaved = map[string]report.State{}
 		for _, p := range r.pending.polls {
@@ -422,7 +422,7 @@ func (r *Recorder) leaveOut(list []suspect) {
 			what = "poll of " + s.poll.Device
 			r.miss(s.poll.Device, missedRejected, s.poll.At)
 		}
-		r.repeats.Failed("store "+what, s.err, "what", what, "hint", health.HintFor("store_rejected", nil))
+		r.repeats.Failed("store "+what, s.err, "what", what, "hint", health.English.HintFor("store_rejected", nil))
 	}
 }
 

@@ -33,6 +33,7 @@ const (
 // directly and beside the store, and by events about the store.
 type healthLoop struct {
 	status   func() health.Status
+	lang     health.Lang
 	message  func(report.HealthInfo) []byte
 	conn     func() drain.Conn // nil = none
 	topic    string
@@ -53,7 +54,7 @@ type healthLoop struct {
 
 func (a *Agent) newHealthLoop() *healthLoop {
 	return &healthLoop{
-		status: a.Status, message: a.health, conn: a.drainer.Conn, topic: a.client.Topic("health"),
+		status: a.Status, lang: a.lang(), message: a.health, conn: a.drainer.Conn, topic: a.client.Topic("health"),
 		announce: a.recorder.Announce, refused: a.secret.refused,
 		every: min(healthLook+time.Duration(len(a.pollers))*10*time.Millisecond, healthLookMax),
 	}
@@ -92,7 +93,7 @@ func (n *healthLoop) publish(s health.Status, now time.Time) {
 	if conn == nil || now.Before(n.held) {
 		return
 	}
-	info := healthInfo(s, now)
+	info := healthInfo(s, now, n.lang)
 	short := fmt.Sprint(info.Status, info.Problems, info.Codes, info.StoreOK, info.Endpoints, info.EndpointsBad)
 	if short == n.said && conn == n.saidOn && now.Sub(n.saidAt) < healthEvery {
 		return
@@ -149,8 +150,8 @@ func (n *healthLoop) watchStore(b health.Buffer, now time.Time) {
 }
 
 // healthInfo is the agent's status in short.
-func healthInfo(s health.Status, now time.Time) report.HealthInfo {
-	problems := health.Problems(s, now)
+func healthInfo(s health.Status, now time.Time, lang health.Lang) report.HealthInfo {
+	problems := lang.Problems(s, now)
 	in := report.HealthInfo{
 		At: now, Status: "ok", Problems: len(problems), Waiting: s.Buffer.Waiting, Oldest: s.Buffer.Oldest,
 		StoreOK: s.Buffer.State == "open", DiskFree: s.Buffer.DiskFree, Endpoints: len(s.Endpoints),

@@ -73,7 +73,7 @@ func (p *page) run(ctx context.Context) {
 	repeats := host.NewRepeats(p.log)
 	trouble := func() {
 		if s := p.status(); s.Error != "" {
-			repeats.Failed("local HTTP", errorText(s.Error), "hint", health.HintFor("page_unavailable", nil))
+			repeats.Failed("local HTTP", errorText(s.Error), "hint", health.English.HintFor("page_unavailable", nil))
 		}
 	}
 	pause := pageRetryMin

@@ -60,11 +60,11 @@ func TestATakenStatusPortStopsNothingAndIsTriedAgain(t *testing.T) {
 	hosttest.WaitFor(t, "polls are recorded without the page", func() (bool, string) {
 		return a.recorder.Stats().Appended > 1, log.String()
 	})
-	problems := health.Problems(a.Status(), time.Now())
+	problems := health.English.Problems(a.Status(), time.Now())
 	var told string
 	for _, p := range problems {
 		if p.Code == "page_unavailable" {
-			told = p.What + "; " + p.Hint
+			told = p.What + "; " + p.Hint + "; " + p.Detail
 		}
 	}
 	if !strings.Contains(told, "in use") || !strings.Contains(told, "http_listen") {

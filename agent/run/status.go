@@ -32,7 +32,12 @@ func (a *Agent) Status() health.Status {
 		s.Warnings = append(s.Warnings, *refused)
 	}
 	s.Warnings = append(s.Warnings, a.warnings...)
+	s.Limits = map[string]map[string]float64{}
 	for _, p := range a.pollers {
+		name := a.cfg.Endpoint(p.Device).Limits
+		if profile, err := profileOf(a.cfg, name); err == nil && s.Limits[name] == nil {
+			s.Limits[name] = profile.Values()
+		}
 		s.Endpoints = append(s.Endpoints, endpointStatus(a.cfg.Endpoint(p.Device), p.Stats(), a.newest.Of(p.Device)))
 	}
 	did, sent := a.recorder.Stats(), a.drainer.Stats()
@@ -61,6 +66,9 @@ func (a *Agent) Status() health.Status {
 	return s
 }
 
+// lang is the language of what people read: as configured, else as the system's.
+func (a *Agent) lang() health.Lang { return health.Language(a.cfg.Agent.Language, host.Locale()) }
+
 // brokerWords are the words of the status for the classes of trouble.
 var brokerWords = map[publish.Class]string{
 	publish.ClassBadCertificate: "certificate", publish.ClassRefusedLogin: "login",
@@ -69,10 +77,13 @@ var brokerWords = map[publish.Class]string{
 func brokerStatus(p publish.Status, first string) health.Broker {
 	b := health.Broker{
 		URL: p.Broker, State: string(p.State), Since: p.Since,
-		Proof: string(p.Proof.State), ProofDetail: p.Proof.Detail, Hint: health.HintFor(p.Proof.Advice()),
+		Proof: string(p.Proof.State), ProofDetail: p.Proof.Detail,
 		Connects: p.Connects, Losses: p.Losses, Published: p.Published, Acked: p.Acked,
 		InFlight: p.InFlight, LastAck: p.LastAck,
 	}
+	advise := func(a health.Advice) { b.Advice, b.Hint = a, health.English.HintFor(a.Code, a.Facts) }
+	code, facts := p.Proof.Advice()
+	advise(health.Advice{Code: code, Facts: facts})
 	for _, r := range p.LeftOut {
 		b.LeftOut = append(b.LeftOut, health.LeftOut{What: string(r.Extra), Since: r.Since, Until: r.Until})
 	}
@@ -86,7 +97,8 @@ func brokerStatus(p publish.Status, first string) health.Broker {
 		b.State = "waiting"
 	}
 	if e := p.LastError; e != nil {
-		b.Error, b.Hint, b.Class = e.Error(), health.Hint(e), string(e.Class)
+		b.Error, b.Class = e.Error(), string(e.Class)
+		advise(health.AdviceOf(e))
 		if word := brokerWords[e.Class]; word != "" {
 			b.Class = word
 		}
@@ -117,7 +129,7 @@ func bufferStatus(in buffer.Info, did record.Stats, sent drain.Stats) health.Buf
 	if errors.Is(did.Err, buffer.ErrFull) {
 		b.State = "full"
 	}
-	b.Hint = health.HintFor(health.StoreCode(b), nil)
+	b.Hint = health.English.HintFor(health.StoreCode(b), nil)
 	return b
 }
 
@@ -126,7 +138,7 @@ func bufferStatus(in buffer.Info, did record.Stats, sent drain.Stats) health.Buf
 func endpointStatus(e *config.Endpoint, p poll.Stats, newest json.RawMessage) health.Endpoint {
 	v := health.Endpoint{
 		Device: e.Device, Room: e.Room, URL: e.URL, Model: p.Model, State: p.State, InCall: p.InCall,
-		SourceAPI: p.SourceAPI, Err: p.Err, Hint: p.Hint,
+		SourceAPI: p.SourceAPI, Err: p.Err, Advice: p.Advice, Hint: health.English.HintFor(p.Advice.Code, p.Advice.Facts), Limits: e.Limits,
 		LastPoll: p.LastPoll, LastOK: p.LastOK, NextPoll: p.NextPoll, IntervalS: p.Interval.Seconds(),
 		PollMs: float64(p.Took.Microseconds()) / 1000, Polls: p.Polls, Failures: p.Failures, Skipped: p.Skipped,
 		NotUnderstood: p.NotUnderstood, Sample: newest,

@@ -128,7 +128,7 @@ func OpenError(dir string, err error) error {
 	case errors.Is(err, buffer.ErrLocked):
 		return alreadyRunning(dir)
 	case errors.Is(err, os.ErrPermission), errors.Is(err, syscall.EROFS):
-		return fmt.Errorf("%w; %s", err, health.HintFor("store_not_writable", nil))
+		return fmt.Errorf("%w; %s", err, health.English.HintFor("store_not_writable", nil))
 	default:
 		return err
 	}

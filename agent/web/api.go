@@ -64,7 +64,7 @@ func (h *handler) readyz(w http.ResponseWriter, _ *http.Request) {
 
 func (h *handler) status(w http.ResponseWriter, r *http.Request) {
 	s := h.src.Status()
-	s.Problems = health.Problems(s, h.now())
+	s.Problems = health.English.Problems(s, h.now())
 	b, err := s.JSON()
 	reply(w, r, b, err)
 }

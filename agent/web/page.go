@@ -84,7 +84,7 @@ func renderPage(s health.Status, now time.Time) string {
 		"<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<meta http-equiv=\"refresh\" content=\""),
 		refreshSeconds, markup("\">\n<title>"), s.ClientID, markup(" - roomcall</title>\n<style>"), markup(pageCSS),
 		markup("</style>\n</head>\n<body>\n<header>\n<h1>"), s.ClientID, markup("</h1>\n"))
-	d.verdict(health.Problems(s, now))
+	d.verdict(health.English.Problems(s, now))
 	d.add(markup("</header>\n<main>\n"))
 	for _, e := range s.Endpoints {
 		d.endpoint(e, now)
@@ -125,6 +125,9 @@ func (d *doc) verdict(all []health.Problem) {
 		if p.Hint != "" {
 			d.add(markup("<p>What to do: "), p.Hint, markup("</p>"))
 		}
+		if p.Detail != "" {
+			d.add(markup("<p class=\"dim\">"), p.Detail, markup("</p>"))
+		}
 		d.add(markup("</li>\n"))
 	}
 	d.add(markup("</ul>\n"))
@@ -148,7 +151,7 @@ func (d *doc) endpoint(e health.Endpoint, now time.Time) {
 		if e.Grade == "good" || e.Grade == "fair" || e.Grade == "poor" {
 			class = markup(e.Grade)
 		}
-		facts = append(facts, fact{"Call quality", e.Grade, class}, fact{name: "Because of", value: health.Words(e.GradeReasons)})
+		facts = append(facts, fact{"Call quality", e.Grade, class}, fact{name: "Because of", value: strings.NewReplacer(",", ", ", "_", " ").Replace(e.GradeReasons)})
 	}
 	if !e.LastPoll.IsZero() {
 		facts = append(facts, fact{name: "Last poll", value: fmt.Sprintf("%s, took %.0f ms", health.Ago(e.LastPoll, now), e.PollMs)})

@@ -17,12 +17,12 @@ func TestReadyzNamesEveryReasonOnItsOwnLine(t *testing.T) {
 		"all well":                   {func(*health.Status) {}, ""},
 		"a poll that was refused":    {func(s *health.Status) { s.Endpoints[0].State, s.Endpoints[0].Err = "refused", "no" }, ""},
 		"polled 3 intervals ago":     {func(s *health.Status) { s.Endpoints[0].LastPoll = noon.Add(-15 * time.Second) }, ""},
-		"polled longer ago":          {func(s *health.Status) { s.Endpoints[0].LastPoll = noon.Add(-16 * time.Second) }, "room-1 (Großer Saal) was last polled 16s ago, more than 3 intervals of 5s\n"},
-		"not polled yet":             {func(s *health.Status) { s.Endpoints[0].LastPoll = time.Time{} }, "room-1 (Großer Saal) has not been polled yet\n"},
-		"broker away":                {func(s *health.Status) { s.Broker.State, s.Broker.Error = "waiting", "connection refused" }, "The broker is not connected (waiting for 1h00m): connection refused; waiting in the store: 3 records\n"},
+		"polled longer ago":          {func(s *health.Status) { s.Endpoints[0].LastPoll = noon.Add(-16 * time.Second) }, "Großer Saal (room-1) was last polled 16 s ago, more than 3 intervals of 5 s\n"},
+		"not polled yet":             {func(s *health.Status) { s.Endpoints[0].LastPoll = time.Time{} }, "Großer Saal (room-1) has not been polled yet\n"},
+		"broker away":                {func(s *health.Status) { s.Broker.State, s.Broker.Error = "waiting", "connection refused" }, "The broker is not connected (for 1 h); waiting in the store: 3 records: connection refused\n"},
 		"store opening":              {func(s *health.Status) { s.Buffer.State = "opening" }, "The store is being opened\n"},
-		"error of more than a line":  {func(s *health.Status) { s.Buffer.State, s.Buffer.Error = "failed", "a\nb" }, "The store is failed: a b\n"},
-		"nothing known":              {func(s *health.Status) { *s = health.Status{} }, "The store is unknown\nThe broker is not connected (unknown)\n"},
+		"error of more than a line":  {func(s *health.Status) { s.Buffer.State, s.Buffer.Error = "failed", "a\nb" }, "The store accepts nothing: a b\n"},
+		"nothing known":              {func(s *health.Status) { *s = health.Status{} }, "The store accepts nothing\nThe broker is not connected\n"},
 		"no endpoint, all else well": {func(s *health.Status) { s.Endpoints = nil }, ""},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -173,7 +173,7 @@ func TestHeaderThatIsTooLongIsRefused(t *testing.T) {
 
 func TestPortInUseSaysWhatToDo(t *testing.T) {
 	addr, _ := serve(t, &fake{})
-	if _, err := Listen(addr, &fake{}, Options{}); !errors.Is(err, syscall.EADDRINUSE) || !strings.Contains(health.Hint(err), "http_listen") {
+	if _, err := Listen(addr, &fake{}, Options{}); !errors.Is(err, syscall.EADDRINUSE) || !strings.Contains(health.English.Hint(err), "http_listen") {
 		t.Errorf("got %v", err)
 	}
 }
