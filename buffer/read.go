@@ -59,7 +59,10 @@ func (q *Queue) Peek(after uint64, maxItems, maxBytes int) (items []Item, err er
 // replay would send what was announced as lost, or an id that stands for something else
 // by now. It sees what was there at the start and stops at fn's first error, which it
 // returns.
-func (q *Queue) Scan(fn func(it Item, delivered bool) error) error {
+func (q *Queue) Scan(fn func(it Item, delivered bool) error) error { return q.ScanFrom(1, fn) }
+
+// ScanFrom is Scan from a position on.
+func (q *Queue) ScanFrom(from uint64, fn func(it Item, delivered bool) error) error {
 	q.mu.Lock()
 	p, next, closed := q.progress, q.head.next, q.closed
 	q.mu.Unlock()
@@ -67,7 +70,7 @@ func (q *Queue) Scan(fn func(it Item, delivered bool) error) error {
 		return ErrClosed
 	}
 	var broken error
-	for it, err := range q.records(1, next-1, chunkItems, q.repair) {
+	for it, err := range q.records(from, next-1, chunkItems, q.repair) {
 		if err == nil && it.Pos <= p.evicted {
 			continue
 		}

@@ -189,7 +189,8 @@ func exportStore(ctx context.Context, cfg *config.Config, w io.Writer, f web.Fil
 		return nil
 	}
 	path := "/api/v1/buffer/export?" + exportQuery(f)
-	body, err := web.Get(ctx, cfg.Agent.HTTPListen, path, web.Patience(path, cfg.Buffer.MaxBytes))
+	key, _ := run.LocalKey(cfg.Agent.DataDir) // without it the agent says who may
+	body, err := web.GetWithKey(ctx, cfg.Agent.HTTPListen, path, web.Patience(path, cfg.Buffer.MaxBytes), key)
 	if err != nil {
 		return err
 	}

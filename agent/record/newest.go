@@ -38,9 +38,10 @@ type Newest struct {
 
 	mu      sync.Mutex
 	keep    int
-	recent  map[string][]Sample // by device, oldest first, at most keep each
-	unsent  map[string]Sample   // by device: what the broker does not have yet
-	sent    map[string]sent     // by device: what was handed out last
+	recent  map[string][]Sample  // by device, oldest first, at most keep each
+	dropped map[string]time.Time // by device: the newest sample that is not kept any more
+	unsent  map[string]Sample    // by device: what the broker does not have yet
+	sent    map[string]sent      // by device: what was handed out last
 	changed chan struct{}
 }
 
@@ -55,6 +56,7 @@ func NewNewest(devices int) *Newest {
 	return &Newest{
 		keep:    min(newestPerDevice, max(2, newestTotal/max(devices, 1))),
 		recent:  map[string][]Sample{},
+		dropped: map[string]time.Time{},
 		unsent:  map[string]Sample{},
 		sent:    map[string]sent{},
 		changed: make(chan struct{}, 1),
@@ -62,21 +64,23 @@ func NewNewest(devices int) *Newest {
 }
 
 // Set takes the newest sample of a device. One of the same time replaces the one that
-// is there, an older one is left out: the store took it late.
-func (l *Newest) Set(s Sample) {
+// is there, an older one is left out, which it reports with false: the store took it
+// late.
+func (l *Newest) Set(s Sample) bool {
 	l.mu.Lock()
 	list := l.recent[s.Device]
 	if n := len(list); n > 0 {
 		switch age := s.At.Compare(list[n-1].At); {
 		case age < 0:
 			l.mu.Unlock()
-			return
+			return false
 		case age == 0:
 			list = list[:n-1]
 		}
 	}
 	list = append(list, s)
 	if over := len(list) - l.keep; over > 0 {
+		l.dropped[s.Device] = list[over-1].At
 		list = slices.Delete(list, 0, over)
 	}
 	l.recent[s.Device] = list
@@ -86,6 +90,7 @@ func (l *Newest) Set(s Sample) {
 	case l.changed <- struct{}{}:
 	default:
 	}
+	return true
 }
 
 // Clear has the retained state of a device that has left cleared: Take hands out a
@@ -159,15 +164,18 @@ func (l *Newest) Of(device string) json.RawMessage {
 	return list[len(list)-1].Payload
 }
 
-// Samples are the samples of device at or after since, oldest first; device "" =
-// all devices.
-func (l *Newest) Samples(device string, since time.Time) []json.RawMessage {
+// Samples are the newest samples of device at or after since, oldest first, at most max;
+// device "" = all devices. cut: there were more, older ones.
+func (l *Newest) Samples(device string, since time.Time, max int) (list []json.RawMessage, cut bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var found []Sample
 	for name, list := range l.recent {
 		if device != "" && device != name {
 			continue
+		}
+		if last, ok := l.dropped[name]; ok && !last.Before(since) {
+			cut = true
 		}
 		for _, s := range list {
 			if !s.At.Before(since) {
@@ -176,9 +184,11 @@ func (l *Newest) Samples(device string, since time.Time) []json.RawMessage {
 		}
 	}
 	slices.SortStableFunc(found, func(a, b Sample) int { return a.At.Compare(b.At) })
-	out := make([]json.RawMessage, len(found))
-	for i, s := range found {
-		out[i] = s.Payload
+	if over := len(found) - max; over > 0 {
+		found, cut = found[over:], true
 	}
-	return out
+	for _, s := range found {
+		list = append(list, s.Payload)
+	}
+	return list, cut
 }

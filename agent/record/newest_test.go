@@ -66,14 +66,20 @@ func TestSamplesInMemoryAreBoundedAndOrdered(t *testing.T) {
 	for i := range 1000 {
 		l.Set(Sample{Device: "room-1", Payload: fmt.Appendf(nil, "%d", i), At: start.Add(time.Duration(i) * time.Second)})
 	}
-	all := l.Samples("", time.Time{})
-	if len(all) != newestPerDevice || string(all[len(all)-1]) != "999" || string(all[0]) != "880" {
+	all, cut := l.Samples("", time.Time{}, 1000)
+	if !cut || len(all) != newestPerDevice || string(all[len(all)-1]) != "999" || string(all[0]) != "880" {
 		t.Errorf("%d samples from %s to %s", len(all), all[0], all[len(all)-1])
 	}
-	if since := l.Samples("room-1", start.Add(997*time.Second)); len(since) != 3 {
-		t.Errorf("%d samples since the 997th second, want 3", len(since))
+	if since, cut := l.Samples("room-1", start.Add(997*time.Second), 1000); cut || len(since) != 3 {
+		t.Errorf("%d samples since the 997th second, want 3; cut %v", len(since), cut)
 	}
-	if other := l.Samples("room-2", time.Time{}); len(other) != 0 {
+	if some, cut := l.Samples("room-1", start.Add(880*time.Second), 10); !cut || len(some) != 10 || string(some[9]) != "999" {
+		t.Errorf("of the 10 newest came %d, cut %v", len(some), cut)
+	}
+	if _, cut := l.Samples("room-1", start.Add(879*time.Second), 1000); !cut {
+		t.Error("a sample is not kept any more, and nobody says so")
+	}
+	if other, cut := l.Samples("room-2", time.Time{}, 1000); cut || len(other) != 0 {
 		t.Errorf("%d samples of an unknown room", len(other))
 	}
 	if string(l.Of("room-1")) != "999" || l.Of("room-2") != nil {
@@ -103,11 +109,11 @@ func TestAStateThatWasNotSentGoesBackUnlessANewerOneIsThere(t *testing.T) {
 		t.Errorf("an old state over a newer one: %v", got)
 	}
 	set(2) // recorded after all
-	if n := len(l.Samples("room-1", at)); n != 2 || len(taken(l, at)) != 1 {
-		t.Errorf("%d samples of two polls", n)
+	if both, _ := l.Samples("room-1", at, 1000); len(both) != 2 || len(taken(l, at)) != 1 {
+		t.Errorf("%d samples of two polls", len(both))
 	}
-	l.Set(Sample{Device: "room-1", At: at, Payload: []byte("old"), Fresh: time.Hour})
-	if got := taken(l, at); len(got) != 0 || string(l.Of("room-1")) != "2" {
+	newer := l.Set(Sample{Device: "room-1", At: at, Payload: []byte("old"), Fresh: time.Hour})
+	if got := taken(l, at); newer || len(got) != 0 || string(l.Of("room-1")) != "2" {
 		t.Errorf("an old sample became the newest: %v", got)
 	}
 }

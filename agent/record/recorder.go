@@ -63,6 +63,7 @@ type Recorder struct {
 	reporter *report.Reporter
 	store    Store
 	newest   *Newest
+	made     func(device, kind string, payload []byte)
 	log      *slog.Logger
 	repeats  *host.Repeats
 
@@ -98,6 +99,9 @@ type Options struct {
 	Saved    map[string][]byte // the states that the store holds
 	States   map[string][]byte // of others, for the first commit; their keys begin with a dot
 	Newest   *Newest
+	// Made is told of each record that was committed, and of each sample that is shown
+	// without; it must not wait. nil = nobody.
+	Made     func(device, kind string, payload []byte)
 	Devices  int   // how many endpoints are polled
 	MaxBytes int64 // bound of the store, which bounds a commit; 0 = the default
 	Copied   bool  // the store was made elsewhere: it begins a new epoch
@@ -110,13 +114,16 @@ type Options struct {
 // of them cannot be read.
 func New(o Options) (*Recorder, error) {
 	r := &Recorder{
-		reporter: o.Reporter, store: o.Store, newest: o.Newest, log: o.Log, repeats: host.NewRepeats(o.Log),
+		reporter: o.Reporter, store: o.Store, newest: o.Newest, made: o.Made, log: o.Log, repeats: host.NewRepeats(o.Log),
 		stats: Stats{AppendedByKind: map[string]uint64{}},
 		polls: make(chan report.Poll, max(64, 2*o.Devices)), events: make(chan Event, 64), asked: make(chan struct{}, 1),
 		missed: map[missedKey]*missed{}, commitBytes: commitBytes,
 		committed: committed{states: map[string]report.State{}, told: map[string]time.Time{}},
 		pending:   pending{states: o.States},
 		now:       o.Clock, clock: o.Before,
+	}
+	if r.made == nil {
+		r.made = func(string, string, []byte) {}
 	}
 	if r.now == nil {
 		r.now = func() host.Reading { return host.Reading{Wall: time.Now()} }
@@ -286,7 +293,9 @@ func (r *Recorder) show(p report.Poll) {
 	}
 	st, out := r.reporter.Poll(st, p)
 	r.unsaved[p.Device] = st
-	r.newest.Set(Sample{Device: p.Device, Payload: report.MarkUnrecorded(out.Sample), Shows: out.Shows, At: p.At, Fresh: freshIntervals * out.Interval})
+	sample := report.MarkUnrecorded(out.Sample)
+	r.newest.Set(Sample{Device: p.Device, Payload: sample, Shows: out.Shows, At: p.At, Fresh: freshIntervals * out.Interval})
+	r.made(p.Device, "sample", sample)
 }
 
 // commit writes all that is pending, in as many transactions as that takes: each
@@ -460,7 +469,14 @@ func (r *Recorder) accept(b *batch, now time.Time, extras bool) {
 		s.Evicted += evicted
 	})
 	for _, s := range b.samples {
-		r.newest.Set(s)
+		if r.newest.Set(s) {
+			r.made(s.Device, "sample", s.Payload)
+		}
+	}
+	for _, rec := range b.out.Records {
+		if kind := Kind(rec.Lane); kind != "sample" {
+			r.made(Device(rec.Lane), kind, rec.Payload)
+		}
 	}
 	for _, ev := range done {
 		ev.done(true)

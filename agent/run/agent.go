@@ -17,6 +17,7 @@ import (
 	"roomcall/agent/poll"
 	"roomcall/agent/record"
 	"roomcall/agent/report"
+	"roomcall/agent/web"
 	"roomcall/buffer"
 	"roomcall/publish"
 )
@@ -53,6 +54,7 @@ type Agent struct {
 	secret     *brokerSecret
 	twins      twins
 	newest     *record.Newest
+	history    *web.History
 	page       page
 	sink       *host.Sink  // where log writes, nil = not known
 	logProblem string      // why the log is not where it should be, "" = it is
@@ -78,6 +80,10 @@ func newAgent(ctx context.Context, version string, cfg *config.Config, warnings 
 	for _, w := range warnings {
 		a.warnings = append(a.warnings, w.String())
 	}
+	var err error
+	if a.history, err = newHistory(cfg); err != nil {
+		return nil, err
+	}
 	openStore := func() error { return a.openStore(ctx) }
 	steps := []func() error{openStore, a.makeReporter, a.makeRecorder, a.makeDrainer, a.makePollers}
 	for _, step := range steps {
@@ -85,8 +91,13 @@ func newAgent(ctx context.Context, version string, cfg *config.Config, warnings 
 			return nil, errors.Join(err, a.Close())
 		}
 	}
+	key, err := makeLocalKey(cfg.Agent.DataDir)
+	if err != nil {
+		log.Warn("nobody can export records from the running agent", "err", err)
+	}
 	a.page = page{
-		listen: cfg.Agent.HTTPListen, remote: cfg.Agent.HTTPAllowRemote, maxBytes: cfg.Buffer.MaxBytes, source: a, log: log,
+		listen: cfg.Agent.HTTPListen, remote: cfg.Agent.HTTPAllowRemote, maxBytes: cfg.Buffer.MaxBytes, key: key,
+		history: a.history, source: a, log: log,
 	}
 	a.page.open()
 	return a, nil
@@ -116,6 +127,9 @@ func (a *Agent) Run(ctx context.Context, ready func()) error {
 	}
 	server.Go(func() { a.page.run(serving) })
 	polls.Go(func() { a.newHealthLoop().run(polling) })
+	if a.page.listen != "" {
+		drainer.Go(func() { a.restoreHistory(draining) })
+	}
 	a.recorder.Announce(record.Event{At: a.started, AgentEvent: report.AgentEvent{
 		Type: "agent.started", Text: "version " + a.version, Reason: a.reason,
 	}})

@@ -12,6 +12,7 @@ import (
 	"roomcall/agent/host/hosttest"
 	"roomcall/agent/record"
 	"roomcall/agent/report"
+	"roomcall/agent/web"
 	"roomcall/buffer"
 )
 
@@ -29,7 +30,7 @@ func agentOn(t *testing.T, disk func(), log *slog.Logger) *Agent {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := &Agent{version: "test", cfg: cfg, log: log, started: time.Now(), newest: record.NewNewest(1), queue: q}
+	a := &Agent{version: "test", cfg: cfg, log: log, started: time.Now(), newest: record.NewNewest(1), history: web.NewHistory(nil), queue: q}
 	for _, step := range []func() error{a.makeReporter, a.makeRecorder, a.makeDrainer} {
 		if err := step(); err != nil {
 			t.Fatal(err)

@@ -25,6 +25,8 @@ type page struct {
 	listen   string // "" = off
 	remote   bool   // others than this machine may ask
 	maxBytes int64  // largest size of the store
+	key      string // to what may have names of people
+	history  *web.History
 	source   web.Source
 	log      *slog.Logger
 
@@ -43,7 +45,9 @@ func (p *page) open() {
 	if name, err := os.Hostname(); err == nil && p.remote {
 		names = []string{name}
 	}
-	server, err := web.Listen(p.listen, p.source, web.Options{Logger: p.log, Hosts: names, MaxBytes: p.maxBytes})
+	server, err := web.Listen(p.listen, p.source, web.Options{
+		Logger: p.log, Hosts: names, MaxBytes: p.maxBytes, History: p.history, Key: p.key,
+	})
 	if err != nil {
 		p.failed(err)
 		return

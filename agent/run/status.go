@@ -155,12 +155,8 @@ func endpointStatus(e *config.Endpoint, p poll.Stats, newest json.RawMessage) he
 }
 
 // Samples are the newest accepted samples.
-func (a *Agent) Samples(device string, since time.Time, max int) []json.RawMessage {
-	list := a.newest.Samples(device, since)
-	if over := len(list) - max; over > 0 {
-		list = list[over:]
-	}
-	return list
+func (a *Agent) Samples(device string, since time.Time, max int) (list []json.RawMessage, cut bool) {
+	return a.newest.Samples(device, since, max)
 }
 
 // Buffer is what `buffer info --json` prints.

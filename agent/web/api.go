@@ -3,6 +3,7 @@ package web
 import (
 	"bytes"
 	"context"
+	"crypto/subtle"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -22,12 +23,21 @@ type handler struct {
 	src      Source
 	now      func() time.Time
 	maxBytes int64 // see Options
+	key      string
+	history  *History
+	stopping <-chan struct{} // closed when the server ends
 	// heavy is full while somebody reads the whole store: one reader at a time.
 	heavy chan struct{}
 }
 
 func newHandler(src Source, o Options) http.Handler {
-	h := &handler{src: src, now: o.Now, maxBytes: o.MaxBytes, heavy: make(chan struct{}, 1)}
+	h := &handler{
+		src: src, now: o.Now, maxBytes: o.MaxBytes, key: o.Key, history: o.History, stopping: o.stopping,
+		heavy: make(chan struct{}, 1),
+	}
+	if h.history == nil {
+		h.history = NewHistory(nil)
+	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("/{$}", h.page)
 	mux.HandleFunc("/healthz", h.healthz)
@@ -35,6 +45,8 @@ func newHandler(src Source, o Options) http.Handler {
 	mux.HandleFunc("/metrics", h.metrics)
 	mux.HandleFunc("/api/v1/status", h.status)
 	mux.HandleFunc("/api/v1/samples", h.samples)
+	mux.HandleFunc("/api/v1/history", h.showHistory)
+	mux.HandleFunc("/api/v1/events", h.events)
 	mux.HandleFunc("/api/v1/buffer", h.buffer)
 	mux.HandleFunc("/api/v1/buffer/export", h.export)
 	mux.HandleFunc("/api/v1/buffer/verify", h.verify)
@@ -69,26 +81,56 @@ func (h *handler) status(w http.ResponseWriter, r *http.Request) {
 	reply(w, r, b, err)
 }
 
-func (h *handler) samples(w http.ResponseWriter, r *http.Request) {
-	q, err := parseQuery(r.URL.RawQuery, h.now(), "device", "since")
+// query reads the allowed parameters, or answers what is wrong with them. A device has
+// to be one of the agent's.
+func (h *handler) query(w http.ResponseWriter, r *http.Request, allowed ...string) (f Filter, ok bool) {
+	f, err := parseQuery(r.URL.RawQuery, h.now(), allowed...)
 	if err != nil {
 		fail(w, r, http.StatusBadRequest, err.Error(), queryHint)
-		return
+		return f, false
 	}
-	known := func(e health.Endpoint) bool { return e.Device == q.Device }
-	if q.Device != "" && !slices.ContainsFunc(h.src.Status().Endpoints, known) {
-		fail(w, r, http.StatusNotFound, "there is no device "+q.Device, "/api/v1/status lists the devices")
+	known := func(e health.Endpoint) bool { return e.Device == f.Device }
+	if f.Device != "" && !slices.ContainsFunc(h.src.Status().Endpoints, known) {
+		fail(w, r, http.StatusNotFound, "there is no device "+f.Device, "/api/v1/status lists the devices")
+		return f, false
+	}
+	return f, true
+}
+
+func (h *handler) samples(w http.ResponseWriter, r *http.Request) {
+	q, ok := h.query(w, r, "device", "since")
+	if !ok {
 		return
 	}
 	answer := struct {
-		Device  string            `json:"device,omitempty"`
-		Since   time.Time         `json:"since,omitzero"`
-		Count   int               `json:"count"`
-		Samples []json.RawMessage `json:"samples"`
+		Device   string            `json:"device,omitempty"`
+		Since    time.Time         `json:"since,omitzero"`
+		Count    int               `json:"count"`
+		Cut      bool              `json:"cut"` // there were more samples since then, which are not kept here
+		OldestMs int64             `json:"oldest_ms,omitempty"`
+		Samples  []json.RawMessage `json:"samples"`
 	}{Device: q.Device, Since: q.Since.UTC(), Samples: []json.RawMessage{}}
-	answer.Samples = append(answer.Samples, h.src.Samples(q.Device, q.Since, MaxSamples)...)
-	answer.Count = len(answer.Samples)
+	list, cut := h.src.Samples(q.Device, q.Since, MaxSamples)
+	answer.Samples = append(answer.Samples, list...)
+	answer.Count, answer.Cut = len(list), cut
+	if len(list) > 0 {
+		answer.OldestMs = int64(measurements(list[0])["ts_ms"])
+	}
 	b, err := json.Marshal(answer)
+	reply(w, r, b, err)
+}
+
+// showHistory answers what the page draws of a device.
+func (h *handler) showHistory(w http.ResponseWriter, r *http.Request) {
+	q, ok := h.query(w, r, "device", "since")
+	if !ok {
+		return
+	}
+	if h.history.rooms[q.Device] == nil {
+		fail(w, r, http.StatusBadRequest, "parameter device is missing", "/api/v1/status lists the devices")
+		return
+	}
+	b, err := h.history.answer(q.Device, q.Since, h.now())
 	reply(w, r, b, err)
 }
 
@@ -147,7 +189,7 @@ func (h *handler) export(w http.ResponseWriter, r *http.Request) {
 		fail(w, r, http.StatusBadRequest, err.Error(), queryHint)
 		return
 	}
-	if !h.begin(w, r) {
+	if !h.hasKey(w, r) || !h.begin(w, r) {
 		return
 	}
 	defer h.end()
@@ -160,6 +202,18 @@ func (h *handler) export(w http.ResponseWriter, r *http.Request) {
 	default:
 		panic(http.ErrAbortHandler)
 	}
+}
+
+// hasKey reports whether the request has the key of Options, or answers 403: records
+// may have names of people.
+func (h *handler) hasKey(w http.ResponseWriter, r *http.Request) bool {
+	given, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	if h.key != "" && subtle.ConstantTimeCompare([]byte(given), []byte(h.key)) == 1 {
+		return true
+	}
+	fail(w, r, http.StatusForbidden, "records may have names of people: only the user that the agent runs as, root and administrators may read them",
+		"run the command as one of these, for example with sudo")
+	return false
 }
 
 // begin starts to read the whole store, or answers 429 because somebody else does.

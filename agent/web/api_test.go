@@ -19,9 +19,10 @@ import (
 )
 
 func TestSamplesAreFilteredByDeviceAndTime(t *testing.T) {
-	src := &fake{status: healthtest.Well(), samples: []json.RawMessage{json.RawMessage(`{"seq":1}`), json.RawMessage(`{"seq":2}`)}}
+	src := &fake{status: healthtest.Well(), cut: true,
+		samples: []json.RawMessage{json.RawMessage(`{"ts_ms":1772365800000}`), json.RawMessage(`{"seq":2}`)}}
 	w := ask(src, "/api/v1/samples?device=room-1&since=2026-03-01T11:50:00Z")
-	want := `{"device":"room-1","since":"2026-03-01T11:50:00Z","count":2,"samples":[{"seq":1},{"seq":2}]}` + "\n"
+	want := `{"device":"room-1","since":"2026-03-01T11:50:00Z","count":2,"cut":true,"oldest_ms":1772365800000,"samples":[{"ts_ms":1772365800000},{"seq":2}]}` + "\n"
 	if w.Code != 200 || w.Body.String() != want {
 		t.Errorf("got %d %s", w.Code, w.Body)
 	}
@@ -34,7 +35,7 @@ func TestSamplesAreFilteredByDeviceAndTime(t *testing.T) {
 }
 
 func TestNoSamplesIsAnEmptyList(t *testing.T) {
-	if got := ask(&fake{status: healthtest.Well()}, "/api/v1/samples").Body.String(); got != "{\"count\":0,\"samples\":[]}\n" {
+	if got := ask(&fake{status: healthtest.Well()}, "/api/v1/samples").Body.String(); got != "{\"count\":0,\"cut\":false,\"samples\":[]}\n" {
 		t.Errorf("got %q", got)
 	}
 }
@@ -82,6 +83,22 @@ func TestExportStreamsTheRecordsThatMatch(t *testing.T) {
 	}
 }
 
+func TestRecordsThatMayHaveNamesNeedTheKey(t *testing.T) {
+	exports := 0
+	src := &fake{status: healthtest.Well(), export: func(context.Context, io.Writer, Filter) error { exports++; return nil }}
+	for _, given := range []string{"", "Bearer ", "Bearer " + testKey + "0", "Bearer " + testKey[1:], "Basic " + testKey} {
+		w := ask(src, "/api/v1/buffer/export", func(r *http.Request) { r.Header.Set("Authorization", given) })
+		if w.Code != http.StatusForbidden || !strings.Contains(w.Body.String(), "names of people") || exports > 0 {
+			t.Errorf("%q: got %d %s", given, w.Code, w.Body)
+		}
+	}
+	w := httptest.NewRecorder()
+	newHandler(src, Options{Now: time.Now}).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/api/v1/buffer/export", nil))
+	if w.Code != http.StatusForbidden {
+		t.Errorf("without a key in the agent everybody may: %d", w.Code)
+	}
+}
+
 func TestExportThatCannotBeginIsAnError(t *testing.T) {
 	src := &fake{status: healthtest.Well(), export: func(context.Context, io.Writer, Filter) error { return errors.New("store is opening") }}
 	w := ask(src, "/api/v1/buffer/export")
@@ -110,7 +127,7 @@ func TestOneReaderOfTheWholeStoreAtATime(t *testing.T) {
 		<-leave
 		return json.RawMessage(`{"damaged":0}`), nil
 	}}
-	h := newHandler(src, Options{Now: time.Now})
+	h := newHandler(src, Options{Now: time.Now, Key: testKey})
 	first := make(chan string)
 	go func() { first <- askHandler(h, "/api/v1/buffer/verify").Body.String() }()
 	<-inside

@@ -40,6 +40,11 @@ const wsaeConnRefused = syscall.Errno(10061)
 // 200 is an *AnswerError. The answer has to begin within patience, see Patience; ctx
 // bounds the whole exchange, the body included.
 func Get(ctx context.Context, addr, path string, patience time.Duration) (io.ReadCloser, error) {
+	return GetWithKey(ctx, addr, path, patience, "")
+}
+
+// GetWithKey is Get for what may have names of people: key is the agent's Options.Key.
+func GetWithKey(ctx context.Context, addr, path string, patience time.Duration, key string) (io.ReadCloser, error) {
 	if addr == "" {
 		return nil, errors.New("ask the running agent: [agent] http_listen is \"\", so it cannot be asked; set it to \"127.0.0.1:9478\" and restart the agent")
 	}
@@ -48,6 +53,9 @@ func Get(ctx context.Context, addr, path string, patience time.Duration) (io.Rea
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+path, nil)
 	if err != nil {
 		return nil, asking(err)
+	}
+	if key != "" {
+		req.Header.Set("Authorization", "Bearer "+key)
 	}
 	resp, err := (&http.Transport{
 		DisableKeepAlives:     true, // one request; also no goroutine stays behind

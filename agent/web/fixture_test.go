@@ -31,6 +31,8 @@ var noon = healthtest.Noon
 type fake struct {
 	status  health.Status
 	samples []json.RawMessage
+	cut     bool
+	history *History
 	export  func(ctx context.Context, w io.Writer, f Filter) error
 	verify  func(ctx context.Context) (json.RawMessage, error)
 	asked   []Filter
@@ -38,9 +40,9 @@ type fake struct {
 
 func (f *fake) Status() health.Status { return f.status }
 
-func (f *fake) Samples(device string, since time.Time, max int) []json.RawMessage {
+func (f *fake) Samples(device string, since time.Time, max int) ([]json.RawMessage, bool) {
 	f.asked = append(f.asked, Filter{Filter: report.Filter{Device: device, Since: since}})
-	return f.samples[:min(max, len(f.samples))]
+	return f.samples[:min(max, len(f.samples))], f.cut
 }
 
 func (f *fake) Buffer(context.Context) (json.RawMessage, error) {
@@ -54,15 +56,23 @@ func (f *fake) Export(ctx context.Context, w io.Writer, filter Filter) error {
 
 func (f *fake) Verify(ctx context.Context) (json.RawMessage, error) { return f.verify(ctx) }
 
+// testKey is the Options.Key of the tests.
+const testKey = "0123456789abcdef"
+
 // ask sends one request through the whole handler, guard included.
 func ask(src Source, path string, change ...func(*http.Request)) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(http.MethodGet, path, nil)
 	r.Host = "127.0.0.1:9478"
+	r.Header.Set("Authorization", "Bearer "+testKey)
 	for _, c := range change {
 		c(r)
 	}
 	w := httptest.NewRecorder()
-	h := newHandler(src, Options{Now: func() time.Time { return noon }})
+	o := Options{Now: func() time.Time { return noon }, Key: testKey}
+	if f, ok := src.(*fake); ok {
+		o.History = f.history
+	}
+	h := newHandler(src, o)
 	guard{next: h, hosts: hostRule{port: "9478", host: "127.0.0.1"}}.ServeHTTP(w, r)
 	return w
 }
@@ -70,7 +80,9 @@ func ask(src Source, path string, change ...func(*http.Request)) *httptest.Respo
 // askHandler sends one request to a handler that several requests share.
 func askHandler(h http.Handler, path string) *httptest.ResponseRecorder {
 	w := httptest.NewRecorder()
-	h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
+	r := httptest.NewRequest(http.MethodGet, path, nil)
+	r.Header.Set("Authorization", "Bearer "+testKey)
+	h.ServeHTTP(w, r)
 	return w
 }
 

@@ -248,7 +248,7 @@ type medium struct{ media, direction string }
 func (m medium) key(name string) string { return m.media + "_" + m.direction + "_" + name }
 
 // media are in the order in which they are shown.
-var media = []medium{
+var media = [...]medium{
 	{"audio", "recv"}, {"audio", "send"}, {"video", "recv"}, {"video", "send"}, {"aux", "recv"}, {"aux", "send"},
 }
 

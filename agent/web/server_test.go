@@ -21,7 +21,11 @@ import (
 // serve runs a server on a free loopback port until the test ends.
 func serve(t *testing.T, src Source) (addr string, stop func() error) {
 	t.Helper()
-	s, err := Listen("127.0.0.1:0", src, Options{})
+	o := Options{Key: testKey}
+	if f, ok := src.(*fake); ok {
+		o.History = f.history
+	}
+	s, err := Listen("127.0.0.1:0", src, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,7 +51,7 @@ func serve(t *testing.T, src Source) (addr string, stop func() error) {
 
 func get(t *testing.T, addr, path string) (string, error) {
 	t.Helper()
-	body, err := Get(t.Context(), addr, path, Patience(path, 0))
+	body, err := GetWithKey(t.Context(), addr, path, Patience(path, 0), testKey)
 	if err != nil {
 		return "", err
 	}

@@ -13,8 +13,10 @@
 //	/metrics               Prometheus text, base units (seconds, bytes, ratios)
 //	/api/v1/status         Status as JSON
 //	/api/v1/samples        newest samples; ?device= and ?since= are optional
+//	/api/v1/history        an hour of readings, a day of minutes and calls; ?device=, ?since= is optional
+//	/api/v1/events         what happens, as server-sent events; ?device= is optional
 //	/api/v1/buffer         what waits in the store
-//	/api/v1/buffer/export  the store's records, one JSON object a line
+//	/api/v1/buffer/export  the store's records, one JSON object a line; with Options.Key only
 //	/api/v1/buffer/verify  checks the store's files
 package web
 
@@ -46,8 +48,9 @@ type Source interface {
 	// Status is a snapshot of the whole agent.
 	Status() health.Status
 	// Samples are the newest sample payloads made at or after since, oldest
-	// first, at most max. An empty device means all devices.
-	Samples(device string, since time.Time, max int) []json.RawMessage
+	// first, at most max. An empty device means all devices. cut: there were more,
+	// older ones.
+	Samples(device string, since time.Time, max int) (list []json.RawMessage, cut bool)
 	// Buffer is the JSON object that `buffer info --json` prints.
 	Buffer(ctx context.Context) (json.RawMessage, error)
 	// Export writes the records that match, one JSON object a line, in the
@@ -102,10 +105,17 @@ type Options struct {
 	Hosts []string
 	// MaxBytes is how large the store may be; see Patience.
 	MaxBytes int64
+	// History is what the page draws; nil = nothing.
+	History *History
+	// Key is what a request has to bring as "Authorization: Bearer KEY" to read
+	// what may have names of people; "" = nobody may.
+	Key string
 	// Now is the clock; nil = time.Now.
 	Now func() time.Time
 	// Logger gets the server's own errors at debug level; nil = none.
 	Logger *slog.Logger
+
+	stopping <-chan struct{}
 }
 
 // Server is an open listener and the handler behind it.
@@ -128,8 +138,10 @@ func Listen(addr string, src Source, o Options) (*Server, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
+	stopping := make(chan struct{})
+	o.stopping = stopping
 	h := guard{next: newHandler(src, o), hosts: newHostRule(addr, l.Addr(), o.Hosts)}
-	return &Server{
+	s := &Server{
 		listener: l,
 		http: &http.Server{
 			Handler:           h,
@@ -141,7 +153,9 @@ func Listen(addr string, src Source, o Options) (*Server, error) {
 			ConnState:         (&crowd{}).changed,
 			ErrorLog:          slog.NewLogLogger(o.Logger.Handler(), slog.LevelDebug),
 		},
-	}, nil
+	}
+	s.http.RegisterOnShutdown(func() { close(stopping) }) // what never ends by itself
+	return s, nil
 }
 
 // CanListen tells why addr cannot be opened, as Listen would.
