@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -10,13 +11,20 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"roomcall/agent/config"
 	"roomcall/agent/host"
 	"roomcall/agent/report"
 )
 
+// convertFlags are what ConvertOptions has in another type.
+type convertFlags struct {
+	to, since, until, metrics, zone string
+	noSeries, suspected             bool
+	o                               report.ConvertOptions
+}
+
 func (a *app) convertCommand() *cobra.Command {
-	var to string
-	var o report.ConvertOptions
+	var f convertFlags
 	cmd := &cobra.Command{
 		Use:   "convert --to " + strings.Join(report.Views(), "|") + " [FILE]",
 		Short: "Show records in the shape of another system's reply",
@@ -25,28 +33,74 @@ order, duplicates allowed) from FILE or standard input and writes one JSON
 document in the shape of that system's reply. _meta says for each key whether it
 is exact, approximate or absent.
 
+One document is one reply. Where that is one call in the other system (zoom, agora
+details, trtc), an input with several calls is refused with a list of them; choose
+with --call, --device, --room, --since and --until. Parts, the first one being the
+default:
+
+` + partsHelp() + `
 A line that cannot be read is reported with its number and left out; the others are
 converted, and the exit code is 1.`,
 		Args: args(cobra.MaximumNArgs(1)),
 		RunE: func(_ *cobra.Command, list []string) error {
-			if !slices.Contains(report.Views(), to) {
-				return usageError{fmt.Errorf("convert needs --to %s, found %q", strings.Join(report.Views(), "|"), to)}
-			}
-			if err := o.Check(to); err != nil {
+			if err := f.options(); err != nil {
 				return usageError{err}
 			}
-			return a.convert(to, list, o)
+			return a.convert(f.to, list, f.o)
 		},
 	}
-	f := cmd.Flags()
-	f.StringVar(&to, "to", "", strings.Join(report.Views(), ", "))
-	f.StringVar(&o.Device, "device", "", "only this device (DEVICE or CLIENT_ID/DEVICE)")
-	f.StringVar(&o.Part, "part", "", "agora: only details, lists, live or diagnosis")
-	f.BoolVar(&o.Approximate, "include-approximate", false, "agora: also metrics that are approximate")
-	f.BoolVar(&o.Suspected, "suspected", false, "agora: also experiences that are suspected, not measured")
-	f.StringVar(&o.Granularity, "granularity", "5min", "volc: 5min or 1d")
-	f.BoolVar(&o.Swap, "swap", false, "zoom: exchange input and output")
+	fl := cmd.Flags()
+	fl.StringVar(&f.to, "to", "", strings.Join(report.Views(), ", "))
+	fl.StringVar(&f.o.Part, "part", "", "the part of that system's interface, see above")
+	fl.StringVar(&f.o.Call, "call", "", "only this call (call_id)")
+	fl.StringArrayVar(&f.o.Devices, "device", nil, "only this device (DEVICE or CLIENT_ID/DEVICE); may be repeated")
+	fl.StringVar(&f.o.Room, "room", "", "only this room (its name, or the device if it has none)")
+	fl.StringVar(&f.o.ClientID, "client-id", "", "only this agent")
+	fl.StringVar(&f.since, "since", "", "only from this time on (RFC 3339, ts_ms, or 10m = ten minutes ago)")
+	fl.StringVar(&f.until, "until", "", "only up to this time (the same forms)")
+	fl.StringVar(&f.metrics, "metric", "", "only these metrics, data types or indicators of that system, a comma list; none = no series")
+	fl.IntVar(&f.o.Limit, "limit", 0, "entries of a page (default: that system's own)")
+	fl.IntVar(&f.o.Page, "page", 0, "which page, from 0")
+	fl.StringVar(&f.zone, "timezone", "UTC", "where days begin: UTC, +08:00 or Asia/Shanghai")
+	fl.BoolVar(&f.noSeries, "exclude-metrics", false, "the same as --metric none")
+	fl.BoolVar(&f.o.Approximate, "include-approximate", false, "agora: also metrics that are approximate")
+	fl.StringVar(&f.o.Granularity, "granularity", "5min", "volc: 5min or 1d")
+	fl.BoolVar(&f.o.Swap, "swap", false, "zoom: exchange input and output")
+	fl.BoolVar(&f.suspected, "suspected", false, "")
+	_ = fl.MarkHidden("suspected") // a row of the diagnosis always has its exp_id now
 	return cmd
+}
+
+// partsHelp lists the parts that can be chosen.
+func partsHelp() string {
+	var b strings.Builder
+	for _, to := range report.Views() {
+		fmt.Fprintf(&b, "  %-6s %s\n", to, strings.Join(report.ViewParts(to), ", "))
+	}
+	return b.String()
+}
+
+// options completes the options and checks them.
+func (f *convertFlags) options() (err error) {
+	if !slices.Contains(report.Views(), f.to) {
+		return fmt.Errorf("convert needs --to %s, found %q", strings.Join(report.Views(), "|"), f.to)
+	}
+	var err2, err3 error
+	f.o.Since, err = parseTime("--since", f.since)
+	f.o.Until, err2 = parseTime("--until", f.until)
+	if f.o.Zone, err3 = config.ParseZone(f.zone); err3 != nil {
+		err3 = fmt.Errorf("--timezone: %w; use UTC, +08:00 or a name such as Asia/Shanghai", err3)
+	}
+	if err = errors.Join(err, err2, err3); err != nil {
+		return err
+	}
+	if f.noSeries {
+		f.metrics = report.NoMetrics
+	}
+	if f.metrics != "" {
+		f.o.Metrics = strings.FieldsFunc(f.metrics, func(r rune) bool { return r == ',' || r == ' ' })
+	}
+	return f.o.Check(f.to)
 }
 
 func (a *app) convert(to string, list []string, o report.ConvertOptions) error {
@@ -60,7 +114,7 @@ func (a *app) convert(to string, list []string, o report.ConvertOptions) error {
 		in = f
 	}
 	o.Bad = func(line int, err error) { fmt.Fprintf(a.stderr, "line %d: %v\n", line, err) }
-	o.Empty = func(devices []string) { fmt.Fprintln(a.stderr, "convert: "+nothingToConvert(o.Device, devices)) }
+	o.Empty = func(devices []string) { fmt.Fprintln(a.stderr, "convert: "+nothingToConvert(o, devices)) }
 	doc, bad := report.Convert(to, in, o)
 	if doc == nil {
 		return bad
@@ -72,11 +126,21 @@ func (a *app) convert(to string, list []string, o report.ConvertOptions) error {
 }
 
 // nothingToConvert says why a document is empty.
-func nothingToConvert(device string, others []string) string {
+func nothingToConvert(o report.ConvertOptions, others []string) string {
 	if len(others) == 0 {
 		return "the input has no record; the document is empty"
 	}
-	return fmt.Sprintf("the input has no record of device %s; it has %s", device, host.Printable(strings.Join(others, ", ")))
+	var asked []string
+	for _, device := range o.Devices {
+		asked = append(asked, "device "+device)
+	}
+	if o.Room != "" {
+		asked = append(asked, "room "+o.Room)
+	}
+	if o.ClientID != "" {
+		asked = append(asked, "agent "+o.ClientID)
+	}
+	return host.Printable(fmt.Sprintf("the input has no record of %s; it has %s", strings.Join(asked, ", "), strings.Join(others, ", ")))
 }
 
 func (a *app) schemaCommand() *cobra.Command {

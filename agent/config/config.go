@@ -104,6 +104,8 @@ type Publish struct {
 	// StateInterval is the least time between two state messages of a device that show
 	// the same endpoint state, call and grade; 0 = one with each poll.
 	StateInterval time.Duration `toml:"state_interval"`
+	// ViewTimezone is where the days of the volc view begin, see ParseZone.
+	ViewTimezone string `toml:"view_timezone"`
 }
 
 // Limits is a table [limits.NAME].

@@ -19,7 +19,7 @@ var contractKeys = map[string]string{
 	"[mqtt]": "broker username password password_file ca_file cert_file key_file server_name insecure_skip_verify topic_prefix " +
 		"confirm keepalive max_inflight reconnect_min reconnect_max replay_rate",
 	"[buffer]":  "max_bytes max_age keep_delivered",
-	"[publish]": "kinds views state_interval",
+	"[publish]": "kinds views state_interval view_timezone",
 }
 
 func TestKeysAreThosePromised(t *testing.T) {

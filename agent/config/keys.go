@@ -176,6 +176,8 @@ var sections = []section{
 			doc: "The same facts in another system's shape, beside the records."},
 		{name: "state_interval", kind: orZero(duration(time.Second, time.Hour)), def: time.Duration(0),
 			doc: `The least time between two ` + "`state`" + ` messages of a device; a change of state, grade or call goes out at once. "0s" = one with each poll.`},
+		{name: "view_timezone", kind: text(`"UTC", an offset such as "+08:00", or a name such as "Asia/Shanghai"`, is(isZone)), def: "UTC",
+			doc: "Where the days of the volc view begin."},
 	}},
 	{"limits", "[limits.NAME]", "tables [limits.NAME]", "A profile of your own: name it in an endpoint's `limits`.", limitKeys()},
 }

@@ -27,7 +27,7 @@ func TestMinimalConfigHasEveryDefault(t *testing.T) {
 			KeepAlive: 30 * time.Second, MaxInflight: 100, ReconnectMin: time.Second, ReconnectMax: 2 * time.Minute,
 		},
 		Buffer:  Buffer{MaxBytes: 256 << 20, MaxAge: 720 * time.Hour, KeepDelivered: 24 * time.Hour},
-		Publish: Publish{Kinds: []string{"sample", "stream", "event", "call", "minute"}},
+		Publish: Publish{Kinds: []string{"sample", "stream", "event", "call", "minute"}, ViewTimezone: "UTC"},
 	}
 	ignore := cmp.Options{cmpopts.IgnoreUnexported(Config{}), cmpopts.IgnoreFields(Config{}, "Path", "Files"), cmp.Comparer(func(a, b Secret) bool { return a == b })}
 	if diff := cmp.Diff(want, c, ignore); diff != "" {

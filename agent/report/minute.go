@@ -20,9 +20,10 @@ type minuteState struct {
 	CoveredMs int64              `json:"covered_ms,omitzero"`
 	CallID    string             `json:"call_id,omitempty"`
 	Media     payload.MinuteSums `json:"media"`
-	// Calls and Points are kept for views only.
-	Calls  []view.Call  `json:"calls,omitempty"`
-	Points []view.Point `json:"points,omitempty"`
+	// Calls, Points and CallSums (by call) are kept for views only.
+	Calls    []view.Call          `json:"calls,omitempty"`
+	Points   []view.Point         `json:"points,omitempty"`
+	CallSums []payload.MinuteSums `json:"call_sums,omitempty"`
 }
 
 // addToMinute counts the sample into its minute. An answered poll covers one
@@ -54,7 +55,7 @@ func (t *turn) closeMinute() {
 	if t.r.kinds["minute"] {
 		t.write("minute", m.StartMs+minuteMs, &p)
 	}
-	t.minuteViews(m, &p)
+	t.minuteViews(m)
 }
 
 func (m *minuteState) payload() payload.Minute {

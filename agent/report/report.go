@@ -30,6 +30,8 @@ type Settings struct {
 	// "minute"), Views the other systems' shapes ("zoom", "agora", "volc",
 	// "trtc"). The agent's own events are recorded always.
 	Kinds, Views []string
+	// ViewZone is where the days of the volc view begin; nil = UTC.
+	ViewZone *time.Location
 	// PeerKey keys the hash of peer names.
 	PeerKey []byte
 	Devices []Device

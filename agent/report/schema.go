@@ -12,9 +12,14 @@ import (
 	"roomcall/agent/report/view"
 )
 
-// viewDocs are the documents whose schemas the views have.
-var viewDocs = map[string]any{
-	"view/zoom": view.Zoom{}, "view/agora": view.Agora{}, "view/volc": view.Volc{}, "view/trtc": view.TRTC{},
+// viewDocs are the documents whose schemas the views have; several = one of them.
+var viewDocs = map[string][]any{
+	"view/zoom": {view.Zoom{}},
+	"view/agora": {
+		view.AgoraDetails{}, view.AgoraLists{}, view.AgoraData[view.AgoraScaleRow]{}, view.AgoraData[view.AgoraDiagnosisRow]{},
+	},
+	"view/volc": {view.Volc{}},
+	"view/trtc": {view.TRTC{}},
 }
 
 // SchemaKinds lists the kinds that have a schema.
@@ -49,16 +54,23 @@ func describe(kind string) payload.Object {
 		return append(payload.SchemaHead(kind, "How the agent itself is doing."),
 			payload.TypeSchema(reflect.TypeFor[Health]())...)
 	}
-	doc, ok := viewDocs[kind]
+	docs, ok := viewDocs[kind]
 	if !ok {
 		return payload.FlatSchema(kind)
 	}
-	props, required := payload.Properties(reflect.TypeFor[payload.Head](), kind)
-	p, r := payload.Properties(reflect.TypeOf(doc), kind)
-	props, required = append(props, p...), append(required, r...)
-	return append(payload.SchemaHead(kind, "The same facts in another system's reply."),
-		payload.Pair{Key: "type", Value: "object"}, payload.Pair{Key: "properties", Value: props},
-		payload.Pair{Key: "required", Value: required})
+	var variants []obj
+	for _, doc := range docs {
+		props, required := payload.Properties(reflect.TypeFor[payload.Head](), kind)
+		p, r := payload.Properties(reflect.TypeOf(doc), kind)
+		variants = append(variants, obj{
+			{Key: "type", Value: "object"}, {Key: "properties", Value: append(props, p...)}, {Key: "required", Value: append(required, r...)},
+		})
+	}
+	head := payload.SchemaHead(kind, "The same facts in another system's reply.")
+	if len(variants) == 1 {
+		return append(head, variants[0]...)
+	}
+	return append(head, payload.Pair{Key: "type", Value: "object"}, payload.Pair{Key: "anyOf", Value: variants})
 }
 
 // AsyncAPI is the AsyncAPI 3 document of all topics, with the schemas in it.

@@ -3,6 +3,7 @@ package report
 import (
 	"io"
 	"slices"
+	"time"
 
 	"roomcall/agent/report/payload"
 	"roomcall/agent/report/view"
@@ -22,8 +23,14 @@ func Convert(to string, in io.Reader, o ConvertOptions) ([]byte, error) {
 	return view.Convert(to, in, o)
 }
 
-// maxPoints bounds the samples that a minute keeps for views; maxMinuteCalls its
-// calls.
+// NoMetrics asks for a document without series.
+const NoMetrics = view.NoMetrics
+
+// ViewParts lists the parts of another system's interface, the default first.
+func ViewParts(name string) []string { return view.Parts(name) }
+
+// maxPoints bounds the samples that a minute keeps for views, one a second and call;
+// maxMinuteCalls its calls.
 const (
 	maxPoints      = 120
 	maxMinuteCalls = 8
@@ -56,8 +63,19 @@ func (t *turn) addToViews(m *minuteState) {
 	t.sample.TsMs = t.at
 	m.Calls[i].See(&t.sample)
 	p := view.NewPoint(&t.sample, i)
-	if (t.r.wants("agora") || t.r.wants("trtc")) && len(m.Points) < maxPoints {
+	switch n := len(m.Points); {
+	case !t.r.wants("agora") && !t.r.wants("trtc"):
+	case n > 0 && m.Points[n-1].TsMs/1000 == p.TsMs/1000 && m.Points[n-1].Call == i: // the shapes have one value a second
+		m.Points = append(slices.Clip(m.Points[:n-1]), p)
+	case n < maxPoints:
 		m.Points = append(slices.Clip(m.Points), p)
+	}
+	if t.r.wants("zoom") {
+		m.CallSums = slices.Clone(m.CallSums)
+		for len(m.CallSums) < len(m.Calls) {
+			m.CallSums = append(m.CallSums, payload.MinuteSums{})
+		}
+		m.CallSums[i] = m.CallSums[i].Add(&t.sample.Media)
 	}
 	if t.d.Volc != nil {
 		t.d.Volc.Five.Add(&p)
@@ -93,18 +111,33 @@ func (m *minuteState) call(c view.Call) int {
 	return i
 }
 
-// minuteViews writes the views of a finished minute that had a call.
-func (t *turn) minuteViews(m *minuteState, p *payload.Minute) {
-	if len(m.Calls) == 0 {
+// minuteViews writes the views of a finished minute that had a call: one part of one
+// call a document, as a strict reader of that part wants it.
+func (t *turn) minuteViews(m *minuteState) {
+	f := &view.Facts{Calls: m.Calls, Points: m.Points}
+	end := m.StartMs + minuteMs
+	for i := range m.Calls {
+		one := f.OfCall(i)
+		if i < len(m.CallSums) && m.CallSums[i].Any() {
+			one.Minutes = []view.Minute{{StartMs: m.StartMs, Media: m.CallSums[i].Summaries()}}
+			t.emitView("zoom", view.Document("zoom", one, view.Options{Part: "live"}), end)
+		}
+		if t.r.wants("agora") {
+			t.emitView("agora", view.Document("agora", one, view.Options{Part: "details"}), end)
+		}
+		if t.r.wants("trtc") {
+			t.emitView("trtc", view.Document("trtc", one, view.Options{}), end)
+		}
+	}
+	if len(m.Calls) == 0 || !t.r.wants("agora") {
 		return
 	}
-	f := &view.Facts{Calls: m.Calls, Points: m.Points, Minutes: []payload.Minute{*p}}
-	for _, name := range t.r.views {
-		if name == "volc" || name == "zoom" && p.CallID == "" {
-			continue
+	for _, part := range []string{"lists", "scale", "diagnosis"} {
+		doc := view.Document("agora", f, view.Options{Part: part})
+		if d, rows := doc.(*view.AgoraData[view.AgoraDiagnosisRow]); rows && len(d.Data) == 0 {
+			continue // no row, no message
 		}
-		doc, _ := view.Document(name, f, view.Options{})
-		t.emitView(name, doc, m.StartMs+minuteMs)
+		t.emitView("agora", doc, end)
 	}
 }
 
@@ -117,20 +150,28 @@ func (t *turn) rollVolc(at int64) {
 	if t.d.Volc == nil {
 		t.d.Volc = &volcState{}
 	}
+	zone := t.r.viewZone()
 	for _, b := range []struct {
 		granularity string
 		bucket      *view.Bucket
 	}{{"5min", &t.d.Volc.Five}, {"1d", &t.d.Volc.Day}} {
-		start := view.StartOf(at, b.granularity)
+		start := view.StartOf(at, b.granularity, zone)
 		if start == b.bucket.StartMs {
 			continue
 		}
 		if !b.bucket.Empty() {
-			end := b.bucket.StartMs + view.Granularities[b.granularity].Milliseconds()
-			t.emitView("volc", view.VolcDocument(*b.bucket, b.granularity), end)
+			end := view.EndOf(b.bucket.StartMs, b.granularity, zone)
+			t.emitView("volc", view.VolcDocument(*b.bucket, b.granularity, zone), end)
 		}
 		*b.bucket = view.Bucket{StartMs: start}
 	}
+}
+
+func (r *Reporter) viewZone() *time.Location {
+	if r.set.ViewZone == nil {
+		return time.UTC
+	}
+	return r.set.ViewZone
 }
 
 // emitView writes one view: the keys of every payload, then those of the other

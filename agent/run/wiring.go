@@ -29,6 +29,9 @@ func NewReporter(version string, cfg *config.Config, epoch int64, peerKey []byte
 		ClientID: cfg.Agent.ClientID, Site: cfg.Agent.Site, Version: version, Epoch: epoch,
 		Kinds: cfg.Publish.Kinds, Views: cfg.Publish.Views, PeerKey: peerKey,
 	}
+	if zone, err := config.ParseZone(cfg.Publish.ViewTimezone); err == nil {
+		s.ViewZone = zone
+	}
 	for _, e := range cfg.Endpoints {
 		limits, err := profileOf(cfg, e.Limits)
 		if err != nil {

@@ -39,9 +39,9 @@ func (e *BadLinesError) Error() string {
 type Line struct {
 	// Kind is the flat kind, or "" for what comes along and is none: availability,
 	// echo, birth, views, objects of others. Then only Bytes may be set.
-	Kind                 string
-	ID, ClientID, Device string
-	TsMs                 int64
+	Kind                       string
+	ID, ClientID, Device, Room string
+	TsMs                       int64
 	// Bytes is the JSON object, valid until the next line is read.
 	Bytes []byte
 }
@@ -150,10 +150,10 @@ func openBare(b []byte, each func(*Line) error) error {
 // an object or as a text.
 func openObject(b []byte, envelope bool, each func(*Line) error) error {
 	var head struct {
-		Schema, ID, Device string
-		ClientID           string  `json:"client_id"`
-		TsMs               float64 `json:"ts_ms"`
-		Payload            json.RawMessage
+		Schema, ID, Device, Room string
+		ClientID                 string  `json:"client_id"`
+		TsMs                     float64 `json:"ts_ms"`
+		Payload                  json.RawMessage
 	}
 	if err := json.Unmarshal(b, &head); err != nil {
 		return err
@@ -177,5 +177,5 @@ func openObject(b []byte, envelope bool, each func(*Line) error) error {
 	if head.ID == "" || head.ClientID == "" || head.Device == "" || head.TsMs == 0 {
 		return errNoID
 	}
-	return each(&Line{Kind: kind, ID: head.ID, ClientID: head.ClientID, Device: head.Device, TsMs: int64(head.TsMs), Bytes: b})
+	return each(&Line{Kind: kind, ID: head.ID, ClientID: head.ClientID, Device: head.Device, Room: head.Room, TsMs: int64(head.TsMs), Bytes: b})
 }

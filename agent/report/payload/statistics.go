@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"slices"
 	"strconv"
 )
 
@@ -83,6 +84,11 @@ func (s MinuteSums) Add(media *GroupMedia) MinuteSums {
 		}
 	}
 	return s
+}
+
+// Any reports whether a sample with an active stream was counted.
+func (s *MinuteSums) Any() bool {
+	return slices.ContainsFunc(s.Last[:], func(m map[string]float64) bool { return m != nil })
 }
 
 // Summaries is what the minute's record says.

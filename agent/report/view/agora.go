@@ -5,25 +5,21 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strconv"
 
 	"roomcall/agent/report/payload"
 	"roomcall/cgi"
 )
 
-// Agora has the replies of Agora Analytics in one document: call details
-// (call_id, call_info, metrics), the call list (has_more, call_lists) and, below
-// data, live indicators and diagnosis, one row a minute each. A list that was
-// asked for is there even when it is empty, as in their replies.
-type Agora struct {
-	Code      int             `json:"code"`
-	Message   string          `json:"message"`
-	CallID    *string         `json:"call_id,omitempty"`
-	CallInfo  []AgoraUser     `json:"call_info,omitzero"`
-	Metrics   []AgoraMetrics  `json:"metrics,omitzero"`
-	HasMore   *bool           `json:"has_more,omitempty"`
-	CallLists []AgoraCallItem `json:"call_lists,omitzero"`
-	Data      []AgoraRow      `json:"data,omitzero"`
-	Meta      *Meta           `json:"_meta,omitempty"`
+// AgoraDetails is the reply of Agora Analytics' call details. Metrics is absent
+// when they are not asked for, and empty when there are none, as in their reply.
+type AgoraDetails struct {
+	Code     int            `json:"code"`
+	Message  string         `json:"message"`
+	CallID   string         `json:"call_id"`
+	CallInfo []AgoraUser    `json:"call_info"`
+	Metrics  []AgoraMetrics `json:"metrics,omitzero"`
+	Meta     *Meta          `json:"_meta,omitempty"`
 }
 
 // AgoraUser is one user of a call; here the room's device.
@@ -47,11 +43,20 @@ type AgoraMetrics struct {
 	Data []AgoraSeries `json:"data"`
 }
 
-// AgoraSeries is one metric: pairs of Unix second and value.
+// AgoraSeries is one metric: pairs of Unix second and value, at most one a second.
 type AgoraSeries struct {
 	MID     int          `json:"mid"`
 	KVs     [][2]float64 `json:"kvs"`
 	PeerUID int64        `json:"peer_uid"`
+}
+
+// AgoraLists is the reply of the call list.
+type AgoraLists struct {
+	Code      int             `json:"code"`
+	Message   string          `json:"message"`
+	HasMore   bool            `json:"has_more"`
+	CallLists []AgoraCallItem `json:"call_lists"`
+	Meta      *Meta           `json:"_meta,omitempty"`
 }
 
 // AgoraCallItem is one call of the call list.
@@ -63,18 +68,43 @@ type AgoraCallItem struct {
 	Finished    bool   `json:"finished"`
 }
 
-// AgoraRow is one minute: either the live indicators or a diagnosis.
-type AgoraRow struct {
-	PCC       *int64     `json:"pcc,omitempty"`
-	PCU       *int64     `json:"pcu,omitempty"`
-	VideoUp   *float64   `json:"videoUpstreamExcellentTransRate,omitempty"`
-	AudioUp   *float64   `json:"audioUpstreamExcellentTransRate,omitempty"`
-	User      string     `json:"user,omitempty"`
-	ExpID     int        `json:"exp_id,omitempty"`
-	CName     string     `json:"cname,omitempty"`
-	CauseTags []AgoraTag `json:"cause_tags,omitempty"`
-	Ts        int64      `json:"ts"`
+// AgoraData is the reply of the parts that have rows by time.
+type AgoraData[Row any] struct {
+	Code    int    `json:"code"`
+	Message string `json:"message"`
+	Data    []Row  `json:"data"`
+	Meta    *Meta  `json:"_meta,omitempty"`
 }
+
+// The rows of AgoraData: a minute each, AgoraUsage a UTC day.
+type (
+	AgoraScaleRow struct {
+		PCC *int64 `json:"pcc,omitempty"`
+		PCU *int64 `json:"pcu,omitempty"`
+		Ts  int64  `json:"ts"`
+	}
+	AgoraNetRow struct {
+		VideoUp *float64 `json:"videoUpstreamExcellentTransRate,omitempty"`
+		AudioUp *float64 `json:"audioUpstreamExcellentTransRate,omitempty"`
+		Ts      int64    `json:"ts"`
+	}
+	AgoraExperienceRow struct { // never there: none of it is measured
+		Ts int64 `json:"ts"`
+	}
+	AgoraDiagnosisRow struct {
+		User      string     `json:"user"`
+		ExpID     int        `json:"exp_id"`
+		CName     string     `json:"cname"`
+		CauseTags []AgoraTag `json:"cause_tags"`
+		Ts        int64      `json:"ts"`
+	}
+	AgoraUsageRow struct {
+		UserCount    *int64 `json:"userCount,omitempty"`
+		SessionCount *int64 `json:"sessionCount,omitempty"`
+		ChannelCount *int64 `json:"channelCount,omitempty"`
+		Ts           int64  `json:"ts"`
+	}
+)
 
 // AgoraTag is one root cause; host_user is "" when it is the room's own.
 type AgoraTag struct {
@@ -102,57 +132,45 @@ var agoraMIDs = []agoraMID{
 	{20020, payload.VideoSend, height, false},
 }
 
-// agora makes the parts asked for: "" = all, "details", "lists", "live",
-// "diagnosis".
-func agora(f *Facts, o Options) *Agora {
-	a := &Agora{Code: 200, Meta: agoraMeta(o)}
-	all := o.Part == ""
-	if all || o.Part == "live" || o.Part == "diagnosis" {
-		a.Data = []AgoraRow{}
+// agoraAbsentMIDs need the system's own client, or the other end of the call.
+var agoraAbsentMIDs = []string{"20001", "20002", "20005", "20007", "20011", "20013", "20016", "20018", "20021", "20022"}
+
+func agoraMIDNames() []string {
+	var names []string
+	for _, m := range agoraMIDs {
+		names = append(names, strconv.Itoa(m.mid))
 	}
-	if all || o.Part == "details" {
-		a.details(f, o.Approximate)
-	}
-	if all || o.Part == "lists" {
-		a.lists(f)
-	}
-	if all || o.Part == "live" {
-		a.live(f, o.Approximate)
-	}
-	if all || o.Part == "diagnosis" {
-		a.diagnosis(f, o.Suspected)
-	}
-	if o.Part == "live" || o.Part == "diagnosis" {
-		a.Message = "success"
-	}
-	return a
+	return names
 }
 
-// details has one user entry and one set of series for each call; call_id is the
-// newest call's.
-func (a *Agora) details(f *Facts, approximate bool) {
-	id := ""
-	a.CallInfo, a.Metrics = []AgoraUser{}, []AgoraMetrics{}
-	points, peers := f.pointsByCall(), f.peersByCall(payload.VideoRecv)
-	for i := range f.Calls {
-		c := &f.Calls[i]
-		id = c.ID
+// agoraDetails has the user of the call and the series, of the time asked for.
+func agoraDetails(f *Facts, o *Options) any {
+	a := &AgoraDetails{Code: 200, CallInfo: []AgoraUser{}, Meta: meta("agora", f, o)}
+	if !slices.Contains(o.Metrics, NoMetrics) {
+		a.Metrics = []AgoraMetrics{}
+	}
+	users, _ := page(f.Calls, o, 10)
+	points, peers := f.pointsByCall(o), f.peersByCall(payload.VideoRecv)
+	for i := range users {
+		c := &users[i]
+		a.CallID = c.ID
 		a.CallInfo = append(a.CallInfo, AgoraUser{
 			SID: c.ID, CName: c.name(), UID: c.uid(), Speaker: c.Sends, DeviceType: c.Model,
 			JoinTs: c.StartMs / 1000, LeaveTs: c.EndMs / 1000, Finished: c.Finished,
 		})
-		a.Metrics = append(a.Metrics, AgoraMetrics{SID: c.ID, Data: agoraSeries(points[i], peers[i], approximate)})
+		if a.Metrics != nil {
+			a.Metrics = append(a.Metrics, AgoraMetrics{SID: c.ID, Data: agoraSeries(points[i], peers[i], o)})
+		}
 	}
-	a.CallID = &id
-	slices.Reverse(a.CallInfo) // by joining time, the newest first
-	slices.Reverse(a.Metrics)
+	return a
 }
 
 // agoraSeries makes the series of one call from its points and received videos.
-func agoraSeries(points []*Point, peers []*Peer, approximate bool) []AgoraSeries {
+func agoraSeries(points []*Point, peers []*Peer, o *Options) []AgoraSeries {
 	out := []AgoraSeries{}
 	for _, m := range agoraMIDs {
-		if m.approximate && !approximate {
+		name := strconv.Itoa(m.mid)
+		if m.approximate && !o.asksApproximate(name) || !o.asks(name) {
 			continue
 		}
 		s := AgoraSeries{MID: m.mid}
@@ -170,10 +188,17 @@ func agoraSeries(points []*Point, peers []*Peer, approximate bool) []AgoraSeries
 	return out
 }
 
+// add adds a value; of several in one second the last one counts.
 func (s *AgoraSeries) add(ms int64, x cgi.Reading) {
-	if x.Known {
-		s.KVs = append(s.KVs, [2]float64{float64(ms / 1000), x.Value})
+	if !x.Known {
+		return
 	}
+	kv := [2]float64{float64(ms / 1000), x.Value}
+	if n := len(s.KVs); n > 0 && s.KVs[n-1][0] == kv[0] {
+		s.KVs[n-1] = kv
+		return
+	}
+	s.KVs = append(s.KVs, kv)
 }
 
 // peerRows returns received video by stream, when there are stream records:
@@ -199,34 +224,36 @@ func peerRows(peers []*Peer, m agoraMID) []AgoraSeries {
 	return out
 }
 
-// lists has the calls, the newest first.
-func (a *Agora) lists(f *Facts) {
-	more := false
-	a.HasMore, a.CallLists = &more, []AgoraCallItem{}
-	for i := len(f.Calls) - 1; i >= 0; i-- {
-		c := &f.Calls[i]
-		item := AgoraCallItem{CallID: c.ID, CName: c.name(), CreatedTs: c.StartMs / 1000, Finished: c.Finished}
-		item.DestroyedTs = c.EndMs / 1000
-		a.CallLists = append(a.CallLists, item)
+// agoraLists has the calls, the newest first.
+func agoraLists(f *Facts, o *Options) any {
+	a := &AgoraLists{Code: 200, CallLists: []AgoraCallItem{}, Meta: meta("agora", f, o)}
+	newest := slices.Clone(f.Calls)
+	slices.Reverse(newest)
+	calls, more := page(newest, o, 10)
+	a.HasMore = more
+	for i := range calls {
+		c := &calls[i]
+		a.CallLists = append(a.CallLists, AgoraCallItem{
+			CallID: c.ID, CName: c.name(), CreatedTs: c.StartMs / 1000, DestroyedTs: c.EndMs / 1000, Finished: c.Finished,
+		})
 	}
+	return a
 }
 
-const minuteMs = 60_000
-
-// minuteFacts are the points of one minute.
-type minuteFacts struct {
+// minutePoints are the points of one minute.
+type minutePoints struct {
 	start  int64
 	points []*Point
 }
 
 // byMinute groups the points by UTC minute.
-func byMinute(points []Point) []minuteFacts {
-	var out []minuteFacts
+func byMinute(points []Point) []minutePoints {
+	var out []minutePoints
 	for i := range points {
 		p := &points[i]
 		start := p.TsMs / minuteMs * minuteMs
 		if len(out) == 0 || out[len(out)-1].start != start {
-			out = append(out, minuteFacts{start: start})
+			out = append(out, minutePoints{start: start})
 		}
 		m := &out[len(out)-1]
 		m.points = append(m.points, p)
@@ -234,23 +261,95 @@ func byMinute(points []Point) []minuteFacts {
 	return out
 }
 
-// live has the number of rooms in a call and, when approximate values are
-// wanted, the share of samples with 5 % loss or less on the way up.
-func (a *Agora) live(f *Facts, approximate bool) {
+// agoraRows makes the rows of the minutes that are asked for.
+func agoraRows[Row any](f *Facts, o *Options, row func(m *minutePoints) []Row) *AgoraData[Row] {
+	a := &AgoraData[Row]{Code: 200, Message: "success", Data: []Row{}, Meta: meta("agora", f, o)}
 	for _, m := range byMinute(f.Points) {
-		users, channels := map[string]bool{}, map[int]bool{}
-		for _, p := range m.points {
-			users[f.Calls[p.Call].place()] = true
-			channels[p.Call] = true
+		rows := row(&m)
+		if o.in(m.start) {
+			a.Data = append(a.Data, rows...)
 		}
-		pcu, pcc := int64(len(users)), int64(len(channels))
-		row := AgoraRow{PCU: &pcu, PCC: &pcc, Ts: m.start / 1000}
-		if approximate {
-			row.AudioUp = excellent(m.points, payload.AudioSend)
+	}
+	return a
+}
+
+// agoraScale has how many rooms were in a call, and how many calls there were, at
+// one time: the highest number of the minute, as samples saw it. A call has one
+// room, so the two are the same.
+func agoraScale(f *Facts, o *Options) any {
+	open := openCalls{edges: seen(f)}
+	return agoraRows(f, o, func(m *minutePoints) []AgoraScaleRow {
+		most := open.most(m.start + minuteMs)
+		row := AgoraScaleRow{Ts: m.start / 1000}
+		if o.asks("pcu") {
+			row.PCU = &most
+		}
+		if o.asks("pcc") {
+			row.PCC = &most
+		}
+		return []AgoraScaleRow{row}
+	})
+}
+
+// edge is the first or the last sample of a call.
+type edge struct {
+	ms   int64
+	step int64 // +1, -1
+}
+
+// seen returns the first and last samples of all calls by time; of one time the
+// first ones first.
+func seen(f *Facts) []edge {
+	first, last := map[int]int64{}, map[int]int64{}
+	for i := range f.Points {
+		p := &f.Points[i]
+		if _, known := first[p.Call]; !known {
+			first[p.Call] = p.TsMs
+		}
+		last[p.Call] = p.TsMs
+	}
+	var edges []edge
+	for call, ms := range first {
+		edges = append(edges, edge{ms, 1}, edge{last[call], -1})
+	}
+	slices.SortFunc(edges, func(a, b edge) int { return cmp.Or(cmp.Compare(a.ms, b.ms), cmp.Compare(b.step, a.step)) })
+	return edges
+}
+
+// openCalls walks through the edges.
+type openCalls struct {
+	edges []edge
+	open  int64
+}
+
+// most is the highest number of open calls since the last question, until a time.
+func (w *openCalls) most(until int64) int64 {
+	most := w.open
+	for len(w.edges) > 0 && w.edges[0].ms < until {
+		w.open += w.edges[0].step
+		most = max(most, w.open)
+		w.edges = w.edges[1:]
+	}
+	return most
+}
+
+// agoraNet has the share of samples with 5 % loss or less on the way up. All of it
+// is approximate, so it is there only when it is asked for.
+func agoraNet(f *Facts, o *Options) any {
+	const video, audio = "videoUpstreamExcellentTransRate", "audioUpstreamExcellentTransRate"
+	return agoraRows(f, o, func(m *minutePoints) []AgoraNetRow {
+		row := AgoraNetRow{Ts: m.start / 1000}
+		if o.asksApproximate(video) {
 			row.VideoUp = excellent(m.points, payload.VideoSend)
 		}
-		a.Data = append(a.Data, row)
-	}
+		if o.asksApproximate(audio) {
+			row.AudioUp = excellent(m.points, payload.AudioSend)
+		}
+		if row.VideoUp == nil && row.AudioUp == nil {
+			return nil
+		}
+		return []AgoraNetRow{row}
+	})
 }
 
 // excellent is the share of samples with a loss of at most 5 %, in percent; nil
@@ -272,55 +371,86 @@ func excellent(points []*Point, group int) *float64 {
 	return &v
 }
 
-// Agora's experience ids. Freezing is not measured here, so they are given only
-// when suspicion is asked for.
+// agoraExperience has no row: joining and freezing are not measured here.
+func agoraExperience(f *Facts, o *Options) any {
+	return agoraRows(f, o, func(*minutePoints) []AgoraExperienceRow { return nil })
+}
+
+// Agora's experience ids: video freezes, audio freezes. Which one is suspected comes
+// from the medium of the first cause; freezing itself is not measured.
 const (
 	expVideo, expAudio = 4, 5
 	maxTags            = 3
 	gradePoor          = 3
 )
 
-// diagnosis has one row a minute and call that was poor, with its causes.
-func (a *Agora) diagnosis(f *Facts, suspected bool) {
-	for _, m := range byMinute(f.Points) {
-		count := map[int]map[int]int{} // call, factor
+// agoraDiagnosis has one row a minute and call that was poor, with its causes, the
+// newest first.
+func agoraDiagnosis(f *Facts, o *Options) any {
+	a := agoraRows(f, o, func(m *minutePoints) []AgoraDiagnosisRow {
+		causes := map[int][]Cause{} // by call
 		for _, p := range m.points {
-			if p.Grade != gradePoor {
+			if p.Grade == gradePoor {
+				causes[p.Call] = Count(causes[p.Call], p.Factors)
+			}
+		}
+		var rows []AgoraDiagnosisRow
+		for _, call := range slices.Sorted(maps.Keys(causes)) {
+			c := &f.Calls[call]
+			row := AgoraDiagnosisRow{User: c.user(), CName: c.name(), Ts: m.start / 1000, ExpID: expVideo}
+			// All are measured between the room and the server, so host_user is "".
+			for _, id := range Rank(causes[call]) {
+				row.CauseTags = append(row.CauseTags, AgoraTag{FactorID: id})
+			}
+			if len(row.CauseTags) == 0 {
 				continue
 			}
-			if count[p.Call] == nil {
-				count[p.Call] = map[int]int{}
+			if slices.Contains(audioFactors, row.CauseTags[0].FactorID) {
+				row.ExpID = expAudio
 			}
-			for _, id := range p.Factors {
-				count[p.Call][id]++
-			}
+			rows = append(rows, row)
 		}
-		for _, call := range slices.Sorted(maps.Keys(count)) {
-			row := AgoraRow{User: f.Calls[call].Device, CName: f.Calls[call].name(), Ts: m.start / 1000}
-			row.tags(count[call], suspected)
-			if len(row.CauseTags) > 0 {
-				a.Data = append(a.Data, row)
-			}
-		}
-	}
+		return rows
+	})
+	slices.Reverse(a.Data)
+	a.Data, _ = page(a.Data, o, 10)
+	return a
 }
 
 // audioFactors are the factor ids of audio.
 var audioFactors = []int{9, 22, 24, 43, 45, 47}
 
-// tags names the most frequent causes. All are measured between the room and the
-// server, so host_user is "", the room's own.
-func (r *AgoraRow) tags(count map[int]int, suspected bool) {
-	ids := slices.SortedFunc(maps.Keys(count), func(a, b int) int {
-		return cmp.Or(cmp.Compare(count[b], count[a]), cmp.Compare(a, b))
-	})
-	for _, id := range ids[:min(len(ids), maxTags)] {
-		r.CauseTags = append(r.CauseTags, AgoraTag{FactorID: id})
-	}
-	if suspected && len(ids) > 0 {
-		r.ExpID = expVideo
-		if slices.Contains(audioFactors, ids[0]) {
-			r.ExpID = expAudio
+// agoraUsage has one row a whole UTC day that has any record: rooms with a call, calls
+// that began. Every call is a session and a channel of its own.
+func agoraUsage(f *Facts, o *Options) any {
+	a := &AgoraData[AgoraUsageRow]{Code: 200, Message: "success", Data: []AgoraUsageRow{}, Meta: meta("agora", f, o)}
+	rooms, calls := map[int64]map[string]bool{}, map[int64]int64{}
+	for i := range f.Calls {
+		c := &f.Calls[i]
+		day := c.StartMs / dayMs * dayMs
+		if rooms[day] == nil {
+			rooms[day] = map[string]bool{}
 		}
+		rooms[day][c.place()] = true
+		calls[day]++
 	}
+	days := slices.Compact(slices.Sorted(slices.Values(slices.AppendSeq(slices.Clone(f.Days), maps.Keys(calls)))))
+	for _, day := range days {
+		if !o.in(day) || !o.Until.IsZero() && day+dayMs > o.Until.UnixMilli()+1000 {
+			continue
+		}
+		users, n := int64(len(rooms[day])), calls[day]
+		row := AgoraUsageRow{Ts: day / 1000}
+		for _, m := range []struct {
+			name  string
+			to    **int64
+			value *int64
+		}{{"userCount", &row.UserCount, &users}, {"sessionCount", &row.SessionCount, &n}, {"channelCount", &row.ChannelCount, &n}} {
+			if o.asks(m.name) {
+				*m.to = m.value
+			}
+		}
+		a.Data = append(a.Data, row)
+	}
+	return a
 }

@@ -5,9 +5,13 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"roomcall/agent/report/payload"
+)
+
+const (
+	minuteMs = 60_000
+	dayMs    = 24 * 60 * minuteMs
 )
 
 // minuteKey is a minute of a place: client_id/device.
@@ -24,6 +28,7 @@ type collector struct {
 	minutes map[minuteKey]*payload.Minute
 	samples []rawPoint
 	peers   []rawPeer
+	days    map[int64]bool // UTC days that have a record
 	skipped int
 	others  map[string]bool // devices that are not asked for
 }
@@ -47,7 +52,7 @@ func (c *collector) line(l *payload.Line) error {
 		c.skipped++
 		return nil
 	}
-	if !c.o.wants(l.ClientID, l.Device) {
+	if !c.o.wants(l.ClientID, l.Device, l.Room) {
 		c.others[l.Device] = true
 		return nil
 	}
@@ -59,6 +64,7 @@ func (c *collector) line(l *payload.Line) error {
 		return err
 	}
 	c.seen[l.ID] = true
+	c.days[l.TsMs/dayMs*dayMs] = true
 	c.record(p)
 	return nil
 }
@@ -70,7 +76,9 @@ func (c *collector) record(p any) {
 	case *payload.Minute:
 		c.minutes[minuteKey{p.ClientID + "/" + p.Device, p.MinuteMs}] = p
 		if p.CallID != "" {
-			c.book.get(p.CallID, &p.Head)
+			if k := c.book.get(p.CallID, &p.Head); !k.Finished {
+				k.EndMs = max(k.EndMs, p.MinuteMs)
+			}
 		}
 	case *payload.Stream:
 		c.stream(p)
@@ -146,7 +154,7 @@ func (p *Peer) name() string {
 // facts puts what was gathered in order.
 func (c *collector) facts() *Facts {
 	calls, place := c.book.sorted()
-	f := &Facts{Calls: calls}
+	f := &Facts{Calls: calls, Days: slices.Sorted(maps.Keys(c.days)), Skipped: c.skipped}
 	slices.SortFunc(c.samples, func(a, b rawPoint) int {
 		return cmp.Or(cmp.Compare(a.TsMs, b.TsMs), cmp.Compare(a.place, b.place), cmp.Compare(a.call, b.call))
 	})
@@ -155,12 +163,7 @@ func (c *collector) facts() *Facts {
 		s.Call = place[s.call]
 		f.Points = append(f.Points, s.Point)
 	}
-	c.missingMinutes()
-	for _, k := range slices.SortedFunc(maps.Keys(c.minutes), func(a, b minuteKey) int {
-		return cmp.Or(cmp.Compare(a.ms, b.ms), cmp.Compare(a.place, b.place))
-	}) {
-		f.Minutes = append(f.Minutes, *c.minutes[k])
-	}
+	f.Minutes = c.byCall(place)
 	slices.SortFunc(c.peers, func(a, b rawPeer) int {
 		return cmp.Or(cmp.Compare(a.TsMs, b.TsMs), cmp.Compare(a.call, b.call), cmp.Compare(a.Group, b.Group), cmp.Compare(a.Index, b.Index))
 	})
@@ -171,45 +174,35 @@ func (c *collector) facts() *Facts {
 	return f
 }
 
-// devices lists the devices; with their agents when there are several.
-func (c *collector) devices() []string {
-	places, agents := map[string]string{}, map[string]bool{}
-	for _, k := range c.book {
-		places[k.place()] = k.Device
-		agents[k.ClientID] = true
+// byCall makes the minutes of each call. The minute's record says it, unless the
+// minute has samples of several calls: then each call's own samples do. They also do
+// where there is no record.
+func (c *collector) byCall(place map[string]int) []Minute {
+	type key struct {
+		minuteKey
+		call string
 	}
-	list := slices.Sorted(maps.Keys(places))
-	for i, place := range list {
-		if len(agents) == 1 {
-			list[i] = places[place]
-		}
-	}
-	return list
-}
-
-// missingMinutes makes the minutes that have samples but no minute record; the
-// samples are sorted by time.
-func (c *collector) missingMinutes() {
-	sums := map[minuteKey]payload.MinuteSums{}
+	sums, calls := map[key]payload.MinuteSums{}, map[minuteKey]int{}
 	for i := range c.samples {
 		s := &c.samples[i]
-		k := minuteKey{s.place, s.TsMs / minuteMs * minuteMs}
-		sum, begun := sums[k]
-		if c.minutes[k] == nil {
-			m := &payload.Minute{MinuteMs: k.ms}
-			m.ClientID, m.Device, _ = strings.Cut(k.place, "/")
-			c.minutes[k], begun = m, true
+		k := key{minuteKey{s.place, s.TsMs / minuteMs * minuteMs}, s.call}
+		sum, again := sums[k]
+		if !again {
+			calls[k.minuteKey]++
 		}
-		if !begun {
-			continue // there is a record
-		}
-		m := c.minutes[k]
-		m.CallID = s.call
-		m.Samples++
-		m.SamplesOK++
 		sums[k] = sum.Add(s.media)
 	}
-	for k, sum := range sums {
-		c.minutes[k].Media = sum.Summaries()
+	var out []Minute
+	for k, m := range c.minutes {
+		_, seen := sums[key{k, m.CallID}]
+		if m.CallID != "" && (calls[k] == 0 || calls[k] == 1 && seen) {
+			out = append(out, Minute{place[m.CallID], k.ms, m.Media})
+			delete(sums, key{k, m.CallID})
+		}
 	}
+	for k, sum := range sums {
+		out = append(out, Minute{place[k.call], k.ms, sum.Summaries()})
+	}
+	slices.SortFunc(out, func(a, b Minute) int { return cmp.Or(cmp.Compare(a.StartMs, b.StartMs), cmp.Compare(a.Call, b.Call)) })
+	return out
 }

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
@@ -49,14 +50,17 @@ var cases = []struct {
 	// more are keys of ours that the example happens not to show; less are keys
 	// of the example that stay absent, for the fact is not there.
 	more, less []string
+	doc        any // the struct that has the example
 }{
-	{"zoom", "zoom", Options{}, nil, nil},
-	{"agora", "agora.details", Options{Part: "details", Approximate: true}, nil, nil},
-	{"agora", "agora.lists", Options{Part: "lists"}, nil, nil},
-	{"agora", "agora.live", Options{Part: "live", Approximate: true}, []string{".data[].pcc number", ".data[].pcu number", ".data[].audioUpstreamExcellentTransRate number"}, nil},
-	{"agora", "agora.diagnosis", Options{Part: "diagnosis", Suspected: true}, nil, nil},
-	{"volc", "volc", Options{Granularity: "1d"}, nil, nil},
-	{"trtc", "trtc", Options{}, nil, nil},
+	{"zoom", "zoom", Options{}, nil, nil, &Zoom{}},
+	{"agora", "agora.details", Options{Approximate: true}, nil, nil, &AgoraDetails{}},
+	{"agora", "agora.lists", Options{Part: "lists"}, nil, nil, &AgoraLists{}},
+	{"agora", "agora.scale", Options{Part: "scale"}, nil, nil, &AgoraData[AgoraScaleRow]{}},
+	{"agora", "agora.net", Options{Part: "net", Metrics: []string{"videoUpstreamExcellentTransRate"}}, nil, nil, &AgoraData[AgoraNetRow]{}},
+	{"agora", "agora.diagnosis", Options{Part: "diagnosis"}, nil, nil, &AgoraData[AgoraDiagnosisRow]{}},
+	{"agora", "agora.usage", Options{Metrics: []string{"userCount"}}, nil, nil, &AgoraData[AgoraUsageRow]{}},
+	{"volc", "volc", Options{Granularity: "1d"}, nil, nil, &Volc{}},
+	{"trtc", "trtc", Options{}, nil, nil, &TRTC{}},
 }
 
 func TestDocumentsHaveTheShapeOfTheSystemsOwnExample(t *testing.T) {
@@ -123,7 +127,7 @@ func TestTheSystemsOwnExamplesReadIntoOurStructs(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		doc := map[string]any{"zoom": &Zoom{}, "agora": &Agora{}, "volc": &Volc{}, "trtc": &TRTC{}}[c.to]
+		doc := c.doc
 		dec := json.NewDecoder(bytes.NewReader(seed))
 		dec.DisallowUnknownFields()
 		if err := dec.Decode(doc); err != nil {
@@ -213,52 +217,76 @@ func TestSwapExchangesZoomsDirections(t *testing.T) {
 
 func TestNoRecordsGiveAnEmptyReply(t *testing.T) {
 	for to, want := range map[string]string{
-		"zoom":  `"data":[]`,
-		"agora": `"call_id":"","call_info":[],"metrics":[],"has_more":false,"call_lists":[],"data":[]`,
-		"volc":  `"Indicators":[]`,
-		"trtc":  `"Total":0,"UserList":[],"Data":[]`,
+		"zoom":            `"data":[]`,
+		"agora":           `{"code":200,"message":"","call_id":"","call_info":[],"metrics":[],"_meta"`,
+		"agora lists":     `{"code":200,"message":"","has_more":false,"call_lists":[],"_meta"`,
+		"agora scale":     `{"code":200,"message":"success","data":[],"_meta"`,
+		"agora net":       `{"code":200,"message":"success","data":[],"_meta"`,
+		"agora diagnosis": `{"code":200,"message":"success","data":[],"_meta"`,
+		"agora usage":     `{"code":200,"message":"success","data":[],"_meta"`,
+		"volc":            `"Indicators":[]`,
+		"trtc":            `"Total":0,"UserList":[],"Data":[]`,
 	} {
-		if got := string(convert(t, to, []string{"online", "", `{"schema":"roomcall.birth/1.0"}`}, Options{})); !strings.Contains(got, want) || !strings.Contains(got, `"skipped":2`) {
+		to, part, _ := strings.Cut(to, " ")
+		if got := string(convert(t, to, []string{"online", "", `{"schema":"roomcall.birth/1.0"}`}, Options{Part: part})); !strings.Contains(got, want) || !strings.Contains(got, `"skipped":2`) {
 			t.Errorf("%s: %s", to, got)
 		}
 	}
 }
 
-func TestEachPartOfAgoraHasItsListsEvenWhenEmpty(t *testing.T) {
-	for part, want := range map[string]string{
-		"details":   `{"code":200,"message":"","call_id":"","call_info":[],"metrics":[],"_meta"`,
-		"lists":     `{"code":200,"message":"","has_more":false,"call_lists":[],"_meta"`,
-		"live":      `{"code":200,"message":"success","data":[],"_meta"`,
-		"diagnosis": `{"code":200,"message":"success","data":[],"_meta"`,
+func TestWrongChoicesAreErrors(t *testing.T) {
+	for _, c := range []struct {
+		to   string
+		o    Options
+		want string
+	}{
+		{"teams", Options{}, "unknown view"},
+		{"agora", Options{Part: "x"}, "unknown part"},
+		{"agora", Options{Part: "scale", Metrics: []string{"20003"}}, "unknown metric"},
+		{"zoom", Options{Metrics: []string{"x"}}, "no metrics to choose"},
+		{"volc", Options{Granularity: "1h"}, "unknown granularity"},
+		{"volc", Options{Limit: 1}, "no pages"},
+		{"agora", Options{Part: "lists", Page: -1}, "negative"},
+		{"agora", Options{Since: time.Unix(2, 0), Until: time.Unix(1, 0)}, "before its start"},
+		{"trtc", Options{Devices: make([]string, 7)}, "InvalidParameter.UserIdsMorethanSix"},
+		{"trtc", Options{Limit: 101}, "InvalidParameter.PageSizeOversize"},
+		{"trtc", Options{Since: time.Unix(0, 0), Until: time.Unix(3601, 0)}, "InvalidParameter.QueryScaleOversize"},
 	} {
-		if got := string(convert(t, "agora", nil, Options{Part: part})); !strings.HasPrefix(got, want) {
-			t.Errorf("%s: %s", part, got)
+		_, err := Convert(c.to, strings.NewReader(""), c.o)
+		if e := (&RequestError{}); !errors.As(err, &e) || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s %+v: %v, want %s", c.to, c.o, err, c.want)
 		}
+	}
+	if _, err := Convert("trtc", strings.NewReader("\xff\xfe{\x00"), Options{}); err == nil || !strings.Contains(err.Error(), "UTF-16") {
+		t.Errorf("%v", err)
+	}
+	if _, err := Convert("trtc", strings.NewReader(""), Options{Since: time.Unix(0, 0), Until: time.Unix(3601, 0), Metrics: []string{NoMetrics}}); err != nil {
+		t.Errorf("a long time range without data: %v", err)
 	}
 }
 
-func TestWrongChoicesAreErrors(t *testing.T) {
-	ok := callRecords(t)[0]
-	other := strings.ReplaceAll(strings.Join(callRecords(t), "\n"), "room-1", "room-2")
-	for _, c := range []struct {
-		to, in string
-		o      Options
-		want   string
-	}{
-		{"teams", ok, Options{}, "unknown view"},
-		{"agora", ok, Options{Part: "x"}, "unknown part"},
-		{"volc", ok, Options{Granularity: "1h"}, "unknown granularity"},
-		{"trtc", "\xff\xfe{\x00", Options{}, "UTF-16"},
-		{"zoom", strings.Join(callRecords(t), "\n") + "\n" + other, Options{}, "choose one of room-1, room-2"},
-	} {
-		_, err := Convert(c.to, strings.NewReader(c.in), c.o)
-		if err == nil || !strings.Contains(err.Error(), c.want) {
-			t.Errorf("%s: %v, want %s", c.to, err, c.want)
+func TestWhatIsOneCallThereRefusesSeveral(t *testing.T) {
+	mine := callRecords(t)
+	later := strings.NewReplacer(".room-1.", ".room-2.", `"device":"room-1"`, `"device":"room-2"`)
+	both := append(strings.Split(later.Replace(strings.Join(mine, "\n")), "\n"), mine...)
+	for _, to := range []string{"agora", "trtc"} {
+		var several *SeveralCallsError
+		_, err := Convert(to, strings.NewReader(strings.Join(both, "\n")), Options{})
+		if !errors.As(err, &several) || len(several.Calls) != 2 || !strings.Contains(err.Error(), several.Calls[1].ID) {
+			t.Errorf("%s: %v", to, err)
+			continue
+		}
+		for _, o := range []Options{{Call: several.Calls[0].ID}, {Devices: []string{several.Calls[0].Device}}, {Room: several.Calls[0].name(), Devices: []string{several.Calls[0].Device}}} {
+			if a, b := convert(t, to, both, o), convert(t, to, mine, Options{}); !bytes.Equal(a, b) {
+				t.Errorf("%s %+v: another document than of that call alone:\n%s\n%s", to, o, a, b)
+			}
+		}
+		if _, err := Convert(to, strings.NewReader(strings.Join(both, "\n")), Options{Call: "x"}); !errors.Is(err, ErrNoCall) || !strings.Contains(err.Error(), several.Calls[1].ID) {
+			t.Errorf("%s: %v", to, err)
 		}
 	}
-	both := strings.Split(other+"\n"+strings.Join(callRecords(t), "\n"), "\n")
-	if a, b := convert(t, "zoom", both, Options{Device: "room-1"}), convert(t, "zoom", callRecords(t), Options{}); !bytes.Equal(a, b) {
-		t.Error("one device of two gives another document")
+	if _, err := Convert("zoom", strings.NewReader(strings.Join(both, "\n")), Options{}); !errors.Is(err, ErrDevices) || !strings.Contains(err.Error(), "choose one of room-1, room-2") {
+		t.Errorf("%v", err)
 	}
 }
 
@@ -267,24 +295,205 @@ func TestDevicesOfOneNameAtTwoAgentsStayApart(t *testing.T) {
 	other := strings.Split(strings.ReplaceAll(strings.Join(mine, "\n"), "agent-1", "agent-2"), "\n")
 	both := append(append([]string{}, mine...), other...)
 	var one, two TRTC
-	var live Agora
-	if err := errors.Join(json.Unmarshal(convert(t, "trtc", mine, Options{}), &one),
-		json.Unmarshal(convert(t, "trtc", both, Options{}), &two),
-		json.Unmarshal(convert(t, "agora", both, Options{Part: "live"}), &live)); err != nil {
+	var scale AgoraData[AgoraScaleRow]
+	if err := errors.Join(json.Unmarshal(convert(t, "trtc", both, Options{ClientID: "agent-1"}), &one),
+		json.Unmarshal(convert(t, "trtc", both, Options{Devices: []string{"agent-2/room-1"}}), &two),
+		json.Unmarshal(convert(t, "agora", both, Options{Metrics: []string{"pcu", "pcc"}}), &scale)); err != nil {
 		t.Fatal(err)
 	}
-	if d := cmp.Diff(append(one.Response.Data, one.Response.Data...), two.Response.Data); d != "" {
-		t.Errorf("trtc mixes them:\n%s", d)
+	if a, b := one.Response.UserList[0].UserID, two.Response.Data[0].UserID; a != "agent-1/room-1" || b != "agent-2/room-1" {
+		t.Errorf("users %s and %s", a, b)
 	}
-	if *live.Data[0].PCU != 2 {
-		t.Errorf("pcu %d, want 2", *live.Data[0].PCU)
+	if *scale.Data[0].PCU != 2 || *scale.Data[0].PCC != 2 {
+		t.Errorf("pcu %d, pcc %d, want 2", *scale.Data[0].PCU, *scale.Data[0].PCC)
 	}
-	_, err := Convert("zoom", strings.NewReader(strings.Join(both, "\n")), Options{Device: "room-1"})
+	_, err := Convert("zoom", strings.NewReader(strings.Join(both, "\n")), Options{Devices: []string{"room-1"}})
 	if !errors.Is(err, ErrDevices) || !strings.Contains(err.Error(), "agent-1/room-1, agent-2/room-1") {
 		t.Errorf("%v", err)
 	}
-	if a, b := convert(t, "zoom", both, Options{Device: "agent-2/room-1"}), convert(t, "zoom", mine, Options{}); !bytes.Equal(a, b) {
-		t.Error("one of two gives another document")
+}
+
+func TestAUserHasOneIDInAllPartsOfASystem(t *testing.T) {
+	var details AgoraDetails
+	var diagnosis AgoraData[AgoraDiagnosisRow]
+	if err := errors.Join(json.Unmarshal(convert(t, "agora", callRecords(t), Options{}), &details),
+		json.Unmarshal(convert(t, "agora", callRecords(t), Options{Part: "diagnosis"}), &diagnosis)); err != nil {
+		t.Fatal(err)
+	}
+	uid := fmt.Sprint(details.CallInfo[0].UID)
+	if diagnosis.Data[0].User != uid || details.Meta.Users[uid] != "agent-1/room-1" || diagnosis.Meta.Users[uid] != "agent-1/room-1" {
+		t.Errorf("%s, %s, %v", uid, diagnosis.Data[0].User, details.Meta.Users)
+	}
+}
+
+// base is the midnight UTC that the times of callsOf count from, in Unix seconds.
+const base = 20_000 * 24 * 3600
+
+func at(second int64) time.Time { return time.Unix(base+second, 0) }
+
+// callsOf is a file of calls: room by room, start and end in seconds, polled every 5 s.
+func callsOf(rooms map[string][][2]int64) []string {
+	var lines []string
+	for room, calls := range rooms {
+		seq := 0
+		for _, c := range calls {
+			for s := c[0]; s < c[1]; s += 5 {
+				seq++
+				lines = append(lines, fmt.Sprintf(`{"v":1,"schema":"roomcall.sample/1.0","id":"a.1.%s.sample.%d","epoch":1,"seq":%d,"ts_ms":%d,"ts":"","client_id":"a","site":"","room":"","device":"%s","vendor":"huawei","poll_ok":1,"poll_ms":1,"in_call":1,"call_id":"a.1.%s.%d","grade":"good","grade_code":1,"audio_send_bitrate_kbps":%d}`,
+					room, seq, seq, (base+s)*1000, room, room, c[0], s))
+			}
+			seq++
+			lines = append(lines, fmt.Sprintf(`{"v":1,"schema":"roomcall.call/1.0","id":"a.1.%s.call.%d","epoch":1,"seq":%d,"ts_ms":%d,"ts":"","client_id":"a","site":"","room":"","device":"%s","call_id":"a.1.%s.%d","start_ms":%d,"end_ms":%d}`,
+				room, seq, seq, (base+c[1])*1000, room, room, c[0], (base+c[0])*1000, (base+c[1])*1000))
+		}
+	}
+	return lines
+}
+
+func TestCallsOneAfterTheOtherDoNotCountAsAtOneTime(t *testing.T) {
+	lines := callsOf(map[string][][2]int64{"r1": {{0, 20}, {20, 40}, {45, 100}}, "r2": {{30, 70}}})
+	var scale AgoraData[AgoraScaleRow]
+	if err := json.Unmarshal(convert(t, "agora", lines, Options{Part: "scale"}), &scale); err != nil {
+		t.Fatal(err)
+	}
+	var got []int64
+	for _, r := range scale.Data {
+		got = append(got, r.Ts-base, *r.PCU, *r.PCC)
+	}
+	if d := cmp.Diff([]int64{0, 2, 2, 60, 2, 2}, got); d != "" {
+		t.Error(d)
+	}
+}
+
+func TestPagesAreTrue(t *testing.T) {
+	var calls [][2]int64
+	for i := range int64(23) {
+		calls = append(calls, [2]int64{i * 100, i*100 + 50})
+	}
+	lines := callsOf(map[string][][2]int64{"r1": calls})
+	var seen []string
+	for page := 0; ; page++ {
+		var l AgoraLists
+		if err := json.Unmarshal(convert(t, "agora", lines, Options{Part: "lists", Page: page}), &l); err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range l.CallLists {
+			seen = append(seen, c.CallID)
+		}
+		if want := []bool{true, true, false}[page]; l.HasMore != want {
+			t.Fatalf("page %d: has_more %v", page, l.HasMore)
+		}
+		if !l.HasMore {
+			break
+		}
+	}
+	if len(seen) != 23 || seen[0] != "a.1.r1.2200" || seen[22] != "a.1.r1.0" {
+		t.Errorf("%v", seen)
+	}
+	var l AgoraLists
+	if err := json.Unmarshal(convert(t, "agora", lines, Options{Part: "lists", Since: at(250), Until: at(400), Limit: 1}), &l); err != nil {
+		t.Fatal(err)
+	}
+	if len(l.CallLists) != 1 || l.CallLists[0].CallID != "a.1.r1.400" || !l.HasMore { // the other one began at 300
+		t.Errorf("%+v", l)
+	}
+}
+
+func TestUsageCountsCallsOnTheDayOfTheirStart(t *testing.T) {
+	const day = 24 * 3600
+	lines := callsOf(map[string][][2]int64{"r1": {{day - 100, day + 100}, {day + 200, day + 300}}, "r2": {{day + 250, day + 260}}, "r3": {{3 * day, 3*day + 10}}})
+	var usage AgoraData[AgoraUsageRow]
+	if err := json.Unmarshal(convert(t, "agora", lines, Options{Part: "usage"}), &usage); err != nil {
+		t.Fatal(err)
+	}
+	var got []int64
+	for _, r := range usage.Data {
+		got = append(got, r.Ts-base, *r.UserCount, *r.SessionCount, *r.ChannelCount)
+	}
+	if d := cmp.Diff([]int64{0, 1, 1, 1, day, 2, 2, 2, 3 * day, 1, 1, 1}, got); d != "" {
+		t.Error(d)
+	}
+	if err := json.Unmarshal(convert(t, "agora", lines, Options{Part: "usage", Since: at(1), Until: at(3*day - 1)}), &usage); err != nil {
+		t.Fatal(err)
+	}
+	if len(usage.Data) != 1 || usage.Data[0].Ts != base+day {
+		t.Errorf("whole days only: %+v", usage.Data)
+	}
+}
+
+func TestADayBeginsInTheZoneThatIsAskedFor(t *testing.T) {
+	lines := callsOf(map[string][][2]int64{"r1": {{15*3600 + 3500, 16*3600 + 100}}}) // over midnight at +08:00
+	for zone, want := range map[string][]string{"": {"2024-10-04T00:00:00+00:00"}, "Asia/Shanghai": {"2024-10-04T00:00:00+08:00", "2024-10-05T00:00:00+08:00"}} {
+		at, err := time.LoadLocation(zone)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var v Volc
+		if err := json.Unmarshal(convert(t, "volc", lines, Options{Granularity: "1d", Zone: at, Metrics: []string{"poor_time_rate"}}), &v); err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, d := range v.Result.Indicators[0].Data {
+			got = append(got, d.TimeStamp)
+		}
+		if d := cmp.Diff(want, got); d != "" {
+			t.Error(d)
+		}
+	}
+}
+
+func TestASecondHasOneValue(t *testing.T) {
+	var lines []string
+	for i, l := range callsOf(map[string][][2]int64{"r1": {{0, 20}}}) {
+		lines = append(lines, l, strings.NewReplacer(`sample.`, `sample.9`, fmt.Sprintf(`"ts_ms":%d`, (base+i*5)*1000), fmt.Sprintf(`"ts_ms":%d`, (base+i*5)*1000+400), `kbps":`, `kbps":9`).Replace(l))
+	}
+	var details AgoraDetails
+	var trtc TRTC
+	if err := errors.Join(json.Unmarshal(convert(t, "agora", lines, Options{}), &details), json.Unmarshal(convert(t, "trtc", lines, Options{Metrics: []string{"aBit"}}), &trtc)); err != nil {
+		t.Fatal(err)
+	}
+	want := [][2]float64{{base, 90}, {base + 5, 95}, {base + 10, 910}, {base + 15, 915}}
+	if d := cmp.Diff(want, details.Metrics[0].Data[0].KVs); d != "" {
+		t.Error(d)
+	}
+	if len(trtc.Response.Data) != 1 || len(trtc.Response.Data[0].Content) != 4 || trtc.Response.Data[0].Content[3] != (TRTCPoint{base + 15, 915}) {
+		t.Errorf("%+v", trtc.Response.Data)
+	}
+}
+
+func TestTwoCallsOfAMinuteHaveAMinuteEach(t *testing.T) {
+	lines := callsOf(map[string][][2]int64{"r1": {{0, 20}, {30, 70}}})
+	lines = append(lines, fmt.Sprintf(`{"v":1,"schema":"roomcall.minute/1.0","id":"a.1.r1.minute.1","epoch":1,"seq":1,"ts_ms":%d,"ts":"","client_id":"a","site":"","room":"","device":"r1","minute_ms":%d,"samples":10,"samples_ok":10,"coverage_pct":100,"call_id":"a.1.r1.30","audio_send_bitrate_kbps_avg":1,"audio_send_bitrate_kbps_last":55}`, (base+60)*1000, base*1000))
+	for call, want := range map[string][]string{"a.1.r1.0": {"15 kbps"}, "a.1.r1.30": {"55 kbps", "65 kbps"}} {
+		var z Zoom
+		if err := json.Unmarshal(convert(t, "zoom", lines, Options{Call: call}), &z); err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, m := range z.Data {
+			got = append(got, m.AudioOutput.Bitrate)
+		}
+		if d := cmp.Diff(want, got); d != "" {
+			t.Errorf("%s: %s", call, d)
+		}
+	}
+}
+
+func TestASelectionOfTimeAndMetricsIsKept(t *testing.T) {
+	lines := callsOf(map[string][][2]int64{"r1": {{0, 60}}})
+	var details AgoraDetails
+	o := Options{Since: at(10), Until: at(20), Metrics: []string{"20003"}}
+	if err := json.Unmarshal(convert(t, "agora", lines, o), &details); err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff([][2]float64{{base + 10, 10}, {base + 15, 15}, {base + 20, 20}}, details.Metrics[0].Data[0].KVs); d != "" {
+		t.Error(d)
+	}
+	if got := string(convert(t, "agora", lines, Options{Metrics: []string{NoMetrics}, Part: "details"})); strings.Contains(got, `"metrics"`) {
+		t.Errorf("%s", got)
+	}
+	if got := string(convert(t, "trtc", lines, Options{Metrics: []string{NoMetrics}})); !strings.Contains(got, `"Total":1`) || !strings.Contains(got, `"Data":[]`) {
+		t.Errorf("%s", got)
 	}
 }
 
@@ -307,6 +516,9 @@ func BenchmarkCalls(b *testing.B) {
 		for _, to := range []string{"agora", "trtc"} {
 			b.Run(fmt.Sprintf("%s/%d", to, n), func(b *testing.B) {
 				for range b.N {
+					if to == "agora" {
+						Document(to, f, Options{Part: "lists"})
+					}
 					Document(to, f, Options{})
 				}
 				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*n), "ns/call")
@@ -322,14 +534,14 @@ func TestAbsentStaysAbsent(t *testing.T) {
 			t.Error(w)
 		}
 	}
-	got = string(convert(t, "agora", callRecords(t), Options{Approximate: true, Suspected: true}))
-	for _, mid := range []int{20001, 20002, 20005, 20007, 20011, 20013, 20016, 20018, 20021, 20022} {
-		if strings.Contains(got, fmt.Sprintf(`"mid":%d`, mid)) {
+	got = string(convert(t, "agora", callRecords(t), Options{Approximate: true}))
+	for _, mid := range agoraAbsentMIDs {
+		if strings.Contains(got, `"mid":`+mid) {
 			t.Error(mid)
 		}
 	}
-	got = string(convert(t, "agora", callRecords(t), Options{}))
-	for _, w := range []string{`"mid":20015`, `"mid":20017`, `"exp_id"`, `"audioUpstream`} {
+	got = string(convert(t, "agora", callRecords(t), Options{})) + string(convert(t, "agora", callRecords(t), Options{Part: "net"}))
+	for _, w := range []string{`"mid":20015`, `"mid":20017`, `"audioUpstreamExcellentTransRate":`} {
 		if strings.Contains(got, w) {
 			t.Errorf("%s without being asked for", w)
 		}

@@ -2,8 +2,8 @@ package view
 
 import (
 	"cmp"
-	"maps"
 	"slices"
+	"time"
 
 	"roomcall/agent/report/payload"
 	"roomcall/cgi"
@@ -67,30 +67,57 @@ var trtcTypes = []trtcType{
 	{"bigvHeight", payload.VideoSend, height}, {"bigvHeight", payload.VideoRecv, height},
 }
 
-// trtc makes the reply with all data types that are known.
-func trtc(f *Facts) *TRTC {
-	t := &TRTC{Meta: trtcMeta()}
+// trtcAbsent are the data types that need the system's SDK.
+var trtcAbsent = []string{"appCpu", "sysCpu", "aBlock", "bigvBlock", "bigvCapFps"}
+
+func trtcNames() []string {
+	var names []string
+	for _, t := range trtcTypes {
+		names = append(names, t.name)
+	}
+	return slices.Compact(names)
+}
+
+// Bounds of a request, from the system's document.
+const (
+	trtcMaxUsers = 6
+	trtcMaxPage  = 100
+	trtcMaxRange = time.Hour // with data
+)
+
+// trtcCheck rejects what the system rejects, with its error codes.
+func trtcCheck(o *Options) error {
+	data := !slices.Contains(o.Metrics, NoMetrics)
+	switch {
+	case len(o.Devices) > trtcMaxUsers:
+		return refuse("InvalidParameter.UserIdsMorethanSix", "%d devices, at most %d are allowed", len(o.Devices), trtcMaxUsers)
+	case o.Limit > trtcMaxPage:
+		return refuse("InvalidParameter.PageSizeOversize", "a page of %d, at most %d are allowed", o.Limit, trtcMaxPage)
+	case data && !o.Since.IsZero() && !o.Until.IsZero() && o.Until.Sub(o.Since) > trtcMaxRange:
+		return refuse("InvalidParameter.QueryScaleOversize", "a time range of %v, at most %v is allowed with data", o.Until.Sub(o.Since), trtcMaxRange)
+	}
+	return nil
+}
+
+// trtcDetail makes the reply: the user of the call, and its series by data type.
+func trtcDetail(f *Facts, o *Options) any {
+	t := &TRTC{Meta: meta("trtc", f, o)}
 	r := &t.Response
-	r.UserList, r.Data = []TRTCUser{}, []TRTCData{}
-	users := map[string][]int{} // calls of a device
-	for i := range f.Calls {
-		c := &f.Calls[i]
-		users[c.place()] = append(users[c.place()], i)
+	r.UserList, r.Data, r.Total = []TRTCUser{}, []TRTCData{}, len(f.Calls)
+	users, _ := page(f.Calls, o, trtcMaxUsers)
+	points, peers := f.pointsByCall(o), f.peersByCall(payload.VideoRecv)
+	for i := range users {
+		c := &users[i]
 		r.UserList = append(r.UserList, TRTCUser{
-			RoomStr: c.name(), UserID: c.Device, JoinTs: c.StartMs / 1000, LeaveTs: c.EndMs / 1000,
+			RoomStr: c.name(), UserID: c.place(), JoinTs: c.StartMs / 1000, LeaveTs: c.EndMs / 1000,
 			Finished: c.Finished, DeviceType: c.Model,
 		})
-	}
-	r.Total = len(r.UserList)
-	points, peers := f.pointsByCall(), f.peersByCall(payload.VideoRecv)
-	for _, user := range slices.Sorted(maps.Keys(users)) {
-		calls := users[user]
 		for _, dt := range trtcTypes {
-			s := trtcSeries{user: f.Calls[calls[0]].Device, of: dt}
-			for _, i := range calls {
+			if o.asks(dt.name) {
+				s := trtcSeries{user: c.place(), of: dt}
 				s.call(points[i], peers[i])
+				r.Data = append(r.Data, s.sorted()...)
 			}
-			r.Data = append(r.Data, s.sorted()...)
 		}
 	}
 	return t
@@ -126,6 +153,7 @@ func (s *trtcSeries) call(points []*Point, peers []*Peer) {
 	}
 }
 
+// add adds a value; of several in one second the last one counts.
 func (s *trtcSeries) add(peer string, ms int64, x cgi.Reading) {
 	if !x.Known {
 		return
@@ -136,7 +164,12 @@ func (s *trtcSeries) add(peer string, ms int64, x cgi.Reading) {
 	if s.by[peer] == nil {
 		s.by[peer] = &TRTCData{PeerID: peer, UserID: s.user, DataType: s.of.name}
 	}
-	s.by[peer].Content = append(s.by[peer].Content, TRTCPoint{Time: ms / 1000, Value: x.Value})
+	d, p := s.by[peer], TRTCPoint{Time: ms / 1000, Value: x.Value}
+	if n := len(d.Content); n > 0 && d.Content[n-1].Time == p.Time {
+		d.Content[n-1] = p
+		return
+	}
+	d.Content = append(d.Content, p)
 }
 
 // sorted returns the series by peer.

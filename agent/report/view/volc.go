@@ -56,11 +56,15 @@ func (f Fixed2) MarshalJSON() ([]byte, error) {
 var Granularities = map[string]time.Duration{"5min": 5 * time.Minute, "1d": 24 * time.Hour}
 
 // volcIndicators are names of our own: none of the system's indicators can be
-// derived, and unlike things must not be compared.
-var volcIndicators = [...]string{
-	"audio_uplink_loss_rate", "audio_downlink_loss_rate",
-	"video_uplink_loss_rate", "video_downlink_loss_rate", "poor_time_rate",
-}
+// derived, and unlike things must not be compared. volcAbsent are those that its
+// document names.
+var (
+	volcIndicators = [...]string{
+		"audio_uplink_loss_rate", "audio_downlink_loss_rate",
+		"video_uplink_loss_rate", "video_downlink_loss_rate", "poor_time_rate",
+	}
+	volcAbsent = []string{"stall_rate", "join_room_success_rate", "5s_join_room_success_rate", "10s_join_room_success_rate", "AudioStallDuration"}
+)
 
 // Bucket sums one span of time: loss of audio and video by direction, and how
 // many of the graded samples were poor.
@@ -70,13 +74,24 @@ type Bucket struct {
 	Sum     [5]float64 `json:"sum"`
 }
 
-// StartOf is the start of the bucket of a granularity, in UTC.
-func StartOf(ms int64, granularity string) int64 {
-	d := Granularities[granularity].Milliseconds()
-	if d == 0 {
-		return ms
+// StartOf is the start of the bucket of a granularity; a day begins at midnight in
+// the zone. EndOf is the start of the next one.
+func StartOf(ms int64, granularity string, zone *time.Location) int64 {
+	if granularity == "1d" {
+		y, m, d := time.UnixMilli(ms).In(zone).Date()
+		return time.Date(y, m, d, 0, 0, 0, 0, zone).UnixMilli()
 	}
+	d := Granularities[granularity].Milliseconds()
 	return ms - ((ms%d)+d)%d
+}
+
+// EndOf is the end of the bucket that starts at a time.
+func EndOf(start int64, granularity string, zone *time.Location) int64 {
+	if granularity == "1d" {
+		y, m, d := time.UnixMilli(start).In(zone).Date()
+		return time.Date(y, m, d+1, 0, 0, 0, 0, zone).UnixMilli()
+	}
+	return start + Granularities[granularity].Milliseconds()
 }
 
 // Add counts a sample's point.
@@ -98,21 +113,31 @@ func (b *Bucket) Add(p *Point) {
 // Empty: no sample said anything.
 func (b *Bucket) Empty() bool { return b.N == [5]int64{} }
 
+// volcQuality makes the reply from the points of the buckets that are asked for.
+func volcQuality(f *Facts, o *Options) any {
+	return volc(bucketsOf(f.Points, o), f, o)
+}
+
+// VolcDocument makes the document of one finished bucket.
+func VolcDocument(b Bucket, granularity string, zone *time.Location) *Volc {
+	return volc([]Bucket{b}, &Facts{}, &Options{Part: "quality", Granularity: granularity, Zone: zone})
+}
+
 // volc makes the reply from buckets sorted by time.
-func volc(buckets []Bucket, granularity string) *Volc {
+func volc(buckets []Bucket, f *Facts, o *Options) *Volc {
 	v := &Volc{
 		ResponseMetadata: VolcMetadata{Action: "ListQuality", Version: "2020-12-01", Service: "rtc"},
-		Result:           VolcResult{AggregateGranularity: granularity, Indicators: []VolcIndicator{}},
-		Meta:             volcMeta(),
+		Result:           VolcResult{AggregateGranularity: o.granularity(), Indicators: []VolcIndicator{}},
+		Meta:             meta("volc", f, o),
 	}
 	for i, name := range volcIndicators {
 		ind := VolcIndicator{Name: name, Unit: "%"}
 		for _, b := range buckets {
-			if b.N[i] == 0 {
+			if b.N[i] == 0 || !o.asks(name) {
 				continue
 			}
 			ind.Data = append(ind.Data, VolcItem{
-				TimeStamp: time.UnixMilli(b.StartMs).UTC().Format("2006-01-02T15:04:05-07:00"),
+				TimeStamp: time.UnixMilli(b.StartMs).In(o.zone()).Format("2006-01-02T15:04:05-07:00"),
 				Value:     Fixed2(b.Sum[i] / float64(b.N[i])),
 			})
 		}
@@ -123,17 +148,20 @@ func volc(buckets []Bucket, granularity string) *Volc {
 	return v
 }
 
+func (o *Options) granularity() string { return cmp.Or(o.Granularity, "5min") }
+
 // bucketsOf groups points, which are sorted by time.
-func bucketsOf(points []Point, granularity string) []Bucket {
+func bucketsOf(points []Point, o *Options) []Bucket {
 	var out []Bucket
 	for i := range points {
-		start := StartOf(points[i].TsMs, granularity)
+		start := StartOf(points[i].TsMs, o.granularity(), o.zone())
+		if !o.in(start) {
+			continue
+		}
 		if len(out) == 0 || out[len(out)-1].StartMs != start {
 			out = append(out, Bucket{StartMs: start})
 		}
 		out[len(out)-1].Add(&points[i])
 	}
-	out = slices.DeleteFunc(out, func(b Bucket) bool { return b.Empty() })
-	slices.SortFunc(out, func(a, b Bucket) int { return cmp.Compare(a.StartMs, b.StartMs) })
-	return out
+	return slices.DeleteFunc(out, func(b Bucket) bool { return b.Empty() })
 }

@@ -53,23 +53,20 @@ type ZoomCPU struct {
 	SystemMax string `json:"system_max_cpu_usage"`
 }
 
-// zoom makes the reply from the minutes that were in a call. Input is what the
-// room receives, output what it sends; swap exchanges them.
-func zoom(f *Facts, swap bool) *Zoom {
-	z := &Zoom{Status: 200, Message: "OK", Data: []ZoomMinute{}, Meta: zoomMeta()}
+// zoomMinutes makes the reply from the minutes of a call. Input is what the room
+// receives, output what it sends; Options.Swap exchanges them.
+func zoomMinutes(f *Facts, o *Options) any {
+	z := &Zoom{Status: 200, Message: "OK", Data: []ZoomMinute{}, Meta: meta("zoom", f, o)}
 	for i := range f.Minutes {
 		m := &f.Minutes[i]
-		if m.CallID == "" {
-			continue
-		}
 		media := m.Media
-		if swap {
+		if o.Swap {
 			for g := 0; g < payload.Groups; g += 2 {
 				media[g], media[g+1] = media[g+1], media[g]
 			}
 		}
 		z.Data = append(z.Data, ZoomMinute{
-			DateTime:    time.UnixMilli(m.MinuteMs).UTC().Format(time.RFC3339),
+			DateTime:    time.UnixMilli(m.StartMs).UTC().Format(time.RFC3339),
 			AudioInput:  zoomAudio(media[payload.AudioRecv]),
 			AudioOutput: zoomAudio(media[payload.AudioSend]),
 			VideoInput:  zoomVideo(media[payload.VideoRecv]),

@@ -1,0 +1,35 @@
+package view
+
+import (
+	"cmp"
+	"slices"
+)
+
+// Cause counts in how many samples a factor was a reason. The list is in the order
+// in which the factors were met.
+type Cause struct{ ID, N int }
+
+// Count counts the factors of one more sample.
+func Count(causes []Cause, factors []int) []Cause {
+	for _, id := range factors {
+		i := slices.IndexFunc(causes, func(c Cause) bool { return c.ID == id })
+		if i < 0 {
+			causes = append(causes, Cause{ID: id})
+			i = len(causes) - 1
+		}
+		causes[i].N++
+	}
+	return causes
+}
+
+// Rank returns the factors by the number of samples, at most three, as in Agora's
+// cause_tags; of the same number the one first that was met first.
+func Rank(causes []Cause) []int {
+	sorted := slices.Clone(causes)
+	slices.SortStableFunc(sorted, func(a, b Cause) int { return cmp.Compare(b.N, a.N) })
+	var ids []int
+	for _, c := range sorted[:min(len(sorted), maxTags)] {
+		ids = append(ids, c.ID)
+	}
+	return ids
+}
