@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"roomcall/agent/report/payload"
+	"roomcall/agent/report/view"
 )
 
 // Every key has to be in the users' page: whole, or by the ending that follows
@@ -43,5 +44,55 @@ func TestEveryKeyIsDocumented(t *testing.T) {
 		if !strings.Contains(text, "`"+kind+"`") {
 			t.Errorf("%s is not in docs/payloads.md", kind)
 		}
+	}
+}
+
+// servedTable is what the documents of a system serve, as a table.
+func servedTable(system string) string {
+	var b strings.Builder
+	b.WriteString("| part | roomcall | theirs |\n| --- | --- | --- |\n")
+	if len(view.Parts(system)) == 1 || system == "zoom" {
+		b.Reset()
+		b.WriteString("| roomcall | theirs |\n| --- | --- |\n")
+		for _, row := range view.Served(system, view.Parts(system)[0]) {
+			b.WriteString("| " + row[0] + " | " + row[1] + " |\n")
+		}
+		return b.String()
+	}
+	for _, part := range view.Parts(system) {
+		for _, row := range view.Served(system, part) {
+			b.WriteString("| `" + part + "` | " + row[0] + " | " + row[1] + " |\n")
+		}
+	}
+	return b.String()
+}
+
+// The tables of docs/consume.md are those of the code; -update writes them.
+func TestTheTablesOfTheSystemsAreThoseOfTheCode(t *testing.T) {
+	const file = "../../docs/consume.md"
+	page, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(page)
+	for _, system := range Views() {
+		begin, end := "<!-- served "+system+" -->\n", "<!-- end -->\n"
+		before, rest, ok := strings.Cut(text, begin)
+		if !ok {
+			t.Fatalf("%s has no %s", file, begin)
+		}
+		if i := strings.Index(rest, end); i >= 0 && !strings.Contains(rest[:i], "<!-- served") {
+			rest = rest[i+len(end):]
+		}
+		text = before + begin + servedTable(system) + end + rest
+	}
+	if *update {
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if text != strings.ReplaceAll(string(page), "\r\n", "\n") {
+		t.Errorf("%s is not what view.Served says; run: go test ./agent/report -run TablesOfTheSystems -update", file)
 	}
 }

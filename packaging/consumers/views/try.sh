@@ -8,11 +8,14 @@ page=$REPO/docs/consume.md
 mapfile -t commands < <(grep '^| \*\*' "$page" | grep -o '`roomcall [^`]*`' | tr -d '`')
 ((${#commands[@]} == 6)) || fail "views: the table has ${#commands[@]} commands, want 6"
 live >"$WORK/day.jsonl"
+call=$(jq -r 'select(.schema == "roomcall.call/1.0" and .device == "hub") | .call_id' "$WORK/day.jsonl" | head -1)
+[ -n "$call" ] || fail "views: the agent recorded no finished call of hub"
 cd "$WORK"
 names=0
 for command in "${commands[@]}"; do
+	command=${command//room-1/hub}
 	# shellcheck disable=SC2086
-	set -- ${command//room-1/hub}
+	set -- ${command//CALL/$call}
 	shift
 	"$ROOMCALL" --config "$LIVE/agent.toml" "$@" >out.json 2>err || fail "views: $command: $(cat err)"
 	jq -e . out.json >/dev/null || fail "views: $command does not print JSON"
