@@ -52,7 +52,7 @@ var list = []served{
 
 	{"agora", []string{"details"}, exact, "call_id, sid, cname, device_type, speaker, finished"},
 	{"agora", []string{"lists"}, exact, "call_id, cname, finished, has_more"},
-			{"agora", []string{"details"}, exact, "mid 20003, 20004, 20006, 20008, 20010"},
+	{"agora", []string{"details"}, exact, "mid 20003, 20004, 20006, 20008, 20010"},
 	{"agora", []string{"details"}, exact, "mid 20009 (by stream with stream records, else the sum at peer_uid 0)"},
 	{"agora", []string{"details"}, exact, "mid 20019, 20020 (what the room sends; 20019 when the endpoint gives both numbers)"},
 	{"agora", []string{"scale"}, exact, "pcc, pcu (of the rooms in the input: most at one time in the minute, as samples saw them)"},
