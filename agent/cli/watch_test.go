@@ -1,44 +1,386 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"roomcall/agent/host"
+	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/x/ansi"
+
+	"roomcall/agent/health"
+	"roomcall/publish"
 )
 
-func TestTheWorstRoomsStayOnASmallScreen(t *testing.T) {
+// noon is the time of the tests that show one.
+var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+// stateOf is the state of a device as an agent publishes it.
+func stateOf(client, device, keys string) publish.Received {
+	if keys != "" {
+		keys = "," + keys
+	}
+	return publish.Received{Topic: "roomcall/v1/" + client + "/" + device + "/state",
+		Payload: fmt.Appendf(nil, `{"v":1,"schema":"roomcall.sample/1.0","client_id":%q,"device":%q%s}`, client, device, keys)}
+}
+
+func availabilityOf(client, said string) publish.Received {
+	return publish.Received{Topic: "roomcall/v1/" + client + "/availability", Payload: []byte(said), Retained: true}
+}
+
+// largeFleet is a fleet of n agents with a room each, some in trouble.
+func largeFleet(n int) *fleet {
 	f := newFleet()
-	for n := range 100 {
-		grade, code := "good", 1
-		if n == 57 {
-			grade, code = "poor", 3
+	f.connected("tls://mqtt.example.org:8883", noon.Add(-time.Minute))
+	for i := range n {
+		client := fmt.Sprintf("pc-%04d", i)
+		room := fmt.Sprintf(`"room":"会议室 %d 号楼 %d 层","ts_ms":%d,`, i/40, i%40, noon.Add(-3*time.Second).UnixMilli())
+		keys := `"endpoint_state":"idle"`
+		switch {
+		case i%97 == 13:
+			keys = `"endpoint_state":"unreachable","err":"the endpoint does not answer"`
+		case i%211 == 5:
+			keys = `"endpoint_state":"refused","err":"user or password is refused"`
+		case i%53 == 8:
+			keys = `"endpoint_state":"in_call","in_call":1,"grade":"poor","grade_reasons":"audio_send_loss,video_send_loss","audio_send_loss_pct":12,` +
+				`"video_send_loss_pct":8,"audio_recv_loss_pct":0.1,"video_recv_loss_pct":0,"audio_send_jitter_ms":14,"audio_send_delay_ms":60,"video_send_bitrate_kbps":1920,"video_send_fps":25`
+		case i%31 == 2:
+			keys = `"endpoint_state":"in_call","in_call":1,"grade":"fair","grade_reasons":"video_recv_loss","video_recv_loss_pct":1.5`
+		case i%3 == 0:
+			keys = `"endpoint_state":"in_call","in_call":1,"grade":"good","audio_recv_loss_pct":0.1`
 		}
-		payload := fmt.Sprintf(`{"schema":"roomcall.sample/1.0","client_id":"pc-%02d","device":"hub","room":"会议室 %d","endpoint_state":"in_call","grade":%q,"grade_code":%d}`, n, n, grade, code)
-		f.add("roomcall/v1/pc/hub/state", []byte(payload), time.Unix(0, 0))
+		m := stateOf(client, "hub", room+keys)
+		m.Retained = true
+		f.add(m, noon.Add(-3*time.Second))
 	}
-	table := f.table(time.Unix(0, 0))
-	for _, s := range []host.Screen{{Width: 80, Height: 24}, {Width: 40, Height: 10}, {Width: 30, Height: 4}, {Width: 200, Height: 3}, {Width: 0, Height: 0}, {Width: 12, Height: 0}, {Width: 0, Height: 12}} {
-		text := s.Fit(table, "connected")
-		lines := strings.Split(text, "\n")
-		if want := max(s.Height, 6); s.Height > 0 && len(lines) > want {
-			t.Errorf("%+v: %d lines", s, len(lines))
+	for i := 7; i < n; i += 500 {
+		f.add(availabilityOf(fmt.Sprintf("pc-%04d", i), "lost"), noon.Add(-2*time.Second))
+	}
+	return f
+}
+
+// table is what a screen of a size shows of a fleet.
+func tableOf(f *fleet, width, height int, keys ...string) (*fleetScreen, string) {
+	s := &fleetScreen{fleet: f, lang: health.English, now: func() time.Time { return noon }}
+	s.Update(tea.WindowSizeMsg{Width: width, Height: height})
+	for _, k := range keys {
+		s.Update(keyOf(k))
+	}
+	return s, ansi.Strip(s.View().Content)
+}
+
+func keyOf(name string) tea.KeyPressMsg {
+	codes := map[string]rune{"up": tea.KeyUp, "down": tea.KeyDown, "pgup": tea.KeyPgUp, "pgdown": tea.KeyPgDown, "home": tea.KeyHome,
+		"end": tea.KeyEnd, "enter": tea.KeyEnter, "esc": tea.KeyEscape, "backspace": tea.KeyBackspace}
+	if code, ok := codes[name]; ok {
+		return tea.KeyPressMsg{Code: code}
+	}
+	return tea.KeyPressMsg{Code: []rune(name)[0], Text: name}
+}
+
+func namesOf(rows []*fleetRow) (names []string) {
+	for _, r := range rows {
+		names = append(names, r.client)
+	}
+	return names
+}
+
+func TestTheWorstRoomsComeFirst(t *testing.T) {
+	f := newFleet()
+	f.connected("tcp://broker:1883", noon.Add(-time.Hour))
+	old := noon.Add(-quietMin - time.Second)
+	call := func(grade string) string { return fmt.Sprintf(`"endpoint_state":"in_call","grade":%q`, grade) }
+	want := []string{"lost", "unreachable", "refused", "error", "busy", "upgrading", "poor", "fair", "stale", "unknown", "good", "idle"}
+	for i, keys := range map[int]string{11: `"endpoint_state":"idle"`, 10: call("good"), 9: call("unknown"), 7: call("fair"), 6: call("poor"),
+		5: `"endpoint_state":"upgrading","room":"z"`, 4: `"endpoint_state":"busy","room":"y"`, 3: `"endpoint_state":"error"`,
+		2: `"endpoint_state":"refused"`, 1: `"endpoint_state":"unreachable"`, 0: call("good")} {
+		f.add(stateOf(want[i], "hub", keys), noon)
+	}
+	f.add(stateOf("stale", "hub", call("poor")), old)
+	f.add(availabilityOf("lost", "lost"), noon)
+	f.judgeAll(noon)
+	if got := namesOf(f.list("", byWorst)); !slices.Equal(got, want) {
+		t.Errorf("the order is %v", got)
+	}
+	counted := 0
+	for r, n := range f.count() {
+		if wanted := map[bool]int{true: 2, false: 1}[rank(r) == rankBusy]; n != wanted {
+			t.Errorf("%d rows are %s", n, rankWords[r])
 		}
-		if s.Height > 0 && !strings.Contains(text, fmt.Sprintf("and %d more below", 100-(len(lines)-5))) {
-			t.Errorf("%+v: does not say how many rooms are left out:\n%s", s, text)
-		}
-		if !strings.HasPrefix(lines[1], "pc-57") || !strings.HasSuffix(text, "\n\nconnected\n") {
-			t.Errorf("%+v:\n%s", s, text)
-		}
-		for _, line := range lines {
-			if s.Width > 12 && host.Columns(line) > s.Width {
-				t.Errorf("%+v: %q is wider", s, line)
-			}
+		counted += n
+	}
+	if counted != len(want) {
+		t.Errorf("%d rows are counted", counted)
+	}
+	_, text := tableOf(f, 200, 40)
+	for _, part := range []string{"12 rooms  1 agent lost  1 unreachable  1 refused  1 error  2 busy  1 poor  1 fair  1 stale  1 call, not graded  1 good  1 idle"} {
+		if !strings.Contains(text, part) {
+			t.Errorf("the summary is not %q:\n%s", part, text)
 		}
 	}
-	if n := len(strings.Split(host.Screen{Width: 80, Height: 200}.Fit(table, ""), "\n")); n != 101+3 {
-		t.Errorf("all rooms fit, %d lines", n)
+}
+
+func TestBrokenRoomsOfALargeFleetAreOnTheFirstScreen(t *testing.T) {
+	_, text := tableOf(largeFleet(200), 80, 40)
+	for _, word := range []string{"agent lost", "unreachable", "refused"} {
+		if !strings.Contains(text, word) {
+			t.Errorf("%s is not on the screen:\n%s", word, text)
+		}
+	}
+	lines := strings.Split(text, "\n")
+	if len(lines) != 40 {
+		t.Errorf("%d lines", len(lines))
+	}
+	for _, line := range lines {
+		if ansi.StringWidthWc(line) > 80 {
+			t.Errorf("%q is wider than the screen", line)
+		}
+	}
+}
+
+func TestKeysMoveFilterAndSort(t *testing.T) {
+	f := largeFleet(100)
+	s, _ := tableOf(f, 80, 24)
+	page := s.page() - 1
+	for _, step := range []struct {
+		keys string
+		at   int
+	}{{"down", 1}, {"down", 2}, {"up", 1}, {"pgdown", 1 + page}, {"pgup", 1}, {"end", 99}, {"down", 99}, {"home", 0}, {"up", 0}} {
+		if s.Update(keyOf(step.keys)); s.at != step.at {
+			t.Errorf("after %s row %d is chosen, not %d", step.keys, s.at, step.at)
+		}
+		if s.at < s.top || s.at >= s.top+s.page() {
+			t.Errorf("after %s row %d is not on the screen, which begins with %d", step.keys, s.at, s.top)
+		}
+	}
+	_, text := tableOf(f, 80, 24, "/", "r", "e", "f", "u", "x", "backspace", "enter")
+	if !strings.Contains(text, "/refu") || !strings.Contains(text, "refused") || strings.Contains(text, "idle ") {
+		t.Errorf("filtered:\n%s", text)
+	}
+	if _, text = tableOf(f, 80, 24, "/", "x", "y", "esc"); !strings.Contains(text, "1/100") {
+		t.Errorf("Esc did not clear the filter:\n%s", text)
+	}
+	if _, text = tableOf(f, 80, 24, "/", "q"); !strings.Contains(text, "/q_  0 of 100") {
+		t.Errorf("a key while the filter is typed:\n%s", text)
+	}
+	s, _ = tableOf(f, 80, 24, "s")
+	if !slices.IsSortedFunc(s.rows, func(a, b *fleetRow) int { return strings.Compare(a.name(), b.name()) }) {
+		t.Errorf("sorted by name: %v", namesOf(s.rows))
+	}
+	for _, end := range []tea.KeyPressMsg{keyOf("q"), {Code: 'c', Mod: tea.ModCtrl}} {
+		_, cmd := s.Update(end)
+		if cmd == nil {
+			t.Errorf("%s does not end", end)
+		}
+	}
+}
+
+func TestTheChosenRoomStaysChosenWhenTheOrderChanges(t *testing.T) {
+	f := largeFleet(20)
+	s, _ := tableOf(f, 80, 24, "down", "down", "down", "down", "down")
+	chosen := s.rows[s.at]
+	f.add(stateOf("pc-0019", "hub", `"endpoint_state":"unreachable"`), noon)
+	s.Update(tickMsg{})
+	if s.rows[s.at] != chosen {
+		t.Errorf("%s is chosen now, not %s", s.rows[s.at].name(), chosen.name())
+	}
+	s.Update(keyOf("home"))
+	f.add(stateOf("pc-0000", "hub", `"endpoint_state":"unreachable","room":"!"`), noon)
+	f.add(availabilityOf("pc-0000", "lost"), noon)
+	s.Update(tickMsg{})
+	if s.at != 0 || s.rows[0].client != "pc-0000" {
+		t.Errorf("the first row is %s, row %d is chosen", s.rows[0].name(), s.at)
+	}
+}
+
+func TestNamesAreCutAndAlignedByColumns(t *testing.T) {
+	f := newFleet()
+	f.add(stateOf("a", "hub", `"room":"Short","endpoint_state":"idle"`), noon)
+	f.add(stateOf("b", "hub", `"room":"一二三四五六七八九十一二三四五六七八九十","endpoint_state":"idle"`), noon)
+	f.add(stateOf("c", "hub", `"room":"x一二三四五六七八九十一二三四五六七八九十","endpoint_state":"idle"`), noon)
+	_, text := tableOf(f, 80, 24)
+	at := map[int]bool{}
+	for line := range strings.SplitSeq(text, "\n") {
+		if before, _, ok := strings.Cut(line, "idle"); ok && !strings.Contains(line, "rooms") {
+			at[ansi.StringWidthWc(before)] = true
+		}
+		if strings.Contains(line, "\ufffd") {
+			t.Errorf("half a character in %q", line)
+		}
+	}
+	if len(at) != 1 {
+		t.Errorf("the states begin in the columns %v:\n%s", at, text)
+	}
+}
+
+func TestNamesCannotSteerTheTerminal(t *testing.T) {
+	f := newFleet()
+	f.add(stateOf("a", "hub", `"room":"x\u001b[2Jy\u202ez\u0007\u009b1m","endpoint_state":"refused","err":"\u001b]0;title\u0007"`), noon)
+	f.disconnected(errors.New("bad\x1b[2Jthing"), noon)
+	s, _ := tableOf(f, 80, 24)
+	for _, keys := range []string{"", "enter"} {
+		if keys != "" {
+			s.Update(keyOf(keys))
+		}
+		if text := ansi.Strip(s.View().Content); strings.ContainsAny(text, "\x1b\x07\u202e\u009b") || strings.Contains(s.View().Content, "\x1b[2J") {
+			t.Errorf("the screen has %q", s.View().Content)
+		}
+	}
+	if line := f.rows["a/hub"].line(noon); strings.ContainsAny(line, "\x1b\x07\u202e\u009b") {
+		t.Errorf("the line is %q", line)
+	}
+}
+
+func TestTheFleetIsBounded(t *testing.T) {
+	f := newFleet()
+	f.connected("tcp://broker:1883", noon)
+	for i := range fleetMax + 50 {
+		f.add(stateOf(fmt.Sprintf("pc-%d", i), "hub", `"endpoint_state":"idle"`), noon)
+		f.add(availabilityOf(fmt.Sprintf("other-%d", i), "lost"), noon)
+		f.add(availabilityOf(fmt.Sprintf("Foreign thing %d", i), "on"), noon)
+	}
+	if len(f.rows) > fleetMax || len(f.gone) > fleetMax {
+		t.Errorf("%d rows, %d agents", len(f.rows), len(f.gone))
+	}
+	if _, text := tableOf(f, 80, 24); !strings.Contains(text, "more devices than are shown") {
+		t.Errorf("it does not say so:\n%s", text)
+	}
+	f = newFleet()
+	f.add(stateOf("a", "hub", `"room":"`+strings.Repeat("长", 100_000)+`"`), noon)
+	f.add(stateOf("a", "hub", `"endpoint_state":"`+strings.Repeat("x", 5000)+`"`), noon)
+	if r := f.rows["a/hub"]; r == nil || len(r.state) > 4*nameMax || r.room != "" {
+		t.Errorf("kept: %+v", r)
+	}
+	for i := range 100_000 {
+		f.add(stateOf("a", "hub", `"endpoint_state":"idle"`), noon.Add(time.Duration(i)*time.Minute))
+	}
+	if n := len(f.rows["a/hub"].past.points); n > historyMax {
+		t.Errorf("a history of %d points", n)
+	}
+}
+
+func TestWhatCannotBeSeenIsSaid(t *testing.T) {
+	f := newFleet()
+	f.connected("tcp://broker:1883", noon.Add(-retainedPatience-time.Second))
+	f.add(stateOf("a", "hub", `"endpoint_state":"idle"`), noon)
+	if _, text := tableOf(f, 120, 24); !strings.Contains(text, "sent no stored states") {
+		t.Errorf("no retained state came:\n%s", text)
+	}
+	m := stateOf("b", "hub", `"endpoint_state":"idle"`)
+	m.Retained = true
+	f.add(m, noon)
+	if _, text := tableOf(f, 120, 24); strings.Contains(text, "sent no stored states") {
+		t.Errorf("a retained state came:\n%s", text)
+	}
+	f.disconnected(errors.New("connection reset"), noon.Add(-90*time.Second))
+	if _, text := tableOf(f, 120, 24); !strings.Contains(text, "No link to the broker for") || !strings.Contains(text, "connection reset") {
+		t.Errorf("the link is lost:\n%s", text)
+	}
+}
+
+func TestSilenceIsStaleButForATimeWithoutALink(t *testing.T) {
+	f := newFleet()
+	f.connected("tcp://broker:1883", noon)
+	f.add(stateOf("a", "hub", `"endpoint_state":"idle"`), noon)
+	rankAt := func(after time.Duration) rank {
+		f.judgeAll(noon.Add(after))
+		return f.rows["a/hub"].rank
+	}
+	if r := rankAt(quietMin); r != rankIdle {
+		t.Errorf("after two minutes it is %s", rankWords[r])
+	}
+	if r := rankAt(quietMin + time.Second); r != rankStale {
+		t.Errorf("then it is %s", rankWords[r])
+	}
+	f.add(stateOf("a", "hub", `"endpoint_state":"idle"`), noon.Add(10*time.Minute))
+	if r := rankAt(39 * time.Minute); r != rankIdle {
+		t.Errorf("a room that reports every ten minutes is %s after 29", rankWords[r])
+	}
+	if r := rankAt(41 * time.Minute); r != rankStale {
+		t.Errorf("after 31 it is %s", rankWords[r])
+	}
+	f.add(stateOf("a", "hub", `"endpoint_state":"idle"`), noon.Add(50*time.Minute))
+	f.disconnected(errors.New("gone"), noon.Add(51*time.Minute))
+	if r := rankAt(10 * time.Hour); r != rankIdle {
+		t.Errorf("without a link it is %s", rankWords[r])
+	}
+	f.connected("tcp://broker:1883", noon.Add(10*time.Hour))
+	if r := rankAt(10*time.Hour + time.Minute); r != rankIdle {
+		t.Errorf("a minute after the link is back it is %s", rankWords[r])
+	}
+}
+
+func TestAnAgentThatIsAwayIsShownWithAndWithoutItsRooms(t *testing.T) {
+	f := newFleet()
+	f.add(availabilityOf("alone", "lost"), noon)
+	if r := f.rows["alone/"]; r == nil || r.rank != rankLost || !strings.Contains(r.line(noon), "alone  -  agent lost") {
+		t.Errorf("an agent without a room: %+v", r)
+	}
+	f.add(stateOf("alone", "hub", `"endpoint_state":"idle"`), noon)
+	if len(f.rows) != 1 || f.rows["alone/hub"].rank != rankLost {
+		t.Errorf("with its room: %+v", f.rows)
+	}
+	f.add(availabilityOf("alone", "online"), noon)
+	if r := f.rows["alone/hub"]; r.rank != rankIdle {
+		t.Errorf("back: %s", rankWords[r.rank])
+	}
+	f.add(availabilityOf("alone", "offline"), noon)
+	if _, text := tableOf(f, 80, 24); !strings.Contains(text, "agent stopped") {
+		t.Errorf("stopped in good order:\n%s", text)
+	}
+	f.add(publish.Received{Topic: "roomcall/v1/alone/hub/state"}, noon)
+	if len(f.rows) != 0 {
+		t.Errorf("a device that left: %+v", f.rows)
+	}
+}
+
+func TestALateRecordDoesNotHideTheNewestState(t *testing.T) {
+	f := newFleet()
+	f.add(stateOf("a", "hub", `"endpoint_state":"idle","ts_ms":2000`), noon)
+	f.add(stateOf("a", "hub", `"endpoint_state":"in_call","ts_ms":1000,"replayed":1`), noon)
+	if r := f.rows["a/hub"]; r.state != "idle" {
+		t.Errorf("the state is %s", r.state)
+	}
+	f.add(stateOf("a", "hub", `"endpoint_state":"in_call","ts_ms":1000`), noon)
+	if r := f.rows["a/hub"]; r.state != "in_call" {
+		t.Error("a clock that was set back stops the table")
+	}
+}
+
+func TestHistoryCoversAllOfTheTime(t *testing.T) {
+	f := newFleet()
+	for i := range 1000 {
+		loss := 0
+		if i == 3 {
+			loss = 9
+		}
+		f.add(stateOf("a", "hub", fmt.Sprintf(`"endpoint_state":"in_call","grade":"good","audio_recv_loss_pct":%d`, loss)), noon.Add(time.Duration(i)*5*time.Second))
+	}
+	h := f.rows["a/hub"].past
+	if len(h.points) > historyMax || h.points[0].loss != 9 || time.Duration(len(h.points))*h.step < 999*5*time.Second {
+		t.Errorf("%d points of %s, the first with %g %%", len(h.points), h.step, h.points[0].loss)
+	}
+	line, most := spark(h.points, func(p point) float32 { return p.loss })
+	if most != 9 || !strings.HasPrefix(line, "█▁▁") {
+		t.Errorf("%q, at most %g", line, most)
+	}
+}
+
+func TestOnlyAChangeIsALine(t *testing.T) {
+	r := &fleetRow{client: "a", device: "hub", state: "in_call", grade: "poor", metric: "audio_send_loss", worst: "audio send loss 12 %", rank: rankPoor, heard: noon, room: "会议室"}
+	was := r.change()
+	r.worst = "audio send loss 13 %"
+	if r.change() != was {
+		t.Error("a value alone is a change")
+	}
+	if got := r.line(noon); got != "2026-03-01T12:00:00Z  a  hub  in_call  poor  audio send loss 13 %  会议室" {
+		t.Errorf("the line is %q", got)
+	}
+	r.metric = "video_send_loss"
+	if r.change() == was {
+		t.Error("another metric is no change")
 	}
 }

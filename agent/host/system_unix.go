@@ -36,6 +36,13 @@ func ScreenOf(f *os.File) Screen {
 	return Screen{int(size.Col), int(size.Row)}
 }
 
+func isTerminal(f *os.File) bool {
+	_, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ)
+	return err == nil
+}
+
+func followEscapes(*os.File) bool { return true }
+
 // OwnAsFolder gives a file to the owner of its folder, when this process may: root
 // writes for the user that the service runs as.
 func OwnAsFolder(file string) error {

@@ -90,6 +90,21 @@ func ScreenOf(f *os.File) Screen {
 	return Screen{int(w.Right-w.Left) + 1, int(w.Bottom-w.Top) + 1}
 }
 
+func isTerminal(f *os.File) bool {
+	var mode uint32
+	return windows.GetConsoleMode(windows.Handle(f.Fd()), &mode) == nil
+}
+
+func followEscapes(f *os.File) bool {
+	var mode uint32
+	console := windows.Handle(f.Fd())
+	if windows.GetConsoleMode(console, &mode) != nil {
+		return false
+	}
+	return mode&windows.ENABLE_VIRTUAL_TERMINAL_PROCESSING != 0 ||
+		windows.SetConsoleMode(console, mode|windows.ENABLE_VIRTUAL_TERMINAL_PROCESSING) == nil
+}
+
 // OwnAsFolder does nothing: on Windows a file has the rights of its folder.
 func OwnAsFolder(string) error { return nil }
 
