@@ -4,6 +4,7 @@ package cli
 
 import (
 	"bytes"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -22,11 +23,11 @@ type tty struct {
 	t       *testing.T
 	prog    *os.File
 	master  *os.File
-	screen  *vt.SafeEmulator
 	changed chan struct{} // the screen may have changed
 
-	mu  sync.Mutex
-	raw bytes.Buffer // all that came
+	mu     sync.Mutex // guards everything below
+	screen *vt.Emulator
+	raw    bytes.Buffer // all that came
 }
 
 func newTTY(t *testing.T, width, height int) *tty {
@@ -38,7 +39,7 @@ func newTTY(t *testing.T, width, height int) *tty {
 	if err := pty.Setsize(prog, &pty.Winsize{Rows: uint16(height), Cols: uint16(width)}); err != nil {
 		t.Fatal(err)
 	}
-	y := &tty{t: t, prog: prog, master: master, screen: vt.NewSafeEmulator(width, height), changed: make(chan struct{}, 1)}
+	y := &tty{t: t, prog: prog, master: master, screen: vt.NewEmulator(width, height), changed: make(chan struct{}, 1)}
 	var both sync.WaitGroup
 	both.Go(func() { // to the screen
 		b := make([]byte, 32<<10)
@@ -46,8 +47,8 @@ func newTTY(t *testing.T, width, height int) *tty {
 			n, err := master.Read(b)
 			y.mu.Lock()
 			y.raw.Write(b[:n])
-			y.mu.Unlock()
 			_, _ = y.screen.Write(b[:n])
+			y.mu.Unlock()
 			select {
 			case y.changed <- struct{}{}:
 			default:
@@ -70,7 +71,7 @@ func newTTY(t *testing.T, width, height int) *tty {
 	t.Cleanup(func() {
 		prog.Close()
 		master.Close()
-		y.screen.Close()
+		_ = y.screen.InputPipe().(io.Closer).Close() // Close itself races with Read
 		both.Wait()
 	})
 	return y
@@ -85,11 +86,20 @@ func (y *tty) press(keys string) {
 
 // text is what is on the screen, without trailing blanks.
 func (y *tty) text() string {
+	y.mu.Lock()
 	lines := strings.Split(y.screen.String(), "\n")
+	y.mu.Unlock()
 	for i, line := range lines {
 		lines[i] = strings.TrimRight(line, " \r")
 	}
 	return strings.TrimRight(strings.Join(lines, "\n"), "\n") + "\n"
+}
+
+// asBefore reports whether the terminal is as a program found it.
+func (y *tty) asBefore() bool {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	return !y.screen.IsAltScreen() && !y.screen.CursorHidden()
 }
 
 // sent is all that came since it was asked last.

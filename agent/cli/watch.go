@@ -62,7 +62,7 @@ func (a *app) watchTarget(f watchFlags) (target publish.Config, filters []string
 	cfg, _, err := a.load()
 	switch {
 	case err == nil:
-		target, lang = run.PublishConfig(cfg), health.Language("", host.Locale())
+		target, lang = run.PublishConfig(cfg), health.Language(cfg.Agent.Language, host.Locale())
 		target.ClientID += "-watch"
 	case f.broker == "" || a.configFlag != "" || a.getenv(config.EnvConfig) != "":
 		return target, nil, lang, err
