@@ -22,6 +22,9 @@ const reservedDevice = "agent"
 
 const idForm = `a-z, 0-9 and "-", 1 to 63 characters`
 
+// IsID reports whether text may be a client id or a device: a level of a topic.
+func IsID(text string) bool { return idPattern.MatchString(text) }
+
 var idPattern = regexp.MustCompile(`^[a-z0-9-]{1,63}$`)
 
 func checkID(v string) (string, *Error) {

@@ -86,6 +86,15 @@ func (s *Subscriber) add(m mqtt.Message) {
 	s.change = make(chan struct{})
 }
 
+// Retain publishes retained messages over the subscriber's connection: by topic, their
+// payloads.
+func (s *Subscriber) Retain(messages map[string]string) {
+	s.tb.Helper()
+	for topic, payload := range messages {
+		s.must(s.client.Publish(topic, 1, true, payload))
+	}
+}
+
 // Messages are those that arrived so far.
 func (s *Subscriber) Messages() []Message {
 	s.mu.Lock()
