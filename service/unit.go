@@ -13,7 +13,7 @@ const stateRoot = "/var/lib"
 // so that every way of installing gives the same service.
 func Unit(c Config) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, unitHead, escape(c.Description), commandLine(c), c.Name)
+	fmt.Fprintf(&b, unitHead, escape(c.Description), commandLine(c), c.Name, escape(c.ConfigFile), escape(path.Dir(c.ConfigFile)))
 	if c.DataDir == path.Join(stateRoot, c.Name) {
 		fmt.Fprintf(&b, "StateDirectory=%s\nStateDirectoryMode=0750\n", c.Name)
 	} else {
@@ -31,12 +31,16 @@ func Unit(c Config) string {
 // unitHead: the service is ready when it says so, is ended when it is stuck, and
 // is started again two seconds later for as long as it takes: nobody is in the
 // room to press a button. With a wrong config (exit code 2) a restart changes
-// nothing, so the service stays down and failed, for everybody to see.
+// nothing, so the service stays down and failed, for everybody to see. Without any
+// config it waits, which is no failure.
 const unitHead = `[Unit]
 Description=%[1]s
 Wants=network-online.target
 After=network-online.target
 StartLimitIntervalSec=0
+# Without a config it waits: "roomcall init" makes one.
+ConditionPathExists=|%[4]s
+ConditionPathExistsGlob=|%[5]s/conf.d/*.toml
 
 [Service]
 Type=notify

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -85,7 +86,11 @@ func (c *checker) run(ctx context.Context, offline bool) error {
 	start := time.Now()
 	cfg, warnings, err := c.app.load()
 	if err != nil {
-		c.add(stage{Name: "config", Result: stageFail, Detail: err.Error(), TookMs: since(start)})
+		s := stage{Name: "config", Result: stageFail, Detail: err.Error(), TookMs: since(start)}
+		if path := config.ResolvePath(c.app.configFlag, c.app.getenv); path == config.DefaultPath() && errors.Is(err, fs.ErrNotExist) && !exists(path) {
+			s.Result, s.Detail, s.Hint = stageWarn, "there is none yet at "+path+", so nothing runs", "make one with `roomcall init`"
+		}
+		c.add(s)
 		c.finish()
 		return errReportedConfig
 	}

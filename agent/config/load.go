@@ -52,21 +52,25 @@ type loader struct {
 }
 
 // Load reads the file at path and the files conf.d/*.toml beside it, checks
-// everything and returns the configuration with its warnings. The error is
-// either nil or an Errors with every problem; the warnings are returned in both
-// cases.
+// everything and returns the configuration with its warnings. Where there are files in
+// conf.d, the one at path may be missing. The error is either nil or an Errors with
+// every problem; the warnings are returned in both cases.
 func Load(path string, opts Options) (*Config, []Warning, error) {
 	l := newLoader(path, opts)
+	conf := l.confFiles(path)
 	data, mode, err := readBounded(path, maxFileBytes)
-	if err != nil {
+	switch {
+	case err == nil:
+		l.add(path, data, mode)
+	case errors.Is(err, fs.ErrNotExist) && len(conf) > 0:
+	default:
 		e := fileError(path, err)
 		if errors.Is(err, fs.ErrNotExist) {
-			e.Hint = "name the file with --config or " + EnvConfig
+			e.Hint = "make one with `roomcall init`, or name the file with --config or " + EnvConfig
 		}
 		return nil, nil, Errors{e}
 	}
-	l.add(path, data, mode)
-	for _, p := range l.confFiles(path) {
+	for _, p := range conf {
 		if data, mode, err = readBounded(p, maxFileBytes); err != nil {
 			l.errs = append(l.errs, fileError(p, err))
 			l.broken = true

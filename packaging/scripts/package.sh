@@ -50,8 +50,7 @@ common() {
 	go run -trimpath -buildvcs=false -tags docgen ./agent generate man "$d/man" >/dev/null
 	go build -trimpath -buildvcs=false -o "$work/here" ./agent
 	for shell in bash zsh fish powershell; do "$work/here" completion "$shell" >"$d/completions/$shell"; done
-	# The sample config without its endpoint: nothing is polled until somebody adds one.
-	sed '/^\[\[endpoint\]\]/,/^\[mqtt\]/ { /^\[mqtt\]/! s/^\([^#[:space:]]\|\[\)/# &/ }' agent.toml >"$d/agent.toml"
+	cp agent.toml "$d/agent.example.toml"
 	cp LICENSE "$d/LICENSE"
 	go build -trimpath -buildvcs=false -o "$work/assemble" ./packaging/assemble
 }
@@ -80,7 +79,7 @@ linux() { # GOARCH GOARM NAME NFPM_ARCH
 	local d=$work/linux-$3 c=$work/common
 	parts linux "$1" "$2" "linux-$3" roomcall
 	cp service/testdata/packaged.service "$d/roomcall.service"
-	cp packaging/linux/roomcall.sysusers packaging/linux/{copyright,lintian-overrides} packaging/{nfpm,changelog}.yaml "$c/agent.toml" "$c/LICENSE" "$d"
+	cp packaging/linux/roomcall.sysusers packaging/linux/{copyright,lintian-overrides} packaging/{nfpm,changelog}.yaml "$c/agent.example.toml" "$c/LICENSE" "$d"
 	mkdir -p "$d/man" "$d/completions" "$d/scripts"
 	for page in "$c"/man/*; do gzip -9n <"$page" >"$d/man/$(basename "$page").gz"; done
 	cp "$c/completions/bash" "$d/completions/roomcall.bash"
@@ -102,7 +101,7 @@ tarball() {
 	shift 2
 	mkdir -p "$a"
 	for f in "$@" sbom.cdx.json THIRD-PARTY-LICENSES.txt; do cp "$work/$name/$f" "$a/"; done
-	cp -r "$work/common/"{agent.toml,LICENSE,man,completions} docs/install.md packaging/changelog.yaml "$a/"
+	cp -r "$work/common/"{agent.example.toml,LICENSE,man,completions} docs/install.md packaging/changelog.yaml "$a/"
 	"$work/assemble" archive "$a" "$out/roomcall-$VERSION-$name$suffix"
 }
 
@@ -110,11 +109,11 @@ windows() {
 	local d=$work/windows-amd64
 	parts windows amd64 "" windows-amd64 roomcall.exe
 	tarball windows-amd64 .zip roomcall.exe
-	cp -r "$work/common/"{agent.toml,LICENSE,completions} packaging/windows/roomcall.wxs "$d/"
+	cp -r "$work/common/"{agent.example.toml,LICENSE,completions} packaging/windows/roomcall.wxs "$d/"
 	find "$d" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
 	# Both codes are derived from the contents: different contents are another product.
 	local sum code msi=$out/roomcall-$VERSION-windows-amd64.msi
-	sum=$(cat "$d/roomcall.exe" "$d/roomcall.wxs" "$d/agent.toml" packaging/windows/finish.sql | sha256sum)
+	sum=$(cat "$d/roomcall.exe" "$d/roomcall.wxs" "$d/agent.example.toml" packaging/windows/finish.sql | sha256sum)
 	code=$(guid "${sum:32:32}")
 	rm -f "$msi"
 	(cd "$d" && at_source_date wixl -a x64 -D Version="${VERSION%%[-+]*}" -D Product="$(guid "${sum:0:32}")" \

@@ -75,7 +75,12 @@ sed -n 's/^ *"purl": "\(pkg:golang.*\)".*/\1/p' "$base/x/sbom.cdx.json" | grep -
 check "SBOM names every module: $(wc -l <"$base/modules")" diff -u "$base/modules" "$base/bill"
 check "and the program's SHA-256" grep -q "$(sha256sum <"$base/x/roomcall" | cut -d' ' -f1)" "$base/x/sbom.cdx.json"
 check "the version is in the program" bash -c "$base/x/roomcall version | grep -q 0.1.0"
-check "the packaged config starts nothing by itself" bash -c "! $base/x/roomcall --config $base/x/agent.toml check --offline && $base/x/roomcall --config $base/x/agent.toml check --offline | grep -q endpoint"
+check "the example config is right" "$base/x/roomcall" --config "$base/x/agent.example.toml" config show
+for f in "$a"/*.deb "$a"/*.rpm; do
+	check "no package brings a config of its own: ${f##*/}" bash -c "! (dpkg-deb -c '$f' 2>/dev/null || rpm -qlp '$f') | grep -q '/agent\.toml'"
+done
+check "the packages' messages name the first command" bash -c "dpkg-deb --ctrl-tarfile $a/*_amd64.deb | tar -xO ./postinst | grep -q 'roomcall init' && rpm -qp --scripts $a/*.x86_64.rpm | grep -q 'roomcall init'"
+check "systemd leaves a wrong config alone, and waits without one" bash -c "grep -qx RestartPreventExitStatus=2 $base/x/roomcall.service && grep -qx 'ConditionPathExists=|/etc/roomcall/agent.toml' $base/x/roomcall.service"
 
 # --- signing, with keys made here
 openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=roomcall-test -addext extendedKeyUsage=codeSigning -keyout "$base/key.pem" -out "$base/cert.pem" 2>/dev/null
@@ -101,5 +106,5 @@ for f in "$a"/*.deb; do dpkg-deb -R "$f" "$base/all/$(basename "$f")"; done
 msiextract -C "$base/all/msi" "$msi" >/dev/null
 check "no path of this machine" not grep -r -a -l -F -e "$PWD" -e "$(go env GOPATH)" -e "$base" "$base/all"
 check "no private key, no token" not grep -r -a -l -E -e '-----BEGIN [A-Z ]*PRIVATE KEY-----' -e 'AKIA[0-9A-Z]{16}' -e 'gh[pousr]_[A-Za-z0-9]{36}' "$base/all"
-check "no password in the config" not grep -r -E '^[^#]*(password|secret)[a-z_]* *=' "$base"/all/*/etc "$base"/all/msi/*/roomcall/agent.sample.toml
+check "no password in the config" not grep -r -E '^[^#]*(password|secret)[a-z_]* *=' "$base"/all/*/etc "$base"/all/msi/*/roomcall/agent.example.toml
 exit $failed

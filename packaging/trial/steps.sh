@@ -82,10 +82,12 @@ echo "booted: $(systemctl --version | head -n1)"
 
 # --- Debian: install, run, reload, fail, recover
 step "install without a config" install_deb /trial/v1.deb
-step "prints the next steps, starts nothing" all 'said "systemctl enable --now"' 'not active' 'not systemctl -q is-enabled roomcall'
+step "prints the next steps, starts nothing" all 'said "roomcall init"' 'said "systemctl enable --now"' 'not active' 'not systemctl -q is-enabled roomcall'
+step "a start waits for a config, which is no failure, and that is said" all 'systemctl start roomcall' 'not active' 'not systemctl -q is-failed roomcall' \
+	'not roomcall start >/trial/said 2>&1' 'grep -q "waits for a config: .roomcall init" /trial/said' \
+	'not roomcall status >/trial/said 2>&1' 'grep -q "waits for a config" /trial/said' 'not roomcall check >/trial/said 2>&1' 'not grep FAIL /trial/said'
 step "user, config and store have tight permissions" all \
-	'[ "$(stat -c %U:%G:%a /etc/roomcall/agent.toml)" = root:roomcall:640 ]' \
-	'[ "$(stat -c %U:%G:%a /etc/roomcall)" = root:roomcall:750 ]' \
+	'[ "$(stat -c %U:%G:%a /etc/roomcall)" = root:roomcall:750 ]' 'test -s /etc/roomcall/agent.example.toml' \
 	'[ "$(stat -c %U:%G:%a /var/lib/roomcall)" = roomcall:roomcall:750 ]'
 (umask 077 && printf 'pc:%s\n' "$mqtt_secret" >/trial/passwords && mosquitto_passwd -U /trial/passwords)
 step "broker" broker
@@ -104,7 +106,11 @@ pid=$(main_pid)
 step "reload applies the new config" all 'configure "Room B"' 'systemctl reload roomcall' 'eventually 20 sample_says Room.B' '[ "$(main_pid)" = "$pid" ]'
 step "reload rejects a bad config, the old one stays" all 'echo "nonsense = 1" >>/etc/roomcall/conf.d/room.toml' \
 	'systemctl reload roomcall' 'eventually 10 in_journal "reload refused"' 'eventually 20 sample_says Room.B'
+step "a start with a bad config fails once, and is not tried again" all 'not systemctl restart roomcall' 'eventually 10 systemctl -q is-failed roomcall' \
+	'[ "$(systemctl show -P ExecMainStatus roomcall)" = 2 ]' '[ "$(systemctl show -P SubState roomcall)" = failed ]'
 configure "Room B"
+step "the right config runs again" all 'systemctl reset-failed roomcall' 'systemctl start roomcall' sample
+pid=$(main_pid)
 new_process() { local now; now=$(main_pid); [ "$now" != 0 ] && [ "$now" != "$pid" ]; }
 # How long it takes is printed, not asserted: RestartSec=2 makes it short.
 step "kill -9: systemd starts a new process" all '[ "$(systemctl show -P RestartUSec roomcall)" = 2s ]' 'kill -9 $pid' 'eventually 20 new_process'
@@ -180,13 +186,13 @@ step "none in the packages" no_secret $outside/packages
 
 # --- Remove and purge
 step "remove stops it" all 'dpkg -r roomcall' 'not active' 'not test -e /usr/bin/roomcall' 'not test -e /etc/systemd/system/multi-user.target.wants/roomcall.service'
-step "config and store are kept" all 'test -s /etc/roomcall/agent.toml' 'test -n "$(newest)"' 'getent passwd roomcall'
+step "config and store are kept" all 'test -s /etc/roomcall/conf.d/room.toml' 'test -n "$(newest)"' 'getent passwd roomcall'
 step "installing again continues with them" all 'install_deb /trial/v2.deb' 'eventually 10 active' sample
 step "purge leaves nothing" all 'dpkg -P roomcall' 'not test -e /etc/roomcall' 'not test -e /var/lib/roomcall' 'not getent passwd roomcall' \
 	'not getent group roomcall' 'not test -e /usr/lib/systemd/system/roomcall.service' '[ -z "$(find /usr /etc /var/lib -name "*roomcall*" -not -path "/etc/roomcall-secrets*" -not -path "*/roomcall.service.d*" 2>/dev/null)" ]'
 
 # --- by hand, as docs/install.md types it
-init() { command roomcall init --yes --force --no-check --client-id trial --device room-1 --url http://127.0.0.1:8088 --username api --secret-file /etc/roomcall-secrets/endpoint --broker tcp://127.0.0.1:1883; }
+init() { command roomcall init --yes --no-check --client-id trial --device room-1 --url http://127.0.0.1:8088 --username api --secret-file /etc/roomcall-secrets/endpoint --broker tcp://127.0.0.1:1883; }
 rm -rf /etc/systemd/system/roomcall.service.d
 step "by hand: install, init, enable" all 'install_deb /trial/v1.deb' init 'command roomcall check' \
 	'systemctl enable --now roomcall' 'command roomcall status' sample
@@ -200,8 +206,8 @@ hash -r
 
 # --- rpm, on this Debian: its database is empty, so dependencies are not checked
 rpm_do() { rpm --force-debian --nodeps "$@"; }
-step "rpm: install without a config" all 'rpm_do -i /trial/v1.rpm >/trial/kept.out 2>&1' 'said "systemctl enable --now"' 'not active' \
-	'[ "$(stat -c %U:%G:%a /etc/roomcall/agent.toml)" = root:roomcall:640 ]' '[ "$(stat -c %U:%a /var/lib/roomcall)" = roomcall:750 ]'
+step "rpm: install without a config" all 'rpm_do -i /trial/v1.rpm >/trial/kept.out 2>&1' 'said "roomcall init"' 'not active' \
+	'[ "$(stat -c %U:%G:%a /etc/roomcall)" = root:roomcall:750 ]' '[ "$(stat -c %U:%a /var/lib/roomcall)" = roomcall:750 ]'
 step "rpm: with a config it starts" all 'configure "Room C"' credential 'systemctl enable --now roomcall' sample
 step "rpm: upgrade restarts the service" all 'pid=$(main_pid)' 'rpm_do -U /trial/v2.rpm' 'eventually 10 active' 'new_process' 'roomcall version | grep -q 0.1.1' sample
 step "rpm: erase stops it and keeps the store" all 'rpm_do -e roomcall' 'not active' 'not test -e /usr/bin/roomcall' 'test -n "$(newest)"' 'test -s /etc/roomcall/conf.d/room.toml'
