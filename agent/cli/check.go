@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -78,6 +79,7 @@ type checker struct {
 	failed   bool
 	tryLogin bool
 	running  bool // an agent has the store open
+	lang     health.Lang
 }
 
 // run goes through the stages. Its error is errReportedConfig (exit code 2) or
@@ -101,22 +103,28 @@ func (c *checker) run(ctx context.Context, offline bool) error {
 		Name: "config", Result: stageOK, TookMs: since(start),
 		Detail: fmt.Sprintf("%s: client_id %s, endpoints: %d", cfg.Path, cfg.Agent.ClientID, len(cfg.Endpoints)),
 	})
+	c.lang = health.Language(cfg.Agent.Language, host.Locale())
 	var other []health.Problem
 	st, answers := runningStatus(ctx, cfg)
 	if answers {
-		other = otherAgent(cfg, st)
+		other = otherAgent(c.lang, cfg, st)
 	}
+	ours := answers
 	for _, p := range other {
-		c.add(stage{Name: "config", Result: stageWarn, Detail: host.Printable(p.What), Hint: p.Hint})
+		c.add(stage{Name: "config", Result: stageWarn, Detail: host.Printable(p.What), Hint: host.Printable(p.Hint)})
+		ours = ours && p.Code != "other_agent"
+	}
+	if !ours {
+		st = health.Status{} // it says nothing about this config's agent
 	}
 	c.try(ctx, "store", func(context.Context) (string, error) { return c.store(cfg, st) })
-	c.try(ctx, "status page", func(context.Context) (string, error) { return c.page(cfg, answers) })
+	c.try(ctx, "status page", func(context.Context) (string, error) { return c.page(cfg, answers, ours) })
 	if !offline {
 		c.try(ctx, "clock", clock)
 		for _, e := range cfg.Endpoints {
 			c.endpoint(ctx, cfg, e)
 		}
-		c.broker(ctx, cfg, len(other) == 0)
+		c.broker(ctx, cfg, ours, len(other) == 0 && !secretChanged(cfg.MQTT, cfg.Files, st.Started))
 	}
 	c.finish()
 	if c.failed {
@@ -146,7 +154,7 @@ func runStages[S cgi.Stage | publish.Stage](ctx context.Context, c *checker, nam
 func (c *checker) try(ctx context.Context, name string, do func(context.Context) (detail string, err error)) bool {
 	start := time.Now()
 	detail, err := do(ctx)
-	s := stage{Name: name, Result: stageOK, Detail: host.Printable(detail), Hint: host.Printable(health.English.Hint(err)), TookMs: since(start)}
+	s := stage{Name: name, Result: stageOK, Detail: host.Printable(detail), Hint: host.Printable(c.lang.Hint(err)), TookMs: since(start)}
 	switch {
 	case err == nil && detail == "":
 		return true
@@ -191,14 +199,17 @@ func (c *checker) finish() {
 // spaceMin is the free space in bytes below which nothing can be kept.
 const spaceMin = 1 << 20
 
-// page looks whether the local HTTP can be had.
-func (c *checker) page(cfg *config.Config, answers bool) (string, error) {
+// page looks whether the local HTTP can be had. ours: the agent that answers there is
+// that of this config.
+func (c *checker) page(cfg *config.Config, answers, ours bool) (string, error) {
 	addr := cfg.Agent.HTTPListen
 	switch {
 	case addr == "":
 		return "", nil
-	case answers:
+	case ours:
 		return "the running agent answers at " + addr, nil
+	case answers:
+		return "another agent answers at " + addr, &health.Trouble{Code: "page_unavailable"}
 	case c.running:
 		return "the running agent does not answer at " + addr, &health.Trouble{Code: "page_unavailable"}
 	}
@@ -214,13 +225,13 @@ func (c *checker) store(cfg *config.Config, st health.Status) (detail string, wa
 	dir := cfg.Agent.DataDir
 	info, err := buffer.InfoDir(dir)
 	existing := nearest(dir)
+	c.running = errors.Is(err, buffer.ErrLocked)
+	if b := st.Buffer; b.State == "full" || b.State == "failed" { // also where data_dir was changed on disk
+		return "", &health.Trouble{Code: health.StoreCode(b), Err: fmt.Errorf("the running agent's store accepts nothing: %s", b.Error)}
+	}
 	switch {
-	case errors.Is(err, buffer.ErrLocked):
+	case c.running:
 		detail = dir + ": in use by the running agent"
-		c.running = true
-		if b := st.Buffer; b.State == "full" || b.State == "failed" {
-			return "", &health.Trouble{Code: health.StoreCode(b), Err: fmt.Errorf("%s: the running agent's store accepts nothing: %s", dir, b.Error)}
-		}
 	case err != nil && !errors.Is(err, os.ErrNotExist):
 		return "", &health.Trouble{Code: "store_unreadable", Err: err}
 	default:
@@ -310,6 +321,20 @@ func (c *checker) endpoint(ctx context.Context, cfg *config.Config, e config.End
 	_ = client.Close(leave)
 }
 
+// secretChanged: the broker's password may be another one since the agent started, and
+// no hash tells.
+func secretChanged(m config.MQTT, files []string, since time.Time) bool {
+	if m.PasswordFile != "" {
+		files = []string{m.PasswordFile}
+	} else if !m.Password.IsSet() {
+		return false
+	}
+	return slices.ContainsFunc(files, func(path string) bool {
+		st, err := os.Stat(path)
+		return err == nil && st.ModTime().After(since)
+	})
+}
+
 const (
 	proofPatience  = 40 * time.Second // for a connection and its delivery proof
 	settlePatience = 8 * time.Second  // for a running agent that has just started
@@ -318,11 +343,12 @@ const (
 // broker goes the way to every broker. While the agent runs its own connection
 // is looked at instead: a second one with its client id would throw it out. But the
 // config on disk is tried for itself, with another client id, where the agent runs
-// with another one or is refused: the secret may be right by now.
-func (c *checker) broker(ctx context.Context, cfg *config.Config, same bool) {
-	if b, ok := settledBroker(ctx, cfg); ok {
+// with another one or is refused: the secret may be right by now. ours: the agent of
+// this config answers; same: it has the config and password that are on disk.
+func (c *checker) broker(ctx context.Context, cfg *config.Config, ours, same bool) {
+	if ours {
 		c.running = true
-		if same && b.Class != "login" {
+		if b, ok := settledBroker(ctx, cfg); ok && same && b.Class != "login" {
 			c.runningBroker(b)
 			return
 		}
@@ -370,7 +396,7 @@ func settledBroker(ctx context.Context, cfg *config.Config) (b health.Broker, ok
 	}
 }
 
-// runningStatus asks the agent of this config, if one runs.
+// runningStatus asks the agent that answers at the address of this config, if one does.
 func runningStatus(ctx context.Context, cfg *config.Config) (st health.Status, ok bool) {
 	if cfg.Agent.HTTPListen == "" {
 		return st, false
@@ -379,24 +405,25 @@ func runningStatus(ctx context.Context, cfg *config.Config) (st health.Status, o
 	if err != nil || json.Unmarshal(body, &st) != nil {
 		return st, false
 	}
-	return st, st.ClientID == cfg.Agent.ClientID
+	return st, true
 }
 
 // runningBroker shows how the running agent's own connection is.
 func (c *checker) runningBroker(b health.Broker) {
+	hint := host.Printable(cmp.Or(c.lang.HintFor(b.Advice.Code, b.Advice.Facts), b.Hint))
 	s := stage{Name: "broker", Result: stageOK, Detail: fmt.Sprintf("%s: the running agent is %s", host.Printable(b.URL), host.Printable(b.State))}
 	switch {
 	case b.State == string(publish.Connected):
 	case b.Error == "":
 		s.Result, s.Hint = stageWarn, "ask again in a moment"
 	default:
-		s.Result, s.Detail, s.Hint = stageFail, s.Detail+": "+host.Printable(b.Error), host.Printable(b.Hint)
+		s.Result, s.Detail, s.Hint = stageFail, s.Detail+": "+host.Printable(b.Error), hint
 	}
 	c.add(s)
 	if b.State != string(publish.Connected) {
 		return
 	}
-	s = stage{Name: "broker echo", Result: stageWarn, Detail: b.Proof, Hint: host.Printable(b.Hint)}
+	s = stage{Name: "broker echo", Result: stageWarn, Detail: b.Proof, Hint: hint}
 	if b.ProofDetail != "" {
 		s.Detail += ": " + host.Printable(b.ProofDetail)
 	}

@@ -13,7 +13,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"roomcall/agent/config"
 	"roomcall/agent/health"
 	"roomcall/cgi/cgitest"
 	"roomcall/publish"
@@ -118,6 +120,33 @@ func TestADiskThatIsTooSmallIsNamed(t *testing.T) {
 		warns := health.IsWarning(err)
 		if warns != c.warns || (err != nil && !warns) != c.fails || !strings.Contains(health.English.Hint(err), c.hint) {
 			t.Errorf("%+v: %v, warning %v, hint %q", c, err, warns, health.English.Hint(err))
+		}
+	}
+}
+
+func TestAPasswordThatWasChangedIsTried(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "broker.secret")
+	if err := os.WriteFile(file, []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	started := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	for _, c := range []struct {
+		at   time.Time
+		mqtt config.MQTT
+		want bool
+	}{
+		{started.Add(-time.Hour), config.MQTT{PasswordFile: file}, false},
+		{started.Add(time.Hour), config.MQTT{PasswordFile: file}, true},
+		{started.Add(time.Hour), config.MQTT{Password: config.NewSecret("x")}, true},
+		{started.Add(time.Hour), config.MQTT{}, false},
+		{started, config.MQTT{PasswordFile: file + "-gone"}, false},
+	} {
+		if err := os.Chtimes(file, c.at, c.at); err != nil {
+			t.Fatal(err)
+		}
+		if got := secretChanged(c.mqtt, []string{file}, started); got != c.want {
+			t.Errorf("%+v: %v", c, got)
 		}
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"roomcall/agent/config"
+	"roomcall/agent/health"
 	"roomcall/agent/host"
 	"roomcall/durable"
 	"roomcall/service"
@@ -27,7 +28,7 @@ import (
 type initAnswers struct {
 	clientID, site, room, device, url, username, secretFile string
 	broker, mqttCAFile, mqttUser, mqttSecretFile            string
-	from, fingerprint, tlsMin, logFile                      string
+	from, fingerprint, tlsMin, logFile, language            string
 	legacyCiphers                                           bool
 	yes, force, noCheck, acceptFingerprint, acceptOldTLS    bool
 	install, start, optional                                bool
@@ -52,7 +53,11 @@ that exists is kept unless you agree or use --force or --from; then the old one
 stays beside it with .old behind its name.`,
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			i := &initializer{app: a, in: in, say: initWordsFor(a.getenv), ask: bufio.NewReader(cmd.InOrStdin())}
+			lang := health.Language("", host.Locale())
+			if lang != health.English {
+				in.language = string(lang) // of the texts that the agent sends, too
+			}
+			i := &initializer{app: a, in: in, say: initWordsIn[lang], ask: bufio.NewReader(cmd.InOrStdin())}
 			i.keyboard, i.person = terminalOf(cmd.InOrStdin())
 			return i.run(cmd.Context())
 		},
@@ -399,6 +404,7 @@ func (in initAnswers) text() string {
 	b.WriteString("# Made by `roomcall init`. Every key is explained in the commented example agent.example.toml.\n\n[agent]\n")
 	set("client_id", in.clientID)
 	set("site", in.site)
+	set("language", in.language)
 	b.WriteString("\n[[endpoint]]\n")
 	set("device", cmp.Or(in.device, "endpoint"))
 	set("room", in.room)

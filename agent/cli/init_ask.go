@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"roomcall/agent/config"
+	"roomcall/agent/health"
 	"roomcall/agent/host"
 	"roomcall/agent/run"
 	"roomcall/cgi"
@@ -203,7 +204,7 @@ func (i *initializer) tryEndpoint(ctx context.Context, names ...string) (unwell,
 
 // tryStages runs the named ones of some stages in turn, up to the first that fails.
 func tryStages[S cgi.Stage | publish.Stage](ctx context.Context, a *app, way string, list []S, names []string) (unwell, err error) {
-	c := &checker{app: a}
+	c := &checker{app: a, lang: health.Language("", host.Locale())}
 	for _, one := range list {
 		s := step(one)
 		if !slices.Contains(names, s.Name) {
@@ -437,17 +438,4 @@ func terminalOf(in io.Reader) (keyboard *os.File, person bool) {
 	}
 	keyboard, person = in.(*os.File)
 	return keyboard, person
-}
-
-// initWordsFor are the words in the language of the environment.
-func initWordsFor(getenv func(string) string) initWords {
-	for _, name := range []string{"LC_ALL", "LC_MESSAGES", "LANG"} {
-		if v := getenv(name); v != "" {
-			if strings.HasPrefix(strings.ToLower(v), "zh") {
-				return initChinese
-			}
-			break
-		}
-	}
-	return initEnglish
 }

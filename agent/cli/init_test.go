@@ -16,6 +16,7 @@ import (
 	"testing"
 
 	"roomcall/agent/config"
+	"roomcall/agent/health"
 	"roomcall/cgi"
 	"roomcall/cgi/cgitest"
 	"roomcall/publish/brokertest"
@@ -197,7 +198,9 @@ func TestInitHasAllItsWordsInEachLanguage(t *testing.T) {
 			t.Errorf("%s: %q, %q", english.Type().Field(n).Name, en, zh)
 		}
 	}
-	if initWordsFor(func(string) string { return "zh_CN.UTF-8" }) != initChinese || initWordsFor(func(string) string { return "C.UTF-8" }) != initEnglish {
-		t.Error("the language is not that of the environment")
+	for _, lang := range health.Languages {
+		if initWordsIn[lang].address == "" {
+			t.Errorf("no words in %s", lang)
+		}
 	}
 }

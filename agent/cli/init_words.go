@@ -1,5 +1,7 @@
 package cli
 
+import "roomcall/agent/health"
+
 // initWords are what `roomcall init` says to the person at the keyboard. The lines of
 // the stages are those of `roomcall check`.
 type initWords struct {
@@ -13,6 +15,9 @@ type initWords struct {
 	next, nextCheck, nextStart, nextReload, nextPage string
 	nextAdmin                                        string
 }
+
+// initWordsIn has them in every language.
+var initWordsIn = map[health.Lang]initWords{health.English: initEnglish, health.Chinese: initChinese}
 
 var initEnglish = initWords{
 	address:  "Address of the endpoint, as in a browser, for example 192.0.2.10",

@@ -16,22 +16,25 @@ func TestCheckTellsOfATakenStatusPage(t *testing.T) {
 		t.Fatal(err)
 	}
 	cfg := &config.Config{Agent: config.Agent{HTTPListen: other.Addr().String()}}
-	look := func(running, answers bool) stage {
+	look := func(running, answers, ours bool) stage {
 		c := checker{app: &app{stdout: io.Discard}, running: running}
-		c.try(t.Context(), "status page", func(context.Context) (string, error) { return c.page(cfg, answers) })
+		c.try(t.Context(), "status page", func(context.Context) (string, error) { return c.page(cfg, answers, ours) })
 		return c.stages[0]
 	}
-	if s := look(false, false); s.Result != stageWarn || !strings.Contains(s.Detail, "in use") || !strings.Contains(s.Hint, "http_listen") {
+	if s := look(false, false, false); s.Result != stageWarn || !strings.Contains(s.Detail, "in use") || !strings.Contains(s.Hint, "http_listen") {
 		t.Errorf("taken: %+v", s)
 	}
-	if s := look(true, false); s.Result != stageWarn || !strings.Contains(s.Detail, "does not answer") {
+	if s := look(true, false, false); s.Result != stageWarn || !strings.Contains(s.Detail, "does not answer") {
 		t.Errorf("the agent runs without it: %+v", s)
 	}
-	if s := look(true, true); s.Result != stageOK {
+	if s := look(true, true, true); s.Result != stageOK {
 		t.Errorf("the agent answers: %+v", s)
 	}
+	if s := look(false, true, false); s.Result != stageWarn || !strings.Contains(s.Detail, "another agent") {
+		t.Errorf("another agent answers: %+v", s)
+	}
 	other.Close()
-	if s := look(false, false); s.Result != stageOK {
+	if s := look(false, false, false); s.Result != stageOK {
 		t.Errorf("free: %+v", s)
 	}
 }

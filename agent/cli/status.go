@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"path/filepath"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -54,7 +55,7 @@ cannot be read, the default address is asked.`,
 				return fmt.Errorf("read the agent's status: %w", err)
 			}
 			now := time.Now()
-			other := otherAgent(cfg, st)
+			other := otherAgent(health.English, cfg, st)
 			if asJSON {
 				if _, err = io.WriteString(a.stdout, safeJSON(string(body))); err != nil {
 					return err
@@ -91,18 +92,24 @@ func askStatus(ctx context.Context, cfg *config.Config) ([]byte, error) {
 }
 
 // otherAgent tells that not the agent of this config answers, or that it runs with
-// another config than the one on disk. With variables in it the two cannot be compared:
-// the service's environment is another one than this command's.
-func otherAgent(cfg *config.Config, st health.Status) []health.Problem {
+// another config than the one on disk.
+func otherAgent(lang health.Lang, cfg *config.Config, st health.Status) []health.Problem {
 	switch {
 	case cfg == nil:
 		return nil
-	case st.ClientID != cfg.Agent.ClientID:
-		return []health.Problem{health.English.NewProblem("other_agent", health.Facts{"client_id": cfg.Agent.ClientID, "other": st.ClientID, "address": st.HTTP.Listen})}
-	case st.ConfigHash != "" && st.ConfigHash != cfg.Hash() && !strings.Contains(cfg.AsWritten(), "${"):
-		return []health.Problem{health.English.NewProblem("other_config", health.Facts{"path": st.ConfigPath})}
+	case st.ClientID != cfg.Agent.ClientID && !sameFile(st.ConfigPath, cfg.Path):
+		return []health.Problem{lang.NewProblem("other_agent", health.Facts{"client_id": cfg.Agent.ClientID, "other": st.ClientID, "address": st.HTTP.Listen})}
+	case st.WrittenHash != "" && st.WrittenHash != cfg.WrittenHash():
+		return []health.Problem{lang.NewProblem("other_config", health.Facts{"path": st.ConfigPath})}
 	}
 	return nil
+}
+
+// sameFile: the agent was started with this config file. Its path counts from a folder
+// that is not known here, so only a whole one tells.
+func sameFile(agents, own string) bool {
+	own, err := filepath.Abs(own)
+	return err == nil && filepath.IsAbs(agents) && filepath.Clean(agents) == own
 }
 
 // safeJSON keeps a text from steering the terminal: in JSON every character may be

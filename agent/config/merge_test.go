@@ -72,3 +72,35 @@ func TestConfDUnreadableIsAnError(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+func TestConfDIsEnoughWithoutTheMainFile(t *testing.T) {
+	path := write(t, map[string]string{"conf.d/room.toml": minimal})
+	c, _, err := Load(path, testOptions(nil))
+	if err != nil || len(c.Endpoints) != 1 {
+		t.Fatal(c, err)
+	}
+	_, _, err = Load(filepath.Join(t.TempDir(), "agent.toml"), testOptions(nil))
+	if err == nil || !strings.Contains(err.Error(), "make one with `roomcall init`") {
+		t.Errorf("nothing at all: %v", err)
+	}
+}
+
+func TestVariablesDoNotTellFilesApart(t *testing.T) {
+	path := write(t, map[string]string{"agent.toml": "[agent]\nsite = \"${SITE}\"\n" + minimal})
+	var configs []*Config
+	for _, site := range []string{"one", "two"} {
+		c, _, err := Load(path, testOptions(map[string]string{"SITE": site}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		configs = append(configs, c)
+	}
+	if a, b := configs[0], configs[1]; a.Hash() == b.Hash() || a.WrittenHash() != b.WrittenHash() {
+		t.Errorf("values %s, %s; as written %s, %s", a.Hash(), b.Hash(), a.WrittenHash(), b.WrittenHash())
+	}
+	writeOver(t, filepath.Dir(path), "agent.toml", "${SITE}", "x${SITE}")
+	c, _, err := Load(path, testOptions(map[string]string{"SITE": "one"}))
+	if err != nil || c.WrittenHash() == configs[0].WrittenHash() {
+		t.Errorf("another text, the same hash: %v", err)
+	}
+}

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -18,6 +19,8 @@ type Setting struct {
 	Value string // as TOML, secrets redacted
 	// Origin is "default", "FILE:LINE", or that with ", environment NAME".
 	Origin string
+
+	written string // as in the file, where it has variables in it; else ""
 }
 
 // Settings lists every key of the effective configuration with its value and
@@ -61,11 +64,19 @@ func (c *Config) AsWritten() string {
 // Hash returns 16 hex digits (the first 64 bits of a SHA-256) over every key and
 // value except secrets. Comments, the order of keys and whether a default is
 // written out do not change it.
-func (c *Config) Hash() string {
+func (c *Config) Hash() string { return c.hash(func(s Setting) string { return s.Value }) }
+
+// WrittenHash is Hash with variables as they are written: it compares files also where
+// the service's environment is another one than the terminal's.
+func (c *Config) WrittenHash() string {
+	return c.hash(func(s Setting) string { return cmp.Or(s.written, s.Value) })
+}
+
+func (c *Config) hash(value func(Setting) string) string {
 	lines := make([]string, 0, len(c.settings))
 	for _, s := range c.settings {
 		if !isSecret(s.Name) {
-			lines = append(lines, s.Key+" = "+s.Value+"\n")
+			lines = append(lines, s.Key+" = "+value(s)+"\n")
 		}
 	}
 	slices.Sort(lines)

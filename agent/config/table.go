@@ -210,7 +210,7 @@ func (t *table) unknown(name string) {
 }
 
 func (t *table) record(name string, v any) {
-	origin := "default"
+	origin, written := "default", ""
 	if raw, ok := t.raw[name]; ok {
 		p := t.place(name)
 		origin = fmt.Sprintf("%s:%d", p.File, p.Line)
@@ -222,12 +222,13 @@ func (t *table) record(name string, v any) {
 			text, _ := it.(string)
 			for _, v := range variables(text) {
 				origin += ", environment " + v
+				written = fmt.Sprint(raw)
 			}
 		}
 	} else if name == "client_id" {
 		origin = "default, from the host name"
 	}
-	t.settings = append(t.settings, Setting{t.header, t.path + "." + name, name, tomlValue(v), origin})
+	t.settings = append(t.settings, Setting{t.header, t.path + "." + name, name, tomlValue(v), origin, written})
 }
 
 // variable is ${NAME}, or $${ for the two characters ${; a ${ alone is not well

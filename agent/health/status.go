@@ -23,6 +23,7 @@ type Status struct {
 	StartReason string    `json:"start_reason,omitempty"` // boot, start, upgrade, crash, watchdog
 	ConfigPath  string    `json:"config_path,omitempty"`
 	ConfigHash  string    `json:"config_hash,omitempty"`
+	WrittenHash string    `json:"config_written_hash,omitempty"` // of the config with its variables as they are written
 
 	Endpoints []Endpoint `json:"endpoints"`
 	// Limits are the profiles that grade, by name: their limits by the keys of a table

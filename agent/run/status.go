@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"path/filepath"
 	"time"
 
 	"roomcall/agent/config"
@@ -23,10 +24,14 @@ var _ web.Source = (*Agent)(nil)
 // Status is a snapshot of the whole agent, for the local HTTP.
 func (a *Agent) Status() health.Status {
 	now := time.Now()
+	path, err := filepath.Abs(a.cfg.Path) // who asks is in another folder
+	if err != nil {
+		path = a.cfg.Path
+	}
 	s := health.Status{
 		Version: a.version, ClientID: a.cfg.Agent.ClientID, Site: a.cfg.Agent.Site,
 		Started: a.started, StartReason: a.reason, UptimeS: int64(now.Sub(a.started).Seconds()),
-		ConfigPath: a.cfg.Path, ConfigHash: a.cfg.Hash(), Broker: brokerStatus(a.client.Status(), a.cfg.MQTT.Brokers[0]),
+		ConfigPath: path, ConfigHash: a.cfg.Hash(), WrittenHash: a.cfg.WrittenHash(), Broker: brokerStatus(a.client.Status(), a.cfg.MQTT.Brokers[0]),
 	}
 	if refused := a.refused.Load(); refused != nil {
 		s.Warnings = append(s.Warnings, *refused)
