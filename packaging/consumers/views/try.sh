@@ -7,13 +7,17 @@ set -euo pipefail
 page=$REPO/docs/consume.md
 mapfile -t commands < <(grep '^| \*\*' "$page" | grep -o '`roomcall [^`]*`' | tr -d '`')
 ((${#commands[@]} == 6)) || fail "views: the table has ${#commands[@]} commands, want 6"
-live >"$WORK/day.jsonl"
-call=$(jq -r 'select(.schema == "roomcall.call/1.0" and .device == "hub") | .call_id' "$WORK/day.jsonl" | head -1)
-[ -n "$call" ] || fail "views: the agent recorded no finished call of hub"
+# ended finds a finished call among what the agent has published.
+ended() {
+	live >"$WORK/day.jsonl"
+	call=$(jq -r 'select(.schema == "roomcall.call/1.0" and .device == "boot") | .call_id' "$WORK/day.jsonl" | head -1)
+	[ -n "$call" ]
+}
+await 70 ended || fail "views: the agent recorded no finished call of boot"
 cd "$WORK"
 names=0
 for command in "${commands[@]}"; do
-	command=${command//room-1/hub}
+	command=${command//room-1/boot}
 	# shellcheck disable=SC2086
 	set -- ${command//CALL/$call}
 	shift
@@ -28,6 +32,6 @@ for command in "${commands[@]}"; do
 	done < <(jq -r '._meta | (.exact + .approximate + .absent)[]' out.json | sed 's/([^)]*)//g' | grep -oE '[a-zA-Z]+[_A-Z][A-Za-z_0-9]+|[0-9]{5}' | grep -vE '^(UTC|CPU|SDK)$' | sort -u)
 done
 for view in zoom agora trtc; do
-	grep -q "/hub/view/$view	" "$RECORDS" || fail "views: the running agent publishes no view/$view"
+	await 70 grep -q "/boot/view/$view	" "$RECORDS" || fail "views: the running agent publishes no view/$view"
 done
 ok views "${#commands[@]} commands of docs/consume.md, $names names of _meta in it; the agent's views arrive"
