@@ -87,7 +87,8 @@ func (r *Recorder) extras(b *batch, now time.Time) error {
 	if b.polls == len(r.pending.polls) {
 		b.closeMinutes(now, r.commitBytes)
 	}
-	if ev := r.store.MakeRoom(now, b.out.Room()+b.stateBytes()); ev != nil { // the store has room for the announcements
+	ev, failed := r.makeRoom(b, now)
+	if err = errors.Join(err, failed); ev != nil { // the store has room for the announcements
 		b.evict(ev)
 	}
 	b.announceGaps(now, waits)

@@ -366,7 +366,11 @@ func (r *Recorder) portion(e *newEpoch, now time.Time) (b buffer.Batch, states m
 			b.State[device] = nil
 		}
 	}
-	items, err := r.store.Peek(0, commitMax, int(r.commitBytes))
+	var items []buffer.Item
+	err = r.onDisk(func() (err error) {
+		items, err = r.store.Peek(0, commitMax, int(r.commitBytes))
+		return err
+	})
 	if err != nil {
 		return b, nil, false, err
 	}

@@ -447,22 +447,29 @@ func TestAFullDiskAtTheConnectMakesNoNewEpoch(t *testing.T) {
 // TestAStopWaitsForNoDiskThatHangsAtAConnect: what a connection asks of the store ends
 // as a commit does.
 func TestAStopWaitsForNoDiskThatHangsAtAConnect(t *testing.T) {
-	for name, seen := range map[string][]report.Identity{"up to date": nil, "behind": {{Epoch: 9}}} {
+	for name, c := range map[string]struct {
+		seen  []report.Identity
+		reads bool // it hangs in reads too
+	}{"up to date": {}, "behind": {seen: []report.Identity{{Epoch: 9}}}, "behind, in a read": {[]report.Identity{{Epoch: 9}}, true}} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var hangs atomic.Bool
 				disk := make(chan struct{})
-				r := recorderOver(t, &fakeStore{appendHook: func(buffer.Batch) error {
+				wait := func() {
 					if hangs.Load() {
 						<-disk
 					}
-					return nil
-				}}, slog.New(slog.DiscardHandler))
+				}
+				s := &fakeStore{appendHook: func(buffer.Batch) error { wait(); return nil }}
+				if c.reads {
+					s.peekHook = wait
+				}
+				r := recorderOver(t, s, slog.New(slog.DiscardHandler))
 				stop := recording(t, r)
 				r.polled("room-1", activeStatus, nil)
 				synctest.Wait()
 				hangs.Store(true)
-				r.Compare(seen, true)
+				r.Compare(c.seen, true)
 				for range 200 { // more than the way to the recorder holds
 					r.polled("room-1", activeStatus, nil)
 					time.Sleep(50 * time.Millisecond)

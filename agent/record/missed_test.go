@@ -229,17 +229,30 @@ func TestTheStateIsShownWhileTheStoreAcceptsNothing(t *testing.T) {
 	})
 }
 
-// TestADiskThatHangsLosesNoMoreThanAFullOne: while a commit does not come back, polls
-// wait in memory up to the same bound, states are shown, and a stop ends.
+// TestADiskThatHangsLosesNoMoreThanAFullOne: while a commit, or a read to make room for
+// one, does not come back, polls wait in memory up to the same bound, states are shown,
+// and a stop ends.
 func TestADiskThatHangsLosesNoMoreThanAFullOne(t *testing.T) {
+	for name, over := range map[string]func(disk func()) *fakeStore{
+		"commit": func(disk func()) *fakeStore {
+			return &fakeStore{appendHook: func(buffer.Batch) error { disk(); return nil }}
+		},
+		"making room": func(disk func()) *fakeStore {
+			return &fakeStore{due: func() *buffer.Eviction { disk(); return nil }}
+		},
+	} {
+		t.Run(name, func(t *testing.T) { testDiskThatHangs(t, over) })
+	}
+}
+
+func testDiskThatHangs(t *testing.T, over func(disk func()) *fakeStore) {
 	synctest.Test(t, func(t *testing.T) {
 		var hang atomic.Pointer[chan struct{}]
-		s := &fakeStore{appendHook: func(buffer.Batch) error {
+		s := over(func() {
 			if c := hang.Load(); c != nil {
 				<-*c
 			}
-			return nil
-		}}
+		})
 		log := &hosttest.Log{}
 		r := recorderOver(t, s, log.Logger())
 		stop := recording(t, r)

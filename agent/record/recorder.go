@@ -347,21 +347,40 @@ func (r *Recorder) commit(now time.Time) bool {
 	}
 }
 
-// write hands a batch to the store. While that does not return, polls and events go
-// on waiting in memory, and after a while the newest states are shown as if it
-// accepted nothing, and connections may send what the store has. There is no sign of
+// write hands a batch to the store.
+func (r *Recorder) write(b buffer.Batch) error {
+	return r.onDisk(func() error { return r.store.Append(b) })
+}
+
+// makeRoom asks the store what has to be evicted for a batch, of which nothing is dropped
+// meanwhile.
+func (r *Recorder) makeRoom(b *batch, now time.Time) (*buffer.Eviction, error) {
+	r.pending.inPolls, r.pending.inEvents = b.polls, b.events
+	defer func() { r.pending.inPolls, r.pending.inEvents = 0, 0 }()
+	var ev *buffer.Eviction
+	add := b.out.Room() + b.stateBytes()
+	err := r.onDisk(func() error { ev = r.store.MakeRoom(now, add); return nil })
+	if err != nil {
+		return nil, err
+	}
+	return ev, nil
+}
+
+// onDisk does what reads or writes the store. While that does not return, polls and
+// events go on waiting in memory, and after a while the newest states are shown as if
+// the store accepted nothing, and connections may send what it has. There is no sign of
 // life meanwhile, so that the watchdog sees a disk that hangs for good; a stop waits
 // stopGrace for it.
-func (r *Recorder) write(b buffer.Batch) error {
+func (r *Recorder) onDisk(do func() error) error {
 	if r.gaveUp {
 		return errHangs
 	}
 	done := make(chan error, 1)
-	go func() { done <- r.store.Append(b) }()
+	go func() { done <- do() }()
 	late := time.NewTimer(retryEvery)
 	defer late.Stop()
 	stop, giveUp := r.stop, (<-chan time.Time)(nil)
-	asked := (<-chan struct{})(nil) // a commit that returns soon is waited for
+	asked := (<-chan struct{})(nil) // what returns soon is waited for
 	for {
 		select {
 		case err := <-done:
@@ -385,7 +404,7 @@ func (r *Recorder) write(b buffer.Batch) error {
 	}
 }
 
-// errHangs: the store does not come back from a commit.
+// errHangs: the store does not come back.
 var errHangs = errors.New("the disk does not answer")
 
 // working notes that the store accepts what it is given.

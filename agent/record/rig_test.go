@@ -23,6 +23,7 @@ var (
 // fakeStore keeps batches; hooks make it fail, block or evict.
 type fakeStore struct {
 	appendHook func(buffer.Batch) error
+	peekHook   func()
 	due        func() *buffer.Eviction
 	asked      int64  // the bytes that MakeRoom was asked to make room for
 	delivered  bool   // nothing waits
@@ -56,8 +57,14 @@ func (s *fakeStore) MakeRoom(_ time.Time, add int64) *buffer.Eviction {
 
 func (s *fakeStore) Waits() bool { return !s.delivered }
 
-func (s *fakeStore) Epoch() int64                                 { return 1 }
-func (s *fakeStore) Peek(uint64, int, int) ([]buffer.Item, error) { return nil, nil }
+func (s *fakeStore) Epoch() int64 { return 1 }
+
+func (s *fakeStore) Peek(uint64, int, int) ([]buffer.Item, error) {
+	if s.peekHook != nil {
+		s.peekHook()
+	}
+	return nil, nil
+}
 
 func (s *fakeStore) Progress() (delivered, newest uint64) {
 	return s.cursor, 1000 + s.past + uint64(len(s.records())) // there was something before
