@@ -18,11 +18,12 @@ import (
 // ReasonDamaged marks the gaps of a Damage.
 const ReasonDamaged = "damaged"
 
-// Damage reports one broken segment and what became of its records. The broken
-// file itself is kept for the operator for a while, see maxCopies; it counts for MaxBytes.
+// Damage reports one broken segment, or one record of the quarantine, and what became of
+// its records. The broken segment itself is kept for the operator for a while, see
+// maxCopies; it counts for MaxBytes.
 type Damage struct {
-	Segment  string    // name of the segment
-	KeptAs   string    `json:"Aside"` // where the broken file is now, inside the store's folder
+	Segment  string    // name of the file
+	KeptAs   string    `json:"Aside"` // where the broken segment is now, inside the store's folder; "" = nothing is kept
 	At       time.Time // when it was found
 	Reason   string    // what was wrong with it
 	Salvaged uint64    // records that were found whole and go on in the queue
@@ -218,7 +219,7 @@ func linkOrCopy(fsys durable.FS, from, to string) error {
 }
 
 func (q *Queue) report(d Damage) {
-	q.o.Logger.Error("a segment of the store was damaged", "store", q.o.Dir, "segment", d.Segment,
+	q.o.Logger.Error("a file of the store was damaged", "store", q.o.Dir, "segment", d.Segment,
 		"kept_as", d.KeptAs, "reason", d.Reason, "salvaged", d.Salvaged, "lost", d.Lost, "reset", d.Reset)
 	q.mu.Lock()
 	defer q.mu.Unlock()

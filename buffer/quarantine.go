@@ -167,15 +167,37 @@ func (q *Queue) quarantineOverBounds() (positions []uint64, gaps []Gap) {
 		if len(all)-i <= maxQuarantined && total <= q.o.MaxBytes/8 {
 			break
 		}
-		if one, err := q.readQuarantined(pos); err != nil {
-			q.warn("read a record of the quarantine that has to go", err)
-		} else {
+		one, err := q.readQuarantined(pos)
+		if err == nil {
 			gaps = append(gaps, Gap{one.Lane, one.Num, one.Num, 1, ReasonMaxBytes})
+		} else if !q.lostInQuarantine(pos, err) {
+			continue
 		}
 		total -= sizes[pos]
 		positions = append(positions, pos)
 	}
 	return positions, gaps
+}
+
+// lostInQuarantine reports a record of the quarantine that has to go and cannot be read,
+// once: nothing tells its lane and number. False = it stays, because the read may work
+// later, or because the disk does not take the report. Under wmu.
+func (q *Queue) lostInQuarantine(pos uint64, cause error) bool {
+	path := q.quarantinePath(pos)
+	d := Damage{Segment: filepath.Base(path), At: q.o.Now(), Reason: cause.Error(), Lost: 1}
+	if _, reported := q.reports[d.Segment]; reported {
+		return true
+	}
+	failed := unreadable(cause)
+	if errors.Is(failed, errUnreadable) && !q.noteRead(segment{path: path}, pos, pos, failed) {
+		return false
+	}
+	if err := q.keepReport(d); err != nil {
+		q.warn("keep the report of a record of the quarantine that cannot be read", err)
+		return false
+	}
+	q.report(d)
+	return true
 }
 
 // loadQuarantine finds the files of the quarantine. Before Open returns.

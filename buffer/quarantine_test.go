@@ -166,3 +166,61 @@ func TestADamagedQuarantinedRecordHidesNoneOfTheOthers(t *testing.T) {
 		t.Errorf("verify of a closed store says that %v are broken, %v; want %v", got, err, want)
 	}
 }
+
+// TestAQuarantinedRecordThatGoesUnreadIsReportedLost: no gap can name it, so a report of
+// damage counts it, once, and survives until it is announced. A read that fails now is no
+// reason to let it go.
+func TestAQuarantinedRecordThatGoesUnreadIsReportedLost(t *testing.T) {
+	for name, harm := range map[string]func(path string) error{
+		"damaged": func(path string) error { return os.Truncate(path, 20) },
+		"deleted": os.Remove,
+		"not to be read": func(path string) error { // a folder gives an error of the system
+			return errors.Join(os.Remove(path), os.Mkdir(path, 0o700))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, dir := newClock(), shmDir(t)
+			o := Options{Dir: dir, MaxBytes: 512 << 10, Now: c.now}
+			q := open(t, o)
+			fill(t, q, c, "a", 1, 10, 20000)
+			for pos := uint64(1); pos <= 10; pos++ {
+				if err := q.Quarantine(pos, "too large"); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := harm(q.quarantinePath(2)); err != nil {
+				t.Fatal(err)
+			}
+			ev := q.MakeRoom(c.now(), 0)
+			if name == "not to be read" && len(q.Damage()) > 0 {
+				t.Fatal("given up at once")
+			}
+			for range readFailures {
+				c.add(readPatience)
+				ev = q.MakeRoom(c.now(), 0)
+			}
+			if d := q.Damage(); len(d) != 1 || d[0].Lost != 1 || d[0].Segment != filepath.Base(q.quarantinePath(2)) {
+				t.Fatalf("reported is %+v", d)
+			}
+			q.Close()
+			q = open(t, o)
+			damage := q.Damage()
+			if len(damage) != 1 || damage[0].Lost != 1 {
+				t.Fatalf("after a restart %+v is reported", damage)
+			}
+			if err := q.Append(Batch{Evict: q.MakeRoom(c.now(), 0), Damage: damage}); err != nil {
+				t.Fatal(err)
+			}
+			list, err := q.Quarantined()
+			if len(ev.Gaps)+1+len(list) != 10 {
+				t.Errorf("%d announced, 1 reported and %d left of 10, %v", len(ev.Gaps), len(list), err)
+			}
+			if left, _ := filepath.Glob(filepath.Join(dir, reportPrefix+"*")); len(left) > 0 {
+				t.Errorf("left over: %v", left)
+			}
+			if again := q.MakeRoom(c.now(), 0); again != nil {
+				t.Errorf("due again: %+v", again)
+			}
+		})
+	}
+}

@@ -86,10 +86,11 @@ func LostText(lost uint64, reset bool) string {
 // damageEvents announce a broken segment: what was salvaged and, topic by topic
 // as far as that is known, what was not.
 func damageEvents(d buffer.Damage) []Event {
-	out := []Event{{AgentEvent: report.AgentEvent{
-		Type: "agent.store_damaged", Count: d.Lost, Reason: d.Reason,
-		Text: fmt.Sprintf("%s: %d records salvaged, %s; the broken file is kept as %s", d.Segment, d.Salvaged, LostText(d.Lost, d.Reset), d.KeptAs),
-	}, At: d.At}}
+	text := fmt.Sprintf("%s: %d records salvaged, %s", d.Segment, d.Salvaged, LostText(d.Lost, d.Reset))
+	if d.KeptAs != "" {
+		text += "; the broken file is kept as " + d.KeptAs
+	}
+	out := []Event{{AgentEvent: report.AgentEvent{Type: "agent.store_damaged", Count: d.Lost, Reason: d.Reason, Text: text}, At: d.At}}
 	for _, g := range d.Gaps {
 		out = append(out, gapEvent(d.At, g))
 	}
