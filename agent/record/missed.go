@@ -48,6 +48,12 @@ type missed struct {
 	said   time.Time // when it was announced last
 }
 
+// Unsaid is what a recorder has missed and, in part, could not announce before it ended.
+type Unsaid struct{ missed map[missedKey]*missed }
+
+// Unsaid is for the next recorder of this process, when Run has ended.
+func (r *Recorder) Unsaid() Unsaid { return Unsaid{r.missed} }
+
 // miss notes that a poll of a device, or an event of the agent, is never accepted.
 func (r *Recorder) miss(device, reason string, at time.Time) {
 	r.mu.Lock()

@@ -2,6 +2,7 @@ package record
 
 import (
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -80,6 +81,33 @@ func TestWhatTheDiskMissedIsAnnouncedPerDevice(t *testing.T) {
 		}
 		if log.Count("could not be announced") != 0 {
 			t.Error("it is said not to be announced")
+		}
+	})
+}
+
+// TestWhatAStopLeavesIsAnnouncedByTheNextRecorderOfTheProcess: as after a reload while the
+// disk is full.
+func TestWhatAStopLeavesIsAnnouncedByTheNextRecorderOfTheProcess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		full := &fakeStore{appendHook: func(buffer.Batch) error { return buffer.ErrFull }}
+		r := recorderOver(t, full, nil)
+		stop := recording(t, r)
+		for range 7 {
+			r.polled("room-1", idleStatus, nil)
+		}
+		synctest.Wait()
+		stop()
+		s := &fakeStore{}
+		next, err := New(Options{Reporter: r.reporter, Store: s, Newest: NewNewest(3), Devices: 3,
+			Unsaid: r.Unsaid(), Log: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		stop = recording(t, next)
+		time.Sleep(tidyEvery)
+		stop()
+		if got := s.missedEvents(t); !slices.Equal(got, []string{"room-1 7 stopped"}) || next.missedTotal() != 7 {
+			t.Errorf("announced %v, counted %d", got, next.missedTotal())
 		}
 	})
 }

@@ -102,9 +102,10 @@ type Options struct {
 	// Made is told of each record that was committed, and of each sample that is shown
 	// without; it must not wait. nil = nobody.
 	Made     func(device, kind string, payload []byte)
-	Devices  int   // how many endpoints are polled
-	MaxBytes int64 // bound of the store, which bounds a commit; 0 = the default
-	Copied   bool  // the store was made elsewhere: it begins a new epoch
+	Devices  int    // how many endpoints are polled
+	MaxBytes int64  // bound of the store, which bounds a commit; 0 = the default
+	Copied   bool   // the store was made elsewhere: it begins a new epoch
+	Unsaid   Unsaid // what the recorder before in this process could not announce
 	Log      *slog.Logger
 	Clock    func() host.Reading // nil = the wall clock and its monotonic reading alone
 	Before   host.Reading        // when the run before committed last; the zero value = not known
@@ -133,6 +134,9 @@ func New(o Options) (*Recorder, error) {
 	}
 	if err := r.restore(o.Saved); err != nil {
 		return nil, err
+	}
+	if o.Unsaid.missed != nil {
+		r.missed = o.Unsaid.missed
 	}
 	r.findRemoved()
 	r.goOffline() // what is there now may have been published, what follows was not

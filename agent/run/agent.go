@@ -56,26 +56,32 @@ type Agent struct {
 	newest     *record.Newest
 	history    *web.History
 	page       page
-	sink       *host.Sink  // where log writes, nil = not known
-	logProblem string      // why the log is not where it should be, "" = it is
-	reload     bool        // another agent of this process ran before
-	reason     string      // why this process was started
-	remember   *lastRun    // to be kept for the next start, nil = kept already
-	copied     bool        // the store was made on another machine, or is a copy
-	tripped    atomic.Bool // the watchdog's mark is there
-	marking    atomic.Bool // it is being written or removed
+	sink       *host.Sink // where log writes, nil = not known
+	logProblem string     // why the log is not where it should be, "" = it is
+	reload     bool       // another agent of this process ran before
+	unsaid     record.Unsaid
+	failing    record.Event // the agent.store_failing that is open at the end of a run
+	reason     string       // why this process was started
+	remember   *lastRun     // to be kept for the next start, nil = kept already
+	copied     bool         // the store was made on another machine, or is a copy
+	tripped    atomic.Bool  // the watchdog's mark is there
+	marking    atomic.Bool  // it is being written or removed
 }
 
 // New opens the store and prepares the loops; nothing runs yet. The caller must
 // call Close. An error in the config is a *config.Errors or a ConfigError. The end of ctx
 // ends the tries to open a store that cannot be read.
 func New(ctx context.Context, version string, cfg *config.Config, warnings []config.Warning, log *slog.Logger) (*Agent, error) {
-	return newAgent(ctx, version, cfg, warnings, log, false)
+	return newAgent(ctx, version, cfg, warnings, log, nil)
 }
 
-// newAgent is New; reload: it follows another agent of this process.
-func newAgent(ctx context.Context, version string, cfg *config.Config, warnings []config.Warning, log *slog.Logger, reload bool) (*Agent, error) {
-	a := &Agent{reload: reload, version: version, cfg: cfg, log: log, started: time.Now(), newest: record.NewNewest(len(cfg.Endpoints))}
+// newAgent is New. before is the agent of this process that has ended, nil = none; what
+// that could not announce is announced by the new one.
+func newAgent(ctx context.Context, version string, cfg *config.Config, warnings []config.Warning, log *slog.Logger, before *Agent) (*Agent, error) {
+	a := &Agent{version: version, cfg: cfg, log: log, started: time.Now(), newest: record.NewNewest(len(cfg.Endpoints))}
+	if before != nil {
+		a.reload, a.unsaid, a.failing = true, before.recorder.Unsaid(), before.failing
+	}
 	a.newest.StateInterval = cfg.Publish.StateInterval
 	for _, w := range warnings {
 		a.warnings = append(a.warnings, w.String())
@@ -126,7 +132,11 @@ func (a *Agent) Run(ctx context.Context, ready func()) error {
 		polls.Go(func() { p.Run(polling) })
 	}
 	server.Go(func() { a.page.run(serving) })
-	polls.Go(func() { a.newHealthLoop().run(polling) })
+	polls.Go(func() {
+		n := a.newHealthLoop()
+		n.run(polling)
+		a.failing = n.failing
+	})
 	if a.page.listen != "" {
 		drainer.Go(func() { a.restoreHistory(draining) })
 	}

@@ -105,3 +105,32 @@ func TestALoopThatDoesNotEndEndsWithTheProcess(t *testing.T) {
 	}
 	close(back)
 }
+
+// TestAReloadForgetsNothingThatIsToBeAnnounced: neither what was missed nor that the store
+// was announced as failing.
+func TestAReloadForgetsNothingThatIsToBeAnnounced(t *testing.T) {
+	log := &hosttest.Log{}
+	cfg := loadText(t, `http_listen = ""`)
+	before, err := New(t.Context(), "test", cfg, nil, log.Logger())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ev := record.Event{At: time.Now(), AgentEvent: report.AgentEvent{Type: "agent.started"}}
+	for before.recorder.Announce(ev) { // until the way to the recorder is full
+	}
+	before.failing.Type = "agent.store_failing"
+	if err := before.Close(); err != nil {
+		t.Fatal(err)
+	}
+	a, err := newAgent(t.Context(), "test", cfg, nil, log.Logger(), before)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Close()
+	if missed := a.recorder.Stats().Missed; len(missed) != 1 || missed[0].Count != 1 {
+		t.Errorf("missed %+v", missed)
+	}
+	if n := a.newHealthLoop(); n.failing.Type != "agent.store_failing" {
+		t.Error("agent.store_failing will not be closed")
+	}
+}

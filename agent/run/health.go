@@ -56,7 +56,7 @@ func (a *Agent) newHealthLoop() *healthLoop {
 	return &healthLoop{
 		status: a.Status, lang: a.lang(), message: a.health, conn: a.drainer.Conn, topic: a.client.Topic("health"),
 		announce: a.recorder.Announce, refused: a.secret.refused,
-		every: min(healthLook+time.Duration(len(a.pollers))*10*time.Millisecond, healthLookMax),
+		failing: a.failing, every: min(healthLook+time.Duration(len(a.pollers))*10*time.Millisecond, healthLookMax),
 	}
 }
 

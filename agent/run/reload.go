@@ -26,7 +26,7 @@ type Supervisor struct {
 
 	reload  chan os.Signal
 	current atomic.Pointer[Agent]
-	started bool // an agent ran already
+	before  *Agent // the one that ended last, nil = none
 }
 
 // NewSupervisor makes a supervisor that has nothing to run yet.
@@ -74,13 +74,14 @@ func (s *Supervisor) Run(ctx context.Context, cfg *config.Config, warnings []con
 	if err != nil {
 		return err
 	}
-	for s.started = true; ; {
+	for {
 		s.current.Store(ag)
 		next, err := s.runUntilReload(ctx, ag, ready)
 		s.current.Store(nil)
 		if err != nil || next == nil {
 			return err
 		}
+		s.before = ag
 		fresh, err := s.prepare(ctx, *next)
 		if err == nil {
 			ag, now = fresh, *next
@@ -118,7 +119,7 @@ func (s *Supervisor) prepare(ctx context.Context, l loaded) (*Agent, error) {
 	for _, w := range l.warnings {
 		log.Warn(w.String())
 	}
-	ag, err := newAgent(ctx, s.Version, l.cfg, l.warnings, log, s.started)
+	ag, err := s.start(ctx, l, log)
 	if errors.Is(err, buffer.ErrLocked) {
 		log.Info("the store is in use, waiting", "at_most", lockPatience, "err", err)
 	}
@@ -128,12 +129,41 @@ func (s *Supervisor) prepare(ctx context.Context, l loaded) (*Agent, error) {
 			return nil, err
 		case <-time.After(lockRetry):
 		}
-		ag, err = newAgent(ctx, s.Version, l.cfg, l.warnings, log, s.started)
+		ag, err = s.start(ctx, l, log)
 	}
 	if err == nil {
 		ag.sink, ag.logProblem = s.Log, s.LogProblem
 	}
 	return ag, err
+}
+
+// start is newAgent, which a disk that hangs may hold up for good: after the end of ctx it
+// is waited for no longer than closePatience.
+func (s *Supervisor) start(ctx context.Context, l loaded, log *slog.Logger) (*Agent, error) {
+	type result struct {
+		ag  *Agent
+		err error
+	}
+	made := make(chan result, 1)
+	go func() {
+		ag, err := newAgent(ctx, s.Version, l.cfg, l.warnings, log, s.before)
+		made <- result{ag, err}
+	}()
+	for ended, late := ctx.Done(), (<-chan time.Time)(nil); ; {
+		select {
+		case r := <-made:
+			return r.ag, r.err
+		case <-ended:
+			ended, late = nil, time.After(closePatience)
+		case <-late:
+			go func() {
+				if r := <-made; r.err == nil {
+					r.ag.Close()
+				}
+			}()
+			return nil, fmt.Errorf("open store %s: stopped while the disk has not answered", l.cfg.Agent.DataDir)
+		}
+	}
 }
 
 // runUntilReload runs one agent to its end. It returns nil at the end of ctx and

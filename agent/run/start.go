@@ -69,7 +69,7 @@ func (a *Agent) findReason() {
 	mark := filepath.Join(a.cfg.Agent.DataDir, watchdogFile)
 	err := os.Remove(mark)
 	a.copied = was.copied(now)
-	a.reason = startReason(was, now, a.queue.Clean(), err == nil)
+	a.reason = startReason(was, now, a.queue.Clean() || a.reload, err == nil)
 	if was == nil || *was != now {
 		a.remember = &now
 	}

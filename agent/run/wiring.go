@@ -141,7 +141,7 @@ func (a *Agent) makeRecorder() (err error) {
 	before := a.queue.Before()
 	a.recorder, err = record.New(record.Options{
 		Reporter: a.reporter, Store: a.queue, Saved: a.queue.State(), States: states,
-		Copied: a.copied, Newest: a.newest, Made: a.history.Add, Devices: len(a.cfg.Endpoints), MaxBytes: a.cfg.Buffer.MaxBytes, Log: a.log,
+		Copied: a.copied, Unsaid: a.unsaid, Newest: a.newest, Made: a.history.Add, Devices: len(a.cfg.Endpoints), MaxBytes: a.cfg.Buffer.MaxBytes, Log: a.log,
 		Clock: host.Now, Before: host.Reading{Wall: before.Wall, Boot: host.Boot{ID: before.Boot, Up: before.Up}},
 	})
 	return err
