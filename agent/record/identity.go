@@ -33,7 +33,7 @@ import (
 // connects would otherwise hide that it was behind.
 //
 // In the first two cases the store begins a new epoch, higher than all that were seen:
-// numbers start at 1, and no calls are open. Of the records that wait, those that may
+// numbers start at 1, and what was open is closed with the next poll of its device. Of the records that wait, those that may
 // have been published keep their ids, because they are what those ids stand for; later
 // ones are renumbered, because their ids may stand for something else. An example:
 //
@@ -62,6 +62,7 @@ const (
 	ReasonReverted     = "reverted"       // the store is behind what was published
 	ReasonSameClientID = "same_client_id" // another agent uses the client id
 	ReasonCopied       = "copied"         // the store was made on another machine, or is a copy
+	ReasonManyDevices  = "many_devices"   // of devices that have left the config too much is kept, see goneMax
 )
 
 // newEpochKey is the key, among the store's states, of a new epoch that is being made;
@@ -74,6 +75,14 @@ type newEpoch struct {
 	Reason string `json:"reason"`
 	Keep   uint64 `json:"keep"` // up to this position the records keep their ids
 	Upto   uint64 `json:"upto"` // the last record of the old epoch
+}
+
+// because is the reason in words.
+func (e *newEpoch) because() string {
+	if e.Reason == ReasonManyDevices {
+		return "those of devices that left the config took too much of the store"
+	}
+	return "those of the old one may be in use elsewhere"
 }
 
 // offlineKey is the key of offline among the store's states; no device can have this
@@ -314,7 +323,7 @@ func (r *Recorder) decideNewEpoch(now time.Time, reason string, highest int64, m
 		Epoch:  buffer.NewEpoch(now, max(highest, r.reporter.Epoch())),
 		Reason: reason, Keep: keep, Upto: last,
 	}
-	r.log.Error("this store's numbers may be in use elsewhere: a new epoch begins", "reason", reason,
+	r.log.Error("a new epoch begins, because "+r.identity.next.because(), "reason", reason,
 		"epoch", r.identity.next.Epoch, "hint", health.English.HintFor("store_new_epoch", nil))
 }
 
@@ -362,8 +371,11 @@ func (r *Recorder) portion(e *newEpoch, now time.Time) (b buffer.Batch, states m
 	if began {
 		maps.Copy(states, r.committed.states)
 	} else {
-		for device := range r.committed.states {
+		for device, st := range r.committed.states {
 			b.State[device] = nil
+			if open, is := r.reporter.Carry(st, device, r.store.Epoch()); is {
+				states[device] = open
+			}
 		}
 	}
 	var items []buffer.Item
@@ -399,7 +411,7 @@ func (r *Recorder) portion(e *newEpoch, now time.Time) (b buffer.Batch, states m
 	if last {
 		st, records := r.reporter.AgentEvent(states[report.AgentDevice], now, report.AgentEvent{
 			Type: "agent.store_reset", Reason: e.Reason,
-			Text: "numbers start again under a new epoch, because those of the old one may be in use elsewhere (" + e.Reason + "); calls and incidents of the old epoch are over",
+			Text: "numbers start again under a new epoch, because " + e.because() + " (" + e.Reason + "); calls and incidents of the old epoch are closed",
 		})
 		states[report.AgentDevice] = st
 		for _, rec := range records {

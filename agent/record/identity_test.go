@@ -299,7 +299,30 @@ func TestANewEpochGoesOnAfterAKillAtAnyPoint(t *testing.T) {
 		<-done
 		p.deliver(c)
 		p.close()
+		if got := c.openCalls(); got != 2 { // those that go on, in each room
+			t.Errorf("after a kill at %d: %d calls are open", kill, got)
+		}
 	}
+}
+
+// openCalls counts the calls that were started and not ended.
+func (c *consumer) openCalls() (n int) {
+	open := map[any]int{}
+	for _, payload := range c.byID {
+		if payload[0] != '{' {
+			continue
+		}
+		switch f := fields(c.t, []byte(payload)); f["type"] {
+		case "call.started":
+			open[f["call_id"]]++
+		case "call.ended":
+			open[f["call_id"]]--
+		}
+	}
+	for _, left := range open {
+		n += left
+	}
+	return n
 }
 
 // failingStore fails after so many appends.

@@ -129,8 +129,9 @@ func New(o Options) (*Recorder, error) {
 	if r.now == nil {
 		r.now = func() host.Reading { return host.Reading{Wall: time.Now()} }
 	}
+	mostGone := int64(goneMax)
 	if o.MaxBytes > 0 {
-		r.commitBytes = min(commitBytes, o.MaxBytes/commitShare)
+		r.commitBytes, mostGone = min(commitBytes, o.MaxBytes/commitShare), min(goneMax, o.MaxBytes/goneShare)
 	}
 	if err := r.restore(o.Saved); err != nil {
 		return nil, err
@@ -138,10 +139,14 @@ func New(o Options) (*Recorder, error) {
 	if o.Unsaid.missed != nil {
 		r.missed = o.Unsaid.missed
 	}
-	r.findRemoved()
+	gone := r.findRemoved(o.Saved)
 	r.goOffline() // what is there now may have been published, what follows was not
-	if o.Copied && r.identity.next == nil {
+	switch {
+	case r.identity.next != nil:
+	case o.Copied:
 		r.decideNewEpoch(time.Now(), ReasonCopied, 0, true)
+	case gone > mostGone:
+		r.decideNewEpoch(time.Now(), ReasonManyDevices, 0, true)
 	}
 	return r, nil
 }

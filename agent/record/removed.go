@@ -16,6 +16,11 @@ const leftKey = ".left"
 const (
 	// leaveMax bounds the devices that are closed in one commit.
 	leaveMax = 20
+	// goneMax bounds, in bytes, what is kept of the numbers of devices that have left,
+	// some 300 bytes each; in a small store goneShare of it is the bound. Beyond it a new
+	// epoch begins, which needs none of them: so no id is used twice if they come back.
+	goneMax   = 1 << 20
+	goneShare = 32
 	// unclearedMax bounds the devices that are remembered until the broker has their
 	// retained state cleared, the newest first.
 	unclearedMax = 1000
@@ -31,10 +36,15 @@ type removed struct {
 	cleared   []string // to be taken from it; guarded by Recorder.mu
 }
 
-// findRemoved looks which of the saved states are of devices that have left.
-func (r *Recorder) findRemoved() {
+// findRemoved looks which of the saved states are of devices that have left, and returns
+// how many bytes those have of which nothing but the numbers is left.
+func (r *Recorder) findRemoved(saved map[string][]byte) (gone int64) {
 	for _, device := range slices.Sorted(maps.Keys(r.committed.states)) {
-		if device == report.AgentDevice || r.reporter.Has(device) || r.committed.states[device].Gone() {
+		switch {
+		case device == report.AgentDevice, r.reporter.Has(device):
+			continue
+		case r.committed.states[device].Gone():
+			gone += int64(len(device) + len(saved[device]))
 			continue
 		}
 		r.removed.leaving = append(r.removed.leaving, device)
@@ -52,6 +62,7 @@ func (r *Recorder) findRemoved() {
 			})
 		}
 	}
+	return gone
 }
 
 // next is the list of uncleared devices without those that are cleared.

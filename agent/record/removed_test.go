@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -174,5 +176,42 @@ func TestManyDevicesThatLeaveAreClosedInPortions(t *testing.T) {
 	}
 	if n := len(g.r.removed.uncleared); n != unclearedMax {
 		t.Errorf("%d are remembered, want %d", n, unclearedMax)
+	}
+}
+
+// TestDevicesThatLeftAreForgottenWithTheirEpoch: their numbers are kept up to a bound, and
+// none of their ids is used twice.
+func TestDevicesThatLeftAreForgottenWithTheirEpoch(t *testing.T) {
+	for name, c := range map[string]struct{ maxBytes, bound int }{
+		"default store": {0, goneMax}, "small store": {1 << 20, 1 << 20 / goneShare},
+	} {
+		t.Run(name, func(t *testing.T) {
+			small := func(o *Options) { o.MaxBytes = int64(c.maxBytes) }
+			p := open(t, filepath.Join(t.TempDir(), "data"), small)
+			p.poll(2, time.Now())
+			blob := fmt.Appendf(nil, `{"v":2,"gone":true,"seq":{"sample":1%s}}`, strings.Repeat("0", 15))
+			states, bytes := map[string][]byte{}, 0
+			for i := 0; bytes <= c.bound; i++ {
+				device := fmt.Sprintf("old-%05d", i)
+				states[device] = blob
+				bytes += len(device) + len(blob)
+			}
+			last := "old-00000"
+			delete(states, last) // for now
+			for _, more := range []map[string][]byte{states, {last: blob}} {
+				was := p.q.Epoch()
+				if err := p.q.Append(buffer.Batch{State: more}); err != nil {
+					t.Fatal(err)
+				}
+				p.close()
+				p = open(t, p.dir, small)
+				p.poll(1, time.Now())
+				begun, over := p.q.Epoch() > was, more[last] != nil
+				if n := len(p.q.State()); begun != over || over && n > 10 || !over && n < len(states) {
+					t.Fatalf("beyond the bound: %v, a new epoch: %v, %d states", over, begun, n)
+				}
+			}
+			p.close()
+		})
 	}
 }

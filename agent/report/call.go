@@ -32,7 +32,8 @@ const (
 // callState is the open call. Its four sums of milliseconds always add up to
 // MarkMs - StartMs.
 type callState struct {
-	ID      string `json:"id,omitempty"` // of a call that a state of version 1 brought; see turn.callID
+	ID      string `json:"id,omitempty"`     // of a call that a state of version 1 or of another epoch brought; see turn.callID
+	OpenMs  int64  `json:"open_ms,omitzero"` // time of the poll that opened it, 0 = not known
 	StartMs int64  `json:"start_ms"`
 	Source  string `json:"source"`
 	// MarkMs is the time of the last sample of the call: up to there every
@@ -156,7 +157,7 @@ func (t *turn) startCall() {
 	}
 	t.d.LastCallS = second
 	t.d.Call = &callState{
-		StartMs: start, Source: source, MarkMs: start,
+		OpenMs: t.at, StartMs: start, Source: source, MarkMs: start,
 	}
 	if source == "join_timer" {
 		t.d.Call.Missed = true // nobody saw the time until now

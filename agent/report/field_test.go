@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -236,5 +237,99 @@ func TestADeviceThatLeavesIsClosedOnce(t *testing.T) {
 	checkNumbers(t, append(all, out.Records...))
 	if back.Gone() || back.d.Call == nil {
 		t.Errorf("%+v", back.d)
+	}
+}
+
+// TestWhatIsOpenWhenANewEpochBeginsIsClosedUnderItsIDs: with the next poll, in the records
+// of the new epoch, and once.
+func TestWhatIsOpenWhenANewEpochBeginsIsClosedUnderItsIDs(t *testing.T) {
+	old := reporter(t, func(s *Settings) { s.Views = Views() })
+	next := old.WithEpoch(old.Epoch() + 7)
+	records, st := script(t, old, poll(0, idle()), poll(5, inCall(-1)), poll(10, bad(20)), poll(15, bad(20)), poll(20, bad(20)),
+		failed(25, cgi.KindRefused, "auth_failed"), gone(30), gone(35))
+	was, err := st.Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	carried, is := next.Carry(st, "room-1", old.Epoch())
+	if now, _ := st.Marshal(); !is || string(now) != string(was) {
+		t.Fatalf("carried: %v, and the state is %s", is, now)
+	}
+	b, err := carried.Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if carried, err = UnmarshalState(b); err != nil { // a kill between two portions
+		t.Fatal(err)
+	}
+	after, out := next.Poll(carried, poll(60, inCall(5)))
+	after, more := next.Poll(after, poll(65, idle()))
+	_, last := next.Poll(after, poll(70, idle()))
+	more.Records = append(more.Records, last.Records...)
+	all := append(append(records, out.Records...), more.Records...)
+	checkPairs(t, all)
+	closed := 0
+	for _, m := range of(t, out.Records, "event") {
+		if m["reason"] == storeReset {
+			closed++
+		}
+	}
+	if closed != 4 { // the call, one metric, offline, refused
+		t.Errorf("%d closing events: %s", closed, lines(out.Records))
+	}
+	if got := fmt.Sprint(ends(t, out.Records)); got != "[observed 5-20 store_reset 4]" {
+		t.Errorf("call %s", got)
+	}
+	if start := of(t, out.Records, "event", "call.started"); len(start) != 1 || !strings.Contains(start[0]["call_id"].(string), strconv.FormatInt(next.Epoch(), 10)) {
+		t.Errorf("the call that goes on: %v", start)
+	}
+	if _, is := next.Carry(State{d: stateData{Gone: true, Seq: map[string]uint64{"sample": 9}}}, "room-2", old.Epoch()); is {
+		t.Error("numbers alone are carried")
+	}
+}
+
+// TestWhatIsOpenIsClosedUnderTheIDThatOpenedIt: a call and an incident that a renumbered
+// record opened have ids of the new epoch.
+func TestWhatIsOpenIsClosedUnderTheIDThatOpenedIt(t *testing.T) {
+	old := reporter(t, nil)
+	next := old.WithEpoch(old.Epoch() + 7)
+	records, st := script(t, old, poll(0, idle()), poll(5, inCall(-1)), poll(10, bad(20)), poll(15, bad(20)), poll(20, bad(20)), gone(30), gone(35))
+	for keep := range len(records) { // so many keep their ids: whole polls
+		if keep > 0 && records[keep].TimeMs == records[keep-1].TimeMs {
+			continue
+		}
+		carried, _ := next.Carry(st, "room-1", old.Epoch())
+		all := append([]Record{}, records[:keep]...)
+		for _, rec := range records[keep:] {
+			renumbered, seq, payload, err := next.Renumber(carried, rec.Payload)
+			if err != nil {
+				t.Fatal(err)
+			}
+			carried, rec.Seq, rec.Payload = renumbered, seq, payload
+			all = append(all, rec)
+		}
+		_, out := next.Poll(carried, gone(40))
+		all = append(all, out.Records...)
+		checkPairs(t, all)
+		calls := map[any]bool{}
+		for _, rec := range all {
+			if id := object(t, rec.Payload)["call_id"]; id != nil {
+				calls[id] = true
+			}
+		}
+		for i, rec := range all[:len(records)] { // an id that the old epoch gave beyond these may stand for something else
+			for _, key := range []string{"call_id", "incident_id"} {
+				was, is := object(t, records[i].Payload), object(t, rec.Payload)
+				if was["type"] == nil || was[key] == nil || key == "call_id" && was["type"] != "call.started" {
+					continue
+				}
+				if isNew := was[key] != is[key]; isNew != (i >= keep) {
+					t.Errorf("with %d kept the opening record %d has the id %v", keep, i, is[key])
+				}
+			}
+		}
+		if len(calls) != 1 {
+			t.Fatalf("with %d kept the one call has the ids %v", keep, calls)
+		}
 	}
 }

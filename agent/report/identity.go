@@ -68,6 +68,8 @@ var recordHead = regexp.MustCompile(`^\{"v":\d+,"schema":"[^"]*","id":"([a-z0-9-
 // Renumber makes a record that got its number in another epoch of the store one of this
 // reporter's: with this epoch and the next number of its kind, and with the ids of calls
 // and incidents that go with it. st is the state of the record's device, and is not changed.
+// What is open in it, see Carry, goes on under the id with which it was opened: a new one
+// if the record is what opened it.
 func (r *Reporter) Renumber(st State, record []byte) (State, uint64, []byte, error) {
 	m := recordHead.FindSubmatchIndex(record)
 	if m == nil {
@@ -82,5 +84,24 @@ func (r *Reporter) Renumber(st State, record []byte) (State, uint64, []byte, err
 	head := fmt.Sprintf(`"id":"%s.%s.%s.%s.%d","epoch":%s,"seq":%d,`, client, epoch, device, kind, seq, epoch, seq)
 	// Only an id is a text that begins with client and epoch.
 	rest := bytes.ReplaceAll(record[m[1]:], []byte(`"`+client+`.`+old+`.`), []byte(`"`+client+`.`+epoch+`.`))
+	next.d.renameOpen(func(id string, opened int64) string {
+		name, isOld := strings.CutPrefix(id, client+"."+old+".")
+		renamed := client + "." + epoch + "." + name
+		switch here := bytes.Contains(rest, []byte(`"`+renamed+`"`)); {
+		case !isOld || !here:
+			return id
+		case timeOf(rest) <= opened, bytes.Contains(rest, []byte(`"incident_id":"`+renamed+`"`)):
+			return renamed
+		}
+		rest = bytes.ReplaceAll(rest, []byte(`"`+renamed+`"`), []byte(`"`+id+`"`))
+		return id
+	})
 	return next, seq, append(append(bytes.Clone(schema), head...), rest...), nil
+}
+
+// timeOf reads ts_ms of a record behind recordHead.
+func timeOf(rest []byte) (ms int64) {
+	number, _, _ := bytes.Cut(bytes.TrimPrefix(rest, []byte(`"ts_ms":`)), []byte(","))
+	ms, _ = strconv.ParseInt(string(number), 10, 64)
+	return ms
 }

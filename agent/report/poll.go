@@ -43,6 +43,10 @@ func (r *Reporter) Poll(st State, p Poll) (State, Output) {
 		*j = cgi.Reading{}
 	}
 	t.d.Gone = false
+	if t.d.Over {
+		t.closeOpen(storeReset)
+		t.d.Over = false
+	}
 	t.readStreams()
 	t.clock(st.at) // was the wall clock set?
 	if t.d.Minute != nil && t.d.Minute.StartMs != minuteOf(t.at) {

@@ -2,13 +2,17 @@ package report
 
 import (
 	"errors"
+	"math"
 	"time"
 
 	"roomcall/agent/report/payload"
 )
 
-// deviceRemoved is the reason of what is closed because the device left the config.
-const deviceRemoved = "device_removed"
+// Reasons of what is closed although nobody saw its end.
+const (
+	deviceRemoved = "device_removed" // the device left the config
+	storeReset    = "store_reset"    // a new epoch of the store began
+)
 
 // Has reports whether a device is in the settings.
 func (r *Reporter) Has(name string) bool { return r.devices[name] != nil }
@@ -29,18 +33,58 @@ func (r *Reporter) Remove(st State, name string, at time.Time) (State, []Record)
 		},
 		p: &Poll{Device: name, At: at, Err: errors.New(deviceRemoved)},
 	}
-	if t.d.Call != nil {
-		t.endCall(deviceRemoved)
-	}
-	for _, in := range []*incident{t.d.Offline, t.d.Refused} {
-		if in != nil {
-			t.close(in, payload.Event{Type: "endpoint.online", Reason: deviceRemoved})
-		}
-	}
+	t.closeOpen(deviceRemoved)
 	if t.d.Minute != nil {
 		t.addToViews(t.d.Minute) // the end of the call
 		t.closeMinute()
 	}
 	t.emitEvents()
 	return State{d: stateData{Seq: t.d.Seq, LastCallS: t.d.LastCallS, Incidents: t.d.Incidents, Gone: true}}, t.out.Records
+}
+
+// closeOpen closes the call and the incidents.
+func (t *turn) closeOpen(reason string) {
+	if t.d.Call != nil {
+		t.endCall(reason)
+	}
+	for _, in := range []*incident{t.d.Offline, t.d.Refused} {
+		if in != nil {
+			t.close(in, payload.Event{Type: "endpoint.online", Reason: reason})
+		}
+	}
+	t.d.Offline, t.d.Refused = nil, nil
+}
+
+// Carry is the state of a device when a new epoch of the store begins after another one:
+// numbers start again, and what is open keeps its ids until the next poll closes it.
+// False = nothing is open, and the new epoch begins with the zero State.
+func (r *Reporter) Carry(st State, name string, epoch int64) (State, bool) {
+	was := st.clone().d
+	next := stateData{Over: true, Call: was.Call, Offline: was.Offline, Refused: was.Refused}
+	if next.Call != nil {
+		t := &turn{r: r.WithEpoch(epoch), d: &was, dev: &device{Device: Device{Name: name}}}
+		next.Call.ID = t.callID()
+		next.Quality = was.Quality
+	}
+	return State{d: next}, next.Call != nil || next.Offline != nil || next.Refused != nil
+}
+
+// renameOpen renames what is open; opened is the time of the poll that opened a call, and
+// before all times for an incident, which no record but its events names.
+func (d *stateData) renameOpen(rename func(id string, opened int64) string) {
+	if d.Call != nil && d.Call.ID != "" {
+		d.Call.ID = rename(d.Call.ID, d.Call.OpenMs)
+	}
+	for _, in := range []*incident{d.Offline, d.Refused} {
+		if in != nil {
+			in.ID = rename(in.ID, math.MinInt64)
+		}
+	}
+	for i, m := range d.Quality {
+		if m.Open != nil {
+			m.Open = copyOf(m.Open)
+			m.Open.ID = rename(m.Open.ID, math.MinInt64)
+			d.Quality[i] = m
+		}
+	}
 }

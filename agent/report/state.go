@@ -32,7 +32,9 @@ type State struct {
 type stateData struct {
 	V int `json:"v"`
 	// Gone: the device left the config, and this is only what its ids need.
-	Gone bool              `json:"gone,omitzero"`
+	Gone bool `json:"gone,omitzero"`
+	// Over: what is open began in an epoch that is over; see Carry.
+	Over bool              `json:"over,omitzero"`
 	Seq  map[string]uint64 `json:"seq,omitempty"`
 	// LastMs is the time of the last poll, IdleMs that of the last idle one, EndMs the
 	// end of the last call.

@@ -48,7 +48,7 @@ type Event struct {
 	SinceMs    int64    `json:"since_ms,omitzero" doc:"When it began, Unix milliseconds."`
 	CallID     string   `json:"call_id,omitempty" doc:"The call it belongs to."`
 	EndMs      int64    `json:"end_ms,omitzero" doc:"End of the call, Unix milliseconds."`
-	EndSource  string   `json:"end_source,omitempty" enum:"observed|last_sample|device_removed" doc:"How the end of the call is known, as in the call record."`
+	EndSource  string   `json:"end_source,omitempty" enum:"observed|last_sample|device_removed|store_reset" doc:"How the end of the call is known, as in the call record."`
 	OfDevice   string   `json:"of_device,omitempty" doc:"The device whose records an agent event speaks of."`
 	Kind       string   `json:"kind,omitempty" doc:"The kind of the records an agent event speaks of."`
 	FirstSeq   uint64   `json:"first_seq,omitzero" min:"1" doc:"First record."`
@@ -66,7 +66,7 @@ type Call struct {
 	StartMs        int64          `json:"start_ms" doc:"Start, Unix milliseconds."`
 	StartSource    string         `json:"start_source" enum:"observed|join_timer" doc:"How the start is known; join_timer is up to 60 s late."`
 	EndMs          int64          `json:"end_ms" doc:"End, Unix milliseconds."`
-	EndSource      string         `json:"end_source,omitempty" enum:"observed|last_sample|device_removed" doc:"How the end is known: observed = by the next poll; last_sample = it went on until end_ms at least and was not seen afterwards; device_removed = the device left the config."`
+	EndSource      string         `json:"end_source,omitempty" enum:"observed|last_sample|device_removed|store_reset" doc:"How the end is known: observed = by the next poll; last_sample = it went on until end_ms at least and was not seen afterwards; device_removed = the device left the config; store_reset = a new epoch began."`
 	DurationS      float64        `json:"duration_s" min:"0" doc:"end_ms - start_ms in seconds; the four seconds_ keys add up to it."`
 	Samples        int64          `json:"samples" min:"0" doc:"Polls that saw the call."`
 	CoveragePct    float64        `json:"coverage_pct" min:"0" max:"100" doc:"Share of the duration that samples cover, percent."`
