@@ -103,7 +103,7 @@ func (c *checker) run(ctx context.Context, offline bool) error {
 		Name: "config", Result: stageOK, TookMs: since(start),
 		Detail: fmt.Sprintf("%s: client_id %s, endpoints: %d", cfg.Path, cfg.Agent.ClientID, len(cfg.Endpoints)),
 	})
-	c.lang = health.Language(cfg.Agent.Language, host.Locale())
+	c.lang = langOf(cfg)
 	var other []health.Problem
 	st, answers := runningStatus(ctx, cfg)
 	if answers {

@@ -94,7 +94,7 @@ func (a *app) exit(err error) int {
 		fmt.Fprintln(a.stderr, "roomcall: interrupted")
 		return exitFail
 	default:
-		fmt.Fprintf(a.stderr, "roomcall: %v\n", err)
+		fmt.Fprintf(a.stderr, "roomcall: %s\n", printableLines(err.Error()))
 		if hint := health.English.Hint(err); hint != "" {
 			fmt.Fprintf(a.stderr, "hint: %s\n", host.Printable(hint))
 		}
@@ -209,6 +209,23 @@ func (a *app) look() (*config.Config, []config.Warning, error) {
 func (a *app) load() (*config.Config, []config.Warning, error) {
 	path := config.ResolvePath(a.configFlag, a.getenv)
 	return config.Load(path, config.Options{})
+}
+
+// langOf is the language of what people read: as configured, else as the user's.
+func langOf(cfg *config.Config) health.Lang {
+	if cfg == nil {
+		return health.Language("", host.Locale())
+	}
+	return health.Language(cfg.Agent.Language, host.Locale())
+}
+
+// printableLines is host.Printable for a text of several lines.
+func printableLines(text string) string {
+	lines := strings.Split(text, "\n")
+	for i := range lines {
+		lines[i] = host.Printable(lines[i])
+	}
+	return strings.Join(lines, "\n")
 }
 
 // warn prints what the config's reader noticed.

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,11 +11,11 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 	"unicode"
 	"unicode/utf16"
 
+	"github.com/charmbracelet/x/ansi"
 	"github.com/spf13/cobra"
 
 	"roomcall/agent/config"
@@ -27,54 +28,66 @@ import (
 const askTimeout = 10 * time.Second
 
 func (a *app) statusCommand() *cobra.Command {
-	var asJSON bool
+	var asJSON, all bool
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Show how the running agent is doing",
-		Long: `Asks the running agent over its local HTTP ([agent] http_listen): endpoints,
-broker, buffer, versions. Exit code 1 when no agent answers, when another agent
-does, and when something is wrong (FAIL). Works for every user: where the config
-cannot be read, the default address is asked.`,
+		Long: `Asks the running agent over its local HTTP ([agent] http_listen): first whether all
+is well, then what is wrong, since when and what to do, then rooms, broker, store
+and versions. Of an agent with many rooms only those that want attention are shown,
+unless --all is set. While the store catches up after an outage, the pace is measured
+for a second to say how long it will take.
+
+Exit code 1 when no agent answers, when another agent does, and when something is
+wrong (FAIL). Works for every user: where the config cannot be read, the default
+address is asked.`,
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, _, unread := a.look()
-			if unread != nil {
-				fmt.Fprintf(a.stderr, "warning: the config cannot be read, so the agent at the default address %s is asked:\n%v\n", config.DefaultHTTPListen, unread)
-				cfg = nil
-			}
-			body, err := askStatus(cmd.Context(), cfg)
-			if err != nil && unread != nil && !errors.Is(unread, fs.ErrPermission) {
-				fmt.Fprintf(a.stderr, "roomcall: %v\n", err)
-				return errReportedConfig
-			}
-			if err != nil {
-				return err
-			}
-			var st health.Status
-			if err := json.Unmarshal(body, &st); err != nil {
-				return fmt.Errorf("read the agent's status: %w", err)
-			}
-			now := time.Now()
-			other := otherAgent(health.English, cfg, st)
-			if asJSON {
-				if _, err = io.WriteString(a.stdout, safeJSON(string(body))); err != nil {
-					return err
-				}
-				var b strings.Builder
-				if writeProblems(&b, other); len(other) > 0 {
-					fmt.Fprint(a.stderr, b.String())
-				}
-			} else if err = writeStatus(a.stdout, st, other, now); err != nil {
-				return err
-			}
-			if slices.ContainsFunc(append(other, health.English.Problems(st, now)...), func(p health.Problem) bool { return p.Bad }) {
-				return errReported
-			}
-			return nil
+			return a.status(cmd.Context(), asJSON, all)
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "as one JSON object")
+	cmd.Flags().BoolVar(&all, "all", false, "every room, also of an agent with many")
 	return cmd
+}
+
+func (a *app) status(ctx context.Context, asJSON, all bool) error {
+	cfg, _, unread := a.look()
+	if unread != nil {
+		fmt.Fprintf(a.stderr, "warning: the config cannot be read, so the agent at the default address %s is asked:\n%v\n", config.DefaultHTTPListen, unread)
+		cfg = nil
+	}
+	body, err := askStatus(ctx, cfg)
+	if err != nil && unread != nil && !errors.Is(unread, fs.ErrPermission) {
+		fmt.Fprintf(a.stderr, "roomcall: %s\n", printableLines(err.Error()))
+		return errReportedConfig
+	}
+	if err != nil {
+		return err
+	}
+	var st health.Status
+	if err := json.Unmarshal(body, &st); err != nil {
+		return fmt.Errorf("read the agent's status: %w", err)
+	}
+	lang := langOf(cfg)
+	report := statusReport{lang: lang, status: st, now: time.Now(), other: otherAgent(lang, cfg, st), all: all, version: a.version}
+	if asJSON {
+		if _, err = io.WriteString(a.stdout, safeJSON(string(body))); err != nil {
+			return err
+		}
+		if len(report.other) > 0 {
+			fmt.Fprint(a.stderr, a.styled(a.stderr, problemLines(report.other, lang, report.now)))
+		}
+	} else {
+		report.rate = drainRate(ctx, cfg, st)
+		if _, err = io.WriteString(a.stdout, a.styled(a.stdout, report.text())); err != nil {
+			return err
+		}
+	}
+	if slices.ContainsFunc(report.problems(), func(p health.Problem) bool { return p.Bad }) {
+		return errReported
+	}
+	return nil
 }
 
 // askStatus asks the running agent of a config, nil = the one at the default address.
@@ -141,62 +154,217 @@ func askAgent(ctx context.Context, cfg *config.Config, path string) ([]byte, err
 	return io.ReadAll(io.LimitReader(body, 64<<20))
 }
 
-// writeStatus writes the status as `roomcall status` shows it in a terminal. It
-// holds no control characters, whatever an endpoint or a broker sent.
-func writeStatus(w io.Writer, s health.Status, other []health.Problem, now time.Time) error {
-	var b strings.Builder
-	tw := tabwriter.NewWriter(&b, 0, 4, 2, ' ', 0)
-	fmt.Fprintf(tw, "roomcall %s\t%s\tup %s\n", s.Version, s.ClientID, health.Age(time.Duration(s.UptimeS)*time.Second))
-	fmt.Fprintf(tw, "broker\t%s\t%s\n", health.OrUnknown(s.Broker.State), brokerLine(s.Broker, now))
-	fmt.Fprintf(tw, "store\t%s\t%s\n", health.OrUnknown(s.Buffer.State), bufferLine(s.Buffer, now))
-	if s.Log.Lost > 0 {
-		fmt.Fprintf(tw, "log\t%d lines lost\t\n", s.Log.Lost)
-	}
-	fmt.Fprintf(tw, "\nDEVICE\tSTATE\tGRADE\tPOLLED\tROOM\n")
-	for _, e := range s.Endpoints {
-		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\n", e.Device, dash(e.State), dash(e.Grade), health.Ago(e.LastPoll, now), host.Printable(e.Room))
-	}
-	tw.Flush()
-	b.WriteByte('\n')
-	writeProblems(&b, append(other, health.English.Problems(s, now)...))
-	_, err := io.WriteString(w, b.String())
-	return err
+// statusReport is the status as people read it in a terminal, with styles. It holds no
+// control characters of others, whatever an endpoint or a broker sent.
+type statusReport struct {
+	lang    health.Lang
+	status  health.Status
+	now     time.Time
+	other   []health.Problem // who answers, see otherAgent
+	all     bool             // every room
+	version string           // of this command
+	rate    float64          // records a second by which the store catches up, 0 = not known
 }
 
-func writeProblems(b *strings.Builder, all []health.Problem) {
-	if len(all) == 0 {
-		b.WriteString("All is well.\n")
+// problems are all that is wrong, who answers first.
+func (r *statusReport) problems() []health.Problem {
+	return append(slices.Clone(r.other), r.lang.Problems(r.status, r.now)...)
+}
+
+// So many problems and rooms are shown unless all are asked for.
+const (
+	problemsShown = 12
+	roomsShown    = 12
+)
+
+func (r *statusReport) text() string {
+	w, s := statusWords[r.lang], r.status
+	var b strings.Builder
+	problems := r.problems()
+	verdict := green("ok    " + w.well)
+	if len(problems) > 0 {
+		verdict = yellow("warn  " + w.warnings)
 	}
+	if slices.ContainsFunc(problems, func(p health.Problem) bool { return p.Bad }) {
+		verdict = red("FAIL  " + w.wrong)
+	}
+	b.WriteString(bold(verdict) + "\n")
+	shown := problems
+	if !r.all {
+		shown = problems[:min(len(problems), problemsShown)]
+	}
+	b.WriteString(problemLines(shown, r.lang, r.now))
+	if more := len(problems) - len(shown); more > 0 {
+		b.WriteString("      " + fmt.Sprintf(w.moreProblems, more) + "  " + dim(w.more) + "\n")
+	}
+	b.WriteByte('\n')
+	r.rooms(&b)
+	line := func(name, text string) { b.WriteString(fit(name, 8) + host.Printable(text) + "\n") }
+	line(w.broker, health.OrUnknown(s.Broker.State)+", "+r.broker())
+	line(w.store, health.OrUnknown(s.Buffer.State)+", "+r.store())
+	if s.Log.Lost > 0 {
+		line(w.log, fmt.Sprintf(w.lost, s.Log.Lost))
+	}
+	agent := s.ClientID + ", " + fmt.Sprintf(w.version, s.Version)
+	if s.Version != r.version {
+		agent += fmt.Sprintf(w.ofCommand, r.version)
+	}
+	line(w.agent, agent+", "+fmt.Sprintf(w.up, r.lang.For(time.Duration(s.UptimeS)*time.Second)))
+	return b.String()
+}
+
+// problemLines are a paragraph a problem: what is wrong, the next step, the detail.
+func problemLines(all []health.Problem, lang health.Lang, now time.Time) string {
+	w := statusWords[lang]
+	var b strings.Builder
 	for _, p := range all {
-		mark := "warn"
+		mark := yellow("warn")
 		if p.Bad {
-			mark = "FAIL"
+			mark = red("FAIL")
 		}
-		fmt.Fprintf(b, "%s  %s\n", mark, host.Printable(p.What))
+		since := ""
+		if at := lang.Clock(p.Since, now); at != "" && !strings.Contains(p.What, at) && !strings.Contains(p.What, lang.For(now.Sub(p.Since))) {
+			since = dim(fmt.Sprintf(w.since, at))
+		}
+		fmt.Fprintf(&b, "%s  %s%s\n", mark, host.Printable(p.What), since)
 		if p.Hint != "" {
-			fmt.Fprintf(b, "      hint: %s\n", host.Printable(p.Hint))
+			fmt.Fprintf(&b, "      %s: %s\n", w.hint, host.Printable(p.Hint))
 		}
 		if p.Detail != "" {
-			fmt.Fprintf(b, "      %s\n", host.Printable(p.Detail))
+			fmt.Fprintf(&b, "      %s\n", dim(host.Printable(p.Detail)))
 		}
 	}
+	return b.String()
 }
 
-func brokerLine(b health.Broker, now time.Time) string {
-	line := host.Printable(b.URL) + fmt.Sprintf(", %d delivered", b.Acked)
-	if !b.LastAck.IsZero() {
-		line += ", last " + health.Ago(b.LastAck, now)
+// rooms are a line a room, the worst first. Of many only those that want attention are
+// shown, and the others are counted.
+func (r *statusReport) rooms(b *strings.Builder) {
+	w := statusWords[r.lang]
+	rooms := slices.Clone(r.status.Endpoints)
+	slices.SortStableFunc(rooms, func(x, y health.Endpoint) int { return cmp.Compare(r.rank(x), r.rank(y)) })
+	shown := rooms
+	if !r.all && len(rooms) > roomsShown {
+		shown = shown[:roomsShown]
+		for len(shown) > 0 && r.rank(shown[len(shown)-1]) > rankStale {
+			shown = shown[:len(shown)-1]
+		}
 	}
-	if b.Proof != "" {
-		line += ", delivery " + b.Proof
+	name, state := ansi.StringWidthWc(w.room), ansi.StringWidthWc(w.state)
+	for _, e := range shown {
+		name = min(max(name, ansi.StringWidthWc(host.Printable(e.RoomName()))), 40)
+		state = min(max(state, ansi.StringWidthWc(e.Headline(r.lang, r.now))), 40)
+	}
+	if len(shown) > 0 {
+		b.WriteString(dim(fit(w.room, name)+"  "+fit(w.state, state)+"  "+w.polled) + "\n")
+	}
+	for _, e := range shown {
+		polled := cmp.Or(r.lang.Ago(e.LastPoll, r.now), "-")
+		b.WriteString(fit(host.Printable(e.RoomName()), name) + "  " + paint(r.rank(e), fit(e.Headline(r.lang, r.now), state)) + "  " + polled + "\n")
+	}
+	if len(shown) < len(rooms) {
+		var n [ranks]int
+		for _, e := range rooms {
+			n[r.rank(e)]++
+		}
+		line := fmt.Sprintf(watchWords[r.lang].rooms, len(rooms))
+		for at, count := range n {
+			if count > 0 {
+				line += "  " + paint(rank(at), fmt.Sprintf("%d %s", count, watchWords[r.lang].ranks[at]))
+			}
+		}
+		b.WriteString(line + "  " + dim(w.more) + "\n")
+	}
+	b.WriteByte('\n')
+}
+
+// rank is how much an endpoint wants attention, in the order of watch.
+func (r *statusReport) rank(e health.Endpoint) rank {
+	silent := r.now.Sub(e.LastPoll) > time.Duration(health.MissedIntervals*e.IntervalS*float64(time.Second))
+	return rankOf(e.State, cmp.Or(e.CallGrade, e.Grade), silent)
+}
+
+func (r *statusReport) broker() string {
+	w, k := statusWords[r.lang], r.status.Broker
+	line := k.URL + ", " + fmt.Sprintf(w.delivered, k.Acked)
+	if !k.LastAck.IsZero() {
+		line += ", " + fmt.Sprintf(w.last, r.lang.Ago(k.LastAck, r.now))
+	}
+	if k.Proof != "" {
+		line += ", " + fmt.Sprintf(w.proof, k.Proof)
 	}
 	return line
 }
 
-func bufferLine(b health.Buffer, now time.Time) string {
-	line := fmt.Sprintf("%d waiting", b.Waiting)
+func (r *statusReport) store() string {
+	w, b := statusWords[r.lang], r.status.Buffer
+	line := fmt.Sprintf(w.waiting, b.Waiting)
 	if !b.Oldest.IsZero() {
-		line += " (oldest " + health.Ago(b.Oldest, now) + ")"
+		line += " (" + fmt.Sprintf(w.oldest, r.lang.Ago(b.Oldest, r.now)) + ")"
 	}
-	return line + fmt.Sprintf(", %s of %s", health.Bytes(b.BytesOnDisk), health.Bytes(b.MaxBytes))
+	if r.rate > 0 {
+		line += ", " + fmt.Sprintf(w.catchingUp, r.rate, r.lang.For(time.Duration(float64(b.Waiting)/r.rate*float64(time.Second))))
+	} else if r.rate < 0 {
+		line += ", " + w.growing
+	}
+	return line + fmt.Sprintf(", %s / %s", health.Bytes(b.BytesOnDisk), health.Bytes(b.MaxBytes))
+}
+
+const (
+	// backlog is how many records wait when the pace of catching up is worth a look.
+	backlog = 1000
+	// paceFor is how long that look takes.
+	paceFor = time.Second
+)
+
+// drainRate is by how many records a second a backlog shrinks, negative when it does
+// not; 0 = there is none, or it is not known.
+func drainRate(ctx context.Context, cfg *config.Config, st health.Status) float64 {
+	if st.Buffer.Waiting < backlog || st.Broker.State != "connected" {
+		return 0
+	}
+	began := time.Now()
+	select {
+	case <-ctx.Done():
+		return 0
+	case <-time.After(paceFor):
+	}
+	var later health.Status
+	if body, err := askStatus(ctx, cfg); err != nil || json.Unmarshal(body, &later) != nil {
+		return 0
+	}
+	rate := (float64(st.Buffer.Waiting) - float64(later.Buffer.Waiting)) / time.Since(began).Seconds()
+	if rate <= 0 {
+		return -1
+	}
+	return rate
+}
+
+// statusText are the fixed words of the status; what is wrong is said by agent/health.
+type statusText struct {
+	well, warnings, wrong, hint, since         string
+	room, state, polled, more, moreProblems    string
+	broker, store, log, agent                  string
+	delivered, last, proof                     string
+	waiting, oldest, catchingUp, growing, lost string
+	version, ofCommand, up                     string
+}
+
+var statusWords = map[health.Lang]statusText{
+	health.English: {
+		well: "All is well.", warnings: "It works, with warnings.", wrong: "Something is wrong.", hint: "hint", since: "  since %s",
+		room: "ROOM", state: "STATE", polled: "POLLED", more: "(--all shows each)", moreProblems: "and %d more",
+		broker: "broker", store: "store", log: "log", agent: "agent",
+		delivered: "%d delivered", last: "last %s", proof: "delivery %s",
+		waiting: "%d waiting", oldest: "oldest %s", catchingUp: "catching up at %.0f/s, about %s left", growing: "not getting fewer", lost: "%d lines lost",
+		version: "version %s", ofCommand: " (this command: %s)", up: "up %s",
+	},
+	health.Chinese: {
+		well: "一切正常。", warnings: "工作正常,但有警告。", wrong: "存在问题。", hint: "建议", since: "  自 %s",
+		room: "会议室", state: "状态", polled: "轮询", more: "(--all 显示全部)", moreProblems: "另有 %d 个问题",
+		broker: "消息", store: "存储", log: "日志", agent: "代理",
+		delivered: "已送达 %d 条", last: "最近 %s", proof: "送达验证: %s",
+		waiting: "待发 %d 条", oldest: "最早 %s", catchingUp: "正在补发,%.0f 条/秒,约剩 %s", growing: "积压未减少", lost: "丢失 %d 行",
+		version: "版本 %s", ofCommand: "(本命令: %s)", up: "已运行 %s",
+	},
 }

@@ -58,11 +58,11 @@ less often is stale after three times its longest pause.`,
 // watchTarget chooses broker, topics and language. A config is not needed when --broker
 // is set and there is none.
 func (a *app) watchTarget(f watchFlags) (target publish.Config, filters []string, lang health.Lang, err error) {
-	target, lang = publish.Config{ClientID: "roomcall-watch", Prefix: "roomcall/v1"}, health.Language("", host.Locale())
+	target, lang = publish.Config{ClientID: "roomcall-watch", Prefix: "roomcall/v1"}, langOf(nil)
 	cfg, _, err := a.load()
 	switch {
 	case err == nil:
-		target, lang = run.PublishConfig(cfg), health.Language(cfg.Agent.Language, host.Locale())
+		target, lang = run.PublishConfig(cfg), langOf(cfg)
 		target.ClientID += "-watch"
 	case f.broker == "" || a.configFlag != "" || a.getenv(config.EnvConfig) != "":
 		return target, nil, lang, err

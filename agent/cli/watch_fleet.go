@@ -264,23 +264,30 @@ func (f *fleet) rankOf(r *fleetRow, now time.Time) rank {
 		return rankLost
 	case gone || r.device == "":
 		return rankStale
-	case r.state == "unreachable":
+	}
+	return rankOf(r.state, r.grade, f.stale(r, now))
+}
+
+// rankOf is the rank of an endpoint by its state and grade; stale: there is no news.
+func rankOf(state, grade string, stale bool) rank {
+	switch {
+	case state == "unreachable":
 		return rankUnreachable
-	case r.state == "refused":
+	case state == "refused":
 		return rankRefused
-	case r.state == "busy", r.state == "upgrading":
+	case state == "busy", state == "upgrading":
 		return rankBusy
-	case r.state != "idle" && r.state != "in_call":
+	case state != "idle" && state != "in_call" && state != "":
 		return rankError
-	case f.stale(r, now):
+	case stale || state == "":
 		return rankStale
-	case r.state == "idle":
+	case state == "idle":
 		return rankIdle
-	case r.grade == "poor":
+	case grade == "poor":
 		return rankPoor
-	case r.grade == "fair":
+	case grade == "fair":
 		return rankFair
-	case r.grade == "good":
+	case grade == "good":
 		return rankGood
 	}
 	return rankUnknown
