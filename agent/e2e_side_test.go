@@ -142,7 +142,7 @@ func TestStatusAndCheckSayWhoAnswers(t *testing.T) {
 	}
 
 	client := r.client
-	r.client = "another"
+	r.client, r.dir = "another", t.TempDir() // another file: in the same one it would be another config
 	r.configure(endpointTable("room-1", sim.url()), mqttTable(broker.URL()))
 	for _, args := range [][]string{{"status"}, {"status", "--json"}} {
 		out, errs, code = r.output(args...)
