@@ -385,27 +385,28 @@ func (m *Conn) tryEcho() error {
 	first, all := !m.recalled.Load(), c.cfg.Confirm == ConfirmEcho
 	filters := map[string]byte{c.Topic(echoTopic): 0}
 	if all { // all that is to be handed back, and nothing that is not
-		filters[c.Topic(availability)], filters[c.Topic("+/+")], filters[c.Topic("+/view/+")] = 1, 1, 1
+		for _, topic := range []string{availability, healthTopic, "+/+", "+/view/+"} {
+			filters[c.Topic(topic)] = 1
+		}
 	}
 	denied := m.subscribe(ExtraEcho, filters)
 	if denied == errEnded {
 		return errEnded
 	}
-	var deniedStates error
+	deniedStates := denied
 	if first && !c.quiet {
-		filters := map[string]byte{c.Topic(healthTopic): 0}
-		if !all { // else they are among the records
-			filters[c.Topic("+/"+stateTopic)] = 0
-		}
-		if deniedStates = m.subscribe(ExtraStates, filters); deniedStates == errEnded {
-			return errEnded
+		if !all { // else they are among those already
+			filters := map[string]byte{c.Topic(healthTopic): 0, c.Topic("+/" + stateTopic): 0}
+			if deniedStates = m.subscribe(ExtraStates, filters); deniedStates == errEnded {
+				return errEnded
+			}
+			if deniedStates == nil {
+				m.leave = slices.AppendSeq(m.leave, maps.Keys(filters))
+			}
 		}
 		m.mu.Lock()
 		m.recall.EchoDenied, m.recall.StatesDenied = errors.Is(denied, errDenied), errors.Is(deniedStates, errDenied)
 		m.mu.Unlock()
-		if deniedStates == nil {
-			m.leave = slices.AppendSeq(m.leave, maps.Keys(filters))
-		}
 	}
 	if denied != nil {
 		if first && deniedStates == nil && m.await(nil, recallWait) == errEnded {
