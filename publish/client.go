@@ -198,7 +198,7 @@ func (c *Client) options(b broker, l *link, id string) *mqtt.ClientOptions {
 	user, password := c.credentials(b)
 	o.SetClientID(id).SetUsername(user).SetPassword(password)
 	o.SetProtocolVersion(4).SetCleanSession(true).SetAutoReconnect(false).SetConnectRetry(false)
-	o.SetKeepAlive(c.cfg.KeepAlive).SetPingTimeout(c.pingTimeout(b))
+	o.SetKeepAlive(c.cfg.KeepAlive).SetPingTimeout(c.cfg.PingTimeout)
 	o.SetConnectTimeout(c.connackTimeout(b)).SetWriteTimeout(c.cfg.WriteTimeout)
 	o.SetCustomOpenConnectionFn(func(*url.URL, mqtt.ClientOptions) (net.Conn, error) { return l, nil })
 	return o
@@ -242,7 +242,10 @@ func (c *Client) connectionEnded(m *Conn, e *Error, flight []*Receipt) {
 	onlyOwn := len(flight) > 0 && !slices.ContainsFunc(flight, func(r *Receipt) bool { return !r.own })
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	extra, leftOut := c.blame(m, e.Class, flight, lived)
+	extra, leftOut := Extra(""), false
+	if !lived {
+		extra, leftOut = c.blame(m, e.Class)
+	}
 	proof := c.delivery.proof.State
 	if c.conn != m {
 		proof = ProofPending // m was lost before anybody could see it
@@ -267,14 +270,15 @@ func (c *Client) connectionEnded(m *Conn, e *Error, flight []*Receipt) {
 	doubtful := len(flight) > 0 || proof == ProofPending || proof == ProofFailed
 	switch {
 	case extra != "":
-		e.Hint, e.Facts = hintLostAt, lostAt(extra)
+		e.Hint, e.Facts = hintLostAt, map[string]string{"extra": string(extra)}
 		if leftOut {
 			e.Err = fmt.Errorf("the broker ended the connection at %s, which is left out from now on: %w", extra, e.Err)
 		}
 	case c.early >= sameIDAfter && e.Class == ClassLost:
 		c.suspectSameID(e, doubtful)
 	}
-	if c.early >= askAfter && (onlyOwn || proof == ProofPending) && extra.doubtsWriting(leftOut) {
+	reading := extra == ExtraEcho && !leftOut // it may be that; writing is not in doubt yet
+	if c.early >= askAfter && (onlyOwn || proof == ProofPending) && !reading {
 		c.delivery.about(m.broker.name).ask = true
 	}
 	c.status.LastError, c.status.ErrorAt = e, time.Now()

@@ -71,8 +71,7 @@ type pipeFaults struct {
 	replyPause                      time.Duration // before each reply
 	ackPause                        time.Duration // before each PUBACK, the rest goes on
 	connackPause                    time.Duration
-	echoPause, subackPause          time.Duration
-	late                            time.Duration // everything is so late, in order
+	echoPause                       time.Duration
 }
 
 func (p *pipeBroker) set(f pipeFaults) {
@@ -132,9 +131,7 @@ func (s slowConn) Write(b []byte) (int, error) {
 	s.p.mu.Lock()
 	pause, faults := s.p.faults.replyPause, s.p.faults
 	s.p.mu.Unlock()
-	later := map[byte]time.Duration{typeConnack: faults.connackPause, typePuback: faults.ackPause, typePublish: faults.echoPause,
-		typeSuback: faults.subackPause}[b[0]>>4]
-	later = max(later, faults.late)
+	later := map[byte]time.Duration{typeConnack: faults.connackPause, typePuback: faults.ackPause, typePublish: faults.echoPause}[b[0]>>4]
 	if later > 0 {
 		b = bytes.Clone(b)
 		time.AfterFunc(later, func() { _, _ = s.Conn.Write(b) })

@@ -67,9 +67,9 @@ func servedTable(system string) string {
 	return b.String()
 }
 
-// The tables of docs/consume.md are those of the code; -update writes them.
+// The tables of docs/convert.md are those of the code; -update writes them.
 func TestTheTablesOfTheSystemsAreThoseOfTheCode(t *testing.T) {
-	const file = "../../docs/consume.md"
+	const file = "../../docs/convert.md"
 	page, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)

@@ -15,7 +15,7 @@ import (
 var examples []byte
 
 // exampleOf is the part of a schema that shows one whole message of its kind; empty
-// for a kind without an example (the views: docs/consume.md tells how to make one).
+// for a kind without an example (the views: docs/convert.md).
 func exampleOf(kind string) payload.Object {
 	name := []byte(`"schema":"` + payload.SchemaName(kind) + `"`)
 	for line := range bytes.Lines(examples) {

@@ -14,7 +14,7 @@ export WORK
 # shellcheck source=interop/database.sh
 . "$REPO/packaging/scripts/interop/database.sh"
 
-ALL=(mosquitto shared python node alerts prometheus homeassistant views schema nodered telegraf postgres grafana)
+ALL=(mosquitto shared lines python node alerts prometheus homeassistant views schema nodered telegraf postgres grafana)
 WANTED=("${@:-${ALL[@]}}")
 wanted() { [[ " ${WANTED[*]} " == *" $1 "* ]]; }
 for name in "${WANTED[@]}"; do
@@ -32,7 +32,8 @@ trap 'exit 130' INT TERM
 # install_needs installs what is missing, as root on Debian; otherwise the consumers
 # that need it are not run.
 NEEDS=(mosquitto:mosquitto mosquitto_sub:mosquitto-clients jq:jq curl:curl psql:postgresql-client
-	pg_createcluster:postgresql prometheus:prometheus promtool:prometheus node:nodejs npm:npm paho:python3-paho-mqtt)
+	pg_createcluster:postgresql prometheus:prometheus promtool:prometheus node:nodejs npm:npm paho:python3-paho-mqtt
+	influxd:influxdb victoria-metrics:victoria-metrics)
 has() {
 	case $1 in
 	paho) /usr/bin/python3 -c 'import paho.mqtt.client' >/dev/null 2>&1 ;;
@@ -67,14 +68,14 @@ install_needs() {
 # tools_of NAME prints what a consumer needs besides Go and mosquitto.
 tools_of() {
 	case $1 in
-	prometheus) echo jq curl prometheus promtool ;;
-	homeassistant | schema | shared | views) echo jq node ;;
+	prometheus) echo jq curl node prometheus promtool ;;
+	homeassistant | schema | shared | lines | views) echo jq node ;;
 	nodered | node) echo jq curl node npm ;;
 	python) echo jq paho ;;
 	alerts) echo jq node ;;
 	postgres | grafana) echo jq psql pg_createcluster node ;;
 	mosquitto) echo mosquitto_passwd node ;;
-	telegraf) echo node ;;
+	telegraf) echo jq curl node influxd victoria-metrics ;;
 	esac
 }
 

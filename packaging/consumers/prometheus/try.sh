@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Tests the scrape config and the alerts with a real Prometheus and the running agent.
+# Tests the scrape config, the alerts and the dashboard with a real Prometheus and the running agent.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 . "$REPO/packaging/scripts/interop/lib.sh"
@@ -26,4 +26,8 @@ done
 rules() { curl -fsS "http://127.0.0.1:$port/api/v1/rules" | jq '[.data.groups[].rules[] | select(.lastError == null or .lastError == "")] | length'; }
 [ "$(rules)" = "$(grep -c 'alert:' "$here/roomcall-rules.yml")" ] || fail "prometheus: not all alerts are loaded"
 series=$(ask 'count({job="roomcall"})' | jq -r '.data.result[0].value[1]')
-ok prometheus "$series series scraped from the agent, $(rules) alerts loaded, promtool accepts config and metrics"
+scrapes() { [ "$(ask 'min(count_over_time(up{job="roomcall"}[5m])) > 9' | jq -r '.data.result | length')" = 1 ]; }
+await 60 scrapes || fail "prometheus: not 10 scrapes within 60 s"
+now=$(date +%s)
+panels=$(PICK_instance=$HTTP PICK_device=far node "$here/../grafana/series.mjs" "$here/dashboard.json" "http://127.0.0.1:$port" $((now - 60)) "$now" 2>&1) || fail "prometheus: the dashboard: $panels"
+ok prometheus "$series series scraped from the agent, $(rules) alerts loaded, promtool accepts config and metrics, dashboard: $panels"

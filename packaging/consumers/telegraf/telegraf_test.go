@@ -22,6 +22,7 @@ import (
 	"github.com/influxdata/telegraf/agent"
 	"github.com/influxdata/telegraf/config"
 	_ "github.com/influxdata/telegraf/plugins/inputs/mqtt_consumer"
+	_ "github.com/influxdata/telegraf/plugins/outputs/influxdb"
 	_ "github.com/influxdata/telegraf/plugins/parsers/json"
 	_ "github.com/influxdata/telegraf/plugins/parsers/json_v2"
 	_ "github.com/influxdata/telegraf/plugins/parsers/xpath"
@@ -206,4 +207,39 @@ func same(got, want any) bool {
 		got = float64(n)
 	}
 	return got == want
+}
+
+// TestDatabasesAcceptEveryRecord writes the records with outputs.conf to each database of
+// INFLUX_URLS, as Telegraf does.
+func TestDatabasesAcceptEveryRecord(t *testing.T) {
+	if os.Getenv("BROKER_URL") == "" || os.Getenv("INFLUX_URLS") == "" {
+		t.Skip("BROKER_URL and INFLUX_URLS are not set; packaging/scripts/interop.sh sets them")
+	}
+	metrics := slices.Collect(maps.Values(consume(t, "xpath_json.conf", records(t))))
+	for url := range strings.FieldsSeq(os.Getenv("INFLUX_URLS")) {
+		t.Setenv("INFLUX_URL", url)
+		t.Setenv("INFLUX_USER", "")
+		t.Setenv("INFLUX_PASSWORD", "")
+		cfg := config.NewConfig()
+		if err := cfg.LoadConfig("outputs.conf"); err != nil {
+			t.Fatalf("Telegraf rejects outputs.conf: %v", err)
+		}
+		for _, out := range cfg.Outputs {
+			if err := out.Init(); err != nil {
+				t.Fatal(err)
+			}
+			if err := out.Output.Connect(); err != nil {
+				t.Fatal(err)
+			}
+			for part := range slices.Chunk(metrics, 1000) {
+				if err := out.Output.Write(part); err != nil {
+					t.Fatalf("%s: %v", url, err)
+				}
+			}
+			if err := out.Output.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	t.Logf("%d records written", len(metrics))
 }

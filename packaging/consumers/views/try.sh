@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Runs the commands of the table of the five systems in docs/consume.md with the records
+# Runs the commands of the table of the five systems in docs/convert.md with the records
 # of the running agent, and checks that the page contains every key that _meta names.
 set -euo pipefail
 . "$REPO/packaging/scripts/interop/lib.sh"
 
-page=$REPO/docs/consume.md
+page=$REPO/docs/convert.md
 mapfile -t commands < <(grep '^| \*\*' "$page" | grep -o '`roomcall [^`]*`' | tr -d '`')
 ((${#commands[@]} == 6)) || fail "views: the table has ${#commands[@]} commands, want 6"
 # ended finds a finished call among what the agent has published.
@@ -28,10 +28,10 @@ for command in "${commands[@]}"; do
 	# Names with an underscore or a capital inside, and metric ids.
 	while read -r name; do
 		names=$((names + 1))
-		grep -qF "$name" "$page" || fail "views: $command: docs/consume.md does not mention $name"
+		grep -qF "$name" "$page" || fail "views: $command: docs/convert.md does not mention $name"
 	done < <(jq -r '._meta | (.exact + .approximate + .absent)[]' out.json | sed 's/([^)]*)//g' | grep -oE '[a-zA-Z]+[_A-Z][A-Za-z_0-9]+|[0-9]{5}' | grep -vE '^(UTC|CPU|SDK)$' | sort -u)
 done
 for view in zoom agora trtc; do
 	await 70 grep -q "/boot/view/$view	" "$RECORDS" || fail "views: the running agent publishes no view/$view"
 done
-ok views "${#commands[@]} commands of docs/consume.md, $names names of _meta in it; the agent's views arrive"
+ok views "${#commands[@]} commands of docs/convert.md, $names names of _meta in it; the agent's views arrive"
