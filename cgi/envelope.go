@@ -164,18 +164,30 @@ func integer(v value, to any) verdict {
 	return known
 }
 
-// failed is the reader of error or exception: an object, the same as a string, or
-// the bare id.
+// failed is the reader of error or exception: an object, a list of one, the same as a
+// string, the bare id, or a text for people.
 func failed(v value, to any) verdict {
 	f := to.(*failure)
+	*f = failure{}
+	raw := v
 	v, ok := v.unwrapped()
-	*f = failure{said: ok}
-	if !ok {
+	if ok && v.json.Type() == fastjson.TypeArray && len(v.json.GetArray()) == 1 {
+		v.json = v.json.GetArray()[0]
+	}
+	switch {
+	case ok && v.json.Type() == fastjson.TypeNumber:
+		f.said = true
+		return integer(v, &f.id)
+	case !ok || v.json.Type() != fastjson.TypeObject:
+		if text := raw.flat(); text != "" {
+			f.said = true
+			f.more.add(raw.place(), text)
+			return known
+		}
+		f.said = ok
 		return absent
 	}
-	if v.json.Type() == fastjson.TypeNumber {
-		return integer(v, &f.id)
-	}
+	f.said = true
 	parent := v.key
 	v.json.GetObject().Visit(func(key []byte, one *fastjson.Value) {
 		in := v
@@ -195,9 +207,17 @@ func failed(v value, to any) verdict {
 // flat is any value as a text, "" = there is nothing in it. What has a name in it
 // is personal data and stays hidden.
 func (v value) flat() string {
+	plain := ""
+	if b, ok := v.scalar(v.json); ok {
+		plain = string(b[:min(len(b), 4*maxQuirkText)])
+	}
 	v, ok := v.unwrapped()
 	switch {
-	case !ok, v.json.Type() == fastjson.TypeArray && len(v.json.GetArray()) == 0,
+	case !ok && strings.Contains(strings.ToLower(plain), "name"):
+		return hidden
+	case !ok: // a text that is no JSON
+		return plain
+	case v.json.Type() == fastjson.TypeArray && len(v.json.GetArray()) == 0,
 		v.json.Type() == fastjson.TypeObject && v.json.GetObject().Len() == 0:
 		return ""
 	}

@@ -60,6 +60,27 @@ func TestTheNumbersOfARefusalAreKeptWhateverThePollSays(t *testing.T) {
 	}
 }
 
+// A refusal comes in more shapes than the vendor's; what is no number is still told.
+func TestARefusalInAnotherShapeIsNotDropped(t *testing.T) {
+	for raw, want := range map[string]Error{
+		`"error":[{"id":100666995,"code":33558532}]`:     {ID: 100666995, Code: 33558532},
+		`"error":"call info not ready"`:                  {NotUnderstood: []Quirk{{"error", "call info not ready"}}},
+		`"error":{"id":"0x6000201","code":33558532}`:     {Code: 33558532, NotUnderstood: []Quirk{{"error.id", "0x6000201"}}},
+		`"exception":{"id":7,"param":"no licence"}`:      {ID: 7, NotUnderstood: []Quirk{{"exception.param", "no licence"}}},
+		`"error":{"id":7,"param":"username admin"}`:      {ID: 7, NotUnderstood: []Quirk{{"error.param", hidden}}},
+		`"error":["a","b"]`:                              {NotUnderstood: []Quirk{{"error", `["a","b"]`}}},
+		`"error":[]`:                                     {},
+		`"error":"{\"id\":100666995,\"code\":33558532}"`: {ID: 100666995, Code: 33558532},
+		`"error":"100666995"`:                            {ID: 100666995},
+	} {
+		_, err := parseMultiCall([]byte(`{"success":0,` + raw + `}`))
+		e, ok := err.(*Error)
+		if !ok || e.Reason != "api_error" || e.ID != want.ID || e.Code != want.Code || !slices.Equal(e.NotUnderstood, want.NotUnderstood) {
+			t.Errorf("%s: %+v", raw, err)
+		}
+	}
+}
+
 func TestTheNumbersThatComeWithAnHTTPStatusAreKept(t *testing.T) {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusForbidden)
@@ -154,6 +175,27 @@ func TestAMessageInTheMailboxBlindsNoRoom(t *testing.T) {
 			m, err := parseMailbox([]byte(raw))
 			if err != nil || m.Call != CallActive || len(m.NotUnderstood) == 0 {
 				t.Errorf("%s: call %v, %v, %v", raw, m.Call, m.NotUnderstood, err)
+			}
+		}
+	}
+}
+
+// The name that the room itself has stands in the middle of the state.
+func TestTheRoomsOwnNameBlindsNoRoom(t *testing.T) {
+	for _, name := range []string{`our "big" room`, `C:\`, `"`, `x","isInConf":"1`} {
+		for _, state := range []string{
+			`{"callstate":0,"calltype":8,"sitename":"` + name + `","conftype":0,"isInConf":0,"upgrade":0}`,
+			`{"callstate":0,"conftype":0,"isInConf":0,"sitename":"` + name + `"}`,
+		} {
+			marked := strings.ReplaceAll(strings.Replace(state, name, "@", 1), `"`, `\"`)
+			for _, raw := range []string{
+				`{"success":1,"data":{"state":` + state + `}}`,
+				`{"success":1,"data":"{\"state\":` + strings.Replace(marked, "@", name, 1) + `}"}`,
+			} {
+				m, err := parseMailbox([]byte(raw))
+				if err != nil || m.Call == CallActive || len(m.NotUnderstood) == 0 {
+					t.Errorf("%s: call %v, %v, %v", raw, m.Call, m.NotUnderstood, err)
+				}
 			}
 		}
 	}

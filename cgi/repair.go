@@ -6,8 +6,8 @@ import (
 	"regexp"
 )
 
-// Some texts of a reply are chosen by the far end: the names of sites, and what the
-// mailbox keeps for the web pages. Firmware that puts them into JSON as they are
+// Some texts of a reply are chosen by the far end or by whoever set the room up: the
+// names of sites, and what the mailbox keeps for the web pages. Firmware that puts them into JSON as they are
 // makes JSON that is broken, or that says something else, as soon as one of them has
 // a quote in it. Such a text must not blind a room: a reply that is not as it should
 // be gets a second try, in which these texts end where the next key begins.
@@ -82,13 +82,15 @@ func (d *decoder) found() []Quirk {
 	return d.quirks.result()
 }
 
-// The keys of the call status, as they stand behind a text that ends.
-const callKeys = `stAudioParamSend|stAudioParamRecv|stAuxParamSend|stAuxParamRecv|stVideoParamSend|stVideoParamRecv|joinDay|joinHour|joinMin|` +
+// The keys of the call status and of the mailbox's state, as they stand behind a text
+// that ends.
+const callKeys = `callstate|calltype|cfgonebit|confNetType|conftype|gk|isInConf|mic|sip|speaker|streamType|t140cap|upgrade|upgradeProc|msgStruct|` +
+	`stAudioParamSend|stAudioParamRecv|stAuxParamSend|stAuxParamRecv|stVideoParamSend|stVideoParamRecv|joinDay|joinHour|joinMin|` +
 	`szName|videoProtocolPrefix|videoProtocolPostfix|videoRate|videoFrame|valueVideoJitter|valueNetDelayVideo|videoLossPer|videoLossNum`
 
 var (
-	nameKey  = regexp.MustCompile(`(?i)"szName"\s*:\s*"`)
-	anyKey   = regexp.MustCompile(`(?i)"\s*(?:,\s*"(?:` + callKeys + `)"\s*:|\}\s*[,\]])`)
+	nameKey  = regexp.MustCompile(`(?i)"(?:szName|sitename)"\s*:\s*"`)
+	anyKey   = regexp.MustCompile(`(?i)"\s*(?:,\s*"(?:` + callKeys + `)"\s*:|\}\s*[,\]}])`)
 	codecKey = regexp.MustCompile(`(?i)"\s*,\s*"videoProtocolPrefix"\s*:`)
 	// dataText is the beginning of data as a text in which quotes are not marked.
 	dataText   = regexp.MustCompile(`(?i)"data"\s*:\s*"`)

@@ -23,7 +23,7 @@ const (
 	maxBareKbps = 20000 // without a unit a larger number is more likely bit/s
 	maxMillis   = 60000
 	maxFPS      = 1000
-	maxCount    = 1<<32 - 1
+	maxCount    = 1<<31 - 1
 	maxPixels   = 16384 // width and height
 	maxDigits   = 15    // of a number, so that it is exact
 )
@@ -89,11 +89,11 @@ func quantity(text []byte, units []unit, limit float64) (float64, verdict) {
 	return 0, unreadable
 }
 
-// allOnes knows the numbers whose 16, 24 or 32 bits are all set: what a program
+// allOnes knows the numbers whose 16, 24, 31 or 32 bits are all set: what a program
 // says that has no value to say.
 func allOnes(whole []byte) bool {
 	switch string(bytes.TrimLeft(whole, "0")) {
-	case "65535", "16777215", "4294967295":
+	case "65535", "16777215", "2147483647", "4294967295":
 		return true
 	}
 	return false

@@ -100,7 +100,7 @@ func (t *table) warnOdd(key, secret string) {
 	case trimmed != secret:
 		t.warn(key, "the secret begins or ends with a blank, which counts as part of it; remove it unless that is meant")
 	case len(secret) > 1 && strings.ContainsRune("\"'`", rune(secret[0])) && secret[len(secret)-1] == secret[0],
-		strings.HasPrefix(secret, "“") || strings.HasSuffix(secret, "”"):
+		strings.IndexAny(secret, "“‘「『＂＇") == 0, strings.HasSuffix(secret, "”"):
 		t.warn(key, "the secret stands in quotes, which count as part of it; remove them unless that is meant")
 	case strings.ContainsFunc(secret, func(r rune) bool { return unicode.In(r, unicode.Cc, unicode.Cf) }):
 		t.warn(key, "the secret has characters that are not seen, which count as part of it; write it anew")
