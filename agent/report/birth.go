@@ -21,13 +21,13 @@ type BirthInfo struct {
 
 // Birth is the message an agent sends when it has connected.
 type Birth struct {
-	V          int64             `json:"v" doc:"Major version of the payload."`
-	Schema     string            `json:"schema" doc:"Name and version of this schema."`
-	ClientID   string            `json:"client_id" doc:"The agent."`
+	V          int64             `json:"v" enum:"1" doc:"Major version of the payload."`
+	Schema     string            `json:"schema" enum:"roomcall.birth/1.0" doc:"Name and version of this schema."`
+	ClientID   string            `json:"client_id" pattern:"^[a-z0-9-]{1,63}$" doc:"The agent."`
 	Site       string            `json:"site" doc:"The site, as configured."`
 	Version    string            `json:"version" doc:"Version of the program."`
 	Epoch      int64             `json:"epoch" doc:"Names the life of the agent's store, as in the records."`
-	Started    string            `json:"started" doc:"Start of the agent, RFC 3339 with milliseconds, UTC."`
+	Started    string            `json:"started" format:"date-time" pattern:"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}[.][0-9]{3}Z$" doc:"Start of the agent, RFC 3339 with milliseconds, UTC."`
 	StartedMs  int64             `json:"started_ms" doc:"Start of the agent, Unix milliseconds."`
 	ConfigHash string            `json:"config_hash,omitempty" doc:"Hash of the config without its secrets."`
 	Reason     string            `json:"start_reason,omitempty" doc:"Why it was started: first, start, boot, upgrade, crash, watchdog."`
@@ -43,12 +43,12 @@ type Birth struct {
 
 // BirthDevice is one endpoint in the birth message.
 type BirthDevice struct {
-	Device    string  `json:"device" doc:"The device."`
+	Device    string  `json:"device" pattern:"^[a-z0-9-]{1,63}$" doc:"The device."`
 	Room      string  `json:"room" doc:"The room's human name."`
 	Limits    string  `json:"limits" doc:"Name of the profile that grades."`
-	PollS     float64 `json:"poll_interval_s" doc:"Seconds between polls in a call."`
-	IdleS     float64 `json:"idle_interval_s" doc:"Seconds between polls outside a call."`
-	PeerNames string  `json:"peer_names" doc:"off, hash or plain."`
+	PollS     float64 `json:"poll_interval_s" min:"0.1" doc:"Seconds between polls in a call."`
+	IdleS     float64 `json:"idle_interval_s" min:"0.1" doc:"Seconds between polls outside a call."`
+	PeerNames string  `json:"peer_names" enum:"off|hash|plain" doc:"off, hash or plain."`
 }
 
 // BirthLimits is one profile in the birth message.

@@ -24,24 +24,24 @@ type HealthInfo struct {
 
 // Health is the retained message about how the agent itself is doing.
 type Health struct {
-	V            int64  `json:"v" doc:"Major version of the payload."`
-	Schema       string `json:"schema" doc:"Name and version of this schema."`
+	V            int64  `json:"v" enum:"1" doc:"Major version of the payload."`
+	Schema       string `json:"schema" enum:"roomcall.health/1.0" doc:"Name and version of this schema."`
 	Epoch        int64  `json:"epoch" doc:"Identifies the life of the store."`
 	TsMs         int64  `json:"ts_ms" doc:"When this was seen, Unix milliseconds."`
-	Ts           string `json:"ts" doc:"When this was seen, RFC 3339 with milliseconds, UTC."`
-	ClientID     string `json:"client_id" doc:"The agent."`
+	Ts           string `json:"ts" format:"date-time" pattern:"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}[.][0-9]{3}Z$" doc:"When this was seen, RFC 3339 with milliseconds, UTC."`
+	ClientID     string `json:"client_id" pattern:"^[a-z0-9-]{1,63}$" doc:"The agent."`
 	Site         string `json:"site" doc:"The site, as configured."`
-	Status       string `json:"status" doc:"ok, warn or fail; fail = data is missing or at risk now."`
-	StatusCode   int64  `json:"status_code" doc:"ok 0, warn 1, fail 2."`
-	Problems     int64  `json:"problems" doc:"How many problems there are."`
+	Status       string `json:"status" enum:"ok|warn|fail" doc:"ok, warn or fail; fail = data is missing or at risk now."`
+	StatusCode   int64  `json:"status_code" enum:"0|1|2" doc:"ok 0, warn 1, fail 2."`
+	Problems     int64  `json:"problems" min:"0" doc:"How many problems there are."`
 	Codes        string `json:"codes" doc:"Codes of the problems, each once, the worst first, comma list."`
 	Text         string `json:"text,omitempty" doc:"The worst problem, for people."`
-	Waiting      int64  `json:"waiting" doc:"Records that wait for delivery."`
+	Waiting      int64  `json:"waiting" min:"0" doc:"Records that wait for delivery."`
 	OldestMs     int64  `json:"oldest_ms,omitempty" doc:"Time of the oldest record that waits, Unix milliseconds."`
-	StoreOK      int64  `json:"store_ok" doc:"1 while the store accepts records."`
+	StoreOK      int64  `json:"store_ok" enum:"0|1" doc:"1 while the store accepts records."`
 	DiskFree     *int64 `json:"disk_free_bytes,omitempty" doc:"Free space on the disk that holds the store."`
-	Endpoints    int64  `json:"endpoints" doc:"How many endpoints are configured."`
-	EndpointsBad int64  `json:"endpoints_bad" doc:"How many of them have a problem because of which data is missing."`
+	Endpoints    int64  `json:"endpoints" min:"0" doc:"How many endpoints are configured."`
+	EndpointsBad int64  `json:"endpoints_bad" min:"0" doc:"How many of them have a problem because of which data is missing."`
 	Version      string `json:"version" doc:"Version of the program."`
 }
 

@@ -48,11 +48,11 @@ func schemaOf(kind string) payload.Object {
 func describe(kind string) payload.Object {
 	if kind == "birth" {
 		return append(payload.SchemaHead(kind, "What an agent says when it has connected."),
-			payload.TypeSchema(reflect.TypeFor[Birth]())...)
+			payload.TypeSchema(reflect.TypeFor[Birth]())[1:]...) // without its title
 	}
 	if kind == "health" {
 		return append(payload.SchemaHead(kind, "How the agent itself is doing."),
-			payload.TypeSchema(reflect.TypeFor[Health]())...)
+			payload.TypeSchema(reflect.TypeFor[Health]())[1:]...)
 	}
 	docs, ok := viewDocs[kind]
 	if !ok {
@@ -85,6 +85,7 @@ func asyncAPI() obj {
 		operations = append(operations, payload.Pair{Key: "send_" + c.name, Value: obj{
 			{Key: "action", Value: "send"},
 			{Key: "channel", Value: ref("channels", c.name)},
+			{Key: "bindings", Value: mqttBinding(payload.Pair{Key: "qos", Value: 1}, payload.Pair{Key: "retain", Value: c.retained})},
 			{Key: "messages", Value: []obj{{{Key: "$ref", Value: "#/channels/" + c.name + "/messages/" + c.message}}}},
 		}})
 	}
@@ -93,17 +94,17 @@ func asyncAPI() obj {
 		messages = append(messages, payload.Pair{Key: name, Value: obj{
 			{Key: "contentType", Value: "application/json"}, {Key: "payload", Value: ref("components/schemas", name)},
 		}})
-		schemas = append(schemas, payload.Pair{Key: name, Value: schemaOf(kind)[2:]}) // without $schema and $id
+		schemas = append(schemas, payload.Pair{Key: name, Value: component(kind)})
 	}
 	messages = append(messages, payload.Pair{Key: "state", Value: obj{
 		{Key: "contentType", Value: "application/json"}, {Key: "payload", Value: ref("components/schemas", "state")},
 	}})
-	schemas = append(schemas, payload.Pair{Key: "state", Value: stateSchema()})
+	schemas = append(schemas, payload.Pair{Key: "state", Value: stateSchema()}, payload.Pair{Key: "echo", Value: payload.TypeSchema(reflect.TypeFor[echo]())})
 	messages = append(messages, payload.Pair{Key: "availability", Value: obj{
 		{Key: "contentType", Value: "text/plain"},
 		{Key: "payload", Value: obj{{Key: "type", Value: "string"}, {Key: "enum", Value: []string{"online", "offline", "lost"}}}},
 	}}, payload.Pair{Key: "echo", Value: obj{
-		{Key: "contentType", Value: "text/plain"}, {Key: "payload", Value: obj{{Key: "type", Value: "string"}}},
+		{Key: "contentType", Value: "application/json"}, {Key: "payload", Value: ref("components/schemas", "echo")},
 	}})
 	return obj{
 		{Key: "asyncapi", Value: "3.0.0"},
@@ -113,16 +114,51 @@ func asyncAPI() obj {
 			{Key: "license", Value: obj{{Key: "name", Value: "Apache-2.0"}}},
 		}},
 		{Key: "defaultContentType", Value: "application/json"},
+		{Key: "servers", Value: obj{{Key: "broker", Value: obj{
+			{Key: "host", Value: "{host}:{port}"}, {Key: "protocol", Value: "mqtts"}, {Key: "protocolVersion", Value: "3.1.1"},
+			{Key: "description", Value: "The broker that [mqtt] broker names; also without TLS and over WebSocket."},
+			{Key: "variables", Value: obj{{Key: "host", Value: obj{{Key: "default", Value: "broker.example"}}}, {Key: "port", Value: obj{{Key: "default", Value: "8883"}}}}},
+			{Key: "bindings", Value: mqttBinding(
+				payload.Pair{Key: "clientId", Value: "{client_id}"}, payload.Pair{Key: "cleanSession", Value: true}, payload.Pair{Key: "keepAlive", Value: 30},
+				payload.Pair{Key: "lastWill", Value: obj{
+					{Key: "topic", Value: "roomcall/v1/{client_id}/availability"}, {Key: "qos", Value: 1}, {Key: "message", Value: "lost"}, {Key: "retain", Value: true},
+				}})},
+		}}}},
 		{Key: "channels", Value: channels},
 		{Key: "operations", Value: operations},
 		{Key: "components", Value: obj{{Key: "messages", Value: messages}, {Key: "schemas", Value: schemas}}},
 	}
 }
 
+// component is a kind's schema as a part of the document: without $schema and $id, and
+// with a title that code generators make a good name of.
+func component(kind string) obj {
+	out := slices.Clone(schemaOf(kind)[2:])
+	title := "Roomcall"
+	for part := range strings.SplitSeq(kind, "/") {
+		title += strings.ToUpper(part[:1]) + part[1:]
+	}
+	out[0].Value = title
+	return out
+}
+
+// mqttBinding is what the document says about MQTT alone.
+func mqttBinding(keys ...payload.Pair) obj {
+	return obj{{Key: "mqtt", Value: append(obj(keys), payload.Pair{Key: "bindingVersion", Value: "0.2.0"})}}
+}
+
+// echo is the proof of delivery, which package publish sends.
+type echo struct {
+	Nonce    string `json:"nonce" doc:"A random word."`
+	Epoch    int64  `json:"epoch,omitempty" doc:"The life of the agent's store, as in the records."`
+	Position int64  `json:"position,omitempty" min:"0" doc:"The highest position of the store."`
+}
+
 // stateSchema is a sample's schema without what a sample that the store does not hold
 // lacks.
 func stateSchema() obj {
-	out := slices.Clone(schemaOf("sample")[2:])
+	out := component("sample")
+	out[0].Value = "RoomcallState"
 	for i := range out {
 		switch out[i].Key {
 		case "properties":
@@ -148,7 +184,7 @@ func topics() []topic {
 		{"availability", "{prefix}/{client_id}/availability", "availability", "online, offline after a clean stop, lost by the will.", true, false},
 		{"birth", "{prefix}/{client_id}/birth", "birth", "What the agent is and what it records.", true, false},
 		{"health", "{prefix}/{client_id}/health", "health", "How the agent itself is doing: at each change, and at least every five minutes.", true, false},
-		{"echo", "{prefix}/{client_id}/echo", "echo", "Proof of delivery: the agent publishes a random word and reads it back.", false, false},
+		{"echo", "{prefix}/{client_id}/echo", "echo", "Proof of delivery: the agent publishes it and reads it back; it also tells a store that was put back.", true, false},
 		{"agent_event", "{prefix}/{client_id}/agent/event", "event", "The agent's own events.", false, false},
 		{"state", "{prefix}/{client_id}/{device}/state", "state", "The newest sample; never set by replayed records. While the store accepts nothing it has recorded 0 and neither id nor seq.", true, true},
 	}

@@ -79,7 +79,7 @@ tools_of() {
 	esac
 }
 
-NPM=(mqtt@5.16.0 node-red@4.1.15 @asyncapi/parser@3.6.3 ajv@8.20.0 ajv-formats@3.0.1)
+NPM=(mqtt@5.16.0 node-red@4.1.15 @asyncapi/parser@3.6.3 @asyncapi/modelina@5.10.1 ajv@8.20.0 ajv-formats@3.0.1)
 # prepare starts the slow parts in the background while the agent collects records.
 prepare() {
 	if [ -z "${NODE_MODULES:-}" ] && { wanted nodered || wanted schema || wanted node; }; then

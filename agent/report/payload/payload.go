@@ -28,17 +28,17 @@ const (
 
 // Head is what every payload begins with.
 type Head struct {
-	V        int64  `json:"v" min:"1" doc:"Major version of the payload."`
+	V        int64  `json:"v" enum:"1" doc:"Major version of the payload."`
 	Schema   string `json:"schema" doc:"Name and version of this payload's schema."`
 	ID       string `json:"id" doc:"Unique name of the record: client_id.epoch.device.kind.seq. A record that is sent again keeps it."`
-	Epoch    int64  `json:"epoch" doc:"Names the life of the agent's store: Unix second of its beginning x 2^20 + 20 random bits. With a new one seq starts again; it is never smaller than an earlier one."`
+	Epoch    int64  `json:"epoch" min:"0" max:"9007199254740991" doc:"Names the life of the agent's store: Unix second of its beginning x 2^20 + 20 random bits. With a new one seq starts again; it is never smaller than an earlier one."`
 	Seq      uint64 `json:"seq" min:"1" doc:"Number of the record within device and kind, rising by exactly one."`
-	TsMs     int64  `json:"ts_ms" doc:"Time of the record, Unix milliseconds, UTC."`
-	Ts       string `json:"ts" doc:"The same time, RFC 3339 with milliseconds, UTC."`
-	ClientID string `json:"client_id" doc:"The agent."`
+	TsMs     int64  `json:"ts_ms" min:"0" doc:"Time of the record, Unix milliseconds, UTC."`
+	Ts       string `json:"ts" format:"date-time" pattern:"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}[.][0-9]{3}Z$" doc:"The same time, RFC 3339 with milliseconds, UTC."`
+	ClientID string `json:"client_id" pattern:"^[a-z0-9-]{1,63}$" doc:"The agent."`
 	Site     string `json:"site" doc:"The site, as configured; may be empty."`
 	Room     string `json:"room" doc:"The room's human name, as configured; may be empty."`
-	Device   string `json:"device" doc:"The device, as configured, or \"agent\" for the agent's own events."`
+	Device   string `json:"device" pattern:"^[a-z0-9-]{1,63}$" doc:"The device, as configured, or \"agent\" for the agent's own events."`
 	Replayed int64  `json:"replayed,omitzero" enum:"0|1" doc:"1 when the record is sent late (more than 2 poll intervals and 2 s after ts_ms); else absent."`
 }
 

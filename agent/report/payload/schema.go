@@ -62,9 +62,29 @@ func FlatSchema(kind string) Object {
 	for i := range columns {
 		props = append(props, Pair{columns[i].key, columns[i].schema(kind)})
 	}
-	return append(SchemaHead(kind, titles[kind]),
+	schema := append(SchemaHead(kind, titles[kind]),
 		Pair{"type", "object"}, Pair{"properties", props}, Pair{"required", required},
 		Pair{"additionalProperties", Object{{"anyOf", []Object{{{"type", "string"}}, {{"type", "number"}}}}}})
+	if kind == "sample" {
+		schema = append(schema, Pair{"allOf", []Object{
+			when("poll_ok", 0, "err", "endpoint_state"),
+			when("in_call", 1, "call_id"),
+		}})
+	}
+	return schema
+}
+
+// when requires keys where another key has a value. Strict readers want the type and
+// the names of the keys once more.
+func when(key string, value int, required ...string) Object {
+	var names Object
+	for _, name := range required {
+		names = append(names, Pair{name, Object{}})
+	}
+	return Object{
+		{"if", Object{{"type", "object"}, {"properties", Object{{key, Object{{"const", value}}}}}, {"required", []string{key}}}},
+		{"then", Object{{"type", "object"}, {"properties", names}, {"required", required}}},
+	}
 }
 
 // SchemaHead begins a schema document.
@@ -151,6 +171,11 @@ func fieldSchema(sf reflect.StructField) Object {
 		}
 		o = append(o, Pair{"enum", list})
 	}
+	for _, name := range []string{"format", "pattern"} {
+		if text := sf.Tag.Get(name); text != "" {
+			o = append(o, Pair{name, text})
+		}
+	}
 	for _, bound := range []Pair{{"min", "minimum"}, {"max", "maximum"}} {
 		if x, err := strconv.ParseFloat(sf.Tag.Get(bound.Key), 64); err == nil {
 			o = append(o, Pair{bound.Value.(string), x})
@@ -169,7 +194,11 @@ func TypeSchema(t reflect.Type) Object {
 		return TypeSchema(t.Elem())
 	case reflect.Struct:
 		props, required := Properties(t, "")
-		return Object{{"type", "object"}, {"properties", props}, {"required", required}}
+		o := Object{{"type", "object"}, {"properties", props}, {"required", required}}
+		if name := t.Name(); !strings.Contains(name, "[") && name != "" {
+			o = append(Object{{"title", name}}, o...)
+		}
+		return o
 	case reflect.Map:
 		return Object{{"type", "object"}, {"additionalProperties", TypeSchema(t.Elem())}}
 	case reflect.Slice:

@@ -1,7 +1,8 @@
 // Checks the AsyncAPI document and the JSON Schemas with the parsers that others use:
 // node check.mjs FOLDER RECORDS. FOLDER has asyncapi.json and KIND.json of each kind, as
-// `roomcall schema` prints them; RECORDS has a payload on each line. NODE_MODULES has
-// @asyncapi/parser, ajv and ajv-formats.
+// `roomcall schema` prints them; RECORDS has a payload on each line. Then it makes
+// TypeScript and Python models of the document. NODE_MODULES has @asyncapi/parser,
+// @asyncapi/modelina, ajv and ajv-formats.
 import { createRequire } from "node:module";
 import { readFileSync, readdirSync } from "node:fs";
 import assert from "node:assert/strict";
@@ -17,6 +18,19 @@ const { document, diagnostics } = await new Parser().parse(read("asyncapi.json")
 const errors = diagnostics.filter((d) => d.severity === 0);
 assert(document && errors.length === 0, `asyncapi.json: ${JSON.stringify(errors.slice(0, 3))}`);
 for (const d of diagnostics.filter((d) => d.severity === 1)) console.error(`warning: asyncapi.json ${d.path.join(".")}: ${d.message}`);
+
+// What MQTT needs to know is in the bindings.
+for (const op of document.operations().all()) {
+  const mqtt = op.bindings().get("mqtt")?.value();
+  assert(mqtt && mqtt.qos === 1 && typeof mqtt.retain === "boolean", `${op.id()} has no binding for MQTT`);
+}
+
+const { TypeScriptGenerator, PythonGenerator } = require("@asyncapi/modelina");
+const wanted = ["Sample", "State", "Stream", "Event", "Call", "Minute", "Birth", "Health", "ViewZoom", "ViewVolc", "ViewTrtc"];
+for (const generator of [new TypeScriptGenerator({ modelType: "interface" }), new PythonGenerator()]) {
+  const models = new Map((await generator.generate(document)).map((m) => [m.modelName, m.result]));
+  for (const name of wanted) assert(models.get("Roomcall" + name)?.length > 100, `no model of ${name}`);
+}
 
 const ajv = new Ajv({ strict: true, allErrors: true });
 formats(ajv);
@@ -47,4 +61,4 @@ assert.equal(bad, 0, `${bad} payloads do not fit their schema`);
 for (const [name, kind] of kinds) assert(kind.count > 0, `no payload of kind ${name}`);
 assert.equal(refused, 2 * kinds.size, "a schema accepts a wrong payload");
 const total = [...kinds.values()].reduce((n, k) => n + k.count, 0);
-console.log(`ok schema AsyncAPI ${document.version()} with ${document.channels().all().length} channels parsed, ${kinds.size} schemas compiled, ${total} payloads fit`);
+console.log(`ok schema AsyncAPI ${document.version()} with ${document.channels().all().length} channels parsed, models made of it, ${kinds.size} schemas compiled, ${total} payloads fit`);
