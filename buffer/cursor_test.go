@@ -92,7 +92,7 @@ func TestRecordsOfAFailedCommitAreNeverRead(t *testing.T) {
 		if err := ScanDir(dir, func(it Item, _ bool) error { n++; wantRecord(t, it, rec("a", uint64(n), c.t, 100)); return nil }); err != nil || n != kept+3 {
 			t.Fatalf("offline: %d records, %v", n, err)
 		}
-		for _, v := range must(VerifyDir(dir))(t) {
+		for _, v := range must(VerifyDir(dir, nil))(t) {
 			if v.Err != nil {
 				t.Errorf("verify: %v", v.Err)
 			}

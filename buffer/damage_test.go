@@ -265,7 +265,16 @@ func TestVerifyNamesTheBrokenSegment(t *testing.T) {
 	b[len(b)-100] ^= 1
 	os.WriteFile(segs[2].path, b[:len(b)-pageSize], 0o600)
 	before := listing(t, dir)
-	verdicts, err := VerifyDir(dir)
+	var told []int64
+	verdicts, err := VerifyDir(dir, func(done, total int64) {
+		if done >= total || len(told) > 0 && done <= told[len(told)-1] {
+			t.Errorf("%d of %d bytes are checked, after %d", done, total, told)
+		}
+		told = append(told, done)
+	})
+	if len(told) != len(segs) {
+		t.Errorf("progress was told %d times for %d segments", len(told), len(segs))
+	}
 	if err != nil || len(verdicts) != len(segs) {
 		t.Fatalf("%d verdicts of %d segments, %v", len(verdicts), len(segs), err)
 	}

@@ -207,14 +207,15 @@ func ScanDir(dir string, fn func(it Item, delivered bool) error) error {
 }
 
 // VerifyDir is Verify for a store that no process has open. The error says that
-// checking was not possible; damage is in the verdicts.
-func VerifyDir(dir string) ([]Verdict, error) {
+// checking was not possible; damage is in the verdicts. progress, nil = nobody wants it,
+// is told how many bytes of how many are checked.
+func VerifyDir(dir string, progress func(done, total int64)) ([]Verdict, error) {
 	q, err := openForReading(dir)
 	if err != nil {
 		return nil, err
 	}
 	defer q.Close()
-	return q.verify()
+	return q.verify(progress)
 }
 
 // Verdict is the result of checking one file: a segment, or a quarantined record.
@@ -229,21 +230,27 @@ type Verdict struct {
 // of which only what fails the check is listed. It waits for no append, changes and
 // repairs nothing; a segment that is being written is left out.
 func (q *Queue) Verify() []Verdict {
-	out, _ := q.verify()
+	out, _ := q.verify(nil)
 	return out
 }
 
-func (q *Queue) verify() ([]Verdict, error) {
+func (q *Queue) verify(progress func(done, total int64)) ([]Verdict, error) {
 	q.mu.Lock()
 	var segs []segment
+	var done, total int64
 	for i, s := range q.segs {
 		if q.db == nil || i < len(q.segs)-1 {
 			segs = append(segs, *s)
+			total += s.fileBytes
 		}
 	}
 	q.mu.Unlock()
 	var out []Verdict
 	for _, s := range segs {
+		if progress != nil {
+			progress(done, total)
+		}
+		done += s.fileBytes
 		var h head
 		err := q.borrow(func() (err error) {
 			h, _, _, err = checkSegment(s)

@@ -127,7 +127,7 @@ func TestReadersOfAStoppedStoreHoldTheLockForMoments(t *testing.T) {
 	if err == nil || errors.Is(err, ErrLocked) || n == 0 || n > len(all) {
 		t.Fatalf("%d of %d records, %v", n, len(all), err)
 	}
-	if _, err := VerifyDir(dir); !errors.Is(err, ErrLocked) {
+	if _, err := VerifyDir(dir, nil); !errors.Is(err, ErrLocked) {
 		t.Fatalf("verify: %v", err)
 	}
 }

@@ -161,7 +161,7 @@ func TestADamagedQuarantinedRecordHidesNoneOfTheOthers(t *testing.T) {
 		t.Errorf("verify says that %v are broken, want %v", got, want)
 	}
 	q.Close()
-	verdicts, err := VerifyDir(dir)
+	verdicts, err := VerifyDir(dir, nil)
 	if got := broken(verdicts); err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("verify of a closed store says that %v are broken, %v; want %v", got, err, want)
 	}

@@ -16,6 +16,7 @@ import (
 
 	"roomcall/agent/config"
 	"roomcall/agent/health"
+	"roomcall/agent/host"
 	"roomcall/agent/record"
 	"roomcall/agent/report"
 	"roomcall/agent/run"
@@ -148,11 +149,21 @@ func (a *app) export(ctx context.Context, cfg *config.Config, f exportFlags) err
 	if err != nil {
 		return usageError{err}
 	}
+	if f.out == "" && host.IsTerminal(a.stdout) {
+		return exportStore(ctx, cfg, a.stdout, filter) // a line of progress would be among the records
+	}
+	p := a.progress("exporting")
+	defer p.end()
+	if filter == (web.Filter{}) {
+		if info, err := storeInfo(ctx, cfg); err == nil {
+			p.set(0, int64(info.WaitingBytes))
+		}
+	}
 	if f.out == "" {
-		return exportStore(ctx, cfg, a.stdout, filter)
+		return exportStore(ctx, cfg, io.MultiWriter(a.stdout, p), filter)
 	}
 	file := &wholeFile{path: f.out}
-	err = exportStore(ctx, cfg, file, filter)
+	err = exportStore(ctx, cfg, io.MultiWriter(file, p), filter)
 	if err == nil {
 		_, err = file.Write(nil) // nothing to export is an empty file
 	}
@@ -230,7 +241,7 @@ file is damaged.`,
 			if err != nil {
 				return err
 			}
-			v, err := verifyStore(cmd.Context(), cfg)
+			v, err := a.verifyStore(cmd.Context(), cfg)
 			if err != nil {
 				return err
 			}
@@ -242,8 +253,10 @@ file is damaged.`,
 }
 
 // verifyStore asks the running agent, or checks the files when none runs.
-func verifyStore(ctx context.Context, cfg *config.Config) (v run.Verification, err error) {
-	list, err := buffer.VerifyDir(cfg.Agent.DataDir)
+func (a *app) verifyStore(ctx context.Context, cfg *config.Config) (v run.Verification, err error) {
+	p := a.progress("checking the store")
+	defer p.end()
+	list, err := buffer.VerifyDir(cfg.Agent.DataDir, p.set)
 	if err == nil {
 		return run.VerificationOf(list), nil
 	}

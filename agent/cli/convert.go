@@ -104,18 +104,23 @@ func (f *convertFlags) options() (err error) {
 }
 
 func (a *app) convert(to string, list []string, o report.ConvertOptions) error {
-	in := io.Reader(os.Stdin)
+	in, p := io.Reader(os.Stdin), a.progress("reading records")
 	if len(list) > 0 && list[0] != "-" {
 		f, err := os.Open(list[0])
 		if err != nil {
+			p.end()
 			return fmt.Errorf("open records: %w", err)
 		}
 		defer f.Close()
+		if st, err := f.Stat(); err == nil {
+			p.set(0, st.Size())
+		}
 		in = f
 	}
-	o.Bad = func(line int, err error) { fmt.Fprintf(a.stderr, "line %d: %v\n", line, err) }
-	o.Empty = func(devices []string) { fmt.Fprintln(a.stderr, "convert: "+nothingToConvert(o, devices)) }
-	doc, bad := report.Convert(to, in, o)
+	o.Bad = func(line int, err error) { fmt.Fprintf(a.stderr, "%sline %d: %v\n", p.clear, line, err) }
+	o.Empty = func(devices []string) { fmt.Fprintln(a.stderr, p.clear+"convert: "+nothingToConvert(o, devices)) }
+	doc, bad := report.Convert(to, io.TeeReader(in, p), o)
+	p.end()
 	if doc == nil {
 		return bad
 	}

@@ -5,7 +5,7 @@ import (
 	"io"
 	"os"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/charmbracelet/x/ansi"
@@ -90,79 +90,79 @@ func (r *redrawn) draw(text string) error {
 const (
 	// progressAfter is how long a work takes before anything is shown of it.
 	progressAfter = time.Second
-	// progressEvery is how often the line is drawn.
-	progressEvery = 250 * time.Millisecond
+	// progressEvery is how often the line is drawn then.
+	progressEvery = 500 * time.Millisecond
 )
 
-// progress shows how far a long work is, in one line on stderr, when that is a
-// terminal. The line is gone when the work is done.
+// progress shows how far a long work is, in one line on stderr, when that is a terminal.
+// The line is gone when the work has ended. It counts what is written to it.
 type progress struct {
-	out   io.Writer // nil = not shown
-	what  string
-	began time.Time
-	now   func() time.Time
-
-	mu    sync.Mutex // guards everything below
-	total int64      // bytes or records; 0 = not known
-	done  int64
-	drawn time.Time
+	what        string
+	began       time.Time
+	total, done atomic.Int64 // in bytes; total 0 = not known
+	end         func()       // of the work; waits until the line is gone
+	clear       string       // removes the line, before something else is written there
 }
 
-// progress begins a work of total units, 0 = not known.
-func (a *app) progress(what string, total int64) *progress {
-	p := &progress{what: what, began: time.Now(), now: time.Now, total: total}
+// progress begins a long work.
+func (a *app) progress(what string) *progress {
+	p := &progress{what: what, began: time.Now(), end: func() {}}
 	if host.IsTerminal(a.stderr) && host.UnderstandsEscapes(a.stderr) && a.getenv("TERM") != "dumb" {
-		p.out = a.stderr
+		p.show(a.stderr)
 	}
 	return p
 }
 
-// add counts what is done.
-func (p *progress) add(n int64) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.done += n
-	now := p.now()
-	if p.out == nil || now.Sub(p.began) < progressAfter || now.Sub(p.drawn) < progressEvery {
-		return
+// show draws the line until the end.
+func (p *progress) show(out io.Writer) {
+	p.clear = "\r\x1b[K"
+	ended, gone := make(chan struct{}), make(chan struct{})
+	p.end = func() {
+		close(ended)
+		<-gone
 	}
-	p.drawn = now
-	fmt.Fprintf(p.out, "\r%s\x1b[K", p.line(now))
+	go func() {
+		defer close(gone)
+		wait := time.NewTimer(progressAfter)
+		defer wait.Stop()
+		drawn := false
+		for {
+			select {
+			case <-ended:
+				if drawn {
+					_, _ = io.WriteString(out, p.clear)
+				}
+				return
+			case now := <-wait.C:
+				_, _ = io.WriteString(out, "\r"+p.line(now)+"\x1b[K")
+				drawn = true
+				wait.Reset(progressEvery)
+			}
+		}
+	}()
+}
+
+// Write counts bytes that were dealt with.
+func (p *progress) Write(b []byte) (int, error) {
+	p.done.Add(int64(len(b)))
+	return len(b), nil
+}
+
+// set tells how many bytes of how many were dealt with.
+func (p *progress) set(done, total int64) {
+	p.done.Store(done)
+	p.total.Store(total)
 }
 
 // line says how far the work is, and how long it will still take at the pace so far.
 func (p *progress) line(now time.Time) string {
-	if p.total <= 0 {
-		return fmt.Sprintf("%s: %s", p.what, health.Bytes(p.done))
+	done, total, took := p.done.Load(), p.total.Load(), now.Sub(p.began)
+	switch {
+	case total > 0 && done > 0:
+		share := min(float64(done)/float64(total), 1)
+		return fmt.Sprintf("%s: %.0f %%, about %s left", p.what, 100*share, health.English.For(time.Duration(float64(took)*(1/share-1))))
+	case done > 0:
+		return fmt.Sprintf("%s: %s in %s", p.what, health.Bytes(done), health.English.For(took))
 	}
-	share := min(float64(p.done)/float64(p.total), 1)
-	text := fmt.Sprintf("%s: %.0f %%", p.what, 100*share)
-	if share > 0 && share < 1 {
-		took := now.Sub(p.began)
-		text += ", " + health.Age(time.Duration(float64(took)*(1/share-1))) + " left"
-	}
-	return text
-}
-
-// end clears the line.
-func (p *progress) end() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.out != nil && !p.drawn.IsZero() {
-		fmt.Fprint(p.out, "\r\x1b[K")
-	}
-}
-
-// reader counts what is read through it.
-func (p *progress) reader(r io.Reader) io.Reader { return &countedReader{r, p} }
-
-type countedReader struct {
-	io.Reader
-	progress *progress
-}
-
-func (c *countedReader) Read(b []byte) (int, error) {
-	n, err := c.Reader.Read(b)
-	c.progress.add(int64(n))
-	return n, err
+	return fmt.Sprintf("%s: %s", p.what, health.English.For(took))
 }
