@@ -62,7 +62,7 @@ var allowedArrows = map[string][]string{
 	"roomcall/agent/config": {},
 	// below agent/report: payload holds the published structs, view the other
 	// systems' shapes; both are leaves that know only what an endpoint says
-	"roomcall/agent/report":         {"roomcall/agent/report/payload", "roomcall/agent/report/view", "roomcall/cgi"},
+	"roomcall/agent/report":         {"roomcall/agent/health", "roomcall/agent/report/payload", "roomcall/agent/report/view", "roomcall/cgi"},
 	"roomcall/agent/report/payload": {"roomcall/cgi"},
 	"roomcall/agent/report/view":    {"roomcall/agent/report/payload", "roomcall/cgi"},
 	"roomcall/packaging/demo":       {"roomcall/cgi/cgitest"},

@@ -61,6 +61,11 @@ type Status struct {
 	// all the same, see hintOtherLogin.
 	ThrownOut int
 
+	// ClockAhead is how far the endpoint's clock is ahead of this machine's, in seconds,
+	// by the header Date of its last reply (RFC 9110, 6.6.1: whole seconds); not known
+	// where it has none.
+	ClockAhead Reading
+
 	// NotUnderstood lists what was there but could not be read, and keys that are
 	// not known. At most 32 entries; the last then has the key "(more)" and the
 	// number of those left out. The text of a name is "(hidden)".

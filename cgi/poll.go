@@ -30,6 +30,7 @@ func (c *Client) Poll(ctx context.Context) (Status, error) {
 	}
 	c.worked()
 	st.Model, st.ThrownOut = c.model, c.pause.thrownOut
+	st.ClockAhead = Reading{Value: c.clockAhead.Seconds(), Known: c.clockKnown}
 	return st, nil
 }
 

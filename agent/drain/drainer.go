@@ -560,7 +560,7 @@ func (d *Drainer) Proof(p publish.Proof) {
 		d.Log.Error("delivery proof failed, records are kept", "detail", p.Detail, "hint", health.English.HintFor(p.Advice()))
 		if changed {
 			announced = d.Announce(record.Event{AgentEvent: report.AgentEvent{
-				Type: "agent.undelivered", Reason: string(p.State), Text: p.Detail, Since: p.Since,
+				Type: "agent.undelivered", Reason: string(p.State), Detail: p.Detail, Since: p.Since,
 			}, At: time.Now()})
 		}
 	case p.State == publish.ProofUnproven && changed:

@@ -3,6 +3,7 @@ package health
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -40,7 +41,9 @@ func CallOf(sample []byte, limits map[string]float64) Call {
 	}
 	c.Grade, _ = all["grade"].(string)
 	c.Reasons, _ = all["grade_reasons"].(string)
-	c.Scope, _ = all["grade_scope"].(string)
+	if scope, _ := all["grade_scope"].(string); slices.Contains(scopes, scope) {
+		c.Scope = scope
+	}
 	c.Streams = int(c.Values["video_recv_streams"])
 	return c
 }
@@ -51,7 +54,12 @@ var metricUnits = map[string][2]string{ // suffix of the key, unit in a text
 }
 
 // metricOrder is the order in which what is beyond a limit explains a call.
-var metricOrder = []string{"loss", "delay", "jitter", "fps"}
+var (
+	metricOrder = []string{"loss", "delay", "jitter", "fps"}
+	mediaOrder  = []string{"audio", "video", "aux"}
+	ways        = []string{"send", "recv"}
+	scopes      = []string{"uplink", "downlink", "both", "far_end"}
+)
 
 // reason is one reading that is beyond a limit.
 type reason struct{ media, direction, metric string }
@@ -67,8 +75,22 @@ func reasons(list string) (out []reason) {
 		if len(parts) < 3 {
 			continue
 		}
-		if r := (reason{parts[0], parts[1], parts[2]}); slices.Contains(metricOrder, r.metric) && (r.direction == "send" || r.direction == "recv") {
+		r := reason{parts[0], parts[1], parts[2]}
+		if slices.Contains(mediaOrder, r.media) && slices.Contains(ways, r.direction) && slices.Contains(metricOrder, r.metric) {
 			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// inOrder are the reasons of a metric in the order in which people read them: audio
+// first, sent before received.
+func inOrder(list []reason, metric string) (out []reason) {
+	for _, media := range mediaOrder {
+		for _, way := range ways {
+			if r := (reason{media, way, metric}); slices.Contains(list, r) {
+				out = append(out, r)
+			}
 		}
 	}
 	return out
@@ -101,14 +123,12 @@ func (c Call) scope(list []reason) string {
 	if c.Scope != "" {
 		return c.Scope
 	}
-	ways := map[string]bool{}
-	for _, r := range list {
-		ways[r.direction] = true
-	}
+	sent := slices.ContainsFunc(list, func(r reason) bool { return r.direction == "send" })
+	received := slices.ContainsFunc(list, func(r reason) bool { return r.direction == "recv" })
 	switch {
-	case len(ways) > 1:
+	case sent && received:
 		return "both"
-	case ways["send"]:
+	case sent:
 		return "uplink"
 	default:
 		return "downlink"
@@ -146,7 +166,7 @@ func (l Lang) Call(c Call) (what, hint string) {
 // and some loss is known.
 func (c Call) fine(direction string) bool {
 	known := false
-	for _, media := range []string{"audio", "video", "aux"} {
+	for _, media := range mediaOrder {
 		for _, metric := range metricOrder {
 			r := reason{media, direction, metric}
 			value, ok := c.Values[r.key()]
@@ -175,15 +195,12 @@ func (l Lang) callValues(c Call) string {
 	var out strings.Builder
 	for _, metric := range metricOrder {
 		var values, limits []string
-		for _, r := range list {
+		for _, r := range inOrder(list, metric) {
 			value, known := c.Values[r.key()]
-			if r.metric != metric || !known {
+			if !known {
 				continue
 			}
 			name := words[r.media]
-			if name == "" {
-				name = r.media
-			}
 			if both {
 				name = fmt.Sprintf(words[r.direction], name)
 			}
@@ -227,6 +244,51 @@ func figure(x float64) string {
 		decimals = 0
 	}
 	return strings.TrimSuffix(strconv.FormatFloat(x, 'f', decimals, 64), ".0")
+}
+
+// Grade is a grade in words.
+func (l Lang) Grade(grade string) string {
+	if word := gradeWords[l.orEnglish()][grade]; word != "" {
+		return word
+	}
+	return grade
+}
+
+// Reason is one of grade_reasons, or a key of a sample, in words: "sent video: loss"; ""
+// for what is not known.
+func (l Lang) Reason(word string) string {
+	list := reasons(word)
+	if len(list) == 0 {
+		return ""
+	}
+	words, r := mediaWords[l.orEnglish()], list[0]
+	return fmt.Sprintf(words["of"], fmt.Sprintf(words[r.direction], words[r.media]), words[r.metric])
+}
+
+// Why is the reason of an event in words; one that has none is itself.
+func (l Lang) Why(reason string) string {
+	if text := whyWords[l.orEnglish()][reason]; text != "" {
+		return text
+	}
+	return reason
+}
+
+// Ahead is the difference of a clock in words, seconds, positive = ahead.
+func (l Lang) Ahead(seconds float64) string {
+	way := "ahead"
+	if seconds < 0 {
+		way = "behind"
+	}
+	return fmt.Sprintf(mediaWords[l.orEnglish()][way], l.For(time.Duration(math.Abs(seconds)*float64(time.Second))))
+}
+
+// Jump is a step of a clock in words, seconds, positive = forward.
+func (l Lang) Jump(seconds float64) string {
+	way := "forward"
+	if seconds < 0 {
+		way = "back"
+	}
+	return fmt.Sprintf(mediaWords[l.orEnglish()][way], l.For(time.Duration(math.Abs(seconds)*float64(time.Second))))
 }
 
 // HeadlineCode is the entry of the table that says how a room is, in a few words: room_poor.

@@ -78,6 +78,22 @@ func TestACallInWords(t *testing.T) {
 	}
 }
 
+func TestACallInChinese(t *testing.T) {
+	sample := func(rest string) Call { return CallOf([]byte(`{"v":1,`+rest+`}`), huawei) }
+	for want, c := range map[string]Call{
+		"会场发出的媒体流在网络中丢包：音频 12 %、视频 8 %（门限 10 / 3）。接收方向正常。请检查本会场的上行链路：交换机端口、双工模式、Wi-Fi、QoS。": sample(
+			`"grade":"poor","grade_reasons":"video_send_loss,audio_send_loss","audio_send_loss_pct":12,"video_send_loss_pct":8,"audio_recv_loss_pct":0`),
+		"只有一个会场的来流较差，其他会场正常，问题在该会场：丢包率 视频 9 %（门限 3）。本会场无需处理：请该会场检查其上行链路。": {
+			Grade: "poor", Reasons: "video_recv_loss", Scope: "far_end", Values: map[string]float64{"video_recv_loss_pct": 9}, Limits: huawei},
+		"上下行时延都大，没有丢包：上行音频 300 ms、下行音频 310 ms（门限 250）；另外 抖动 上行音频 60 ms（门限 50）。有排队或绕路：请检查是否有流量占满线路、是否经过 VPN、服务器是否在其他地区。": sample(
+			`"grade":"poor","grade_reasons":"audio_recv_delay,audio_send_delay,audio_send_jitter","audio_send_delay_ms":300,"audio_recv_delay_ms":310,"audio_send_jitter_ms":60`),
+	} {
+		if got := Chinese.Sentences(Chinese.Call(c)); got != want {
+			t.Errorf("%s\nwant %s", got, want)
+		}
+	}
+}
+
 func TestARoomInAFewWords(t *testing.T) {
 	zone := time.FixedZone("CST", 8*3600)
 	now := time.Date(2026, 3, 1, 9, 30, 0, 0, zone)

@@ -119,6 +119,32 @@ var english = map[string]words{
 	"call_far_ends": {severity: Warning, what: "What arrives from {bad} of {streams} sites is poor, the others are fine: it is those sites|: {values}|.",
 		hint: "nothing to do in this room: those sites should look at their uplinks"},
 
+	"endpoint_clock_off": {severity: Warning, what: "The clock of {endpoint} is {off} the clock of the agent's machine",
+		hint: "give both a time server (NTP); until then the endpoint's own records cannot be compared with these"},
+
+	// what events say, beside the problems that they open
+	"call_started":                   {severity: Info, what: "{endpoint}: a call started at {since}"},
+	"call_ended":                     {severity: Info, what: "{endpoint}: the call ended after {lasted}, {grade}| ({poor} of it poor)|; most often beyond its limit: {cause}|"},
+	"event_recovered":                {severity: Info, what: "{endpoint}: the call is within its limits again, after {for}"},
+	"event_recovered_call_ended":     {severity: Info, what: "{endpoint}: the poor call ended, {for} after it became poor"},
+	"event_recovered_merged":         {severity: Info, what: "{endpoint}: this is now part of one incident of the room"},
+	"event_recovered_device_removed": {severity: Info, what: "{endpoint} left the config during a poor call"},
+	"event_recovered_store_reset":    {severity: Info, what: "{endpoint}: the poor call of the old epoch is closed, because the numbers begin anew"},
+	"event_online_store_reset":       {severity: Info, what: "{endpoint}: the incident of the old epoch is closed, because the numbers begin anew"},
+	"event_online_answers":           {severity: Info, what: "{endpoint} answers again, after {for}"},
+	"event_online_accepted":          {severity: Info, what: "{endpoint} reports its status again, after {for}"},
+	"event_online_clock_right":       {severity: Info, what: "The clock of {endpoint} is right again, after {for}"},
+	"event_online_device_removed":    {severity: Info, what: "{endpoint} left the config"},
+	"event_started":                  {severity: Info, what: "The agent started, version {version}|: {reason}|"},
+	"event_gap":                      {what: "{count} {kind} records of {device} (numbers {first} to {last}) are gone before they were delivered|: {reason}| ({detail})|"},
+	"event_missed":                   {what: "{count} polls or events of {device} were not recorded| since {since}|: {reason}|"},
+	"event_quarantined":              {severity: Warning, what: "The broker does not accept a {kind} record of {device} (number {first})|: {reason}|"},
+	"event_damaged":                  {what: "A file of the store was damaged| ({detail})|"},
+	"event_store_reset":              {severity: Warning, what: "The numbers of the records began anew under another epoch|: {reason}|. Calls and incidents of before are over"},
+	"event_store_working":            {severity: Info, what: "The store accepts records again|, after {for}|"},
+	"event_same_client_id":           {what: "The broker ends each connection of this agent soon after it begins"},
+	"event_clock_step":               {severity: Warning, what: "The clock of the agent's machine jumped {jump}|: {reason}|"},
+
 	// the way to an endpoint
 	"endpoint_dns": {
 		hint: "the name in url is not known here; check it, or use the address"},
@@ -312,7 +338,7 @@ var english = map[string]words{
 		hint: "set the clock; records carry its time"},
 	"clock_not_synchronized": {severity: Warning, what: "The clock of this machine is not synchronized",
 		hint: "start a time service (NTP); records carry this machine's time"},
-	"clock_step": {severity: Warning, what: "The clock of this machine jumped by {seconds} s {ago}",
+	"clock_step": {severity: Warning, what: "The clock of this machine jumped {jump}, {ago}",
 		hint: "give this machine a time server (NTP) that it reaches always; records carry its time"},
 }
 
@@ -339,18 +365,49 @@ var leftOutWords = map[Lang]map[string]string{
 	},
 }
 
-// epochReasons are why the numbers of the records began anew.
-var epochReasons = map[Lang]map[string]string{
+// whyWords are the reasons of events and problems.
+var whyWords = map[Lang]map[string]string{
 	English: {
+		// why the numbers of the records began anew
 		"reverted":       "the store was behind what had been published, as after a restored backup or snapshot",
 		"copied":         "the store was made on another machine, or is a copy",
 		"same_client_id": "another agent uses this client_id",
+		"many_devices":   "those of devices that left the config took too much of the store",
+		// why records are gone, or never came to be
+		"max_bytes":      "the store had reached max_bytes",
+		"max_age":        "they were older than max_age",
+		"damaged":        "a file of the store was damaged",
+		"store_failing":  "the disk accepted nothing for longer than memory holds",
+		"store_busy":     "the disk did not answer",
+		"store_rejected": "the store cannot accept them",
+		"stopped":        "the agent was stopped before the disk accepted them",
+		"restarted":      "seen at a start: the machine was off for so long, or its clock was wrong, then or now",
+		// why an agent started
+		"first": "for the first time", "start": "by a person or a service", "boot": "the machine was started",
+		"upgrade": "another version was installed", "crash": "it had ended without a stop", "watchdog": "it had hung",
 	},
 	Chinese: {
 		"reverted":       "存储落后于已发布的内容，例如恢复了备份或快照",
 		"copied":         "存储来自另一台机器，或者是拷贝",
 		"same_client_id": "另一个采集代理使用了相同的 client_id",
+		"many_devices":   "已移出配置的设备占用了过多存储",
+		"max_bytes":      "存储已达到 max_bytes 上限",
+		"max_age":        "保存时间超过了 max_age",
+		"damaged":        "存储文件损坏",
+		"store_failing":  "磁盘长时间无法写入，内存已放不下",
+		"store_busy":     "磁盘没有响应",
+		"store_rejected": "存储无法接受这些记录",
+		"stopped":        "采集代理停止时磁盘仍无法写入",
+		"restarted":      "启动时发现：机器关机了这么久，或者当时或现在的时钟不准",
+		"first":          "首次启动", "start": "由人员或服务启动", "boot": "机器开机",
+		"upgrade": "安装了新版本", "crash": "上次异常退出", "watchdog": "上次无响应",
 	},
+}
+
+// gradeWords are the grades of a call.
+var gradeWords = map[Lang]map[string]string{
+	English: {"good": "good", "fair": "fair", "poor": "poor", "unknown": "not graded"},
+	Chinese: {"good": "良好", "fair": "一般", "poor": "较差", "unknown": "未评级"},
 }
 
 // mediaWords are the media of a call in the language; a direction is put before or
@@ -358,8 +415,8 @@ var epochReasons = map[Lang]map[string]string{
 var mediaWords = map[Lang]map[string]string{
 	English: {"audio": "audio", "video": "video", "aux": "content", "send": "sent %s", "recv": "received %s",
 		"loss": "loss", "delay": "delay", "jitter": "jitter", "fps": "frame rate",
-		"limit": " (limit %s)", "also": "; also %s", "fine_recv": "What it receives is fine.", "fine_send": "What it sends is fine."},
+		"limit": " (limit %s)", "also": "; also %s", "of": "%s: %s", "ahead": "%s ahead of", "behind": "%s behind", "forward": "forward by %s", "back": "back by %s", "fine_recv": "What it receives is fine.", "fine_send": "What it sends is fine."},
 	Chinese: {"audio": "音频", "video": "视频", "aux": "辅流", "send": "上行%s", "recv": "下行%s",
 		"loss": "丢包率", "delay": "时延", "jitter": "抖动", "fps": "帧率",
-		"limit": "（门限 %s）", "also": "；另外 %s", "fine_recv": "接收方向正常。", "fine_send": "发送方向正常。"},
+		"limit": "（门限 %s）", "also": "；另外 %s", "of": "%s%s", "ahead": "快 %s", "behind": "慢 %s", "forward": "向前跳了 %s", "back": "向后跳了 %s", "fine_recv": "接收方向正常。", "fine_send": "发送方向正常。"},
 }

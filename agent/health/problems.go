@@ -98,7 +98,7 @@ func (l Lang) problems(s Status, now time.Time) (all []Problem) {
 	}
 
 	if id := s.Identity; id.NewEpoch != "" && now.Sub(id.NewEpochAt) < newEpochShown {
-		add("store_new_epoch", id.NewEpochAt, "", Facts{"reason": cmp.Or(epochReasons[l.orEnglish()][id.NewEpoch], id.NewEpoch), "ago": l.Ago(id.NewEpochAt, now)})
+		add("store_new_epoch", id.NewEpochAt, "", Facts{"reason": l.Why(id.NewEpoch), "ago": l.Ago(id.NewEpochAt, now)})
 	}
 	b := s.Buffer
 	switch b.State {
@@ -174,6 +174,9 @@ func (l Lang) problems(s Status, now time.Time) (all []Problem) {
 			if e.Hint != "" {
 				add("endpoint_attention", time.Time{}, "", facts).Hint = l.advice(e.Advice, e.Hint)
 			}
+			if e.ClockAheadS != 0 {
+				add("endpoint_clock_off", time.Time{}, "", Facts{"endpoint": e.RoomName(), "off": l.Ahead(e.ClockAheadS)})
+			}
 			if e.NotUnderstood > 0 {
 				add("endpoint_not_understood", time.Time{}, "", Facts{"endpoint": e.RoomName(), "values": strconv.Itoa(e.NotUnderstood)})
 			}
@@ -186,7 +189,7 @@ func (l Lang) problems(s Status, now time.Time) (all []Problem) {
 	if c := s.Clock; c.Synchronized != nil && !*c.Synchronized {
 		add("clock_not_synchronized", time.Time{}, "", nil)
 	} else if !c.LastStep.IsZero() && now.Sub(c.LastStep) < stepShown {
-		add("clock_step", c.LastStep, "", Facts{"seconds": fmt.Sprintf("%.0f", c.LastStepS), "ago": l.Ago(c.LastStep, now)})
+		add("clock_step", c.LastStep, "", Facts{"jump": l.Jump(c.LastStepS), "ago": l.Ago(c.LastStep, now)})
 	}
 	if h := s.HTTP; h.Error != "" {
 		add("page_unavailable", h.Since, h.Error, nil)

@@ -62,15 +62,7 @@ type Endpoint struct {
 	Hint   string `json:"hint,omitempty"` // in English; Advice is for other languages
 	Advice Advice `json:"advice,omitzero"`
 
-	// StateSince is when State began, as far as this agent and the runs before it saw.
-	StateSince time.Time `json:"state_since,omitzero"`
-	// CallGrade is the grade of the running call without the flicker of single samples:
-	// poor as long as Incident is open. GradeSince is since when, CallSince the start of
-	// the call.
-	CallGrade  string    `json:"call_grade,omitempty"`
-	GradeSince time.Time `json:"grade_since,omitzero"`
-	CallSince  time.Time `json:"call_since,omitzero"`
-	Incident   *Incident `json:"incident,omitempty"`
+	Standing
 
 	// LastPoll is the end of the newest poll, whatever its result; LastOK that
 	// of the newest good one. Keep the monotonic reading of time.Now in both,
@@ -91,6 +83,23 @@ type Endpoint struct {
 
 	// Sample is the newest sample payload as it was published.
 	Sample json.RawMessage `json:"sample,omitempty"`
+}
+
+// Standing is how a room is over its last polls, without the flicker of single ones.
+type Standing struct {
+	// StateSince is when the endpoint's state began, as far as this agent and the runs
+	// before it saw.
+	StateSince time.Time `json:"state_since,omitzero"`
+	// CallGrade is the grade of the running call: poor as long as Incident is open, else
+	// what several samples in a row had. GradeSince is since when, CallSince the start of
+	// the call.
+	CallGrade  string    `json:"call_grade,omitempty"`
+	GradeSince time.Time `json:"grade_since,omitzero"`
+	CallSince  time.Time `json:"call_since,omitzero"`
+	Incident   *Incident `json:"incident,omitempty"`
+	// ClockAheadS is how far the endpoint's clock is ahead of this machine's, in seconds,
+	// while that is too far; 0 = it is right, or not known.
+	ClockAheadS float64 `json:"clock_ahead_s,omitempty"`
 }
 
 // Incident is a poor call: from the event quality.degraded to quality.recovered.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -60,6 +61,18 @@ func say(text string, facts Facts) string {
 		}
 	}
 	return out.String()
+}
+
+// Codes are the codes of all problems, sorted.
+func Codes() (list []string) {
+	for code, w := range english {
+		kind, _, _ := strings.Cut(code, "_")
+		if w.what != "" && kind != "room" && kind != "call" && kind != "event" {
+			list = append(list, code)
+		}
+	}
+	slices.Sort(list)
+	return list
 }
 
 // HintFor is the next step for a trouble, by its code; "" = there is none.

@@ -62,7 +62,7 @@ func TestEveryHintThatAnErrorCanHaveHasWords(t *testing.T) {
 
 func TestEveryEntryOfTheTableIsUsed(t *testing.T) {
 	var all strings.Builder
-	for _, dir := range []string{"cgi", "publish", "agent/cli", "agent/run", "agent/drain", "agent/record"} {
+	for _, dir := range []string{"cgi", "publish", "agent/cli", "agent/run", "agent/drain", "agent/record", "agent/report"} {
 		all.WriteString(source(t, dir))
 	}
 	problems := source(t, "agent/health")
@@ -71,11 +71,54 @@ func TestEveryEntryOfTheTableIsUsed(t *testing.T) {
 	for code, w := range english {
 		named := strings.Contains(all.String()+problems, `"`+code+`"`)
 		state, ofEndpoint := strings.CutPrefix(code, "endpoint_")
+		for _, prefix := range []string{"event_online_", "event_recovered_"} { // and the reason of the event
+			if reason, ok := strings.CutPrefix(code, prefix); ok {
+				named = named || strings.Contains(all.String(), `"`+reason+`"`)
+			}
+		}
 		if !named && !(ofEndpoint && strings.Contains(all.String(), `"`+state+`"`)) && !slices.Contains(composed, code) {
 			t.Errorf("nothing produces %q", code)
 		}
 		if w.what == "" && w.hint == "" {
 			t.Errorf("%q has no words", code)
+		}
+	}
+}
+
+// A language that forgets a word or a fact says less than the others.
+func TestEveryLanguageSaysTheSame(t *testing.T) {
+	facts := func(text string) []string {
+		list := slices.Sorted(slices.Values(fact.FindAllString(text, -1)))
+		return slices.Compact(list)
+	}
+	for code, en := range english {
+		zh, ok := chinese[code]
+		if !ok {
+			t.Errorf("%q has no words in Chinese", code)
+			continue
+		}
+		for _, pair := range [][2]string{{en.what, zh.what}, {en.hint, zh.hint}} {
+			if (pair[0] == "") != (pair[1] == "") || !slices.Equal(facts(pair[0]), facts(pair[1])) {
+				t.Errorf("%q says\n%s\nand in Chinese\n%s", code, pair[0], pair[1])
+			}
+		}
+		if zh.severity != "" || zh.unready {
+			t.Errorf("%q: severity and readiness are those of the English table", code)
+		}
+	}
+	for code := range chinese {
+		if _, ok := english[code]; !ok {
+			t.Errorf("%q is in Chinese only", code)
+		}
+	}
+	for _, table := range []map[Lang]map[string]string{leftOutWords, whyWords, gradeWords, mediaWords} {
+		for word := range table[English] {
+			if table[Chinese][word] == "" {
+				t.Errorf("%q has no words in Chinese", word)
+			}
+		}
+		if len(table[English]) != len(table[Chinese]) {
+			t.Errorf("%d words in English, %d in Chinese", len(table[English]), len(table[Chinese]))
 		}
 	}
 }
@@ -100,8 +143,8 @@ func TestATroubleSpeaksFromTheTable(t *testing.T) {
 	if English.Hint(err) != english["store_not_writable"].hint || IsWarning(err) || !errors.Is(err, seen) || err.Error() != "check: permission denied" {
 		t.Errorf("%v: hint %q, warning %v", err, English.Hint(err), IsWarning(err))
 	}
-	step := &Trouble{Code: "clock_step", Facts: Facts{"seconds": "5", "ago": "3s ago"}}
-	if !IsWarning(step) || step.Error() != "The clock of this machine jumped by 5 s 3s ago" || English.Hint(errors.New("x")) != "" {
+	step := &Trouble{Code: "clock_step", Facts: Facts{"jump": "forward by 5 s", "ago": "3 s ago"}}
+	if !IsWarning(step) || step.Error() != "The clock of this machine jumped forward by 5 s, 3 s ago" || English.Hint(errors.New("x")) != "" {
 		t.Errorf("%v, warning %v", step, IsWarning(step))
 	}
 }

@@ -122,7 +122,7 @@ func (b *batch) poll(p report.Poll) {
 	st, out := b.reporter.Poll(b.state(p.Device), p)
 	b.set(p.Device, st, out.Records)
 	b.samples = append(b.samples, Sample{
-		Device: p.Device, Payload: slices.Clone(out.Sample), Shows: out.Shows, At: p.At, Fresh: freshIntervals * out.Interval,
+		Device: p.Device, Payload: slices.Clone(out.Sample), Shows: out.Shows, Standing: out.Standing, At: p.At, Fresh: freshIntervals * out.Interval,
 	})
 }
 

@@ -1,7 +1,6 @@
 package record
 
 import (
-	"fmt"
 	"time"
 
 	"roomcall/agent/host"
@@ -35,12 +34,9 @@ func (r *Recorder) checkClock() {
 
 // clockEvent announces a step of the wall clock.
 func clockEvent(at time.Time, e host.Elapsed) Event {
-	text := fmt.Sprintf("the wall clock moved by %s", e.Step.Round(time.Millisecond))
-	switch {
-	case e.Restarted && e.Step < 0:
-		text = fmt.Sprintf("the wall clock is %s behind what it was before the last start", -e.Step.Round(time.Second))
-	case e.Restarted:
-		text = fmt.Sprintf("the wall clock is %s ahead of what it was before the last start: the machine was off for so long, or the clock was wrong, then or now", e.Step.Round(time.Second))
+	reason := ""
+	if e.Restarted {
+		reason = "restarted"
 	}
-	return Event{AgentEvent: report.AgentEvent{Type: "agent.clock_step", Value: cgi.Known(e.Step.Seconds()), Text: text}, At: at}
+	return Event{AgentEvent: report.AgentEvent{Type: "agent.clock_step", Value: cgi.Known(e.Step.Seconds()), Reason: reason}, At: at}
 }

@@ -90,14 +90,13 @@ func damageEvents(d buffer.Damage) []Event {
 	if d.KeptAs != "" {
 		text += "; the broken file is kept as " + d.KeptAs
 	}
-	out := []Event{{AgentEvent: report.AgentEvent{Type: "agent.store_damaged", Count: d.Lost, Reason: d.Reason, Text: text}, At: d.At}}
+	out := []Event{{AgentEvent: report.AgentEvent{Type: "agent.store_damaged", Count: d.Lost, Reason: d.Reason, Detail: text}, At: d.At}}
 	for _, g := range d.Gaps {
 		out = append(out, gapEvent(d.At, g))
 	}
 	if d.Reset {
 		out = append(out, Event{AgentEvent: report.AgentEvent{
 			Type: "agent.store_reset", Reason: d.Reason,
-			Text: "the newest state could not be trusted; numbers start again under a new epoch",
 		}, At: d.At})
 	}
 	return out

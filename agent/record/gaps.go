@@ -126,7 +126,7 @@ func (b *batch) announceGaps(now time.Time, waits bool) {
 		}
 		ev := gapEvent(now, buffer.Gap{Lane: g.Topic, First: g.First, Last: g.Last, Count: g.Count, Reason: g.Reason})
 		if g.Epoch != 0 && g.Epoch != b.reporter.Epoch() {
-			ev.Text = fmt.Sprintf("the numbers are those of epoch %d", g.Epoch)
+			ev.Detail = fmt.Sprintf("the numbers are those of epoch %d", g.Epoch)
 		}
 		g.Seq = b.event(ev)
 		b.told = append(b.told, g.key())

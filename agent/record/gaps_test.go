@@ -325,11 +325,11 @@ func TestAGapOfAnOldEpochSaysSo(t *testing.T) {
 	r.commit(at)
 	s.cursor = 1
 	r.commit(at)
-	var texts []any
+	var texts []string
 	for _, rec := range s.lane("agent/event") {
-		texts = append(texts, fields(t, rec.Payload)["text"])
+		texts = append(texts, fmt.Sprint(fields(t, rec.Payload)["text"]))
 	}
-	if len(texts) != 2 || texts[0] != fmt.Sprintf("the numbers are those of epoch %d", old) || texts[1] != nil {
+	if len(texts) != 2 || !strings.Contains(texts[0], fmt.Sprintf("the numbers are those of epoch %d", old)) || strings.Contains(texts[1], "epoch") {
 		t.Errorf("texts %v", texts)
 	}
 }

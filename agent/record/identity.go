@@ -77,14 +77,6 @@ type newEpoch struct {
 	Upto   uint64 `json:"upto"` // the last record of the old epoch
 }
 
-// because is the reason in words.
-func (e *newEpoch) because() string {
-	if e.Reason == ReasonManyDevices {
-		return "those of devices that left the config took too much of the store"
-	}
-	return "those of the old one may be in use elsewhere"
-}
-
 // offlineKey is the key of offline among the store's states; no device can have this
 // name. It is absent while a connection is up.
 const offlineKey = ".offline"
@@ -219,7 +211,6 @@ func (r *Recorder) twin(now time.Time) {
 	r.decideNewEpoch(now, ReasonSameClientID, 0, false)
 	r.holdEvent(Event{At: now, AgentEvent: report.AgentEvent{
 		Type: "agent.same_client_id", Reason: ReasonSameClientID,
-		Text: "another client probably uses this client id: connections end soon after they begin, as if the broker disconnects each of two agents when the other one connects; give each agent its own [agent] client_id",
 	}})
 }
 
@@ -323,7 +314,7 @@ func (r *Recorder) decideNewEpoch(now time.Time, reason string, highest int64, m
 		Epoch:  buffer.NewEpoch(now, max(highest, r.reporter.Epoch())),
 		Reason: reason, Keep: keep, Upto: last,
 	}
-	r.log.Error("a new epoch begins, because "+r.identity.next.because(), "reason", reason,
+	r.log.Error("a new epoch begins: "+health.English.Why(reason), "reason", reason,
 		"epoch", r.identity.next.Epoch, "hint", health.English.HintFor("store_new_epoch", nil))
 }
 
@@ -411,7 +402,6 @@ func (r *Recorder) portion(e *newEpoch, now time.Time) (b buffer.Batch, states m
 	if last {
 		st, records := r.reporter.AgentEvent(states[report.AgentDevice], now, report.AgentEvent{
 			Type: "agent.store_reset", Reason: e.Reason,
-			Text: "numbers start again under a new epoch, because " + e.because() + " (" + e.Reason + "); calls and incidents of the old epoch are closed",
 		})
 		states[report.AgentDevice] = st
 		for _, rec := range records {

@@ -3,12 +3,12 @@ package record
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
 	"time"
 
+	"roomcall/agent/health"
 	"roomcall/agent/report"
 )
 
@@ -19,14 +19,6 @@ const (
 	missedRejected = "store_rejected" // the store can never accept it
 	missedStopped  = "stopped"        // the agent stopped while the store accepted nothing
 )
-
-// missedWhy says the reasons to people.
-var missedWhy = map[string]string{
-	missedBusy:     "the store did not answer and too many waited for it",
-	missedFailing:  "the store accepted nothing and the memory for them was full",
-	missedRejected: "the store cannot accept them",
-	missedStopped:  "the agent stopped while the store accepted nothing",
-}
 
 // Missed counts the polls of a device that were thrown away before they had a number,
 // for one reason, since the start of this process. Device "agent" stands for the
@@ -68,7 +60,7 @@ func (r *Recorder) miss(device, reason string, at time.Time) {
 	}
 	m.total, m.unsaid, m.last = m.total+1, m.unsaid+1, at
 	r.mu.Unlock()
-	r.repeats.Failed("record polls", errors.New(missedWhy[reason]), "device", device)
+	r.repeats.Failed("record polls", errors.New(health.English.Why(reason)), "device", device)
 }
 
 // missedList has what was missed, by device and reason. Under mu.
@@ -167,12 +159,7 @@ func (r *Recorder) logUnsaid() {
 
 // missedEvent announces polls of a device that were never accepted.
 func missedEvent(at time.Time, n missedNote) Event {
-	what := "polls"
-	if n.device == report.AgentDevice {
-		what = "events"
-	}
 	return Event{AgentEvent: report.AgentEvent{
 		Type: "agent.missed", Device: n.device, Count: n.count, Since: n.since, Reason: n.reason,
-		Text: fmt.Sprintf("%d %s of %s were not recorded: %s", n.count, what, n.device, missedWhy[n.reason]),
 	}, At: at}
 }

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"roomcall/agent/health"
 )
 
 const (
@@ -22,8 +24,10 @@ type Sample struct {
 	Device  string
 	Payload []byte // empty = nothing is to be shown
 	Shows   string // what is sent at once when it changes, see report.Output; "" = nothing
-	At      time.Time
-	Fresh   time.Duration // how long it counts as the present
+	// Standing is how the device is over its last polls, for the local HTTP.
+	Standing health.Standing
+	At       time.Time
+	Fresh    time.Duration // how long it counts as the present
 	// Cleared is called when the broker has confirmed that nothing is shown any more;
 	// nil for a sample.
 	Cleared func()
@@ -162,6 +166,17 @@ func (l *Newest) Of(device string) json.RawMessage {
 		return nil
 	}
 	return list[len(list)-1].Payload
+}
+
+// Standing is how a device is over its last polls, the zero value before the first.
+func (l *Newest) Standing(device string) health.Standing {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	list := l.recent[device]
+	if len(list) == 0 {
+		return health.Standing{}
+	}
+	return list[len(list)-1].Standing
 }
 
 // Samples are the newest samples of device at or after since, oldest first, at most max;

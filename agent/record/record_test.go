@@ -372,7 +372,7 @@ func TestALossThatNobodyCanCountIsNotCalledNone(t *testing.T) {
 		"2 records salvaged, 4 lost":                                                       {Salvaged: 2, Lost: 4},
 		"2 records salvaged, 0 lost":                                                       {Salvaged: 2},
 	} {
-		if text := damageEvents(damage)[0].Text; !strings.HasSuffix(text, want) {
+		if text := damageEvents(damage)[0].Detail; !strings.HasSuffix(text, want) {
 			t.Errorf("event says %q, want %q", text, want)
 		}
 	}

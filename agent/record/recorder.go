@@ -303,7 +303,7 @@ func (r *Recorder) show(p report.Poll) {
 	st, out := r.reporter.Poll(st, p)
 	r.unsaved[p.Device] = st
 	sample := report.MarkUnrecorded(out.Sample)
-	r.newest.Set(Sample{Device: p.Device, Payload: sample, Shows: out.Shows, At: p.At, Fresh: freshIntervals * out.Interval})
+	r.newest.Set(Sample{Device: p.Device, Payload: sample, Shows: out.Shows, Standing: out.Standing, At: p.At, Fresh: freshIntervals * out.Interval})
 	r.made(p.Device, "sample", sample)
 }
 

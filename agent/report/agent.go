@@ -19,9 +19,12 @@ type AgentEvent struct {
 	// Device and Kind name the topic of the records that the event speaks of.
 	Device, Kind             string
 	FirstSeq, LastSeq, Count uint64
-	Reason, Text, IncidentID string
-	Since                    time.Time
-	Value                    cgi.Reading // seconds for agent.clock_step
+	Reason, IncidentID       string
+	// Code is the problem in the table of agent/health, "" = the type's own. Detail is
+	// what was seen, in English, for those who look deeper.
+	Code, Detail string
+	Since        time.Time
+	Value        cgi.Reading // seconds for agent.clock_step
 }
 
 // severities are those of the agent's events.
@@ -38,8 +41,9 @@ var severities = map[string]string{
 func (r *Reporter) AgentEvent(st State, at time.Time, ev AgentEvent) (State, []Record) {
 	next := st.clone()
 	dev := r.devices[AgentDevice]
-	t := &turn{r: r, dev: dev, d: &next.d, at: at.UnixMilli()}
+	t := &turn{r: r, dev: dev, d: &next.d, at: at.UnixMilli(), p: &Poll{At: at}}
 	p := ev.payload()
+	t.describe(&ev, &p)
 	if ev.Type == "agent.undelivered" || ev.Type == "agent.clock_step" {
 		ok, held := t.d.allow(ev.Type, maxAgentHour, t.at)
 		if !ok {
@@ -56,7 +60,7 @@ func (ev *AgentEvent) payload() payload.Event {
 		Type: ev.Type, Severity: ev.Severity, IncidentID: payload.Clip(ev.IncidentID), Value: number(ev.Value),
 		OfDevice: payload.Clip(ev.Device), Kind: payload.Clip(ev.Kind),
 		FirstSeq: ev.FirstSeq, LastSeq: ev.LastSeq, Count: ev.Count,
-		Reason: payload.Clip(ev.Reason), Text: payload.Clip(ev.Text),
+		Reason: payload.Clip(ev.Reason),
 	}
 	if p.Severity == "" {
 		p.Severity = severities[ev.Type]

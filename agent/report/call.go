@@ -56,8 +56,16 @@ type callState struct {
 	Media   payload.CallSums `json:"media,omitzero"`
 	Poor    [gauges]uint32   `json:"poor,omitzero"` // samples by gauge
 	Fair    [gauges]uint32   `json:"fair,omitzero"`
-	FarEnd  int64            `json:"far_end,omitzero"`
-	OwnSide int64            `json:"own_side,omitzero"`
+	FarEnd  int64            `json:"far_end,omitzero"`  // samples in which some received streams were bad
+	OwnSide int64            `json:"own_side,omitzero"` // and in which all were
+
+	// Shown is the grade that is shown, since ShownMs; Next what the last NextN samples
+	// had, since NextMs.
+	Shown   grade `json:"shown,omitzero"`
+	ShownMs int64 `json:"shown_ms,omitzero"`
+	Next    grade `json:"next,omitzero"`
+	NextMs  int64 `json:"next_ms,omitzero"`
+	NextN   int   `json:"next_n,omitzero"`
 }
 
 // track follows the call: an active poll starts or goes on, an idle one ends,
@@ -163,8 +171,8 @@ func (t *turn) startCall() {
 		t.d.Call.Missed = true // nobody saw the time until now
 	}
 	t.event(payload.Event{
-		Type: "call.started", Severity: "info", CallID: t.callID(),
-		SinceMs: start, Reason: source,
+		Type: "call.started", Code: "call_started", Severity: "info", CallID: t.callID(),
+		SinceMs: start, Reason: source, Text: t.startText(start),
 	})
 }
 
@@ -191,11 +199,41 @@ func (t *turn) account(v *verdict, media *payload.GroupMedia) {
 			c.Fair[i]++
 		}
 	}
-	switch t.scope() {
-	case "far_end":
+	switch {
+	case v.streams < 2 || v.bad == 0:
+	case v.bad < v.streams:
 		c.FarEnd++
-	case "own_access":
+	default:
 		c.OwnSide++
+	}
+	t.follow(v.grade)
+}
+
+// follow moves the grade that is shown on by one sample: poor as long as an incident is
+// open, otherwise what Leave samples in a row have.
+func (t *turn) follow(g grade) {
+	c := t.d.Call
+	since := t.at
+	switch {
+	case t.d.Poor != nil:
+		g, since = gradePoor, t.d.Poor.SinceMs
+	case g == gradePoor:
+		g = gradeFair // not yet an incident
+	}
+	switch {
+	case c.Samples == 1:
+		c.Shown, c.ShownMs = g, c.StartMs
+	case c.ShownMs == 0, g != c.Shown && (g == gradePoor || c.Shown == gradePoor):
+		c.Shown, c.ShownMs, c.NextN = g, since, 0
+	case g == c.Shown:
+		c.NextN = 0
+	default:
+		if c.NextN == 0 || c.Next != g {
+			c.Next, c.NextMs, c.NextN = g, t.at, 0
+		}
+		if c.NextN++; c.NextN >= t.dev.Limits.Leave {
+			c.Shown, c.ShownMs, c.NextN = g, c.NextMs, 0
+		}
 	}
 }
 
@@ -233,11 +271,12 @@ func (t *turn) endCall(reason string) {
 		source = "observed"
 	}
 	t.closeQuality(cmp.Or(reason, "call_ended"))
+	summary := c.summary(t.callID(), source)
 	t.event(payload.Event{
-		Type: "call.ended", Severity: "info", CallID: t.callID(),
-		SinceMs: c.StartMs, EndMs: c.MarkMs, EndSource: source, Reason: reason,
+		Type: "call.ended", Code: "call_ended", Severity: "info", CallID: t.callID(),
+		SinceMs: c.StartMs, EndMs: c.MarkMs, EndSource: source, Reason: reason, Text: t.endText(&summary),
 	})
-	t.calls = append(t.calls, c.summary(t.callID(), source))
+	t.calls = append(t.calls, summary)
 	if len(t.r.views) > 0 {
 		v := t.viewCall(c)
 		v.Finished = true
@@ -250,33 +289,6 @@ func (t *turn) endCall(reason string) {
 
 // sees reports whether the poll has a status with this verdict.
 func (t *turn) sees(s cgi.CallState) bool { return t.p.Err == nil && t.p.Status.Call == s }
-
-// scope says where a problem is, by several received video streams: some bad =
-// the far end, all bad = the own access, "" = no problem or fewer than two.
-func (t *turn) scope() string {
-	active, bad := 0, 0
-	for i := range t.streams[payload.VideoRecv] {
-		m := &t.streams[payload.VideoRecv][i]
-		if !m.Active {
-			continue
-		}
-		active++
-		for k := range metricFPS {
-			if t.dev.Limits.level(1, k, readingOf(m, k)) >= gradeFair {
-				bad++
-				break
-			}
-		}
-	}
-	switch {
-	case active < 2 || bad == 0:
-		return ""
-	case bad == active:
-		return "own_access"
-	default:
-		return "far_end"
-	}
-}
 
 // Shares that decide over a whole call.
 const (
@@ -300,8 +312,11 @@ func (c *callState) summary(id, endSource string) payload.Call {
 		Media: c.Media.Summaries(),
 	}
 	if g >= gradeFair {
-		p.Cause, p.CauseIDs = c.cause(g)
-		if c.FarEnd+c.OwnSide > 0 {
+		var worst int
+		if worst, p.CauseIDs = c.cause(g); worst >= 0 {
+			p.Cause = gaugeWord(worst)
+		}
+		if worst >= 0 && farEnd(worst) && c.FarEnd+c.OwnSide > 0 {
 			p.CauseScope = "own_access"
 			if c.FarEnd > c.OwnSide {
 				p.CauseScope = "far_end"
@@ -342,8 +357,8 @@ func (c *callState) grade() grade {
 const maxCauses = 3
 
 // cause ranks the gauges by the samples in which they were at the call's grade
-// or worse.
-func (c *callState) cause(g grade) (word, ids string) {
+// or worse; -1 = there is none.
+func (c *callState) cause(g grade) (worst int, ids string) {
 	count := c.Poor
 	if g == gradeFair {
 		for i := range count {
@@ -356,9 +371,10 @@ func (c *callState) cause(g grade) (word, ids string) {
 			order = append(order, i)
 		}
 	}
-	slices.SortStableFunc(order, func(a, b int) int { return int(count[b]) - int(count[a]) })
+	slices.SortStableFunc(worstFirst(order, func(i int) float64 { return float64(count[i]) }),
+		func(a, b int) int { return cmp.Compare(count[b], count[a]) })
 	if len(order) == 0 {
-		return "", ""
+		return -1, ""
 	}
 	var list []string
 	for _, i := range order {
@@ -366,5 +382,5 @@ func (c *callState) cause(g grade) (word, ids string) {
 			list = append(list, strconv.Itoa(id))
 		}
 	}
-	return gaugeWord(order[0]), strings.Join(list, ",")
+	return order[0], strings.Join(list, ",")
 }

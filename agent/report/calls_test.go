@@ -294,18 +294,18 @@ func TestCauseIsTheMostFrequentReasonAtTheGradeOfTheCall(t *testing.T) {
 	const a, b = payload.AudioSend*metrics + metricLoss, payload.VideoRecv*metrics + metricDelay
 	var call callState
 	call.Fair[a], call.Fair[b], call.Poor[b] = 5, 3, 3
-	if word, ids := call.cause(gradeFair); word != "video_recv_delay" || ids != "8,22" {
-		t.Errorf("fair: %s %s", word, ids)
+	if worst, ids := call.cause(gradeFair); gaugeWord(worst) != "video_recv_delay" || ids != "8,22" {
+		t.Errorf("fair: %d %s", worst, ids)
 	}
 	call.Poor[a], call.Poor[b] = 4, 3
-	if word, ids := call.cause(gradePoor); word != "audio_send_loss" || ids != "22,8" {
-		t.Errorf("poor: %s %s", word, ids)
+	if worst, ids := call.cause(gradePoor); gaugeWord(worst) != "audio_send_loss" || ids != "22,8" {
+		t.Errorf("poor: %d %s", worst, ids)
 	}
 	for i := range call.Poor {
 		call.Poor[i] = uint32(100 - i)
 	}
-	if word, ids := call.cause(gradePoor); word != "audio_send_loss" || ids != "22,43,45" {
-		t.Errorf("all: %s %s", word, ids)
+	if worst, ids := call.cause(gradePoor); gaugeWord(worst) != "audio_send_loss" || ids != "22,43,45" {
+		t.Errorf("all: %d %s", worst, ids)
 	}
 }
 

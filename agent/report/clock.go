@@ -50,12 +50,16 @@ func (t *turn) clock(prev host.Reading) {
 	if c := t.d.Call; c != nil {
 		c.StartMs += step
 		c.MarkMs += step
-		if c.EndingMs != 0 {
-			c.EndingMs += step
+		for _, since := range []*int64{&c.EndingMs, &c.ShownMs, &c.NextMs} {
+			if *since != 0 {
+				*since += step
+			}
 		}
 	}
-	if t.d.FailMs != 0 {
-		t.d.FailMs += step
+	for _, since := range []*int64{&t.d.FailMs, &t.d.StuckMs, &t.d.StateMs} {
+		if *since != 0 {
+			*since += step
+		}
 	}
 	// Forward, the machine may have slept, and the idle poll may be long ago: it
 	// stays where it was and proves less. It must not lie ahead.

@@ -1,13 +1,20 @@
 package report
 
 import (
+	"encoding/json"
 	"os"
 	"reflect"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
+	"time"
+	"unicode"
 
+	"roomcall/agent/health"
 	"roomcall/agent/report/payload"
 	"roomcall/agent/report/view"
+	"roomcall/cgi"
 )
 
 // Every key has to be in the users' page: whole, or by the ending that follows
@@ -94,5 +101,79 @@ func TestTheTablesOfTheSystemsAreThoseOfTheCode(t *testing.T) {
 	}
 	if text != strings.ReplaceAll(string(page), "\r\n", "\n") {
 		t.Errorf("%s is not what view.Served says; run: go test ./agent/report -run TablesOfTheSystems -update", file)
+	}
+}
+
+// Every problem that people are shown has its events, or the page says why not; and every
+// event is that of a problem, or of a call.
+func TestEveryProblemHasItsEvent(t *testing.T) {
+	page, err := os.ReadFile("../../docs/payloads.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, _ := strings.Cut(string(page), "### Problems and their events")
+	text, _, _ = strings.Cut(text, "\n### ")
+	words := regexp.MustCompile("`([a-z_.]+)`")
+	events := map[string]string{} // the second column by code
+	told := map[string]bool{}
+	for line := range strings.Lines(text) {
+		columns := strings.Split(line, "|")
+		if len(columns) != 4 {
+			continue
+		}
+		for _, m := range words.FindAllStringSubmatch(columns[1], -1) {
+			events[m[1]] = columns[2]
+		}
+		for _, m := range words.FindAllStringSubmatch(columns[2], -1) {
+			told[m[1]] = true
+		}
+	}
+	var known struct {
+		Properties struct{ Type struct{ Enum []string } }
+	}
+	schema, err := Schema("event")
+	if err == nil {
+		err = json.Unmarshal(schema, &known)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	types := known.Properties.Type.Enum
+	for _, code := range append(health.Codes(), "warning", "broker_same_client_id") {
+		switch column := events[code]; {
+		case strings.HasPrefix(strings.TrimSpace(column), "none: "):
+		case !slices.ContainsFunc(words.FindAllStringSubmatch(column, -1), func(m []string) bool { return slices.Contains(types, m[1]) }):
+			t.Errorf("%s: no event, and no reason why not: %q", code, column)
+		}
+		delete(events, code)
+	}
+	if len(events) > 0 {
+		t.Errorf("not problems: %v", events)
+	}
+	for _, typ := range types {
+		if !told[typ] && typ != "call.started" && typ != "call.ended" && typ != "agent.started" {
+			t.Errorf("%s is of no problem", typ)
+		}
+	}
+}
+
+// Every event of the agent has its words, in each language.
+func TestEveryEventOfTheAgentHasItsText(t *testing.T) {
+	for kind := range severities {
+		for _, lang := range health.Languages {
+			r := reporter(t, func(s *Settings) { s.Lang = lang })
+			_, records := r.AgentEvent(State{}, day, AgentEvent{
+				Type: kind, Device: "room-1", Kind: "sample", FirstSeq: 1, LastSeq: 2, Count: 2, Reason: "max_age", Since: day.Add(-time.Minute),
+				Value: cgi.Known(-3), Detail: "17 salvaged",
+			})
+			m := object(t, records[0].Payload)
+			text, _ := m["text"].(string)
+			if len(text) < 10 || strings.ContainsAny(text, "{}|") || m["code"] == "" || m["code"] == nil {
+				t.Errorf("%s in %s: %v", kind, lang, m)
+			}
+			if chinese := strings.ContainsFunc(text, func(r rune) bool { return unicode.Is(unicode.Han, r) }); chinese != (lang == health.Chinese) {
+				t.Errorf("%s in %s: %s", kind, lang, text)
+			}
+		}
 	}
 }

@@ -36,9 +36,9 @@ func TestGradesFollowTheProfiles(t *testing.T) {
 		{"huawei", "audio loss at yellow", loss(payload.AudioSend, 5), "fair", "audio_send_loss"},
 		{"huawei", "audio loss at red", loss(payload.AudioSend, 10), "poor", "audio_send_loss"},
 		{"huawei", "video loss at red", loss(payload.VideoRecv, 3), "poor", "video_recv_loss"},
-		{"huawei", "poor reasons come first", func(m *payload.GroupMedia) {
+		{"huawei", "only reasons at the grade of the sample", func(m *payload.GroupMedia) {
 			m[payload.AudioSend].Values[payload.Jitter], m[payload.VideoRecv].Values[payload.Delay] = cgi.Known(30), cgi.Known(250)
-		}, "poor", "video_recv_delay,audio_send_jitter"},
+		}, "poor", "video_recv_delay"},
 		{"huawei", "loss not said", func(m *payload.GroupMedia) { m[payload.AudioSend].Values[payload.Loss] = cgi.Reading{} }, "unknown", ""},
 		{"huawei", "loss not said, video poor", func(m *payload.GroupMedia) {
 			m[payload.AudioSend].Values[payload.Loss], m[payload.VideoRecv].Values[payload.Loss] = cgi.Reading{}, cgi.Known(9)
@@ -63,7 +63,7 @@ func TestGradesFollowTheProfiles(t *testing.T) {
 		if !ok {
 			t.Fatal(c.profile)
 		}
-		v := p.judge(media(c.change))
+		v := p.judge(media(c.change), nil)
 		if v.grade.String() != c.want || v.reasons() != c.reasons {
 			t.Errorf("%s, %s: %s %q, want %s %q", c.profile, c.name, v.grade, v.reasons(), c.want, c.reasons)
 		}

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"roomcall/cgi"
 )
 
@@ -150,14 +152,14 @@ func bursts(n int, delay bool) (polls []Poll) {
 	return polls
 }
 
-func TestTroubleOfManyMetricsAtOnceIsNoStorm(t *testing.T) {
+func TestTroubleOfManyMetricsAtOnceIsOneIncident(t *testing.T) {
 	records, st := script(t, reporter(t, nil), bursts(8, true)...)
 	bad, good := of(t, records, "event", "quality.degraded"), of(t, records, "event", "quality.recovered")
-	if len(bad) != 8*6 || len(good) != len(bad) {
-		t.Errorf("%d degraded and %d recovered, want %d of each", len(bad), len(good), 8*6)
+	if len(bad) != 8 || len(good) != len(bad) {
+		t.Errorf("%d degraded and %d recovered, want 8 of each", len(bad), len(good))
 	}
-	if len(st.d.Rates) != 6 {
-		t.Errorf("%d rates", len(st.d.Rates))
+	if m := bad[0]; m["metric"] != "video_send_loss_pct" || m["value"] != 20.0 || m["limit"] != 3.0 || m["scope"] != "uplink" || strings.Count(m["metrics"].(string), ",") != 5 {
+		t.Errorf("%v", m)
 	}
 	st, _ = reporter(t, nil).Poll(st, failed(8000, cgi.KindRefused, "auth_failed"))
 	if len(st.d.Rates) != 1 {
@@ -165,28 +167,140 @@ func TestTroubleOfManyMetricsAtOnceIsNoStorm(t *testing.T) {
 	}
 }
 
-func TestOneMetricThatFlapsIsHeldBackByItself(t *testing.T) {
-	polls := bursts(maxQualityHour+10, false) // of two metrics
+func TestACallThatFlapsIsHeldBackInPairsAndCounted(t *testing.T) {
+	polls := bursts(maxQualityHour+10, false)
 	later := bursts(1, false)
 	for i := range later {
 		later[i].At = later[i].At.Add(2 * time.Hour)
 	}
 	records, _ := script(t, reporter(t, nil), append(polls, later...)...)
-	for _, metric := range []string{"audio_send_loss_pct", "video_send_loss_pct"} {
-		bad, good := 0, 0
-		var last map[string]any
-		for _, ev := range of(t, records, "event") {
-			switch {
-			case ev["metric"] != metric:
-			case ev["type"] == "quality.degraded":
-				bad, last = bad+1, ev
-			default:
-				good++
-			}
+	bad, good := of(t, records, "event", "quality.degraded"), of(t, records, "event", "quality.recovered")
+	if len(bad) != maxQualityHour+1 || len(good) != len(bad) || bad[len(bad)-1]["suppressed"] != 10.0 {
+		t.Errorf("%d degraded, %d recovered, suppressed %v", len(bad), len(good), bad[len(bad)-1]["suppressed"])
+	}
+}
+
+// uplink is a call with loss in what is sent: audio and video, and of the video received
+// on so many of three streams.
+func uplink(audio, video float64, received ...float64) cgi.Status {
+	s := documented()
+	s.AudioSend.LossPct, s.VideoSend[0].LossPct = cgi.Known(audio), cgi.Known(video)
+	if len(received) > 0 {
+		s.VideoRecv = nil
+	}
+	for _, l := range received {
+		s.VideoRecv = append(s.VideoRecv, cgi.Stream{Active: true, LossPct: cgi.Known(l)})
+	}
+	return s
+}
+
+func TestAnIncidentThatGrowsIsToldAtMostOnceAMinute(t *testing.T) {
+	var polls []Poll
+	at := 0.0
+	add := func(n int, st cgi.Status) {
+		for range n {
+			polls = append(polls, poll(at, st))
+			at += 5
 		}
-		if bad != maxQualityHour+1 || good != bad || last["suppressed"] != 10.0 {
-			t.Errorf("%s: %d degraded, %d recovered, suppressed %v", metric, bad, good, last["suppressed"])
+	}
+	add(4, uplink(0, 8))         // from 0: opens at 10
+	add(8, uplink(12, 8))        // audio joins, told at 70
+	add(8, uplink(12, 8))        // nothing new
+	add(8, uplink(12, 8, 20, 0)) // and what is received: both
+	add(12, uplink(12, 40))      // much worse
+	add(4, uplink(0, 0))         // over
+	records, _ := script(t, reporter(t, nil), polls...)
+	var got []string
+	var id any
+	last := 0.0
+	for _, m := range of(t, records, "event") {
+		if !strings.HasPrefix(m["type"].(string), "quality.") {
+			continue
 		}
+		if s := (m["ts_ms"].(float64) - float64(day.UnixMilli())) / 1000; m["type"] == "quality.changed" && s-last < 60 {
+			t.Errorf("changed at %v after %v", s, last)
+		} else {
+			last = s
+		}
+		if id == nil {
+			id = m["incident_id"]
+		}
+		if m["incident_id"] != id {
+			t.Errorf("another incident: %v", m)
+		}
+		got = append(got, fmt.Sprint(m["type"], " ", m["scope"], " ", m["metric"], " ", m["value"]))
+	}
+	want := []string{
+		"quality.degraded uplink video_send_loss_pct 8", "quality.changed uplink video_send_loss_pct 8",
+		"quality.changed both video_recv_loss_pct 20", "quality.changed uplink video_send_loss_pct 40", "quality.recovered <nil> video_send_loss_pct 0",
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+}
+
+func TestOneBadSiteIsToldAsSuch(t *testing.T) {
+	st := uplink(0, 0, 0, 20, 0)
+	records, state := script(t, reporter(t, nil), poll(0, st), poll(5, st), poll(10, st), poll(15, st))
+	m := of(t, records, "event", "quality.degraded")[0]
+	if m["scope"] != "far_end" || !strings.Contains(m["text"].(string), "one site is poor, the others are fine") {
+		t.Errorf("%v", m)
+	}
+	if s := of(t, records, "sample")[0]; s["grade_scope"] != "far_end" || s["grade_reasons"] != "video_recv_loss" {
+		t.Errorf("%v", s)
+	}
+	// the same with sound: it is not the one site
+	st.AudioRecv.LossPct = cgi.Known(30)
+	_, out := reporter(t, nil).Poll(state, poll(20, st))
+	if s := object(t, out.Sample); s["grade_scope"] != "downlink" {
+		t.Errorf("%v", s["grade_scope"])
+	}
+}
+
+func TestAnEndpointThatStaysBusyIsToldOnce(t *testing.T) {
+	busy := func(s float64) Poll { return failed(s, cgi.KindBusy, "session_limit") }
+	upgrading := func(s float64) Poll { return failed(s, cgi.KindUpgrading, "upgrading") }
+	odd := func(s float64) Poll { return failed(s, cgi.KindError, "bad_json") }
+	for _, c := range []struct {
+		name  string
+		polls []Poll
+		want  string
+	}{
+		{"two minutes are nothing", []Poll{busy(0), busy(60), busy(120), poll(121, idle())}, ""},
+		{"longer is one incident", []Poll{busy(0), busy(60), busy(121), upgrading(180), busy(300), poll(301, idle())}, "endpoint.busy.i1 endpoint.online.i1"},
+		{"an upgrade with its restart", []Poll{upgrading(0), upgrading(130), failed(140, cgi.KindUnreachable, "timeout"), upgrading(150), poll(160, idle())},
+			"endpoint.busy.i1 endpoint.online.i1"},
+		{"a status between starts anew", []Poll{busy(0), busy(100), poll(110, idle()), busy(120), busy(230)}, ""},
+		{"no status for another reason", []Poll{odd(0), odd(130), poll(140, idle())}, "endpoint.error.i1 endpoint.online.i1"},
+	} {
+		records, _ := script(t, reporter(t, nil), c.polls...)
+		if got := types(t, records); got != c.want {
+			t.Errorf("%s: %s", c.name, got)
+		}
+	}
+}
+
+func TestTheEndpointsClock(t *testing.T) {
+	ahead := func(s, by float64) Poll {
+		p := poll(s, idle())
+		p.Status.ClockAhead = cgi.Known(by)
+		return p
+	}
+	records, st := script(t, reporter(t, nil), ahead(0, -90), ahead(15, -90), ahead(30, 2), ahead(45, -90), ahead(60, -90), ahead(75, -3600), ahead(90, -45))
+	if got := types(t, records); got != "endpoint.clock_off.i1" {
+		t.Errorf("%s", got)
+	}
+	m := of(t, records, "event", "endpoint.clock_off")[0]
+	if m["value"] != -3600.0 || !strings.Contains(m["text"].(string), "1 h behind") {
+		t.Errorf("%v", m)
+	}
+	_, out := reporter(t, nil).Poll(st, poll(105, idle())) // without the header it stays
+	if out.Standing.ClockAheadS != -3600 {
+		t.Errorf("%+v", out.Standing)
+	}
+	_, out = reporter(t, nil).Poll(st, ahead(105, 30))
+	if got := types(t, out.Records); got != "endpoint.online.i1" || out.Standing.ClockAheadS != 0 {
+		t.Errorf("%s, %+v", got, out.Standing)
 	}
 }
 
@@ -195,10 +309,10 @@ func TestAgentEventsHaveTheirKeys(t *testing.T) {
 	var st State
 	var all []Record
 	for _, ev := range []AgentEvent{
-		{Type: "agent.started", Text: "roomcall 1.2.3"},
+		{Type: "agent.started", Reason: "boot"},
 		{Type: "agent.gap", Device: "room-1", Kind: "sample", FirstSeq: 3, LastSeq: 9, Count: 7, Reason: "max_bytes"},
 		{Type: "agent.quarantined", Device: "room-1", Kind: "call", FirstSeq: 4, Reason: "too_large"},
-		{Type: "agent.store_damaged", Text: "17 records salvaged, 2 not"},
+		{Type: "agent.store_damaged", Detail: "17 records salvaged, 2 not"},
 		{Type: "agent.store_reset"},
 		{Type: "agent.undelivered", Since: day},
 		{Type: "agent.clock_step", Value: cgi.Known(-3600.5)},

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"roomcall/agent/health"
 	"roomcall/agent/report/payload"
 	"roomcall/agent/report/view"
 	"roomcall/cgi"
@@ -56,6 +57,7 @@ func (r *Reporter) Poll(st State, p Poll) (State, Output) {
 	t.endpoint()   // does the endpoint answer and let the agent in?
 	t.track()      // does a call start, go on or end?
 	t.fillSample() // what was measured, its grade, its part in call and incidents
+	t.stand()
 	t.addToMinute()
 	t.d.LastMs, t.d.Boot, t.d.UpMs, next.at = t.at, bootPart(p.Boot.ID), p.Boot.Up.Milliseconds(), p.reading()
 	t.emit() // number and write: sample, streams, events, calls
@@ -109,11 +111,32 @@ func (t *turn) fillSample() {
 	for _, g := range []int{payload.AudioSend, payload.AudioRecv} {
 		s.Media[g].Values[payload.MOS] = estimateMOS(&s.Media[g])
 	}
-	v := t.dev.Limits.judge(&s.Media)
-	s.Grade, s.GradeCode, s.GradeReasons = v.grade.String(), int64(v.grade), v.reasons()
+	v := t.dev.Limits.judge(&s.Media, t.streams[payload.VideoRecv])
+	s.Grade, s.GradeCode, s.GradeReasons, s.GradeScope = v.grade.String(), int64(v.grade), v.reasons(), v.scope()
 	if st.Call == cgi.CallActive {
 		t.quality(&v, &s.Media)
 		t.account(&v, &s.Media)
+	}
+}
+
+// stand says how the device is over its last polls.
+func (t *turn) stand() {
+	if s := t.sample.EndpointState; s != "" && s != t.d.State {
+		t.d.State, t.d.StateMs = s, t.at
+	}
+	st := &t.out.Standing
+	st.StateSince = t.clockTime(t.d.StateMs)
+	if c := t.d.Call; c != nil && c.Samples > 0 {
+		st.CallGrade, st.GradeSince, st.CallSince = c.Shown.String(), t.clockTime(c.ShownMs), t.clockTime(c.StartMs)
+	}
+	if in := t.d.Poor; in != nil {
+		st.Incident = &health.Incident{
+			ID: in.ID, Since: t.clockTime(in.SinceMs), Scope: in.Scope, Streams: in.Streams, Bad: in.Bad,
+			Metrics: join(t.beyond(), gaugeKey), Values: t.poorValues(),
+		}
+	}
+	if t.d.ClockOff != nil {
+		st.ClockAheadS = t.d.ClockAhead
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -147,14 +148,21 @@ func checkPairs(t *testing.T, records []Record) {
 	}
 	calls := map[any]int{}
 	for _, m := range of(t, records, "event") {
+		if m["text"] == "" || m["code"] == "" || strings.Contains(fmt.Sprint(m["text"]), "{") {
+			t.Errorf("an event without words: %v", m)
+		}
 		switch m["type"] {
 		case "call.started":
 			step(m["call_id"].(string), 0)
 		case "call.ended":
 			step(m["call_id"].(string), 1)
 			calls[m["call_id"]]++
-		case "quality.degraded", "endpoint.offline", "endpoint.refused":
+		case "quality.degraded", "endpoint.offline", "endpoint.refused", "endpoint.busy", "endpoint.error", "endpoint.clock_off":
 			step(m["incident_id"].(string), 0)
+		case "quality.changed":
+			if id := m["incident_id"].(string); state[id] != 1 {
+				t.Errorf("%s changes in state %d", id, state[id])
+			}
 		default:
 			step(m["incident_id"].(string), 1)
 		}

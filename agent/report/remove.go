@@ -47,12 +47,17 @@ func (t *turn) closeOpen(reason string) {
 	if t.d.Call != nil {
 		t.endCall(reason)
 	}
-	for _, in := range []*incident{t.d.Offline, t.d.Refused} {
-		if in != nil {
-			t.close(in, payload.Event{Type: "endpoint.online", Reason: reason})
+	for _, in := range t.d.ofEndpoint() {
+		if *in != nil {
+			t.online(*in, reason)
+			*in = nil
 		}
 	}
-	t.d.Offline, t.d.Refused = nil, nil
+}
+
+// ofEndpoint are the places of the incidents that endpoint.online closes.
+func (d *stateData) ofEndpoint() []**incident {
+	return []**incident{&d.Offline, &d.Refused, &d.Stuck, &d.ClockOff}
 }
 
 // Carry is the state of a device when a new epoch of the store begins after another one:
@@ -60,13 +65,18 @@ func (t *turn) closeOpen(reason string) {
 // False = nothing is open, and the new epoch begins with the zero State.
 func (r *Reporter) Carry(st State, name string, epoch int64) (State, bool) {
 	was := st.clone().d
-	next := stateData{Over: true, Call: was.Call, Offline: was.Offline, Refused: was.Refused}
+	next := stateData{Over: true, Call: was.Call}
+	open := next.Call != nil
+	for i, in := range was.ofEndpoint() {
+		*next.ofEndpoint()[i] = *in
+		open = open || *in != nil
+	}
 	if next.Call != nil {
 		t := &turn{r: r.WithEpoch(epoch), d: &was, dev: &device{Device: Device{Name: name}}}
 		next.Call.ID = t.callID()
-		next.Quality = was.Quality
+		next.Quality, next.Poor = was.Quality, was.Poor
 	}
-	return State{d: next}, next.Call != nil || next.Offline != nil || next.Refused != nil
+	return State{d: next}, open
 }
 
 // renameOpen renames what is open; opened is the time of the poll that opened a call, and
@@ -75,10 +85,13 @@ func (d *stateData) renameOpen(rename func(id string, opened int64) string) {
 	if d.Call != nil && d.Call.ID != "" {
 		d.Call.ID = rename(d.Call.ID, d.Call.OpenMs)
 	}
-	for _, in := range []*incident{d.Offline, d.Refused} {
-		if in != nil {
-			in.ID = rename(in.ID, math.MinInt64)
+	for _, in := range d.ofEndpoint() {
+		if *in != nil {
+			(*in).ID = rename((*in).ID, math.MinInt64)
 		}
+	}
+	if d.Poor != nil {
+		d.Poor.ID = rename(d.Poor.ID, math.MinInt64)
 	}
 	for i, m := range d.Quality {
 		if m.Open != nil {

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"time"
 
+	"roomcall/agent/health"
 	"roomcall/agent/host"
 	"roomcall/agent/report/payload"
 	"roomcall/cgi"
@@ -35,6 +36,8 @@ type Settings struct {
 	// PeerKey keys the hash of peer names.
 	PeerKey []byte
 	Devices []Device
+	// Lang is the language of the events' texts; "" = English.
+	Lang health.Lang
 }
 
 // Device is one endpoint.
@@ -137,6 +140,8 @@ type Output struct {
 	// Shows is what the sample says that no [publish] state_interval may hold back:
 	// endpoint state, call and grade. Two samples that say the same have the same.
 	Shows string
+	// Standing is how the device is over its last polls.
+	Standing health.Standing
 	// Interval is the device's current time between polls: PollInterval while a
 	// call is open, otherwise IdleInterval.
 	Interval time.Duration

@@ -55,11 +55,24 @@ type stateData struct {
 	FailMs  int64     `json:"fail_ms,omitzero"`
 	Offline *incident `json:"offline,omitempty"`
 	Refused *incident `json:"refused,omitempty"`
-	// Quality holds the metrics that are, or lately were, beyond their limit.
-	Quality   map[int]metricState `json:"quality,omitempty"`
-	Incidents uint64              `json:"incidents,omitzero"` // ids given
-	Rates     map[string]rate     `json:"rates,omitempty"`
-	Volc      *volcState          `json:"volc,omitempty"`
+	// StuckMs is since when the endpoint answers without its status.
+	StuckMs int64     `json:"stuck_ms,omitzero"`
+	Stuck   *incident `json:"stuck,omitempty"`
+	// ClockPolls counts consecutive polls with a clock that was off.
+	ClockPolls int       `json:"clock_polls,omitzero"`
+	ClockOff   *incident `json:"clock_off,omitempty"`
+	// ClockAhead is the difference as it was seen last while ClockOff is open, seconds.
+	ClockAhead float64 `json:"clock_ahead,omitzero"`
+	// Quality holds the metrics that are, or lately were, beyond their limit; Poor is
+	// the incident of those that are.
+	Quality map[int]metricState `json:"quality,omitempty"`
+	Poor    *poorCall           `json:"poor,omitempty"`
+	// State is the endpoint's, since StateMs.
+	State     string          `json:"state,omitempty"`
+	StateMs   int64           `json:"state_ms,omitzero"`
+	Incidents uint64          `json:"incidents,omitzero"` // ids given
+	Rates     map[string]rate `json:"rates,omitempty"`
+	Volc      *volcState      `json:"volc,omitempty"`
 }
 
 // Marshal writes the state as JSON with its version. Equal states have equal
@@ -136,6 +149,9 @@ func (s State) clone() State {
 	c.d.Minute = copyOf(s.d.Minute)
 	c.d.Offline = copyOf(s.d.Offline)
 	c.d.Refused = copyOf(s.d.Refused)
+	c.d.Stuck = copyOf(s.d.Stuck)
+	c.d.ClockOff = copyOf(s.d.ClockOff)
+	c.d.Poor = copyOf(s.d.Poor)
 	c.d.Volc = copyOf(s.d.Volc)
 	return c
 }

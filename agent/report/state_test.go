@@ -2,9 +2,12 @@ package report
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -50,6 +53,55 @@ func TestCallGoesOnFromAStateOfVersion1(t *testing.T) {
 		golden(t, c.name+".jsonl", lines(records))
 		if !bytes.HasPrefix(records[0].Payload, []byte(`{"v":1,`)) || records[0].Seq < 2 {
 			t.Errorf("the numbers began again: %s", records[0].Payload)
+		}
+	}
+}
+
+// The file is a state of version 2 in which each metric has an open incident of its own.
+func TestIncidentsOfAnOlderProgramBecomeOneAndAllAreClosed(t *testing.T) {
+	old, err := os.ReadFile(filepath.Join("testdata", "state_v2_call.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	events := func(end func(*Reporter, State) []Record) (list []string) {
+		st, err := UnmarshalState(old)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range of(t, end(reporter(t, nil), st), "event") {
+			id := m["incident_id"]
+			if id == nil {
+				continue
+			}
+			list = append(list, fmt.Sprint(m["type"], " ", id.(string)[len("agent-1.1772000000.room-1."):], " ", m["reason"]))
+		}
+		return list
+	}
+	merged := []string{"quality.recovered i2 merged", "quality.recovered i3 merged"}
+	for _, c := range []struct {
+		name string
+		end  func(*Reporter, State) []Record
+		want []string
+	}{
+		{"the call recovers", func(r *Reporter, st State) (all []Record) {
+			for s := 25.0; s <= 40; s += 5 {
+				var out Output
+				st, out = r.Poll(st, poll(s, documented()))
+				all = append(all, out.Records...)
+			}
+			return all
+		}, append(slices.Clone(merged), "quality.recovered i1 <nil>")},
+		{"the call ends", func(r *Reporter, st State) []Record {
+			_, out := r.Poll(st, poll(25, idle()))
+			return out.Records
+		}, append(slices.Clone(merged), "quality.recovered i1 call_ended")},
+		{"the device leaves", func(r *Reporter, st State) []Record {
+			_, records := r.Remove(st, "room-1", day.Add(time.Minute))
+			return records
+		}, append(slices.Clone(merged), "quality.recovered i1 device_removed")},
+	} {
+		if d := cmp.Diff(c.want, events(c.end)); d != "" {
+			t.Errorf("%s (-want +got):\n%s", c.name, d)
 		}
 	}
 }

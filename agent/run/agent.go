@@ -141,7 +141,7 @@ func (a *Agent) Run(ctx context.Context, ready func()) error {
 		drainer.Go(func() { a.restoreHistory(draining) })
 	}
 	a.recorder.Announce(record.Event{At: a.started, AgentEvent: report.AgentEvent{
-		Type: "agent.started", Text: "version " + a.version, Reason: a.reason,
+		Type: "agent.started", Reason: a.reason,
 	}})
 	a.log.Info("agent runs", "version", a.version, "client_id", a.cfg.Agent.ClientID,
 		"endpoints", len(a.pollers), "data_dir", a.cfg.Agent.DataDir, "http", a.page.where())

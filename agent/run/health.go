@@ -133,7 +133,7 @@ func (n *healthLoop) watchStore(b health.Buffer, now time.Time) {
 	switch {
 	case !works && n.failing.Type == "":
 		n.failing = record.Event{At: now, AgentEvent: report.AgentEvent{
-			Type: "agent.store_failing", Since: now, Reason: b.Cause, IncidentID: fmt.Sprintf("store-%d", now.UnixMilli()), Text: b.Error,
+			Type: "agent.store_failing", Since: now, Reason: b.Cause, IncidentID: fmt.Sprintf("store-%d", now.UnixMilli()), Code: health.StoreCode(b),
 		}}
 		n.announce(n.failing)
 	case !works:
@@ -143,7 +143,7 @@ func (n *healthLoop) watchStore(b health.Buffer, now time.Time) {
 		n.workedAt = now
 	case now.Sub(n.workedAt) >= storeSteady:
 		ev := n.failing
-		ev.Type, ev.At, ev.Text = "agent.store_working", n.workedAt, "the store accepts records again"
+		ev.Type, ev.At = "agent.store_working", n.workedAt
 		n.announce(ev)
 		n.failing, n.workedAt = record.Event{}, time.Time{}
 	}

@@ -43,7 +43,7 @@ func (a *Agent) Status() health.Status {
 		if profile, err := profileOf(a.cfg, name); err == nil && s.Limits[name] == nil {
 			s.Limits[name] = profile.Values()
 		}
-		s.Endpoints = append(s.Endpoints, endpointStatus(a.cfg.Endpoint(p.Device), p.Stats(), a.newest.Of(p.Device)))
+		s.Endpoints = append(s.Endpoints, endpointStatus(a.cfg.Endpoint(p.Device), p.Stats(), a.newest.Of(p.Device), a.newest.Standing(p.Device)))
 	}
 	did, sent := a.recorder.Stats(), a.drainer.Stats()
 	s.Buffer = bufferStatus(a.queue.Info(), did, sent)
@@ -72,7 +72,10 @@ func (a *Agent) Status() health.Status {
 }
 
 // lang is the language of what people read: as configured, else as the system's.
-func (a *Agent) lang() health.Lang { return health.Language(a.cfg.Agent.Language, host.Locale()) }
+func (a *Agent) lang() health.Lang { return Lang(a.cfg) }
+
+// Lang is the language of what a config's agent and commands tell people.
+func Lang(cfg *config.Config) health.Lang { return health.Language(cfg.Agent.Language, host.Locale()) }
 
 // brokerWords are the words of the status for the classes of trouble.
 var brokerWords = map[publish.Class]string{
@@ -140,13 +143,13 @@ func bufferStatus(in buffer.Info, did record.Stats, sent drain.Stats) health.Buf
 
 // endpointStatus is an endpoint's part of the status; newest is its newest accepted
 // sample, which brings the call and its grade.
-func endpointStatus(e *config.Endpoint, p poll.Stats, newest json.RawMessage) health.Endpoint {
+func endpointStatus(e *config.Endpoint, p poll.Stats, newest json.RawMessage, standing health.Standing) health.Endpoint {
 	v := health.Endpoint{
 		Device: e.Device, Room: e.Room, URL: e.URL, Model: p.Model, State: p.State, InCall: p.InCall,
 		SourceAPI: p.SourceAPI, Err: p.Err, Advice: p.Advice, Hint: health.English.HintFor(p.Advice.Code, p.Advice.Facts), Limits: e.Limits,
 		LastPoll: p.LastPoll, LastOK: p.LastOK, NextPoll: p.NextPoll, IntervalS: p.Interval.Seconds(),
 		PollMs: float64(p.Took.Microseconds()) / 1000, Polls: p.Polls, Failures: p.Failures, Skipped: p.Skipped,
-		NotUnderstood: p.NotUnderstood, Sample: newest,
+		NotUnderstood: p.NotUnderstood, Sample: newest, Standing: standing,
 	}
 	var meaning struct {
 		CallID       string `json:"call_id"`

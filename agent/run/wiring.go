@@ -27,7 +27,7 @@ import (
 func NewReporter(version string, cfg *config.Config, epoch int64, peerKey []byte) (*report.Reporter, error) {
 	s := report.Settings{
 		ClientID: cfg.Agent.ClientID, Site: cfg.Agent.Site, Version: version, Epoch: epoch,
-		Kinds: cfg.Publish.Kinds, Views: cfg.Publish.Views, PeerKey: peerKey,
+		Kinds: cfg.Publish.Kinds, Views: cfg.Publish.Views, PeerKey: peerKey, Lang: Lang(cfg),
 	}
 	if zone, err := config.ParseZone(cfg.Publish.ViewTimezone); err == nil {
 		s.ViewZone = zone

@@ -21,7 +21,8 @@ type Sample struct {
 	CallMinutes       *int64     `json:"call_minutes,omitempty" min:"0" doc:"The endpoint's join timer, whole minutes."`
 	Grade             string     `json:"grade" enum:"unknown|good|fair|poor" doc:"Grade by the device's limits; unknown when there is nothing to grade."`
 	GradeCode         int64      `json:"grade_code" min:"0" max:"3" doc:"grade as a number: unknown 0, good 1, fair 2, poor 3."`
-	GradeReasons      string     `json:"grade_reasons,omitempty" doc:"What is beyond a limit, comma list, the worst first."`
+	GradeReasons      string     `json:"grade_reasons,omitempty" doc:"What is beyond a limit at the sample's grade, comma list, the worst first."`
+	GradeScope        string     `json:"grade_scope,omitempty" enum:"uplink|downlink|both|far_end" doc:"Where: what the room sends, what it receives, both; far_end = only some of several received video streams."`
 	Media             GroupMedia `json:"-"`
 }
 
@@ -39,11 +40,14 @@ type Stream struct {
 // Event is something that happened.
 type Event struct {
 	Head
-	Type       string   `json:"type" doc:"What happened." enum:"call.started|call.ended|quality.degraded|quality.recovered|endpoint.offline|endpoint.online|endpoint.refused|agent.started|agent.gap|agent.missed|agent.quarantined|agent.store_damaged|agent.store_reset|agent.store_failing|agent.store_working|agent.undelivered|agent.same_client_id|agent.clock_step"`
+	Type       string   `json:"type" doc:"What happened." enum:"call.started|call.ended|quality.degraded|quality.changed|quality.recovered|endpoint.offline|endpoint.online|endpoint.refused|endpoint.busy|endpoint.error|endpoint.clock_off|agent.started|agent.gap|agent.missed|agent.quarantined|agent.store_damaged|agent.store_reset|agent.store_failing|agent.store_working|agent.undelivered|agent.same_client_id|agent.clock_step"`
 	Severity   string   `json:"severity" enum:"info|warning|critical" doc:"How much it matters."`
+	Code       string   `json:"code" doc:"Stable word of the problem, as in the codes of the health message; on a closing event that of the problem that is over."`
 	IncidentID string   `json:"incident_id,omitempty" doc:"The same on the opening and the closing event."`
-	Metric     string   `json:"metric,omitempty" doc:"The sample's key that crossed its limit."`
-	Value      *float64 `json:"value,omitempty" doc:"Value of the metric, or seconds for agent.clock_step."`
+	Metric     string   `json:"metric,omitempty" doc:"The sample's key that is beyond its limit, the worst of metrics."`
+	Metrics    string   `json:"metrics,omitempty" doc:"All keys of the sample that are beyond their limits, comma list, the worst first."`
+	Scope      string   `json:"scope,omitempty" enum:"uplink|downlink|both|far_end" doc:"Where the trouble of the call is: what the room sends, what it receives, both; far_end = only some of several received video streams."`
+	Value      *float64 `json:"value,omitempty" doc:"Value of the metric, or seconds for agent.clock_step and endpoint.clock_off."`
 	Limit      *float64 `json:"limit,omitempty" doc:"The limit that was crossed."`
 	SinceMs    int64    `json:"since_ms,omitzero" doc:"When it began, Unix milliseconds."`
 	CallID     string   `json:"call_id,omitempty" doc:"The call it belongs to."`
@@ -56,7 +60,7 @@ type Event struct {
 	Count      uint64   `json:"count,omitzero" min:"0" doc:"Number of records; of polls, or of events, for agent.missed."`
 	Reason     string   `json:"reason,omitempty" doc:"Why, one short word."`
 	Suppressed int64    `json:"suppressed,omitzero" min:"1" doc:"Incidents of this type and metric that were held back since the last one sent."`
-	Text       string   `json:"text,omitempty" doc:"For people."`
+	Text       string   `json:"text" doc:"For people, in the configured language: what happened, with numbers and limits, and what to do."`
 }
 
 // Call is the summary of a finished call.

@@ -226,11 +226,13 @@ func Round(x float64, n int) float64 {
 }
 
 // Clip bounds a text to 256 bytes without cutting a character.
-func Clip(s string) string {
-	if len(s) <= maxText {
+func Clip(s string) string { return ClipTo(s, maxText) }
+
+// ClipTo bounds a text to n bytes without cutting a character.
+func ClipTo(s string, n int) string {
+	if len(s) <= n {
 		return s
 	}
-	n := maxText
 	for n > 0 && !utf8.RuneStart(s[n]) {
 		n--
 	}
