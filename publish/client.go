@@ -198,7 +198,7 @@ func (c *Client) options(b broker, l *link, id string) *mqtt.ClientOptions {
 	user, password := c.credentials(b)
 	o.SetClientID(id).SetUsername(user).SetPassword(password)
 	o.SetProtocolVersion(4).SetCleanSession(true).SetAutoReconnect(false).SetConnectRetry(false)
-	o.SetKeepAlive(c.cfg.KeepAlive).SetPingTimeout(c.cfg.PingTimeout)
+	o.SetKeepAlive(c.cfg.KeepAlive).SetPingTimeout(c.pingTimeout(b))
 	o.SetConnectTimeout(c.connackTimeout(b)).SetWriteTimeout(c.cfg.WriteTimeout)
 	o.SetCustomOpenConnectionFn(func(*url.URL, mqtt.ClientOptions) (net.Conn, error) { return l, nil })
 	return o
@@ -242,10 +242,7 @@ func (c *Client) connectionEnded(m *Conn, e *Error, flight []*Receipt) {
 	onlyOwn := len(flight) > 0 && !slices.ContainsFunc(flight, func(r *Receipt) bool { return !r.own })
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	extra, leftOut := Extra(""), false
-	if !lived {
-		extra, leftOut = c.blame(m, e.Class)
-	}
+	extra, leftOut := c.blame(m, e.Class, flight, lived)
 	proof := c.delivery.proof.State
 	if c.conn != m {
 		proof = ProofPending // m was lost before anybody could see it
@@ -270,15 +267,14 @@ func (c *Client) connectionEnded(m *Conn, e *Error, flight []*Receipt) {
 	doubtful := len(flight) > 0 || proof == ProofPending || proof == ProofFailed
 	switch {
 	case extra != "":
-		e.Hint, e.Facts = hintLostAt, map[string]string{"extra": string(extra)}
+		e.Hint, e.Facts = hintLostAt, lostAt(extra)
 		if leftOut {
 			e.Err = fmt.Errorf("the broker ended the connection at %s, which is left out from now on: %w", extra, e.Err)
 		}
 	case c.early >= sameIDAfter && e.Class == ClassLost:
 		c.suspectSameID(e, doubtful)
 	}
-	reading := extra == ExtraEcho && !leftOut // it may be that; writing is not in doubt yet
-	if c.early >= askAfter && (onlyOwn || proof == ProofPending) && !reading {
+	if c.early >= askAfter && (onlyOwn || proof == ProofPending) && extra.doubtsWriting(leftOut) {
 		c.delivery.about(m.broker.name).ask = true
 	}
 	c.status.LastError, c.status.ErrorAt = e, time.Now()

@@ -54,6 +54,9 @@ type Conn struct {
 	proof    connProof
 	recall   recall
 
+	heard    bool            // the broker acknowledged a message of this package; of the proof's goroutine
+	late     <-chan struct{} // closed when the echo comes that was not waited for; of the proof's goroutine
+	memory   *Receipt        // of the retained echo, nil = none; of the proof's goroutine
 	leave    []string        // subscriptions that the proof needs no longer; of its goroutine
 	recalled atomic.Bool     // OnRecall has returned
 	ctx      context.Context // for OnRecall; ends with the connection
@@ -90,7 +93,8 @@ func (m *Conn) run() {
 // Publish queues msg, QoS 1, and returns at once. The error is an *Error:
 // ClassMessage when msg can never be sent, ClassWindow when more than
 // MaxInflight + 256 messages are unconfirmed, or, while the broker is slow, more
-// that are not retained than the window of the moment, ClassUnproven with Confirm "echo"
+// that are not retained than the window of the moment, ErrLeftOut is in it for a state
+// while the broker does not accept those, ClassUnproven with Confirm "echo"
 // while nothing would be handed back, and for a retained message that would replace what
 // is still to be read back, else the connection is gone.
 func (m *Conn) Publish(msg Message) (*Receipt, error) {
@@ -103,17 +107,22 @@ func (m *Conn) Publish(msg Message) (*Receipt, error) {
 	if msg.Retain && !m.readBack() {
 		return nil, m.fault(ClassUnproven, errors.New("what the broker retained before is not read yet"), "")
 	}
-	return m.publish(msg, false)
+	extra := extraOf(msg)
+	if m.client.refuses(m.broker, extra) {
+		return nil, &Error{Class: ClassMessage, Op: "publish to", Broker: m.broker.name, Err: ErrLeftOut, Hint: hintLostAt, Facts: lostAt(extra)}
+	}
+	return m.publish(msg, false, extra)
 }
 
 // publish queues msg; own = a message of this package, which has the reserve to
-// itself and is not confirmed by echo.
-func (m *Conn) publish(msg Message, own bool) (*Receipt, error) {
+// itself and is not confirmed by echo; extra = what the broker is blamed for when it
+// ends the connection at it, "" = nothing.
+func (m *Conn) publish(msg Message, own bool, extra Extra) (*Receipt, error) {
 	record := !own && !msg.Retain
 	if msg.Retain && m.client.refuses(m.broker, ExtraRetain) {
 		msg.Retain = false
 	}
-	r := &Receipt{msg: msg, own: own, record: record, done: make(chan struct{})}
+	r := &Receipt{msg: msg, own: own, record: record, extra: extra, done: make(chan struct{})}
 	room := cap(m.queue)
 	if !own {
 		room -= ownReserve
@@ -240,6 +249,7 @@ func (m *Conn) confirmed(r *Receipt) {
 		m.records--
 	}
 	m.answered(r)
+	m.client.passed(m.broker, r.extra)
 	m.client.countAcked(r)
 	r.complete(nil)
 }
@@ -299,8 +309,10 @@ func (m *Conn) watch() {
 		switch {
 		case pinged > 0 && read >= pinged:
 			pinged = 0
-		case pinged > 0 && now-pinged >= int64(cfg.PingTimeout):
-			m.fail(m.fault(ClassSilent, fmt.Errorf("no answer to a ping for %v", cfg.PingTimeout), hintHalfOpen))
+		case pinged > 0 && now-pinged >= int64(m.client.pingTimeout(m.broker)):
+			e := m.fault(ClassSilent, fmt.Errorf("no answer to a ping for %v", time.Duration(now-pinged).Round(time.Second)), hintHalfOpen)
+			m.client.pingedInVain(m.broker)
+			m.fail(e)
 			return
 		case pinged == 0 && idle && now-read >= int64(cfg.KeepAlive/2):
 			pinged = now

@@ -5,14 +5,15 @@ import (
 	"errors"
 )
 
-// Close publishes "offline" on the availability topic, waits for its PUBACK as
+// Close publishes "offline" on the availability topic, unless the broker ends the
+// connection at that, waits for its PUBACK as
 // long as ctx allows, and disconnects. Without that PUBACK the connection is cut
 // instead, so that the broker publishes the will, "lost". Messages not handed
 // over yet are not sent; everything without a confirmation completes with an
 // error. It returns after the connection's goroutines ended, or when ctx ends.
 func (m *Conn) Close(ctx context.Context) error {
 	var last *Receipt
-	if !m.client.quiet {
+	if !m.client.quiet && !m.client.refuses(m.broker, ExtraOnline) {
 		last = &Receipt{msg: m.client.availability("offline"), own: true}
 	}
 	err := m.shutDown(ctx, m.fault(ClassClosed, errors.New("connection is closed"), ""), last)
@@ -115,6 +116,9 @@ func lostError(m *Conn, err error) *Error {
 	var e *Error
 	if errors.As(err, &e) {
 		return e
+	}
+	if why := m.link.why(); errors.Is(why, errMalformed) { // the library does not pass it on everywhere
+		err = why
 	}
 	if errors.Is(err, errMalformed) { // no record is to blame
 		return &Error{Class: ClassProtocol, Op: "stay connected to", Broker: m.broker.name, Err: err, Hint: hintNoAnswer}

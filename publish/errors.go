@@ -65,6 +65,12 @@ func (e *Error) Unwrap() error { return e.Err }
 // name; "" = nothing.
 func (e *Error) Advice() (code string, facts map[string]string) { return string(e.Hint), e.Facts }
 
+// lostAt are the facts of hintLostAt.
+func lostAt(e Extra) map[string]string { return map[string]string{"extra": string(e)} }
+
+// AtExtra reports whether the connection ended at something beside the records.
+func (e *Error) AtExtra() bool { return e.Hint == hintLostAt }
+
 // Warning reports whether what was tried works and is only worth a look.
 func (e *Error) Warning() bool { return e.Class == ClassWarning }
 

@@ -1,31 +1,52 @@
 package publish
 
 import (
+	"errors"
 	"slices"
+	"strings"
 	"time"
 )
 
 // Extra is something that a connection does beside publishing records, and that
 // a broker may punish by ending it. What comes before the records is done one
 // at a time, so that it is known at which one the broker ended the connection;
-// at the second time in a row that one is left out.
+// of what is sent among the records it is the one that waits longest for its
+// acknowledgement. At the second time in a row that one is left out.
 type Extra string
 
 // The extras, in the order in which they are done.
 const (
 	ExtraWill       Extra = "will"            // the message "lost" that the broker publishes
 	ExtraRetain     Extra = "retain"          // retained messages: they are sent without the mark
+	ExtraOnline     Extra = "availability"    // without it only the will tells of this agent
 	ExtraBirth      Extra = "birth"           // the whole birth: a short one is sent
 	ExtraShortBirth Extra = "short_birth"     // the short one too: none is sent
 	ExtraEcho       Extra = "subscribe_echo"  // without it delivery is not proven
 	ExtraStates     Extra = "subscribe_state" // without it only the echo tells what the broker knows
+	ExtraProof      Extra = "publish_echo"    // without it delivery is not proven
+	ExtraMemory     Extra = "retain_echo"     // without it only the states tell the next connection how far the agent had come
 	ExtraLeave      Extra = "unsubscribe"
+	ExtraState      Extra = "publish_state" // the caller's states
 )
+
+// ErrLeftOut is in the error of a message that is not sent because the broker ends the
+// connection at its like. It may be sent later.
+var ErrLeftOut = errors.New("left out: the broker ends the connection at it")
+
+// extraOf is what a message of the caller's is, "" = nothing that is left out alone.
+func extraOf(msg Message) Extra {
+	if msg.Retain && strings.HasSuffix(msg.Topic, "/"+stateTopic) {
+		return ExtraState
+	}
+	return ""
+}
 
 const (
 	// blamedOften losses in a row at one extra, and it is left out.
 	blamedOften = 2
-	// retryExtra is how long it is left out. A new Client knows nothing of it.
+	// retryFirst is how long it is left out the first time, doubled each time up to
+	// retryExtra. A new Client knows nothing of it.
+	retryFirst = 10 * time.Minute
 	retryExtra = 6 * time.Hour
 	// willAfter failed logins in a row, every second one is tried without a will.
 	willAfter = 3
@@ -40,27 +61,47 @@ type Refusal struct {
 // extras is what is known about one broker's mind on extras. Client.mu guards it.
 type extras struct {
 	blame   map[Extra]int
-	refused map[Extra]time.Time
+	refused map[Extra]Refusal
 	logins  int // failed in a row with a will, the broker being there
 }
 
 func (x *extras) refuses(e Extra) bool {
-	since, ok := x.refused[e]
-	return ok && time.Since(since) < retryExtra
+	r, ok := x.refused[e]
+	return ok && time.Now().Before(r.Until)
 }
 
 // ended notes that a connection ended at e, so many times over. It tells whether
 // e is left out from now on.
 func (x *extras) ended(e Extra, times int) bool {
 	if x.blame == nil {
-		x.blame, x.refused = map[Extra]int{}, map[Extra]time.Time{}
+		x.blame, x.refused = map[Extra]int{}, map[Extra]Refusal{}
 	}
 	x.blame[e] += times
 	if x.blame[e] < blamedOften {
 		return false
 	}
 	x.blame[e] = blamedOften - 1 // after a new try one loss is enough
-	x.refused[e] = time.Now()
+	wait := retryFirst
+	if old, again := x.refused[e]; again {
+		wait = min(retryExtra, 2*old.Until.Sub(old.Since))
+	}
+	now := time.Now()
+	x.refused[e] = Refusal{e, now, now.Add(wait)}
+	if e == ExtraOnline { // it was the topic, not the mark
+		x.passed(ExtraRetain)
+	}
+	return true
+}
+
+// doubtsWriting tells whether a connection that ended at e, "" = nobody knows at what,
+// may have ended because nothing that this agent writes is accepted.
+func (e Extra) doubtsWriting(leftOut bool) bool {
+	switch e {
+	case ExtraEcho: // while it may still be that
+		return leftOut
+	case ExtraStates, ExtraProof, ExtraMemory, ExtraLeave, ExtraState:
+		return false
+	}
 	return true
 }
 
@@ -71,9 +112,9 @@ func (x *extras) passed(e Extra) {
 }
 
 func (x *extras) list() (all []Refusal) {
-	for e, since := range x.refused {
+	for e, r := range x.refused {
 		if x.refuses(e) {
-			all = append(all, Refusal{e, since, since.Add(retryExtra)})
+			all = append(all, r)
 		}
 	}
 	slices.SortFunc(all, func(a, b Refusal) int { return a.Since.Compare(b.Since) })
@@ -101,24 +142,34 @@ func (m *Conn) doing(e Extra) {
 // did notes that the broker answered: it accepts e, as far as is known.
 func (m *Conn) did(e Extra) {
 	m.doing("")
+	m.client.passed(m.broker, e)
+}
+
+// passed notes that b accepts e; "" = nothing.
+func (c *Client) passed(b broker, e Extra) {
 	if e == "" {
 		return
 	}
-	c := m.client
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.delivery.about(m.broker.name).extras.passed(e)
+	c.delivery.about(b.name).extras.passed(e)
 }
 
-// blame finds the extra at which the connection ended, before its proof was
-// decided. It needs c.mu.
-func (c *Client) blame(m *Conn, class Class) (e Extra, leftOut bool) {
+// blame finds the extra at which the connection ended: one that waited longest for
+// its acknowledgement among the messages in flight, or, on a connection that did not
+// live, one that was being done before the proof was decided. It needs c.mu.
+func (c *Client) blame(m *Conn, class Class, flight []*Receipt, lived bool) (e Extra, leftOut bool) {
 	x := &c.delivery.about(m.broker.name).extras
 	if class != ClassLost && class != ClassSilent {
 		return "", false
 	}
-	if e = m.now; e == "" && !isClosed(m.proof.decided) {
-		e = m.done // answered first, ended then
+	if i := slices.IndexFunc(flight, func(r *Receipt) bool { return !r.isAcked() }); i >= 0 {
+		e = flight[i].extra
+	}
+	if e == "" && !lived {
+		if e = m.now; e == "" && !isClosed(m.proof.decided) {
+			e = m.done // answered first, ended then
+		}
 	}
 	if e == "" {
 		return "", false

@@ -1,6 +1,7 @@
 package publish
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -45,6 +46,9 @@ const below = "t/v1/agent-1/"
 func TestAnExtraThatTheBrokerPunishesIsFoundAndLeftOut(t *testing.T) {
 	is := func(topic string) func(string) bool { return func(f string) bool { return f == below+topic } }
 	any := func(string) bool { return true }
+	on := func(topic string) func(brokertest.Message) bool {
+		return func(m brokertest.Message) bool { return m.Topic == below+topic }
+	}
 	retained := func(m brokertest.Message) bool { return m.Retain }
 	large := func(m brokertest.Message) bool { return len(m.Payload) > 1000 }
 	for _, tt := range []struct {
@@ -61,6 +65,9 @@ func TestAnExtraThatTheBrokerPunishesIsFoundAndLeftOut(t *testing.T) {
 		{"retained messages", brokertest.Faults{Reject: retained}, "retain", 3},
 		{"a large birth", brokertest.Faults{Reject: large}, "birth", 2},
 		{"every birth", brokertest.Faults{Reject: func(m brokertest.Message) bool { return strings.HasSuffix(m.Topic, "/birth") }}, "birth short_birth", 3},
+		{"availability", brokertest.Faults{Reject: on("availability")}, "availability", 5},
+		{"the echo", brokertest.Faults{Reject: on("echo")}, "publish_echo", 3},
+		{"the retained echo", brokertest.Faults{Reject: func(m brokertest.Message) bool { return m.Retain && on("echo")(m) }}, "retain_echo", 3},
 		{"the will", brokertest.Faults{CutConnect: func(h brokertest.Connect) bool { return h.Will != nil }}, "will", 7},
 		{"everything", brokertest.Faults{CutConnect: func(h brokertest.Connect) bool { return h.Will != nil }, CutSubscribe: any,
 			CutUnsubscribe: true, Reject: func(m brokertest.Message) bool { return m.Retain || large(m) }},
@@ -72,9 +79,11 @@ func TestAnExtraThatTheBrokerPunishesIsFoundAndLeftOut(t *testing.T) {
 			cfg.ProofTimeout = 50 * time.Millisecond
 			cfg.Birth = func() []byte { return make([]byte, 2000) }
 			cfg.ShortBirth = func() []byte { return []byte("short") }
+			cfg.Echo = func() []byte { return []byte(`{"epoch":1}`) }
 			c := newClient(t, cfg)
 			m, n := flow(t, c)
-			for tt.leftOut == "unsubscribe" && leftOut(c) == "" { // it comes beside the records
+			beside := tt.leftOut == "unsubscribe" || tt.leftOut == "retain_echo"
+			for beside && leftOut(c) == "" { // it comes beside the records
 				waitDone(t, "loss", m.Lost())
 				var more int
 				m, more = flow(t, c)
@@ -87,6 +96,63 @@ func TestAnExtraThatTheBrokerPunishesIsFoundAndLeftOut(t *testing.T) {
 				t.Errorf("another client is blamed: %v", c.Status().LastError)
 			}
 		})
+	}
+}
+
+// States go among the records: the one that waits longest for its acknowledgement when
+// the connection ends is to blame, and no record.
+func TestAStateThatTheBrokerPunishesIsLeftOut(t *testing.T) {
+	state := Message{Topic: below + "room/state", Payload: []byte("s"), Retain: true}
+	f := brokertest.NewFake(t, brokertest.Faults{Reject: func(m brokertest.Message) bool { return m.Topic == state.Topic }})
+	c := newClient(t, testConfig(f.URL()))
+	for n := range blamedOften {
+		m, _ := flow(t, c)
+		if _, err := m.Publish(state); err != nil {
+			t.Fatalf("state %d: %v", n, err)
+		}
+		record, err := m.Publish(Message{Topic: below + "room/sample", Payload: []byte("behind it")})
+		waitDone(t, "loss", m.Lost())
+		if e, ok := m.Err().(*Error); !ok || !e.AtExtra() {
+			t.Errorf("loss %d: %v, want it at the state", n, m.Err())
+		}
+		if err == nil && record.Err() == nil {
+			t.Errorf("the record behind state %d counts as delivered", n)
+		}
+	}
+	m, _ := flow(t, c)
+	if _, err := m.Publish(state); !errors.Is(err, ErrLeftOut) {
+		t.Errorf("a state while they are left out: %v", err)
+	}
+	if got := leftOut(c); got != "publish_state" {
+		t.Errorf("%q is left out", got)
+	}
+	if r := send(t, m, "room/sample", "y"); r.Err() != nil {
+		t.Errorf("record: %v", r.Err())
+	}
+}
+
+// A broker that ends the connection at whatever this agent writes gets no records: that
+// it would accept them is not known.
+func TestNothingIsDeliverableWhereNothingThatIsWrittenIsAccepted(t *testing.T) {
+	f := brokertest.NewFake(t, brokertest.Faults{Reject: func(m brokertest.Message) bool { return strings.HasPrefix(m.Topic, below) }})
+	cfg := testConfig(f.URL())
+	cfg.Birth = func() []byte { return []byte("birth") }
+	c := newClient(t, cfg)
+	for range 12 {
+		m, err := c.Connect(testContext(t))
+		if err != nil {
+			continue
+		}
+		t.Cleanup(func() { _ = m.Close(testContext(t)) })
+		if m.WaitProof(testContext(t)); m.Deliverable() {
+			t.Fatalf("deliverable: %+v", c.Status().Proof)
+		}
+		if !isClosed(m.Lost()) {
+			break
+		}
+	}
+	if p := c.Status().Proof; p.State != ProofFailed || leftOut(c) == "" {
+		t.Errorf("%+v; %q is left out", p, leftOut(c))
 	}
 }
 
@@ -120,7 +186,6 @@ func TestABirthOverTheBoundIsNotSent(t *testing.T) {
 // What was left out is tried again after hours, and one loss is then enough.
 func TestWhatIsLeftOutIsTriedAgain(t *testing.T) {
 	x := extras{}
-	now := time.Now()
 	if x.ended(ExtraEcho, 1) || x.refuses(ExtraEcho) {
 		t.Error("left out after one loss")
 	}
@@ -131,12 +196,19 @@ func TestWhatIsLeftOutIsTriedAgain(t *testing.T) {
 	if !x.ended(ExtraEcho, 1) || !x.refuses(ExtraEcho) {
 		t.Error("not left out after two losses in a row")
 	}
-	x.refused[ExtraEcho] = now.Add(-retryExtra)
-	if x.refuses(ExtraEcho) {
-		t.Error("still left out after hours")
-	}
-	if !x.ended(ExtraEcho, 1) || !x.refuses(ExtraEcho) {
-		t.Error("after the new try one loss is not enough")
+	for _, want := range []time.Duration{10, 20, 40, 80, 160, 320, 360, 360} { // minutes
+		r := x.refused[ExtraEcho]
+		if got := r.Until.Sub(r.Since); got != want*time.Minute {
+			t.Errorf("left out for %v, want %d minutes", got, want)
+		}
+		r.Since, r.Until = r.Since.Add(-retryExtra), r.Until.Add(-retryExtra)
+		x.refused[ExtraEcho] = r
+		if x.refuses(ExtraEcho) {
+			t.Error("still left out after hours")
+		}
+		if !x.ended(ExtraEcho, 1) || !x.refuses(ExtraEcho) {
+			t.Error("after the new try one loss is not enough")
+		}
 	}
 	x.passed(ExtraEcho)
 	if x.refuses(ExtraEcho) || len(x.list()) != 0 {

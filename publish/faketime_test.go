@@ -71,7 +71,8 @@ type pipeFaults struct {
 	replyPause                      time.Duration // before each reply
 	ackPause                        time.Duration // before each PUBACK, the rest goes on
 	connackPause                    time.Duration
-	echoPause                       time.Duration
+	echoPause, subackPause          time.Duration
+	late                            time.Duration // everything is so late, in order
 }
 
 func (p *pipeBroker) set(f pipeFaults) {
@@ -131,7 +132,9 @@ func (s slowConn) Write(b []byte) (int, error) {
 	s.p.mu.Lock()
 	pause, faults := s.p.faults.replyPause, s.p.faults
 	s.p.mu.Unlock()
-	later := map[byte]time.Duration{typeConnack: faults.connackPause, typePuback: faults.ackPause, typePublish: faults.echoPause}[b[0]>>4]
+	later := map[byte]time.Duration{typeConnack: faults.connackPause, typePuback: faults.ackPause, typePublish: faults.echoPause,
+		typeSuback: faults.subackPause}[b[0]>>4]
+	later = max(later, faults.late)
 	if later > 0 {
 		b = bytes.Clone(b)
 		time.AfterFunc(later, func() { _, _ = s.Conn.Write(b) })

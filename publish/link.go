@@ -256,6 +256,13 @@ func (l *link) abortBecause(err error) error {
 	return first
 }
 
+// why is the reason of the end, nil while the link is up.
+func (l *link) why() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.err
+}
+
 // end notes why the link ended and returns the first reason.
 func (l *link) end(err error) error {
 	l.mu.Lock()

@@ -212,19 +212,33 @@ func (m *Conn) prove() {
 	if m.announce() != nil {
 		return
 	}
-	for {
-		if !m.conclude(m.tryEcho()) {
-			return
-		}
+	err := m.tryEcho()
+	for m.conclude(err) {
 		m.unsubscribe()
 		wait := m.client.cfg.ProofInterval
 		if m.client.proof().State == ProofFailed {
 			wait = min(wait, retryFailed)
 		}
-		if m.await(nil, wait) == errEnded {
+		switch m.await(m.late, wait) {
+		case errEnded:
 			return
+		case nil: // the echo came after all: this broker needs longer
+			m.late = nil
+			m.client.echoIsLate(m.broker)
+			if err = nil; m.client.cfg.Confirm == ConfirmEcho { // records have to come back too
+				err = m.tryEcho()
+			}
+		default:
+			err = m.tryEcho()
 		}
 	}
+}
+
+// echoIsLate notes that an echo came back when nobody waited for it any more.
+func (c *Client) echoIsLate(b broker) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.delivery.about(b.name).proven = true
 }
 
 // announce publishes the retained availability "online" and the birth, as far as
@@ -234,12 +248,15 @@ func (m *Conn) announce() error {
 	if c.quiet {
 		return nil
 	}
-	retain := ExtraRetain
-	if c.refuses(m.broker, retain) {
-		retain = ""
-	}
-	if err := m.own(retain, c.availability("online")); err != nil {
-		return err
+	if !c.refuses(m.broker, ExtraOnline) {
+		extra := ExtraRetain
+		if c.refuses(m.broker, extra) {
+			extra = ExtraOnline
+		}
+		if err := m.own(extra, c.availability("online")); err != nil {
+			return err
+		}
+		c.passed(m.broker, ExtraOnline)
 	}
 	for _, birth := range []struct {
 		extra Extra
@@ -258,15 +275,30 @@ func (m *Conn) announce() error {
 	return nil
 }
 
+// unwritten is what is known where the broker ends the connection at the echo: such a
+// broker does not drop in silence, so where it accepts others of this agent's messages
+// nothing speaks against the records.
+func (m *Conn) unwritten() Proof {
+	c := m.client
+	p := Proof{State: ProofFailed, Hint: hintEndsOnWrite, Facts: c.access("#"),
+		Detail: fmt.Sprintf("the broker ends the connection whenever this agent writes below %s", c.Topic(""))}
+	if m.heard {
+		p = Proof{State: ProofUnproven, Hint: hintNoReadWrite, Facts: c.access(echoTopic),
+			Detail: "the broker ends the connection when this agent writes its echo, and accepts other messages of it"}
+	}
+	return p
+}
+
 // own publishes a message of this package and waits until the broker has
 // acknowledged it. The error is errEnded.
 func (m *Conn) own(e Extra, msg Message) error {
 	m.doing(e)
-	r, err := m.publish(msg, true)
+	r, err := m.publish(msg, true, "")
 	if err != nil || m.await(r.done, 0) != nil || r.err != nil {
 		return errEnded
 	}
 	m.did(e)
+	m.heard = true
 	return nil
 }
 
@@ -283,9 +315,12 @@ func (m *Conn) conclude(err error) bool {
 		return false
 	}
 	known, worthTelling := true, true
-	if err == nil {
+	switch {
+	case err == nil:
 		c.delivery.echoReturned(name)
-	} else {
+	case errors.Is(err, errUnwritten):
+		worthTelling = c.delivery.set(m.unwritten())
+	default:
 		k, denied := c.delivery.about(name), errors.Is(err, errDenied)
 		if k.mute && k.unreadable != denied { // what was made of its silence is old
 			k.until = time.Time{}
@@ -297,7 +332,7 @@ func (m *Conn) conclude(err error) bool {
 	c.mu.Unlock()
 	if known {
 		m.handOverRecalled(err == nil)
-		m.Remember()
+		m.memory = m.remember()
 		m.proofKnown(worthTelling)
 		return true
 	}
@@ -315,6 +350,8 @@ var (
 	errEnded   = errors.New("the connection has ended")
 	errTimeout = errors.New("timeout")
 	errDenied  = errors.New("reading is denied")
+	// The echo is left out, see ExtraProof.
+	errUnwritten = errors.New("the echo is not written")
 )
 
 // await waits for done, at most for patience; 0 = without limit.
@@ -348,27 +385,28 @@ func (m *Conn) tryEcho() error {
 	first, all := !m.recalled.Load(), c.cfg.Confirm == ConfirmEcho
 	filters := map[string]byte{c.Topic(echoTopic): 0}
 	if all { // all that is to be handed back, and nothing that is not
-		filters[c.Topic(availability)], filters[c.Topic("+/+")], filters[c.Topic("+/view/+")] = 1, 1, 1
+		for _, topic := range []string{availability, healthTopic, "+/+", "+/view/+"} {
+			filters[c.Topic(topic)] = 1
+		}
 	}
 	denied := m.subscribe(ExtraEcho, filters)
 	if denied == errEnded {
 		return errEnded
 	}
-	var deniedStates error
+	deniedStates := denied
 	if first && !c.quiet {
-		filters := map[string]byte{c.Topic(healthTopic): 0}
-		if !all { // else they are among the records
-			filters[c.Topic("+/"+stateTopic)] = 0
-		}
-		if deniedStates = m.subscribe(ExtraStates, filters); deniedStates == errEnded {
-			return errEnded
+		if !all { // else they are among those already
+			filters := map[string]byte{c.Topic(healthTopic): 0, c.Topic("+/" + stateTopic): 0}
+			if deniedStates = m.subscribe(ExtraStates, filters); deniedStates == errEnded {
+				return errEnded
+			}
+			if deniedStates == nil {
+				m.leave = slices.AppendSeq(m.leave, maps.Keys(filters))
+			}
 		}
 		m.mu.Lock()
 		m.recall.EchoDenied, m.recall.StatesDenied = errors.Is(denied, errDenied), errors.Is(deniedStates, errDenied)
 		m.mu.Unlock()
-		if deniedStates == nil {
-			m.leave = slices.AppendSeq(m.leave, maps.Keys(filters))
-		}
 	}
 	if denied != nil {
 		if first && deniedStates == nil && m.await(nil, recallWait) == errEnded {
@@ -378,6 +416,12 @@ func (m *Conn) tryEcho() error {
 	}
 	if !all {
 		m.leave = slices.AppendSeq(m.leave, maps.Keys(filters))
+	}
+	if c.refuses(m.broker, ExtraProof) {
+		if first && m.await(nil, recallWait) == errEnded {
+			return errEnded
+		}
+		return errUnwritten
 	}
 	nonce := string(c.echoPayload(rand.Text()))
 	err := m.handedBack(nonce, Message{Topic: c.Topic(echoTopic), Payload: []byte(nonce)})
@@ -402,7 +446,12 @@ func (m *Conn) subscribe(e Extra, filters map[string]byte) error {
 	}
 	m.doing(e)
 	token := m.paho.SubscribeMultiple(filters, nil)
-	switch err := m.await(token.Done(), m.ackTimeout()); {
+	err := m.await(token.Done(), m.ackTimeout())
+	if err == errTimeout && !m.client.quiet { // pings are answered, or the connection were lost
+		m.client.waitedInVain(m.broker)
+		err = m.await(token.Done(), m.ackTimeout())
+	}
+	switch {
 	case err == errTimeout:
 		m.doing("")
 		return errors.New("the broker did not answer a SUBSCRIBE")
@@ -422,6 +471,9 @@ func (m *Conn) subscribe(e Extra, filters map[string]byte) error {
 func (m *Conn) unsubscribe() {
 	filters := m.leave
 	m.leave = nil
+	if m.memory != nil && m.await(m.memory.done, 0) != nil { // or nobody knows which of the two the broker punishes
+		return
+	}
 	if len(filters) == 0 || m.client.refuses(m.broker, ExtraLeave) {
 		return
 	}
@@ -454,6 +506,7 @@ func (m *Conn) handedBack(key string, msg Message) error {
 	m.mu.Lock()
 	m.proof.key, m.proof.back = key, back
 	m.mu.Unlock()
+	m.late = nil
 	tries, patience := echoTries, c.cfg.ProofTimeout
 	c.mu.Lock()
 	switch k := c.delivery.about(m.broker.name); {
@@ -466,13 +519,13 @@ func (m *Conn) handedBack(key string, msg Message) error {
 	}
 	c.mu.Unlock()
 	for range tries {
-		r, err := m.publish(msg, true)
-		if err != nil || m.await(r.done, 0) != nil || r.err != nil {
+		if m.own(ExtraProof, msg) != nil {
 			return errEnded
 		}
-		if err = m.await(back, patience); err != errTimeout {
+		if err := m.await(back, patience); err != errTimeout {
 			return err
 		}
 	}
+	m.late = back
 	return fmt.Errorf("%s did not come back within %d times %v", msg.Topic, tries, patience)
 }

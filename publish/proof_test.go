@@ -1,6 +1,7 @@
 package publish
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
@@ -292,6 +293,37 @@ func TestConfirmEchoWaitsForTheMessageItself(t *testing.T) {
 	for _, r := range receipts {
 		if r.Err() != nil {
 			t.Fatalf("receipt: %v", r.Err())
+		}
+	}
+}
+
+// Everything that an agent sends is handed back, also what is not a record and goes out
+// long after the proof.
+func TestConfirmEchoHandsBackEachKindOfMessage(t *testing.T) {
+	s := brokertest.Mosquitto(t, brokertest.Conf{})
+	cfg := testConfig(s.URL())
+	cfg.Confirm, cfg.AckTimeout = ConfirmEcho, 5*time.Second
+	cfg.OnRecall = func(context.Context, Recalled) {}
+	c := newClient(t, cfg)
+	m := connect(t, c)
+	m.WaitProof(testContext(t))
+	for range 20 { // what the proof alone needed ends meanwhile
+		if err := send(t, m, "room/sample", "x").Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, msg := range []Message{
+		{Topic: c.Topic("health"), Payload: []byte("h"), Retain: true},
+		{Topic: c.Topic("room/state"), Payload: []byte("s"), Retain: true},
+		{Topic: c.Topic("agent/event"), Payload: []byte("e")},
+		{Topic: c.Topic("room/view/zoom"), Payload: []byte("v")},
+	} {
+		r, err := m.Publish(msg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Err(); err != nil {
+			t.Errorf("%s: %v", msg.Topic, err)
 		}
 	}
 }

@@ -115,12 +115,18 @@ func (m *Conn) handOverRecalled(complete bool) {
 // with each delivery proof, and may be called as often as the caller wants a
 // fresher word, once OnRecall has been called. Without Config.Echo, and at a
 // broker that does not accept retained messages, it does nothing.
-func (m *Conn) Remember() {
+func (m *Conn) Remember() { m.remember() }
+
+// remember returns nil when nothing is sent.
+func (m *Conn) remember() *Receipt {
 	c := m.client
-	if c.cfg.Echo == nil || c.quiet || !m.recalled.Load() || c.refuses(m.broker, ExtraRetain) {
-		return
+	leftOut := func(e Extra) bool { return c.refuses(m.broker, e) }
+	if c.cfg.Echo == nil || c.quiet || !m.recalled.Load() || leftOut(ExtraRetain) || leftOut(ExtraProof) || leftOut(ExtraMemory) {
+		return nil
 	}
-	_, _ = m.publish(Message{Topic: c.Topic(echoTopic), Payload: c.echoPayload(rand.Text()), Retain: true}, true) // fails only with the connection
+	msg := Message{Topic: c.Topic(echoTopic), Payload: c.echoPayload(rand.Text()), Retain: true}
+	r, _ := m.publish(msg, true, ExtraMemory) // fails only with the connection
+	return r
 }
 
 // echoPayload is the JSON object of Config.Echo with a nonce.

@@ -12,6 +12,7 @@ type Receipt struct {
 	msg    Message
 	own    bool   // a message of this package: birth, availability, proof
 	record bool   // neither that nor a state: the window counts it
+	extra  Extra  // that it is, "" = none
 	number uint64 // on its connection, from 1
 	done   chan struct{}
 	err    error

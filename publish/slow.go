@@ -6,7 +6,8 @@ import "time"
 // it answers pings, would never get a record off: each connection would be given
 // up, and everything in flight sent again, which makes it slower still. So after
 // each such end the deadline triples and the window shrinks to a quarter; quick
-// answers take both back, step by step.
+// answers take both back, step by step. It is the same for a ping, from the second
+// unanswered one on.
 const (
 	patienceStep = 3
 	patienceMost = 15 // times AckTimeout: 5 minutes with the default
@@ -24,6 +25,7 @@ type slow struct {
 	factor int // times the usual patience, 0 = 1
 	narrow int // the window is divided by it, 0 = 1
 	quick  int // answers in a row
+	pings  int // connections in a row that were given up for a ping, without a quick answer between
 }
 
 // waitedInVain notes that the usual patience was not enough.
@@ -39,6 +41,7 @@ func (s *slow) answered(quickly bool) {
 		s.quick = 0
 		return
 	}
+	s.pings = 0
 	if s.quick++; s.quick >= recoverAfter {
 		s.factor, s.narrow, s.quick = s.factor/patienceStep, s.narrow/2, 0
 	}
@@ -64,6 +67,25 @@ func (c *Client) connackTimeout(b broker) time.Duration {
 	defer c.mu.Unlock()
 	t := c.cfg.ConnectTimeout
 	return max(t, min(connackMost, t*time.Duration(max(1, c.delivery.about(b.name).slow.factor))))
+}
+
+// pingTimeout is the patience with a PINGRESP.
+func (c *Client) pingTimeout(b broker) time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.cfg.PingTimeout * time.Duration(max(1, c.delivery.about(b.name).slow.factor))
+}
+
+// pingedInVain notes that a ping of b was not answered. Once says nothing about the
+// broker: networks are cut. Where the next connection ends the same way before anything
+// was answered quickly, the broker is there and late with everything.
+func (c *Client) pingedInVain(b broker) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := &c.delivery.about(b.name).slow
+	if s.pings++; s.pings > 1 {
+		s.waitedInVain(c.cfg.MaxInflight)
+	}
 }
 
 // waitedInVain notes it about b.

@@ -46,6 +46,99 @@ func TestLateAcknowledgementsMakeProgress(t *testing.T) {
 	}
 }
 
+// A broker behind a link on which everything is late, answers to pings too, gets more
+// time from the second connection on that was given up for a ping.
+func TestABrokerThatIsLateWithEverythingGetsItsRecords(t *testing.T) {
+	for _, late := range []time.Duration{12 * time.Second, 25 * time.Second, 40 * time.Second, 55 * time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			c, p := newPipeClient(t, Config{KeepAlive: 10 * time.Second})
+			p.set(pipeFaults{late: late})
+			began, acked := time.Now(), 0
+			for time.Since(began) < 2*time.Hour && acked < 30 {
+				m, err := c.Connect(testContextOf(t, time.Hour))
+				if err != nil {
+					time.Sleep(c.Backoff())
+					continue
+				}
+				m.WaitProof(testContextOf(t, time.Hour))
+				for m.Deliverable() && acked < 30 {
+					r, err := m.Publish(Message{Topic: "p/a/room/sample"})
+					if err != nil || r.Err() != nil {
+						break
+					}
+					acked++
+				}
+				_ = m.Close(testContextOf(t, time.Hour))
+				time.Sleep(c.Backoff())
+			}
+			if acked < 30 {
+				t.Errorf("everything %v late: %d records confirmed in 2 hours, %+v", late, acked, c.Status().LastError)
+			}
+			time.Sleep(time.Hour)
+		})
+	}
+}
+
+// A network that is cut now and then makes nobody patient.
+func TestAPingThatIsLostOnceMakesNobodyPatient(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, p := newPipeClient(t, Config{})
+		for range 3 {
+			p.set(pipeFaults{})
+			m := connect(t, c)
+			m.WaitProof(testContextOf(t, time.Hour))
+			p.set(pipeFaults{replyPause: time.Hour})
+			<-m.Lost()
+			wantClass(t, m.Err(), ClassSilent)
+			if ack, _ := c.patience(m.broker); ack != 20*time.Second {
+				t.Errorf("patience is %v", ack)
+			}
+			time.Sleep(c.Backoff())
+		}
+		time.Sleep(2 * time.Hour)
+	})
+}
+
+func TestALateSubackIsWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, p := newPipeClient(t, Config{})
+		p.set(pipeFaults{subackPause: 45 * time.Second})
+		m := connect(t, c)
+		if proof := m.WaitProof(testContextOf(t, time.Hour)); proof.State != ProofProven {
+			t.Errorf("%+v, %v", proof, m.Err())
+		}
+		_ = m.Close(testContextOf(t, time.Hour))
+		time.Sleep(time.Hour)
+	})
+}
+
+// An echo that comes when nobody waits for it any more is still an echo: records wait no
+// longer, and the next connection waits longer.
+func TestAnEchoThatComesTooLateIsStillAProof(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, p := newPipeClient(t, Config{})
+		p.set(pipeFaults{echoPause: 35 * time.Second})
+		began := time.Now()
+		for c.Status().Proof.State != ProofProven && time.Since(began) < 10*time.Minute {
+			m := connect(t, c)
+			for !isClosed(m.Lost()) && c.Status().Proof.State != ProofProven && time.Since(began) < 10*time.Minute {
+				time.Sleep(time.Second)
+			}
+			_ = m.Close(testContextOf(t, time.Hour))
+			time.Sleep(c.Backoff())
+		}
+		if took := time.Since(began); took > 2*time.Minute {
+			t.Errorf("proven after %v: %+v", took, c.Status().Proof)
+		}
+		m := connect(t, c)
+		if proof := m.WaitProof(testContextOf(t, time.Hour)); proof.State != ProofProven || c.Status().Connects > 3 {
+			t.Errorf("%+v after %d connections", proof, c.Status().Connects)
+		}
+		_ = m.Close(testContextOf(t, time.Hour))
+		time.Sleep(time.Hour)
+	})
+}
+
 func TestPatienceIsBoundedAndGivenBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, _ := newPipeClient(t, Config{})

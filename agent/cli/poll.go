@@ -90,38 +90,67 @@ func (a *app) poll(ctx context.Context, cfg *config.Config, chosen []config.Endp
 	if err != nil {
 		return err
 	}
-	var failed error
+	var list []*shownPoll
 	for _, e := range chosen {
 		client, err := run.NewEndpoint(cfg, e, f.tryLogin, a.complainUntold)
 		if err != nil {
 			return err
 		}
-		shown := &shownPoll{app: a, endpoint: e, client: client, reporter: reporter, flags: f}
-		if err := shown.run(ctx); err != nil {
+		defer func() {
+			closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.Timeout)
+			defer cancel()
+			_ = client.Close(closing)
+		}()
+		list = append(list, &shownPoll{endpoint: e, client: client, reporter: reporter, flags: f, out: a.stdout, errs: a.stderr, lang: langOf(cfg)})
+	}
+	if f.watch {
+		return a.pollOn(ctx, list)
+	}
+	_, err = pollOnce(ctx, list)
+	return err
+}
+
+// pollOnce polls one endpoint after the other. The error is the last one's, interval the
+// shortest of theirs.
+func pollOnce(ctx context.Context, list []*shownPoll) (interval time.Duration, failed error) {
+	for _, s := range list {
+		each, err := s.once(ctx)
+		if err != nil {
 			failed = err
 		}
-		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.Timeout)
-		_ = client.Close(closing)
-		cancel()
+		if each > 0 && (interval == 0 || each < interval) {
+			interval = each
+		}
 	}
-	return failed
+	return interval, failed
 }
 
-// shownPoll polls one endpoint for a person.
-type shownPoll struct {
-	app      *app
-	endpoint config.Endpoint
-	client   *cgi.Client
-	reporter *report.Reporter
-	flags    pollFlags
-	state    report.State
-}
-
-func (s *shownPoll) run(ctx context.Context) error {
+// pollOn polls at the endpoints' pace until Ctrl-C. On a terminal the tables of a round
+// take the place of those of the round before; elsewhere, and as JSON or raw bytes, they
+// follow each other.
+func (a *app) pollOn(ctx context.Context, list []*shownPoll) error {
+	var round strings.Builder
+	screen := redrawn{out: a.stdout}
+	redraw := host.IsTerminal(a.stdout) && host.UnderstandsEscapes(a.stdout) && !list[0].flags.json && !list[0].flags.raw
+	if redraw {
+		for _, s := range list {
+			s.out, s.errs = &round, &round
+		}
+	}
 	for {
-		interval, err := s.once(ctx)
-		if !s.flags.watch || ctx.Err() != nil {
+		interval, err := pollOnce(ctx, list)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err != nil && !errors.Is(err, errReported) {
 			return err
+		}
+		if redraw {
+			fmt.Fprintf(&round, "%s  Ctrl-C\n", time.Now().Format("15:04:05"))
+			if err := screen.draw(round.String()); err != nil {
+				return err
+			}
+			round.Reset()
 		}
 		wait := time.NewTimer(interval)
 		select {
@@ -131,6 +160,17 @@ func (s *shownPoll) run(ctx context.Context) error {
 		case <-wait.C:
 		}
 	}
+}
+
+// shownPoll polls one endpoint for a person.
+type shownPoll struct {
+	endpoint  config.Endpoint
+	client    *cgi.Client
+	reporter  *report.Reporter
+	flags     pollFlags
+	out, errs io.Writer
+	lang      health.Lang
+	state     report.State
 }
 
 // once polls and shows. The error says that there was no status; it is on the
@@ -156,7 +196,7 @@ func (s *shownPoll) once(ctx context.Context) (time.Duration, error) {
 }
 
 func (s *shownPoll) show(status cgi.Status, err error, took time.Duration, out report.Output) error {
-	stdout := s.app.stdout
+	stdout := s.out
 	switch {
 	case s.flags.raw && len(status.Raw) > 0:
 		rerr := writeRaw(stdout, status.Raw)
@@ -171,15 +211,15 @@ func (s *shownPoll) show(status cgi.Status, err error, took time.Duration, out r
 		s.complain(err)
 		return nil
 	default:
-		return writePoll(stdout, s.endpoint, status, took, out.Sample)
+		return writePoll(stdout, s.lang, s.endpoint, status, took, out.Sample)
 	}
 }
 
 // complain explains on stderr why there is no status.
 func (s *shownPoll) complain(err error) {
-	fmt.Fprintf(s.app.stderr, "%s: %s\n", s.endpoint.Device, host.Printable(err.Error()))
-	if hint := health.English.Hint(err); hint != "" {
-		fmt.Fprintf(s.app.stderr, "  hint: %s\n", host.Printable(hint))
+	fmt.Fprintf(s.errs, "%s: %s\n", s.endpoint.Device, host.Printable(err.Error()))
+	if hint := s.lang.Hint(err); hint != "" {
+		fmt.Fprintf(s.errs, "  hint: %s\n", host.Printable(hint))
 	}
 }
 
@@ -193,7 +233,7 @@ func writeRaw(w io.Writer, raw []byte) error {
 
 // writePoll shows a status as a table: one row a stream, a dash for what the
 // endpoint did not report.
-func writePoll(out io.Writer, e config.Endpoint, st cgi.Status, took time.Duration, sample []byte) error {
+func writePoll(out io.Writer, lang health.Lang, e config.Endpoint, st cgi.Status, took time.Duration, sample []byte) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s  %s  answered in %d ms\n", e.Device, callText(st), took.Milliseconds())
 	var meaning struct{ Grade, Reasons string }
@@ -203,6 +243,12 @@ func writePoll(out io.Writer, e config.Endpoint, st cgi.Status, took time.Durati
 	}{&meaning.Grade, &meaning.Reasons})
 	if st.Call == cgi.CallActive {
 		fmt.Fprintf(&b, "grade: %s%s\n", meaning.Grade, reasons(meaning.Reasons))
+		if what, hint := lang.Call(health.CallOf(sample, nil)); meaning.Grade != "good" {
+			fmt.Fprintln(&b, what)
+			if hint != "" {
+				fmt.Fprintf(&b, "hint: %s\n", hint)
+			}
+		}
 	}
 	if st.SourceAPI != "" {
 		fmt.Fprintf(&b, "source: %s\n", st.SourceAPI)
@@ -212,7 +258,7 @@ func writePoll(out io.Writer, e config.Endpoint, st cgi.Status, took time.Durati
 		fmt.Fprintf(&b, "refused by the endpoint: id %d, code %d\n", st.ErrID, st.ErrCode)
 	}
 	if w := st.Warning(); w != nil {
-		fmt.Fprintf(&b, "hint: %s\n", host.Printable(health.English.Hint(w)))
+		fmt.Fprintf(&b, "hint: %s\n", host.Printable(lang.Hint(w)))
 	}
 	for _, q := range st.NotUnderstood {
 		fmt.Fprintf(&b, "not understood: %s = %q\n", host.Printable(q.Key), q.Text)

@@ -463,8 +463,8 @@ func (s *session) lost() {
 		return
 	}
 	s.d.repeats.Failed("connection to broker", why, "hint", health.English.Hint(why))
-	if why.Class != publish.ClassLost && why.Class != publish.ClassDropped || len(s.flight) == 0 {
-		return // nothing was in flight; or silence, which is the network's or the broker's fault, not a record's
+	if why.Class != publish.ClassLost && why.Class != publish.ClassDropped || why.AtExtra() || len(s.flight) == 0 {
+		return // nothing was in flight, or something else ended it; or silence, which is the network's or the broker's fault
 	}
 	first, last := s.flight[0], s.flight[len(s.flight)-1]
 	if s.d.flow.lost(first.pos, last.pos) {
@@ -491,6 +491,9 @@ func (s *session) sendStates() {
 		switch {
 		case err == nil:
 			s.states = append(s.states, sentState{sample, receipt})
+		case errors.Is(err, publish.ErrLeftOut): // shown by the status; a later one goes when that is over
+			s.d.Newest.PutBack(sample)
+			return
 		case errors.As(err, &failure) && failure.Class == publish.ClassMessage:
 			s.d.repeats.Failed("publish state of "+sample.Device, err) // it can never be sent
 		default:

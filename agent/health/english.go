@@ -285,7 +285,7 @@ var english = map[string]words{
 	"broker_lost": {
 		hint: "look at the broker's log at this time, and at the network between"},
 	"broker_lost_at": {
-		hint: "the broker's access list or its limits probably do not allow this ({extra}): after the second time it is left out, and tried again after some hours or a reload"},
+		hint: "the broker's access list or its limits probably do not allow this ({extra}): after the second time it is left out, and tried again later or after a reload"},
 	"broker_half_open": {
 		hint: "the link is half-open; look at the network between here and the broker"},
 	"broker_no_ack": {
