@@ -278,13 +278,10 @@ func (s *scm) configure(h *mgr.Service) error {
 	return nil
 }
 
-// protect lets the service read its config and write its data, and keeps others
+// protect lets the service read its config and write its data and log, and keeps others
 // out. A config folder of the service's own, with the secrets in it, is
 // protected as a whole; of any other folder only the config file.
 func (s *scm) protect() error {
-	if err := os.MkdirAll(s.c.DataDir, 0o700); err != nil {
-		return fmt.Errorf("create data folder: %w", err)
-	}
 	config := filepath.Dir(s.c.ConfigFile)
 	if !strings.EqualFold(filepath.Base(config), s.c.Name) {
 		config = s.c.ConfigFile
@@ -292,7 +289,19 @@ func (s *scm) protect() error {
 	if err := setAccess(config, folderAccess(s.c.Name, accessRead)); err != nil {
 		return err
 	}
-	return setAccess(s.c.DataDir, folderAccess(s.c.Name, accessModify))
+	writable := []string{s.c.DataDir}
+	if home := filepath.Dir(s.c.DataDir); strings.EqualFold(filepath.Base(home), s.c.Name) {
+		writable = append(writable, filepath.Join(home, "logs")) // in a folder that the service only reads
+	}
+	for _, dir := range writable {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return fmt.Errorf("create folder of the service: %w", err)
+		}
+		if err := setAccess(dir, folderAccess(s.c.Name, accessModify)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func setAccess(path, sddl string) error {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/kardianos/service"
 	"golang.org/x/sys/windows/svc"
+	"golang.org/x/sys/windows/svc/eventlog"
 )
 
 // IsWindowsService reports whether the Windows service manager started this
@@ -64,7 +65,7 @@ func (h *handler) Execute(_ []string, requests <-chan svc.ChangeRequest, changes
 		}
 	}()
 	s := supervisor{
-		work: h.work, reload: h.o.Reload, log: openEventLog(h.o.Name),
+		work: h.work, reload: h.o.Reload, log: openEventLog(h.o.Name), alarms: h.o.Alarms,
 		running: func() {
 			changes <- svc.Status{State: svc.Running, Accepts: svc.AcceptStop | svc.AcceptShutdown | svc.AcceptParamChange}
 		},
@@ -78,16 +79,24 @@ func (h *handler) Execute(_ []string, requests <-chan svc.ChangeRequest, changes
 	return false, 0
 }
 
-// openEventLog returns the Event Log with the service's source or, without it,
-// the console, which a service does not have.
-func openEventLog(name string) eventLog {
-	lib, err := service.New(nil, &service.Config{Name: name})
+// windowsLog is the Event Log with the service's source; nil = there is none, and a
+// service has no console either.
+type windowsLog struct{ log *eventlog.Log }
+
+func openEventLog(name string) windowsLog {
+	log, err := eventlog.Open(name)
 	if err != nil {
-		return service.ConsoleLogger
+		return windowsLog{}
 	}
-	log, err := lib.SystemLogger(nil)
-	if err != nil {
-		return service.ConsoleLogger
+	return windowsLog{log}
+}
+
+// write never fails the service: the log file has it too.
+func (w windowsLog) write(id uint32, l level, text string) {
+	if w.log == nil {
+		return
 	}
-	return log
+	_ = map[level]func(uint32, string) error{
+		levelInfo: w.log.Info, levelWarning: w.log.Warning, levelError: w.log.Error,
+	}[l](id, text)
 }

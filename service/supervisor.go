@@ -17,6 +17,7 @@ type supervisor struct {
 	running  func()
 	stopping func(count uint32)
 	log      eventLog
+	alarms   func() []Alarm // nil = none
 }
 
 // control is a request of the Windows service manager.
@@ -27,13 +28,6 @@ const (
 	controlReload
 )
 
-// eventLog is the part of kardianos' logger that is used.
-type eventLog interface {
-	Info(v ...any) error
-	Warning(v ...any) error
-	Error(v ...any) error
-}
-
 // run returns the error that the work ended with by itself. After a stop
 // request it returns nil in any case: a failed stop must not start the recovery.
 func (s *supervisor) run(ctx context.Context, controls <-chan control) error {
@@ -42,21 +36,29 @@ func (s *supervisor) run(ctx context.Context, controls <-chan control) error {
 	done := make(chan error, 1)
 	go func() { done <- s.work(ctx, func() {}) }()
 	s.running()
-	s.log.Info("started")
+	s.log.write(eventStarted, levelInfo, "started")
+	beat := time.NewTicker(alarmBeat)
+	defer beat.Stop()
+	wrong := alarms{log: s.log}
 	for ctx.Err() == nil {
 		select {
 		case err := <-done:
 			if err != nil {
-				s.log.Error("failed: " + err.Error())
+				s.log.write(eventFailed, levelError, "failed: "+err.Error())
 			} else {
-				s.log.Info("ended")
+				s.log.write(eventEnded, levelInfo, "ended")
 			}
 			return err
 		case <-ctx.Done():
+		case <-beat.C:
+			if s.alarms != nil {
+				wrong.look(s.alarms())
+			}
 		case c := <-controls:
 			if c == controlStop {
 				cancel()
 			} else if s.reload != nil {
+				s.log.write(eventReload, levelInfo, "reads its config again")
 				s.reload()
 			}
 		}
@@ -70,13 +72,13 @@ func (s *supervisor) run(ctx context.Context, controls <-chan control) error {
 		select {
 		case err := <-done:
 			if err != nil {
-				s.log.Warning("stopped with an error: " + err.Error())
+				s.log.write(eventStoppedIll, levelWarning, "stopped with an error: "+err.Error())
 			} else {
-				s.log.Info("stopped")
+				s.log.write(eventStopped, levelInfo, "stopped")
 			}
 			return nil
 		case <-limit.C:
-			s.log.Warning(fmt.Sprintf("did not stop within %s and was ended; accepted records are on disk", StopPatience))
+			s.log.write(eventStoppedLate, levelWarning, fmt.Sprintf("did not stop within %s and was ended; accepted records are on disk", StopPatience))
 			return nil
 		case <-sign.C:
 		}

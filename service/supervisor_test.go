@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -26,13 +27,8 @@ func (m *manager) supervise(ctx context.Context, work Work) error {
 }
 
 // The Event Log.
-func (m *manager) Info(v ...any) error    { return m.note("info", v) }
-func (m *manager) Warning(v ...any) error { return m.note("warning", v) }
-func (m *manager) Error(v ...any) error   { return m.note("error", v) }
-
-func (m *manager) note(level string, v []any) error {
-	m.notes = append(m.notes, level+": "+fmt.Sprint(v...))
-	return nil
+func (m *manager) write(id uint32, l level, text string) {
+	m.notes = append(m.notes, fmt.Sprintf("%d %s: %s", id, [...]string{"info", "warning", "error"}[l], text))
 }
 
 func TestRunningIsReportedBeforeStartUpIsDone(t *testing.T) {
@@ -56,9 +52,9 @@ func TestStopIsOverWithinThePatience(t *testing.T) {
 		told     []string
 		last     string
 	}{
-		"orderly":         {time.Second / 2, nil, time.Second / 2, []string{"running", "stopping 1"}, "info: stopped"},
-		"with an error":   {time.Second / 2, errors.New("boom"), time.Second / 2, []string{"running", "stopping 1"}, "warning: stopped with an error: boom"},
-		"work that hangs": {time.Hour, nil, StopPatience, []string{"running", "stopping 1", "stopping 2", "stopping 3"}, "warning: did not stop within 3s and was ended; accepted records are on disk"},
+		"orderly":         {time.Second / 2, nil, time.Second / 2, []string{"running", "stopping 1"}, "2 info: stopped"},
+		"with an error":   {time.Second / 2, errors.New("boom"), time.Second / 2, []string{"running", "stopping 1"}, "5 warning: stopped with an error: boom"},
+		"work that hangs": {time.Hour, nil, StopPatience, []string{"running", "stopping 1", "stopping 2", "stopping 3"}, "6 warning: did not stop within 3s and was ended; accepted records are on disk"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -88,7 +84,7 @@ func TestFailureOfTheWorkIsAFailureOfTheService(t *testing.T) {
 		m := &manager{controls: make(chan control)}
 		boom := errors.New("data folder is gone")
 		err := m.supervise(t.Context(), func(context.Context, func()) error { return boom })
-		if !errors.Is(err, boom) || !slices.Equal(m.notes, []string{"info: started", "error: failed: data folder is gone"}) {
+		if !errors.Is(err, boom) || !slices.Equal(m.notes, []string{"1 info: started", "4 error: failed: data folder is gone"}) {
 			t.Errorf("got %v, noted %q", err, m.notes)
 		}
 	})
@@ -127,6 +123,55 @@ func TestEndOfTheContextIsAStop(t *testing.T) {
 		})
 		if err != nil || !slices.Equal(m.told, []string{"running", "stopping 1"}) {
 			t.Errorf("got %v, told %v", err, m.told)
+		}
+	})
+}
+
+func TestAlarmsAreWrittenWhenTheyLastAndWhenTheyAreOver(t *testing.T) {
+	store := Alarm{Key: "store_full", Kind: 200, Bad: true, Text: "The store is full"}
+	early := Alarm{Key: "store_full", Kind: 200, Text: "The store is almost full"}
+	room := Alarm{Key: "endpoint_unreachable room-1", Kind: 400, Bad: true, Text: "room-1 cannot be reached"}
+	m := &manager{}
+	a := alarms{log: m}
+	for _, now := range [][]Alarm{
+		{room}, {}, {room}, // flaps
+		{room, early}, {room, early}, {room, store}, {room, store}, // lasts, and gets worse
+		{store}, {room, store}, {store}, {store}, {}, {}, {},
+	} {
+		a.look(now)
+	}
+	want := []string{"402 error: room-1 cannot be reached", "201 warning: The store is almost full", "202 error: The store is full",
+		"400 info: Over: room-1 cannot be reached", "200 info: Over: The store is full"}
+	if !slices.Equal(m.notes, want) || len(a.seen) != 0 {
+		t.Errorf("noted %q, still %d", m.notes, len(a.seen))
+	}
+}
+
+func TestManyAlarmsAreSpreadOverBeats(t *testing.T) {
+	var all []Alarm
+	for i := range 3 * alarmsMost {
+		all = append(all, Alarm{Key: fmt.Sprint(i), Kind: 400, Text: strings.Repeat("ä", alarmText)})
+	}
+	m := &manager{}
+	a := alarms{log: m}
+	for beat, want := range []int{0, alarmsMost, 2 * alarmsMost, 3 * alarmsMost, 3 * alarmsMost} {
+		if a.look(all); len(m.notes) != want {
+			t.Errorf("beat %d: %d events, want %d", beat, len(m.notes), want)
+		}
+	}
+	if n := len(m.notes[0]); n > alarmText+40 {
+		t.Errorf("an event of %d bytes", n)
+	}
+}
+
+func TestTheSupervisorLooksForAlarmsAtEachBeat(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &manager{controls: make(chan control)}
+		go func() { time.Sleep(3*alarmBeat + time.Second); m.controls <- controlStop }()
+		s := supervisor{work: untilStopped, log: m, running: func() {}, stopping: func(uint32) {},
+			alarms: func() []Alarm { return []Alarm{{Key: "x", Kind: 300, Text: "The broker is away"}} }}
+		if err := s.run(t.Context(), m.controls); err != nil || !slices.Equal(m.notes, []string{"1 info: started", "301 warning: The broker is away", "2 info: stopped"}) {
+			t.Errorf("%v, %q", err, m.notes)
 		}
 	})
 }

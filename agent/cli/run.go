@@ -5,12 +5,15 @@ import (
 	"log/slog"
 	"os/signal"
 	"runtime/debug"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"roomcall/agent/config"
+	"roomcall/agent/health"
 	"roomcall/agent/host"
 	"roomcall/agent/run"
 	"roomcall/service"
@@ -35,7 +38,7 @@ func (a *app) runCommand() *cobra.Command {
 			s := run.NewSupervisor(a.version, a.load, a.newLogger)
 			opts := service.Options{
 				Name: serviceName, Alive: s.Alive, StatusLine: s.StatusLine, Reload: s.AskReload,
-				Logger: a.newLogger(cfg.Agent),
+				Logger: a.newLogger(cfg.Agent), Alarms: func() []service.Alarm { return alarmsOf(s.Problems()) },
 			}
 			s.Log, s.LogProblem = a.log, a.logProblem
 			return service.Run(cmd.Context(), opts, func(ctx context.Context, ready func()) error {
@@ -48,6 +51,39 @@ func (a *app) runCommand() *cobra.Command {
 	cmd.Flags().Bool("as-service", false, "")
 	_ = cmd.Flags().MarkHidden("as-service")
 	return cmd
+}
+
+type alarmKind struct {
+	code string
+	kind uint32
+}
+
+// alarmKinds are the kinds of the Windows Event Log by the beginning of a problem's
+// code, the first that fits; docs/windows.md has them for the tools that collect events.
+var alarmKinds = []alarmKind{
+	{"endpoint_poor_call", 500}, {"store_", 200}, {"disk_", 200}, {"broker_", 300}, {"endpoint_", 400},
+	{"clock_", 600}, {"page_", 700}, {"log_", 700}, {"", 100},
+}
+
+// alarmsOf are problems as the Windows Event Log has them.
+func alarmsOf(problems []health.Problem) []service.Alarm {
+	var out []service.Alarm
+	for _, p := range problems {
+		if p.Severity == health.Info {
+			continue
+		}
+		at := slices.IndexFunc(alarmKinds, func(k alarmKind) bool { return strings.HasPrefix(p.Code, k.code) })
+		text := host.Printable(p.What) + " (" + p.Code + ")"
+		if p.Hint != "" {
+			text += "\r\nNext: " + host.Printable(p.Hint)
+		}
+		key := p.Code + " " + p.Device
+		if p.Code == "warning" {
+			key += p.What // a text of the config's reader, of which there may be several
+		}
+		out = append(out, service.Alarm{Key: key, Kind: alarmKinds[at].kind, Bad: p.Bad, Text: text})
+	}
+	return out
 }
 
 // flushPatience bounds how long the end of the agent waits for its last log lines.

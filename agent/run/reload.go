@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"roomcall/agent/config"
+	"roomcall/agent/health"
 	"roomcall/agent/host"
 	"roomcall/buffer"
 )
@@ -48,6 +49,14 @@ func (s *Supervisor) StatusLine() string {
 		return ag.StatusLine()
 	}
 	return ""
+}
+
+// Problems are what is wrong with the agent now, in English; nil while none runs.
+func (s *Supervisor) Problems() []health.Problem {
+	if ag := s.current.Load(); ag != nil {
+		return health.English.Problems(ag.Status(), time.Now())
+	}
+	return nil
 }
 
 // AskReload is a reload that comes from the service manager.
