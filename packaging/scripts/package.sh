@@ -109,11 +109,11 @@ windows() {
 	local d=$work/windows-amd64
 	parts windows amd64 "" windows-amd64 roomcall.exe
 	tarball windows-amd64 .zip roomcall.exe
-	cp -r "$work/common/"{agent.example.toml,LICENSE,completions} packaging/windows/roomcall.wxs "$d/"
+	cp -r "$work/common/"{agent.example.toml,LICENSE,completions} packaging/windows/{roomcall.wxs,first-setup.cmd,status-page.url} "$d/"
 	find "$d" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
 	# Both codes are derived from the contents: different contents are another product.
 	local sum code msi=$out/roomcall-$VERSION-windows-amd64.msi
-	sum=$(cat "$d/roomcall.exe" "$d/roomcall.wxs" "$d/agent.example.toml" packaging/windows/finish.sql | sha256sum)
+	sum=$(cat "$d/roomcall.exe" "$d/roomcall.wxs" "$d/agent.example.toml" "$d/first-setup.cmd" "$d/status-page.url" packaging/windows/finish.sql | sha256sum)
 	code=$(guid "${sum:32:32}")
 	rm -f "$msi"
 	(cd "$d" && at_source_date wixl -a x64 -D Version="${VERSION%%[-+]*}" -D Product="$(guid "${sum:0:32}")" \

@@ -48,6 +48,7 @@ check "msiinfo: 64-bit, one installer language" bash -c "msiinfo suminfo '$msi' 
 for p in CONFIGFILE CLIENTID SITE ROOM DEVICEURL DEVICEUSER SECRETFILE BROKERURL STARTSERVICE KEEPDATA; do
 	check "MSI property $p is secure" bash -c "msiinfo export '$msi' Property | grep SecureCustomProperties | grep -q '\b$p\b'"
 done
+check "MSI: Start menu has the first set-up" bash -c "msiinfo export '$msi' Shortcut | grep -q '\[#FirstSetup\]'"
 check "man page can be shown" bash -c "dpkg-deb --fsys-tarfile $a/*_amd64.deb | tar -xO ./usr/share/man/man1/roomcall.1.gz | gzip -d | man --warnings -l - | grep -q roomcall"
 
 # --- contents, compared with the golden lists
@@ -66,6 +67,10 @@ compare msi.txt "msiextract -l '$msi' | sort"
 compare zip.txt "unzip -Z1 $a/*.zip | sort"
 for arch in amd64 arm64 armhf; do compare tar.txt "tar -tzf $a/roomcall-*-linux-$arch.tar.gz | cut -d/ -f2- | sort"; done
 compare conffiles.txt "dpkg-deb --ctrl-tarfile $a/*_amd64.deb | tar -xO ./conffiles | sed '/^\$/d'"
+
+for script in packaging/fleet/*/*.ps1; do
+	check "rights before secrets: $script" awk '/^icacls /{ closed = 1 } /LASTEXITCODE -ne 0/ && closed { sure = 1 } /^Copy-Item .*secrets/ && !sure { bad = 1 } END { exit bad }' "$script"
+done
 
 # --- bill of materials: every module of the program, and the program's checksum
 mkdir "$base/x"

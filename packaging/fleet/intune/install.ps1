@@ -15,6 +15,7 @@ if (-not (Test-Path $config)) { Write-Error "no config for $name in the package"
 $folder = Join-Path $env:ProgramData 'roomcall'
 New-Item -ItemType Directory -Force "$folder\secrets" | Out-Null
 icacls $folder /inheritance:r /grant '*S-1-5-18:(OI)(CI)F' '*S-1-5-32-544:(OI)(CI)F' | Out-Null
+if ($LASTEXITCODE -ne 0) { Write-Error "the rights of $folder cannot be set; no secret was copied"; exit 1 }
 Copy-Item "$PSScriptRoot\secrets\*" "$folder\secrets" -Force
 
 $msi = Get-ChildItem $PSScriptRoot -Filter 'roomcall-*-windows-amd64.msi' | Select-Object -First 1
