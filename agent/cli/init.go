@@ -67,7 +67,7 @@ stays beside it with .old behind its name.`,
 	f.StringVar(&in.site, "site", "", "text copied into every payload")
 	f.StringVar(&in.room, "room", "", "the room's name")
 	f.StringVar(&in.device, "device", "", "short name of the endpoint (default: endpoint)")
-	f.StringVar(&in.url, "url", "", "the endpoint's address, https://ADDR or ADDR alone")
+	f.StringVar(&in.url, "url", "", "the endpoint's address, https://ADDR")
 	f.StringVar(&in.username, "username", "", "user of the endpoint")
 	f.StringVar(&in.secretFile, "secret-file", "", "file with that user's password; it is copied beside the config")
 	f.StringVar(&in.broker, "broker", "", "broker URL, tls://HOST")
@@ -217,7 +217,6 @@ func (i *initializer) readFlags() error {
 			}
 		}
 	}
-	i.in.url = withScheme(i.in.url)
 	for _, f := range []struct{ flag, key, value string }{
 		{"--client-id", "agent.client_id", i.in.clientID},
 		{"--site", "agent.site", i.in.site},
