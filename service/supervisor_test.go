@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -174,4 +175,20 @@ func TestTheSupervisorLooksForAlarmsAtEachBeat(t *testing.T) {
 			t.Errorf("%v, %q", err, m.notes)
 		}
 	})
+}
+
+func TestTheServicesOwnEventsHaveTheIDsOfTheDocs(t *testing.T) {
+	docs, err := os.ReadFile("../docs/windows.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for id, row := range map[int]string{
+		eventStarted: "information | started", eventStopped: "information | stopped", eventEnded: "information | ended by itself",
+		eventFailed: "error | failed", eventStoppedIll: "warning | stopped with an error", eventStoppedLate: "warning | did not stop in time",
+		eventReload: "information | reads its config again",
+	} {
+		if row = fmt.Sprintf("| %d | %s", id, row); !strings.Contains(string(docs), row) {
+			t.Errorf("docs/windows.md has no row %q", row)
+		}
+	}
 }

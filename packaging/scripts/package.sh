@@ -101,7 +101,7 @@ tarball() {
 	shift 2
 	mkdir -p "$a"
 	for f in "$@" sbom.cdx.json THIRD-PARTY-LICENSES.txt; do cp "$work/$name/$f" "$a/"; done
-	cp -r "$work/common/"{agent.example.toml,LICENSE,man,completions} docs/install.md packaging/changelog.yaml "$a/"
+	cp -r "$work/common/"{agent.example.toml,LICENSE,man,completions} docs/{install,prepare-endpoint,windows}.md packaging/changelog.yaml "$a/"
 	"$work/assemble" archive "$a" "$out/roomcall-$VERSION-$name$suffix"
 }
 

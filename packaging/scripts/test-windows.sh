@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Tests the .exe and the MSI under wine, which is not Windows: docs/windows.md lists
+# Tests the .exe and the MSI under wine, which is not Windows: docs/windows-test.md lists
 # what it cannot show. Everything is on loopback and in one folder, which is removed
 # at the end.
 #
