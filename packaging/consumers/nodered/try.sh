@@ -30,5 +30,8 @@ alerts() { get /alerts | jq -e 'any(contains("Twice"))'; }
 await 30 alerts || fail "nodered: no alert arrived"
 [ "$(get /alerts | jq '[.[] | select(contains("Twice"))] | length')" = 1 ] || fail "nodered: a duplicate counted twice"
 [ "$(get /alerts | jq -r '.[] | select(contains("Twice"))')" = "T Twice: quality.degraded (video_recv_loss_pct 7, limit 3)" ] || fail "nodered: the alert is $(get /alerts)"
+pub -q 1 -t roomcall/v1/twice/hub/event -m '{"id":"twice.1.hub.event.2","client_id":"twice","device":"hub","ts":"T","type":"endpoint.offline","severity":"critical","text":"It does not answer."}'
+sentence() { get /alerts | jq -e 'any(. == "T hub: It does not answer.")'; }
+await 30 sentence || fail "nodered: the agent's sentence is not in $(get /alerts)"
 if grep -iE 'error|warn.*missing' "$WORK/nodered.log" | grep -v 'bcrypt' >"$WORK/errors"; then fail "nodered: $(head -3 "$WORK/errors")"; fi
 ok nodered "3 rooms and their agent over HTTP, alerts from events, duplicate dropped (Node-RED $(sed -n 's/.*"version": "\(.*\)".*/\1/p' "$NODE_MODULES/node-red/package.json"))"

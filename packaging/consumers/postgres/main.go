@@ -19,6 +19,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -36,6 +37,10 @@ const (
 
 // kinds are the records to keep; each kind has a table with its name.
 var kinds = []string{"sample", "stream", "event", "call", "minute"}
+
+// notices are the retained messages of an agent about itself; each is a column of the
+// table agent. An empty one, by which somebody forgets the agent, removes its row.
+var notices = []string{"availability", "birth", "health"}
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -101,8 +106,12 @@ func subscribe(ctx context.Context, out chan<- mqtt.Message, lost context.Cancel
 		o.SetUsername(user).SetPassword(strings.TrimSpace(string(password)))
 	}
 	filters := map[string]byte{}
+	prefix := cmp.Or(os.Getenv("TOPIC_PREFIX"), "roomcall/v1")
 	for _, kind := range kinds {
-		filters[cmp.Or(os.Getenv("TOPIC_PREFIX"), "roomcall/v1")+"/+/+/"+kind] = 1
+		filters[prefix+"/+/+/"+kind] = 1
+	}
+	for _, notice := range notices {
+		filters[prefix+"/+/"+notice] = 1
 	}
 	c := mqtt.NewClient(o)
 	if err := settled(c.Connect()); err != nil {
@@ -165,16 +174,35 @@ func store(ctx context.Context, db *pgx.Conn, list []mqtt.Message) error {
 func write(ctx context.Context, db *pgx.Conn, list []mqtt.Message) error {
 	var rows pgx.Batch // a batch is one transaction
 	for _, m := range list {
+		parts := strings.Split(m.Topic(), "/")
+		if notice := parts[len(parts)-1]; slices.Contains(notices, notice) {
+			queueNotice(&rows, parts[len(parts)-2], notice, string(m.Payload()))
+			continue
+		}
 		var record struct{ ID string }
 		if err := json.Unmarshal(m.Payload(), &record); err != nil || record.ID == "" {
 			slog.Error("not a record, skipped", "topic", m.Topic())
 			continue
 		}
-		table := m.Topic()[strings.LastIndex(m.Topic(), "/")+1:] // one of kinds, by the subscription
+		table := parts[len(parts)-1] // one of kinds, by the subscription
 		rows.Queue("insert into "+pgx.Identifier{table}.Sanitize()+" (id, doc) values ($1, $2::text::jsonb) on conflict (id) do update set doc = excluded.doc",
 			record.ID, string(m.Payload()))
 	}
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	return db.SendBatch(ctx, &rows).Close()
+}
+
+func queueNotice(rows *pgx.Batch, clientID, notice, text string) {
+	switch {
+	case text == "":
+		rows.Queue("delete from agent where client_id = $1", clientID)
+	case notice == "availability":
+		rows.Queue("insert into agent (client_id, availability) values ($1, $2) on conflict (client_id) do update set availability = excluded.availability, since = case when agent.availability is distinct from excluded.availability then now() else agent.since end",
+			clientID, text)
+	default:
+		column := pgx.Identifier{notice}.Sanitize()
+		rows.Queue("insert into agent (client_id, "+column+") values ($1, $2::text::jsonb) on conflict (client_id) do update set "+column+" = excluded."+column,
+			clientID, text)
+	}
 }

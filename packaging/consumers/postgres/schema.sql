@@ -62,6 +62,22 @@ alter table call
 alter table minute
   add column started timestamptz generated always as (to_timestamp((doc->>'minute_ms')::bigint / 1000.0::float8)) stored;
 
+-- What each agent says about itself, retained at the broker: one row an agent.
+create table agent (
+  client_id    text primary key,
+  availability text check (availability in ('online', 'offline', 'lost')),
+  since        timestamptz not null default now(), -- of the availability, by this database's clock
+  birth        jsonb,
+  health       jsonb
+);
+
+-- Who is there, on which version, and how it is doing.
+create view agent_now as
+select client_id, coalesce(availability, 'unknown') as availability, now() - since as since,
+  birth->>'version' as version, health->>'status' as status, health->>'text' as problem,
+  (health->>'waiting')::bigint as waiting, jsonb_array_length(birth->'devices') as devices
+from agent;
+
 create index on sample (client_id, device, ts desc);
 create index on stream (client_id, device, ts desc);
 create index on event  (ts);

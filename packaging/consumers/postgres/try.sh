@@ -53,6 +53,21 @@ holes=$(ask "select coalesce(sum(missing), 0) from hole where client_id like 'fl
 [ "$holes" = 0 ] || fail "postgres: $holes records of the day are missing"
 [ "$(ask "select count(*) from incident where client_id like 'floor-%' and ended is null")" = 0 ] || fail "postgres: incidents without an end"
 [ "$(ask "select count(*) from room_now where client_id = 'interop'")" = 3 ] || fail "postgres: room_now does not show the 3 rooms of the running agent"
+
+# The agents' own notices: the newest counts, nonsense is skipped, an empty one forgets.
+notice() { pub -r -q 1 -t "roomcall/v1/$1/$2" "${@:3}"; }
+for kind in birth health; do
+	grep -o "^roomcall/v1/interop/$kind	.*" "$RECORDS" | tail -1 | cut -f2 >"$WORK/$kind"
+	notice interop "$kind" -f "$WORK/$kind"
+	notice gone "$kind" -m '{"version":"0"}'
+done
+notice interop availability -m online
+notice interop availability -m lost
+notice gone availability -m nonsense
+notice gone health -n
+agents() { [ "$(ask "select client_id, availability, version, status is not null, devices from agent_now")" = "interop|lost|$("$ROOMCALL" version | awk '{ print $2 }')|t|3" ]; }
+await 30 agents || fail "postgres: agents are $(ask 'table agent_now')"
+
 ask "call forget('100 years', '100 years')" >/dev/null
 [ "$(rows)" = "$want" ] || fail "postgres: forget deleted new records"
 ok postgres "$want records in $want rows after $killed kills and a replay, 0 missing, 2 bad messages reported"
