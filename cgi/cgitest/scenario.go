@@ -136,7 +136,7 @@ var scenarios = []Scenario{
 	},
 	{
 		Name:  "single-stream",
-		Text:  "a call without multi-stream: only WEB_GetCallStatusInfoAPI tells values",
+		Text:  "a call without multi-stream: only WEB_GetCallStatusInfoAPI has values",
 		steps: []step{meeting(60).with(func(s *step) { s.single = true })},
 	},
 	{Name: "idle", Text: "never in a call", steps: []step{quiet(60)}},
