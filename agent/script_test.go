@@ -35,6 +35,7 @@ import (
 //	unzip FILE              unpacks a zip file
 //	expand FILE...          replaces $NAME in files by the script's variables
 //	agent [config]          runs `roomcall run` and returns when it runs; `agent stop` ends it
+//	readme FILE             writes what README.md shows to be tried by hand, with this test's addresses
 //
 // and the variables $BROKER (a mosquitto), $HTTP (a free local address) and
 // $CLOSED (an address where nothing listens).
@@ -58,6 +59,7 @@ func TestCommandLine(t *testing.T) {
 			"exits":    scriptExits,
 			"await":    scriptAwait,
 			"unzip":    scriptUnzip,
+			"readme":   scriptReadme,
 		},
 	})
 }
@@ -271,4 +273,23 @@ func scriptExpand(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Check(err)
 		ts.Check(os.WriteFile(path, []byte(os.Expand(string(b), ts.Getenv)), 0o600))
 	}
+}
+
+// scriptReadme writes the block of README.md that tries everything by hand, without
+// building it, with free addresses, and with the end of what it starts.
+func scriptReadme(ts *testscript.TestScript, _ bool, args []string) {
+	text, err := os.ReadFile(filepath.Join("..", "README.md"))
+	ts.Check(err)
+	_, block, ok := strings.Cut(string(text), "```sh\nmake build\n")
+	block, _, end := strings.Cut(block, "```\n")
+	if !ok || !end {
+		ts.Fatalf("README.md has no block that begins with make build")
+	}
+	broker := strings.TrimPrefix(ts.Getenv("BROKER"), "tcp://")
+	_, port, err := net.SplitHostPort(broker)
+	ts.Check(err)
+	block = strings.NewReplacer("bin/roomcall", "roomcall", "/tmp/agent.toml", "agent.toml", "127.0.0.1:8088", ts.Getenv("CLOSED"),
+		"127.0.0.1:1883", broker, "mosquitto_sub", "mosquitto_sub -p "+port,
+		"data_dir = \"data\"", "data_dir = \"data\"\nhttp_listen = \""+ts.Getenv("HTTP")+"\"").Replace(block)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte("set -e\ntrap 'kill %1 %2; wait' EXIT\n"+block), 0o600))
 }
