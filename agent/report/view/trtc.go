@@ -93,7 +93,7 @@ func trtcCheck(o *Options) error {
 		return refuse("InvalidParameter.UserIdsMorethanSix", "%d devices, at most %d are allowed", len(o.Devices), trtcMaxUsers)
 	case o.Limit > trtcMaxPage:
 		return refuse("InvalidParameter.PageSizeOversize", "a page of %d, at most %d are allowed", o.Limit, trtcMaxPage)
-	case data && !o.Since.IsZero() && !o.Until.IsZero() && o.Until.Sub(o.Since) > trtcMaxRange:
+	case data && !o.Since.IsZero() && !o.Until.IsZero() && o.Until.Truncate(time.Second).Sub(o.Since) > trtcMaxRange:
 		return refuse("InvalidParameter.QueryScaleOversize", "a time range of %v, at most %v is allowed with data", o.Until.Sub(o.Since), trtcMaxRange)
 	}
 	return nil

@@ -311,6 +311,9 @@ func (c *collector) document(to string) (any, error) {
 	}
 	f := c.facts().only(&c.o, p.name)
 	if c.o.Call != "" && len(f.Calls) == 0 && len(c.seen) > 0 {
+		if c.book[c.o.Call] != nil {
+			return nil, fmt.Errorf("%w in the time or state that is asked for: %s", ErrNoCall, c.o.Call)
+		}
 		return nil, fmt.Errorf("%w: %s; it has %s", ErrNoCall, c.o.Call, cmp.Or(strings.Join(c.book.ids(), ", "), "none"))
 	}
 	if p.oneCall && len(f.Calls) > 1 {
