@@ -414,6 +414,11 @@ func agoraDiagnosis(f *Facts, o *Options) any {
 	})
 	slices.Reverse(a.Data)
 	a.Data, _ = page(a.Data, o, 10)
+	a.Meta.Users = map[string]string{}
+	users := f.users()
+	for _, row := range a.Data {
+		a.Meta.Users[row.User] = users[row.User]
+	}
 	return a
 }
 

@@ -115,7 +115,7 @@ func meta(system string, f *Facts, o *Options) *Meta {
 			m.Absent = append(m.Absent, s.what)
 		}
 	}
-	if system == "agora" && (o.Part == "details" || o.Part == "diagnosis") {
+	if system == "agora" && o.Part == "details" {
 		m.Users = f.users()
 	}
 	return m

@@ -348,9 +348,12 @@ func (g *gateway) volc(w http.ResponseWriter, r *http.Request, body []byte) {
 	reply(w, http.StatusOK, bytes.Replace(doc, []byte(`"RequestId":""`), []byte(`"RequestId":"`+requestID()+`"`), 1))
 }
 
+// requestID is a random UUID.
 func requestID() string {
-	b := rand.Text()
-	return strings.ToLower(b[:8] + "-" + b[8:12] + "-" + b[12:16] + "-" + b[16:20] + "-" + b[20:])
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
 // trtc answers DescribeCallDetail, as a POST with JSON or a GET with the same names.
