@@ -199,7 +199,7 @@ func (r *statusReport) text() string {
 	}
 	b.WriteByte('\n')
 	r.rooms(&b)
-	line := func(name, text string) { b.WriteString(fit(name, 8) + host.Printable(text) + "\n") }
+	line := func(name, text string) { b.WriteString(fit(name, 10) + host.Printable(text) + "\n") }
 	line(w.broker, health.OrUnknown(s.Broker.State)+", "+r.broker())
 	line(w.store, health.OrUnknown(s.Buffer.State)+", "+r.store())
 	if s.Log.Lost > 0 {
@@ -307,7 +307,24 @@ func (r *statusReport) store() string {
 	} else if r.rate < 0 {
 		line += ", " + w.growing
 	}
-	return line + fmt.Sprintf(", %s / %s", health.Bytes(b.BytesOnDisk), health.Bytes(b.MaxBytes))
+	line += fmt.Sprintf(", %s / %s", health.Bytes(b.BytesOnDisk), health.Bytes(b.MaxBytes))
+	if room := r.roomLeft(); room > 0 {
+		line += ", " + fmt.Sprintf(w.roomLeft, r.lang.For(room))
+	}
+	return line
+}
+
+// roomLeft is for how long the store will still have room at the pace so far, while
+// the broker is away; 0 = not known.
+func (r *statusReport) roomLeft() time.Duration {
+	b := r.status.Buffer
+	const least = 100 // records, for the size of one to be known
+	if r.status.Broker.State == "connected" || b.State != "open" || b.Waiting < least || b.BytesOnDisk <= 0 || b.MaxBytes <= 0 {
+		return 0
+	}
+	waited := r.now.Sub(b.Oldest)
+	mine := float64(b.BytesOnDisk) * float64(b.Waiting) / float64(b.Waiting+b.DeliveredKept) // what is delivered goes first
+	return time.Duration(float64(waited) * max(float64(b.MaxBytes)-mine, 0) / mine).Round(time.Minute)
 }
 
 const (
@@ -347,6 +364,7 @@ type statusText struct {
 	broker, store, log, agent                  string
 	delivered, last, proof                     string
 	waiting, oldest, catchingUp, growing, lost string
+	roomLeft                                   string
 	version, ofCommand, up                     string
 }
 
@@ -356,15 +374,15 @@ var statusWords = map[health.Lang]statusText{
 		room: "ROOM", state: "STATE", polled: "POLLED", more: "(--all shows each)", moreProblems: "and %d more",
 		broker: "broker", store: "store", log: "log", agent: "agent",
 		delivered: "%d delivered", last: "last %s", proof: "delivery %s",
-		waiting: "%d waiting", oldest: "oldest %s", catchingUp: "catching up at %.0f/s, about %s left", growing: "not getting fewer", lost: "%d lines lost",
+		waiting: "%d waiting", oldest: "oldest %s", catchingUp: "catching up at %.0f/s, about %s left", growing: "not getting fewer", roomLeft: "room for about %s more", lost: "%d lines lost",
 		version: "version %s", ofCommand: " (this command: %s)", up: "up %s",
 	},
 	health.Chinese: {
-		well: "一切正常。", warnings: "工作正常,但有警告。", wrong: "存在问题。", hint: "建议", since: "  自 %s",
-		room: "会议室", state: "状态", polled: "轮询", more: "(--all 显示全部)", moreProblems: "另有 %d 个问题",
-		broker: "消息", store: "存储", log: "日志", agent: "代理",
-		delivered: "已送达 %d 条", last: "最近 %s", proof: "送达验证: %s",
-		waiting: "待发 %d 条", oldest: "最早 %s", catchingUp: "正在补发,%.0f 条/秒,约剩 %s", growing: "积压未减少", lost: "丢失 %d 行",
-		version: "版本 %s", ofCommand: "(本命令: %s)", up: "已运行 %s",
+		well: "一切正常。", warnings: "工作正常，但有警告。", wrong: "存在问题。", hint: "建议", since: "  自 %s",
+		room: "会议室", state: "状态", polled: "采集", more: "（--all 显示全部）", moreProblems: "另有 %d 个问题",
+		broker: "MQTT", store: "存储", log: "日志", agent: "采集代理",
+		delivered: "已送达 %d 条", last: "最近 %s", proof: "送达验证：%s",
+		waiting: "待发 %d 条", oldest: "最早 %s", catchingUp: "正在补发，%.0f 条/秒，约剩 %s", growing: "积压未减少", roomLeft: "约可再存 %s", lost: "丢失 %d 行",
+		version: "版本 %s", ofCommand: "（本命令：%s）", up: "已运行 %s",
 	},
 }

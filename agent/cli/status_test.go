@@ -123,6 +123,19 @@ func TestStatusSaysHowLongCatchingUpTakes(t *testing.T) {
 	}
 }
 
+func TestStatusSaysHowLongTheStoreHasRoom(t *testing.T) {
+	s := healthtest.Well()
+	s.Broker.State, s.Buffer.Waiting, s.Buffer.DeliveredKept = "waiting", 3000, 9000
+	s.Buffer.Oldest, s.Buffer.BytesOnDisk, s.Buffer.MaxBytes = healthtest.Noon.Add(-time.Hour), 40<<20, 250<<20
+	if text := statusOf(s, health.English); !strings.Contains(text, "40 MiB / 250 MiB, room for about 1 d more\n") { // 10 MiB an hour, 240 are left
+		t.Errorf("%s", text)
+	}
+	s.Broker.State = "connected"
+	if text := statusOf(s, health.English); strings.Contains(text, "room for") {
+		t.Errorf("connected:\n%s", text)
+	}
+}
+
 func TestTextShowsNoControlCharacters(t *testing.T) {
 	s := healthtest.Ill()
 	s.Broker.Error = "bad\x1b[2Jthing"

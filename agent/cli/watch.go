@@ -224,14 +224,14 @@ func (r *fleetRow) change() string {
 	if r.rank == rankLost || r.rank == rankStale {
 		return rankWords[r.rank]
 	}
-	return r.state + " " + r.grade + " " + r.metric
+	return r.state + " " + r.grade + " " + r.metric + " " + r.err
 }
 
 // line is a row for a file or a pipe.
 func (r *fleetRow) line(now time.Time) string {
-	at, state, grade, worst := r.heard, r.state, r.grade, r.worst
+	at, state, grade, worst := r.heard, r.state, r.grade, r.worst(health.English)
 	if r.rank == rankLost || r.rank == rankStale {
-		at, state, grade, worst = now, rankWords[r.rank], "", ""
+		at, state, grade = now, rankWords[r.rank], ""
 	}
 	return strings.Join([]string{at.UTC().Format(time.RFC3339), r.client, dash(r.device), dash(state), dash(grade), dash(worst), r.room}, "  ")
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/charmbracelet/x/ansi"
 
+	"roomcall/agent/health"
 	"roomcall/agent/host"
 	"roomcall/publish"
 )
@@ -71,8 +72,9 @@ func newFleet() *fleet {
 // fleetRow is one device, or an agent that is away and has shown no device (device "").
 type fleetRow struct {
 	client, device, room string
-	state, grade, worst  string // as the sample says; worst = metric and value
-	metric               string // the metric of worst
+	state, grade, err    string  // as the sample says
+	metric               string  // the one to look at, such as audio_send_loss; "" = none
+	value                float64 // of metric
 	heard                time.Time
 	live                 bool          // heard while it was followed, so its clock is ours
 	gap                  time.Duration // the longest pause between two live states
@@ -158,7 +160,8 @@ func (f *fleet) addState(m publish.Received, now time.Time) *fleetRow {
 	}
 	r.heard, r.sentMs = heard, int64(sent)
 	r.room, r.state, r.grade = text("room"), text("endpoint_state"), text("grade")
-	r.metric, r.worst = worstOf(sample, text("grade_reasons"), text("err"))
+	r.err = text("err")
+	r.metric, r.value = worstOf(sample, text("grade_reasons"))
 	r.sample = slices.Clone(m.Payload)
 	f.judge(r, now)
 	if first {
@@ -342,7 +345,7 @@ func (r *fleetRow) matches(filter string) bool {
 	if filter == "" {
 		return true
 	}
-	for _, text := range [...]string{r.room, r.key(), r.state, r.grade, rankWords[r.rank], r.worst} {
+	for _, text := range [...]string{r.room, r.key(), r.state, r.grade, rankWords[r.rank], r.worst(health.English)} {
 		if strings.Contains(strings.ToLower(text), filter) {
 			return true
 		}
@@ -363,54 +366,45 @@ func ofOthers(s string) string {
 	return ansi.TruncateWc(host.Printable(s[:min(len(s), 4*nameMax)]), nameMax, "~")
 }
 
+// metricKeys are the ends of a sample's keys, and the units, of the metrics of a reason.
+var metricKeys = map[string][2]string{"loss": {"_pct", " %"}, "jitter": {"_ms", " ms"}, "delay": {"_ms", " ms"}, "fps": {"", ""}}
+
 // worstOf is the metric that a person should look at, and its value: the first that is
-// beyond a limit, else the highest loss.
-func worstOf(sample map[string]any, reasons, failure string) (metric, text string) {
-	if failure != "" {
-		return failure, failure
-	}
+// beyond a limit, else the highest loss; "" = there is none.
+func worstOf(sample map[string]any, reasons string) (metric string, value float64) {
 	first, _, _ := strings.Cut(reasons, ",")
-	if first != "" {
-		key := reasonKey(first)
-		words := strings.ReplaceAll(first, "_", " ")
-		if v, ok := sample[key].(float64); ok {
-			words += " " + number(v) + unitOf(key)
-		}
-		return first, words
+	if v, ok := sample[first+metricKeys[first[strings.LastIndexByte(first, '_')+1:]][0]].(float64); ok {
+		return first, v
 	}
-	worst, key := -1.0, ""
-	for k, v := range sample {
-		if x, ok := v.(float64); ok && strings.HasSuffix(k, "_loss_pct") && (x > worst || x == worst && k < key) {
-			worst, key = x, k
+	value = -1
+	for key, v := range sample {
+		name, isLoss := strings.CutSuffix(key, "_loss_pct")
+		if x, ok := v.(float64); ok && isLoss && (x > value || x == value && name+"_loss" < metric) {
+			metric, value = name+"_loss", x
 		}
 	}
-	if key == "" {
-		return "", ""
-	}
-	return key, strings.ReplaceAll(strings.TrimSuffix(key, "_pct"), "_", " ") + " " + number(worst) + " %"
+	return metric, max(value, 0)
 }
 
-// reasonKey is the sample's key that a reason speaks of.
-func reasonKey(reason string) string {
-	for end, unit := range map[string]string{"_loss": "_pct", "_jitter": "_ms", "_delay": "_ms"} {
-		if strings.HasSuffix(reason, end) {
-			return reason + unit
-		}
+// worst is the worst metric in words, or the failure that leaves none, while there is
+// news: "loss 12 % audio send".
+func (r *fleetRow) worst(lang health.Lang) string {
+	if r.rank == rankLost || r.rank == rankStale {
+		return ""
 	}
-	return reason
+	if r.err != "" {
+		return r.err
+	}
+	parts := strings.Split(r.metric, "_")
+	if len(parts) != 3 {
+		return r.metric
+	}
+	w := watchWords[lang].media
+	word := func(s string) string { return cmp.Or(w[s], s) }
+	return word(parts[2]) + " " + number(r.value) + metricKeys[parts[2]][1] + " " + word(parts[0]) + " " + word(parts[1])
 }
 
-// unitOf is the unit in a key, as people write it.
-func unitOf(key string) string {
-	for end, unit := range map[string]string{"_pct": " %", "_ms": " ms", "_fps": " fps", "_kbps": " kbit/s"} {
-		if strings.HasSuffix(key, end) {
-			return unit
-		}
-	}
-	return ""
-}
-
-func number(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }
+func number(v float64) string { return strconv.FormatFloat(math.Round(v*100)/100, 'f', -1, 64) }
 
 // historyMax is how many points a history has at most.
 const historyMax = 60

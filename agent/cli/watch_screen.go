@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
-	"math"
 	"strings"
 	"time"
 
@@ -269,7 +268,7 @@ func (s *fleetScreen) table() []string {
 	}
 	for i := s.top; i < min(s.top+s.page(), len(s.rows)); i++ {
 		r := s.rows[i]
-		line := c.line(r.name(), r.key(), s.stateOf(r), s.gradeOf(r), r.worstNow(), health.Age(now.Sub(r.heard)))
+		line := c.line(r.name(), r.key(), s.stateOf(r), s.gradeOf(r), dash(r.worst(s.lang)), health.Age(now.Sub(r.heard)))
 		if i == s.at {
 			line = reverse(line)
 		} else {
@@ -306,32 +305,24 @@ func (s *fleetScreen) gradeOf(r *fleetRow) string {
 	return cmp.Or(watchWords[s.lang].grades[r.grade], r.grade)
 }
 
-// worstNow is the worst metric, while there is news.
-func (r *fleetRow) worstNow() string {
-	if r.rank == rankLost || r.rank == rankStale {
-		return "-"
-	}
-	return dash(r.worst)
-}
-
 // tableColumns are the widths of the columns; 0 = left out.
 type tableColumns struct{ room, device, state, grade, worst, age int }
 
 // columnsOf fits the columns into a width.
 func columnsOf(width int) tableColumns {
-	c := tableColumns{state: 13, grade: 7, age: 6}
+	c := tableColumns{state: 13, grade: 5, age: 6}
 	rest := width - c.state - c.grade - c.age - 3*2
 	switch {
 	case rest < 24: // a phone's or a split window
+		c.room = max(rest+c.grade+2, 8)
 		c.grade = 0
-		c.room = max(rest+7+2, 8)
 		return c
 	case rest >= 84:
 		c.device = 26
 		rest -= c.device + 2
 	}
 	rest -= 2
-	c.worst = min(max(rest*45/100, 12), 40)
+	c.worst = min(max(rest/2, 12), 40)
 	c.room = rest - c.worst
 	return c
 }
@@ -366,8 +357,11 @@ func (s *fleetScreen) room(r *fleetRow) []string {
 		what, hint := s.lang.Call(health.CallOf(r.sample, nil))
 		lines = append(lines, s.wrap(what)...)
 		lines = append(lines, s.wrap(hint)...)
-	} else if r.worstNow() != "-" && r.state != "idle" {
-		lines = append(lines, s.wrap(r.worst)...)
+	} else {
+		lines = append(lines, s.wrap(s.nextStep(r))...)
+	}
+	if r.err != "" {
+		lines = append(lines, dim(r.err))
 	}
 	lines = append(lines, dim(fmt.Sprintf(w.heard, s.lang.For(now.Sub(r.heard)))), "")
 	if readings := streamTable(r.sample, w); len(readings) > 1 {
@@ -386,6 +380,19 @@ func (s *fleetScreen) headline(r *fleetRow, now time.Time) string {
 		return text
 	}
 	return s.lang.Headline(r.state, r.grade, r.since, now)
+}
+
+// nextStep is what to do about a room that is in no call.
+func (s *fleetScreen) nextStep(r *fleetRow) string {
+	switch {
+	case r.rank == rankLost:
+		return watchWords[s.lang].lostHint
+	case r.rank == rankStale && !s.fleet.stopped(r):
+		return watchWords[s.lang].staleHint
+	case r.rank > rankBusy:
+		return ""
+	}
+	return s.lang.HintFor("endpoint_"+r.state, nil)
 }
 
 func (s *fleetScreen) wrap(text string) []string {
@@ -410,7 +417,7 @@ func streamTable(payload []byte, w screenWords) []string {
 		}
 		return out
 	}
-	lines := []string{dim(line(w.stream, []string{"kbit/s", w.loss + " %", w.jitter + " ms", w.delay + " ms", "fps"}))}
+	lines := []string{dim(line(w.stream, []string{"kbit/s", w.media["loss"] + " %", w.media["jitter"] + " ms", w.media["delay"] + " ms", "fps"}))}
 	for _, media := range []string{"audio", "video", "aux"} {
 		for _, direction := range []string{"send", "recv"} {
 			cells, any := []string{}, false
@@ -450,12 +457,12 @@ func (s *fleetScreen) seen(r *fleetRow) []string {
 		name, unit string
 		of         func(point) float32
 	}{
-		{w.loss, "%", func(p point) float32 { return p.loss }},
-		{w.jitter, "ms", func(p point) float32 { return p.jitter }},
-		{w.delay, "ms", func(p point) float32 { return p.delay }},
+		{w.media["loss"], "%", func(p point) float32 { return p.loss }},
+		{w.media["jitter"], "ms", func(p point) float32 { return p.jitter }},
+		{w.media["delay"], "ms", func(p point) float32 { return p.delay }},
 	} {
 		if line, most := spark(points, measure.of); most >= 0 {
-			lines = append(lines, fit(measure.name, 8)+line+"  "+dim(fmt.Sprintf(w.most, number(math.Round(float64(most)*100)/100)+" "+measure.unit)))
+			lines = append(lines, fit(measure.name, 8)+line+"  "+dim(fmt.Sprintf(w.most, number(float64(most))+" "+measure.unit)))
 		}
 	}
 	return lines

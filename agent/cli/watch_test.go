@@ -370,13 +370,13 @@ func TestHistoryCoversAllOfTheTime(t *testing.T) {
 }
 
 func TestOnlyAChangeIsALine(t *testing.T) {
-	r := &fleetRow{client: "a", device: "hub", state: "in_call", grade: "poor", metric: "audio_send_loss", worst: "audio send loss 12 %", rank: rankPoor, heard: noon, room: "会议室"}
+	r := &fleetRow{client: "a", device: "hub", state: "in_call", grade: "poor", metric: "audio_send_loss", value: 12, rank: rankPoor, heard: noon, room: "会议室"}
 	was := r.change()
-	r.worst = "audio send loss 13 %"
+	r.value = 13
 	if r.change() != was {
 		t.Error("a value alone is a change")
 	}
-	if got := r.line(noon); got != "2026-03-01T12:00:00Z  a  hub  in_call  poor  audio send loss 13 %  会议室" {
+	if got := r.line(noon); got != "2026-03-01T12:00:00Z  a  hub  in_call  poor  loss 13 % audio send  会议室" {
 		t.Errorf("the line is %q", got)
 	}
 	r.metric = "video_send_loss"
