@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"encoding/json"
 	"flag"
 	"fmt"
 	"io"
@@ -185,6 +186,33 @@ func TestAFakeAgentCannotSteerTheTerminal(t *testing.T) {
 			if exit != exitFail || strings.ContainsAny(out.String()+errs.String(), "\x1b\x07\u009b\u202e") {
 				t.Errorf("%v: exit code %d\n%q\n%q", command, exit, out.String(), errs.String())
 			}
+		}
+	}
+}
+
+// TestTheExampleOfTheREADMEIsWhatStatusShows: with two rooms, one in a poor call.
+func TestTheExampleOfTheREADMEIsWhatStatusShows(t *testing.T) {
+	s := healthtest.Well()
+	s.Version, s.ClientID, s.UptimeS = "0.1.0", "pc-berlin", 26*3600
+	s.Broker.URL, s.Broker.Acked = "tls://mqtt.example.net:8883", 37_548
+	s.Buffer.Waiting, s.Buffer.Oldest = 0, time.Time{}
+	one, two := s.Endpoints[0], s.Endpoints[0]
+	one.Device, one.Room, one.Grade, one.CallGrade, one.GradeSince, one.Limits = "berlin-3", "Berlin, 3rd floor", "poor", "poor", healthtest.Noon.Add(-4*time.Minute), "huawei"
+	one.GradeReasons = "audio_send_loss,video_send_loss"
+	one.Sample = json.RawMessage(`{"grade":"poor","grade_reasons":"audio_send_loss,video_send_loss","audio_send_loss_pct":12,"video_send_loss_pct":8,"audio_recv_loss_pct":0.1,"video_recv_loss_pct":0}`)
+	two.Device, two.Room, two.State, two.InCall, two.Grade = "berlin-4", "Berlin, 4th floor", "idle", false, ""
+	two.LastPoll = healthtest.Noon.Add(-12 * time.Second)
+	two.IntervalS = 15
+	s.Endpoints = []health.Endpoint{two, one}
+	s.Limits = map[string]map[string]float64{"huawei": {"audio_loss_pct_poor": 10, "video_loss_pct_poor": 3}}
+	for name, lang := range map[string]health.Lang{"README.md": health.English, "README.zh-CN.md": health.Chinese} {
+		want := "$ roomcall status\n" + statusOf(s, lang)
+		text, err := os.ReadFile(filepath.Join("..", "..", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(strings.ReplaceAll(string(text), "\r\n", "\n"), "```\n"+want+"```\n") {
+			t.Errorf("%s does not have what status shows:\n%s", name, want)
 		}
 	}
 }
