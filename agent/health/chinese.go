@@ -51,7 +51,7 @@ var chinese = map[string]words{
 	"broker_unproven": {what: "无法证实送达：此客户端无权读取自己的 echo 主题",
 		hint: "请允许它读取主题 .../echo，以便证实送达"},
 	"broker_left_out": {what: "MQTT 服务器因某一操作断开连接，现已省略该操作：{what}|（已 {for}）|",
-		hint: "记录照常发送；请查看 MQTT 服务器的访问列表和限制。六小时后或重新加载配置后再试"},
+		hint: "记录照常发送；请查看 MQTT 服务器的访问列表和限制。稍后自动再试，重新加载配置后也会再试"},
 
 	// an endpoint, as the status sees it
 	"endpoint_not_polled":  {what: "{endpoint} 尚未采集"},

@@ -55,7 +55,7 @@ var english = map[string]words{
 	"broker_unproven": {severity: Warning, what: "Delivery is not proven: this client may not read its own echo topic",
 		hint: "allow it to read the topic .../echo to have delivery proven"},
 	"broker_left_out": {severity: Warning, what: "The broker ends the connection over something, which is left out: {what}| (for {for})|",
-		hint: "records go on; look at the broker's access list and limits. It is tried again after six hours or a reload"},
+		hint: "records go on; look at the broker's access list and limits. It is tried again later by itself, or after a reload"},
 
 	// an endpoint, as the status sees it
 	"endpoint_not_polled":  {unready: true, what: "{endpoint} has not been polled yet"},
@@ -353,6 +353,7 @@ var leftOutWords = map[Lang]map[string]string{
 		"subscribe_echo":  "reading the topic .../echo, so delivery is not proven",
 		"subscribe_state": "reading back the topics .../state and .../health, so a store put back from a backup is noticed less surely",
 		"unsubscribe":     "ending a subscription",
+		"health":          "the health message",
 	},
 	Chinese: {
 		"will":            "遗嘱消息（采集代理失联时由服务器发布 \"lost\"）",
@@ -362,6 +363,7 @@ var leftOutWords = map[Lang]map[string]string{
 		"subscribe_echo":  "读取主题 .../echo，因此无法证实送达",
 		"subscribe_state": "读回主题 .../state 和 .../health，因此不容易发现存储是从备份恢复的",
 		"unsubscribe":     "取消订阅",
+		"health":          "health 消息",
 	},
 }
 

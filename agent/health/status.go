@@ -128,21 +128,28 @@ type Broker struct {
 	Advice Advice    `json:"advice,omitzero"`
 	// Proof is the result of the delivery proof over the echo topic: pending,
 	// proven, unproven (not allowed to read it back) or failed.
-	Proof       string    `json:"proof,omitempty"`
-	ProofDetail string    `json:"proof_detail,omitempty"`
-	Connects    uint64    `json:"connects"`
-	Losses      uint64    `json:"losses"`
-	Published   uint64    `json:"published"`
-	Acked       uint64    `json:"acked"`
-	InFlight    int       `json:"in_flight"`
-	LastAck     time.Time `json:"last_ack,omitzero"`
+	Proof       string `json:"proof,omitempty"`
+	ProofDetail string `json:"proof_detail,omitempty"`
+	Connects    uint64 `json:"connects"`
+	Losses      uint64 `json:"losses"`
+	Failures    uint64 `json:"failures"` // tries to connect that failed
+	// Skipped messages of the broker were too large, Ignored answers belonged to no
+	// question; both over the connection of the moment.
+	Skipped uint64 `json:"skipped"`
+	Ignored uint64 `json:"ignored"`
+	// HealthFailures counts the health messages that were not confirmed.
+	HealthFailures uint64    `json:"health_failures"`
+	Published      uint64    `json:"published"`
+	Acked          uint64    `json:"acked"`
+	InFlight       int       `json:"in_flight"`
+	LastAck        time.Time `json:"last_ack,omitzero"`
 	// LeftOut is what is not done at this broker, because it ends the connection
 	// over it; found out at, and tried again after.
 	LeftOut []LeftOut `json:"left_out,omitempty"`
 }
 
 // LeftOut is one such thing: will, retain, birth, short_birth, subscribe_echo,
-// subscribe_state or unsubscribe.
+// subscribe_state, unsubscribe or health.
 type LeftOut struct {
 	What  string    `json:"what"`
 	Since time.Time `json:"since"`

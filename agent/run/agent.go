@@ -60,6 +60,7 @@ type Agent struct {
 	logProblem string     // why the log is not where it should be, "" = it is
 	reload     bool       // another agent of this process ran before
 	unsaid     record.Unsaid
+	unhealthy  healthFailures
 	failing    record.Event // the agent.store_failing that is open at the end of a run
 	reason     string       // why this process was started
 	remember   *lastRun     // to be kept for the next start, nil = kept already

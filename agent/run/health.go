@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"roomcall/agent/drain"
@@ -45,8 +46,7 @@ type healthLoop struct {
 	saidAt  time.Time  // when
 	saidOn  drain.Conn // on which connection
 	receipt drain.Receipt
-	blame   int       // connections in a row that ended before they confirmed it
-	held    time.Time // nothing is sent before
+	fails   *healthFailures
 
 	failing  record.Event // the event that tells that the store fails, Type "" = it works
 	workedAt time.Time    // since when it works again, zero = it does not
@@ -55,7 +55,7 @@ type healthLoop struct {
 func (a *Agent) newHealthLoop() *healthLoop {
 	return &healthLoop{
 		status: a.Status, lang: a.lang(), message: a.health, conn: a.drainer.Conn, topic: a.client.Topic("health"),
-		announce: a.recorder.Announce, refused: a.secret.refused,
+		announce: a.recorder.Announce, refused: a.secret.refused, fails: &a.unhealthy,
 		failing: a.failing, every: min(healthLook+time.Duration(len(a.pollers))*10*time.Millisecond, healthLookMax),
 	}
 }
@@ -90,7 +90,7 @@ func (n *healthLoop) run(ctx context.Context) {
 func (n *healthLoop) publish(s health.Status, now time.Time) {
 	n.settle(now)
 	conn := n.conn()
-	if conn == nil || now.Before(n.held) {
+	if conn == nil || n.fails.held(now) {
 		return
 	}
 	info := healthInfo(s, now, n.lang)
@@ -115,15 +115,51 @@ func (n *healthLoop) settle(now time.Time) {
 	default:
 		return
 	}
-	if n.receipt.Err() == nil {
-		n.blame = 0
-	} else {
+	if n.fails.note(n.receipt.Err(), now) {
 		n.said = ""
-		if n.blame++; n.blame >= healthBlame {
-			n.blame, n.held = 0, now.Add(healthPause)
-		}
 	}
 	n.receipt = nil
+}
+
+// healthFailures is what became of the health messages, for the status too.
+type healthFailures struct {
+	mu           sync.Mutex // guards what follows
+	total        uint64
+	blame        int       // connections in a row that ended before they confirmed one
+	since, until time.Time // the pause in which none is sent
+}
+
+// note takes what became of a message, and says whether it failed.
+func (f *healthFailures) note(err error, now time.Time) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err == nil {
+		f.blame = 0
+		return false
+	}
+	f.total++
+	if f.blame++; f.blame >= healthBlame {
+		f.blame, f.since, f.until = 0, now, now.Add(healthPause)
+	}
+	return true
+}
+
+// held says whether no health message is sent now.
+func (f *healthFailures) held(now time.Time) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return now.Before(f.until)
+}
+
+// show puts it into the status.
+func (f *healthFailures) show(b *health.Broker, now time.Time) {
+	held := f.held(now)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	b.HealthFailures = f.total
+	if held {
+		b.LeftOut = append(b.LeftOut, health.LeftOut{What: "health", Since: f.since, Until: f.until})
+	}
 }
 
 // watchStore announces that the store accepts nothing, and that it does again. The

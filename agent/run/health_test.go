@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"strings"
 	"syscall"
 	"testing"
@@ -57,7 +58,7 @@ func newAnnounced(t *testing.T) (a *announced, during func(time.Duration)) {
 	a = &announced{state: healthtest.Well(), conn: &fakeConn{}}
 	a.state.Endpoints[0].LastPoll = time.Now().Add(24 * time.Hour) // always just polled
 	a.healthLoop = &healthLoop{
-		status: func() health.Status { return a.state }, message: r.Health, topic: "p/lobby/health", every: healthLook,
+		status: func() health.Status { return a.state }, message: r.Health, fails: &healthFailures{}, topic: "p/lobby/health", every: healthLook,
 		conn: func() drain.Conn {
 			if a.conn == nil {
 				return nil
@@ -124,6 +125,11 @@ func TestABrokerThatEndsConnectionsOverHealthGetsItSeldom(t *testing.T) {
 		if n := len(a.conn.sent); n < 5*healthBlame || n > 7*healthBlame {
 			t.Errorf("tried %d times in an hour", n)
 		}
+		var b health.Broker
+		a.fails.show(&b, time.Now())
+		if b.HealthFailures != uint64(len(a.conn.sent)) || len(b.LeftOut) != 1 || b.LeftOut[0].What != "health" {
+			t.Errorf("the status says %+v", b)
+		}
 	})
 }
 
@@ -174,5 +180,20 @@ func TestHealthNamesTheEpochOfTheStore(t *testing.T) {
 	}
 	if id, _ := report.ReadIdentity(a.health(report.HealthInfo{})); id.Epoch != epoch {
 		t.Errorf("epoch %d, the store has %d", id.Epoch, epoch)
+	}
+}
+
+func TestTheStatusShowsThatHealthIsHeldBack(t *testing.T) {
+	a, err := New(t.Context(), "test", loadText(t, `http_listen = ""`), nil, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Close()
+	n := a.newHealthLoop()
+	for range healthBlame {
+		n.fails.note(errors.New("connection lost"), time.Now())
+	}
+	if b := a.Status().Broker; b.HealthFailures != healthBlame || len(b.LeftOut) != 1 {
+		t.Errorf("%+v", b)
 	}
 }

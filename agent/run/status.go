@@ -51,6 +51,7 @@ func (a *Agent) Status() health.Status {
 		s.Buffer.DiskFree = &free
 	}
 	s.Broker.Acked = sent.Acked
+	a.unhealthy.show(&s.Broker, now)
 	s.HTTP = a.page.status()
 	logged := a.sink.State()
 	s.Log = health.Log{Lost: logged.Lost, Failing: logged.Failing, Elsewhere: a.logProblem}
@@ -86,7 +87,7 @@ func brokerStatus(p publish.Status, first string) health.Broker {
 	b := health.Broker{
 		URL: p.Broker, State: string(p.State), Since: p.Since,
 		Proof: string(p.Proof.State), ProofDetail: p.Proof.Detail,
-		Connects: p.Connects, Losses: p.Losses, Published: p.Published, Acked: p.Acked,
+		Connects: p.Connects, Losses: p.Losses, Failures: p.Failures, Skipped: p.Skipped, Ignored: p.Ignored, Published: p.Published, Acked: p.Acked,
 		InFlight: p.InFlight, LastAck: p.LastAck,
 	}
 	advise := func(a health.Advice) { b.Advice, b.Hint = a, health.English.HintFor(a.Code, a.Facts) }
