@@ -15,8 +15,8 @@ const (
 // Status is a snapshot of a Client. Counters count from New.
 type Status struct {
 	State  State
-	Broker string // URL without user information; "" before the first Connect
-	Since  time.Time
+	Broker string    // URL without user information; "" before the first Connect
+	Since  time.Time // since when it is connected, or is not
 
 	// LastError is the newest failed Connect or loss, nil = none so far. It is
 	// kept while connected; ErrorAt is its time.
@@ -65,7 +65,10 @@ func (c *Client) Status() Status {
 
 // setState needs c.mu.
 func (c *Client) setState(s State, broker string) {
-	c.status.State, c.status.Broker, c.status.Since = s, broker, time.Now()
+	if (s == Connected) != (c.status.State == Connected) {
+		c.status.Since = time.Now()
+	}
+	c.status.State, c.status.Broker = s, broker
 }
 
 // countPublished and countAcked count the caller's messages.

@@ -87,10 +87,7 @@ func newAgent(ctx context.Context, version string, cfg *config.Config, warnings 
 	for _, w := range warnings {
 		a.warnings = append(a.warnings, w.String())
 	}
-	var err error
-	if a.history, err = newHistory(cfg); err != nil {
-		return nil, err
-	}
+	a.history = newHistory(cfg)
 	openStore := func() error { return a.openStore(ctx) }
 	steps := []func() error{openStore, a.makeReporter, a.makeRecorder, a.makeDrainer, a.makePollers}
 	for _, step := range steps {
@@ -104,7 +101,7 @@ func newAgent(ctx context.Context, version string, cfg *config.Config, warnings 
 	}
 	a.page = page{
 		listen: cfg.Agent.HTTPListen, remote: cfg.Agent.HTTPAllowRemote, maxBytes: cfg.Buffer.MaxBytes, key: key,
-		history: a.history, source: a, log: log,
+		history: a.history, language: cfg.Agent.Language, source: a, log: log,
 	}
 	a.page.open()
 	return a, nil

@@ -14,7 +14,6 @@ import (
 	"roomcall/agent/config"
 	"roomcall/agent/host"
 	"roomcall/agent/record"
-	"roomcall/agent/report"
 	"roomcall/agent/web"
 	"roomcall/buffer"
 	"roomcall/durable"
@@ -28,16 +27,12 @@ const (
 )
 
 // newHistory is the page's history of the config's devices.
-func newHistory(cfg *config.Config) (*web.History, error) {
-	devices := map[string]report.Profile{}
+func newHistory(cfg *config.Config) *web.History {
+	var devices []string
 	for _, e := range cfg.Endpoints {
-		limits, err := profileOf(cfg, e.Limits)
-		if err != nil {
-			return nil, ConfigError{err}
-		}
-		devices[e.Device] = limits
+		devices = append(devices, e.Device)
 	}
-	return web.NewHistory(devices), nil
+	return web.NewHistory(devices)
 }
 
 // restoreHistory fills the page's history from the records that the store holds, while
@@ -45,14 +40,11 @@ func newHistory(cfg *config.Config) (*web.History, error) {
 func (a *Agent) restoreHistory(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, historyTime)
 	defer cancel()
-	past, err := newHistory(a.cfg)
-	if err != nil {
-		return // the config has it, or there is no agent
-	}
+	past := newHistory(a.cfg)
 	_, newest := a.queue.Progress()
 	first := newest - min(newest, historyRecords) + 1
 	oldest := time.Now().Add(-historyAge)
-	err = a.queue.ScanFrom(first, func(it buffer.Item, _ bool) error {
+	err := a.queue.ScanFrom(first, func(it buffer.Item, _ bool) error {
 		if it.Time.After(oldest) {
 			past.Add(record.Device(it.Lane), record.Kind(it.Lane), it.Payload)
 		}

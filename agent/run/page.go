@@ -27,6 +27,7 @@ type page struct {
 	maxBytes int64  // largest size of the store
 	key      string // to what may have names of people
 	history  *web.History
+	language string
 	source   web.Source
 	log      *slog.Logger
 
@@ -46,7 +47,7 @@ func (p *page) open() {
 		names = []string{name}
 	}
 	server, err := web.Listen(p.listen, p.source, web.Options{
-		Logger: p.log, Hosts: names, MaxBytes: p.maxBytes, History: p.history, Key: p.key,
+		Logger: p.log, Hosts: names, MaxBytes: p.maxBytes, History: p.history, Key: p.key, Language: p.language,
 	})
 	if err != nil {
 		p.failed(err)

@@ -24,6 +24,7 @@ type handler struct {
 	now      func() time.Time
 	maxBytes int64 // see Options
 	key      string
+	language string
 	history  *History
 	stopping <-chan struct{} // closed when the server ends
 	// heavy is full while somebody reads the whole store: one reader at a time.
@@ -32,7 +33,7 @@ type handler struct {
 
 func newHandler(src Source, o Options) http.Handler {
 	h := &handler{
-		src: src, now: o.Now, maxBytes: o.MaxBytes, key: o.Key, history: o.History, stopping: o.stopping,
+		src: src, now: o.Now, maxBytes: o.MaxBytes, key: o.Key, language: o.Language, history: o.History, stopping: o.stopping,
 		heavy: make(chan struct{}, 1),
 	}
 	if h.history == nil {
@@ -40,6 +41,7 @@ func newHandler(src Source, o Options) http.Handler {
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("/{$}", h.page)
+	mux.HandleFunc("/assets/", asset)
 	mux.HandleFunc("/healthz", h.healthz)
 	mux.HandleFunc("/readyz", h.readyz)
 	mux.HandleFunc("/metrics", h.metrics)
@@ -130,7 +132,9 @@ func (h *handler) showHistory(w http.ResponseWriter, r *http.Request) {
 		fail(w, r, http.StatusBadRequest, "parameter device is missing", "/api/v1/status lists the devices")
 		return
 	}
-	b, err := h.history.answer(q.Device, q.Since, h.now())
+	s := h.src.Status()
+	i := slices.IndexFunc(s.Endpoints, func(e health.Endpoint) bool { return e.Device == q.Device })
+	b, err := h.history.answer(q.Device, s.Limits[s.Endpoints[i].Limits], q.Since, h.now())
 	reply(w, r, b, err)
 }
 

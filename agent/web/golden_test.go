@@ -17,8 +17,8 @@ import (
 func TestPageAndStatusShowAsTheGoldenFiles(t *testing.T) {
 	for name, s := range map[string]health.Status{"well": healthtest.Well(), "ill": healthtest.Ill()} {
 		src := &fake{status: s}
-		page := ask(src, "/").Body.String()
-		golden(t, name+".html", strings.Replace(page, pageCSS, "CSS", 1))
+		golden(t, name+".html", ask(src, "/").Body.String())
+		golden(t, name+".zh.html", ask(src, "/", inChinese).Body.String())
 		golden(t, name+".json", ask(src, "/api/v1/status").Body.String())
 		golden(t, name+".metrics", ownMetrics(t, src))
 	}

@@ -8,8 +8,6 @@ import (
 	"sync"
 	"time"
 	"unsafe"
-
-	"roomcall/agent/report"
 )
 
 // Bounds of a History, over all devices together. With many devices each has fewer
@@ -35,7 +33,6 @@ type History struct {
 
 // room is the history of one device.
 type room struct {
-	limits            report.Profile
 	readings, minutes series
 	calls             []call // by end, oldest first
 	mostCalls         int
@@ -55,18 +52,23 @@ type call struct {
 	CauseScope     string  `json:"cause_scope,omitempty"`
 }
 
-// NewHistory makes an empty history of devices, each with the limits that grade it.
-func NewHistory(devices map[string]report.Profile) *History {
+// scope is where the call was poor, for its words; "" = as its cause says.
+func (c call) scope() string {
+	if c.CauseScope == "far_end" {
+		return c.CauseScope
+	}
+	return ""
+}
+
+// NewHistory makes an empty history of devices.
+func NewHistory(devices []string) *History {
 	h := &History{rooms: map[string]*room{}, listeners: map[*listener]bool{}}
 	each := max(1, len(devices))
 	points := max(4, historyBytes/each/int(unsafe.Sizeof(point{})))
 	readings := newSeries(hourS, finestStep, points/2)
 	minutes := newSeries(dayS, minuteStep, points-readings.keep)
-	for name, limits := range devices {
-		h.rooms[name] = &room{
-			limits: limits, readings: readings, minutes: minutes,
-			mostCalls: min(max(historyCalls/each, 2), mostCalls),
-		}
+	for _, name := range devices {
+		h.rooms[name] = &room{readings: readings, minutes: minutes, mostCalls: min(max(historyCalls/each, 2), mostCalls)}
 	}
 	return h
 }
@@ -287,16 +289,8 @@ func (r *room) since(t time.Time) []call {
 	return slices.DeleteFunc(slices.Clone(r.calls), func(c call) bool { return c.EndMs < t.UnixMilli() })
 }
 
-// limitsOf is what grades a device.
-func (h *History) limitsOf(device string) report.Profile {
-	if r := h.rooms[device]; r != nil {
-		return r.limits
-	}
-	return report.Profile{}
-}
-
-// answer is the answer of /api/v1/history.
-func (h *History) answer(device string, since, now time.Time) ([]byte, error) {
+// answer is the answer of /api/v1/history; limits are those that grade the device.
+func (h *History) answer(device string, limits map[string]float64, since, now time.Time) ([]byte, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	r := h.rooms[device]
@@ -307,11 +301,11 @@ func (h *History) answer(device string, since, now time.Time) ([]byte, error) {
 	return json.Marshal(struct {
 		Device   string             `json:"device"`
 		TsMs     int64              `json:"ts_ms"`
-		Limits   map[string]float64 `json:"limits"`
+		Limits   map[string]float64 `json:"limits,omitempty"`
 		Readings map[string]any     `json:"readings"`
 		Minutes  map[string]any     `json:"minutes"`
 		Calls    []call             `json:"calls"`
-	}{device, now.UnixMilli(), r.limits.Values(), r.readings.columns(since, now), r.minutes.columns(since, now), append([]call{}, calls...)})
+	}{device, now.UnixMilli(), limits, r.readings.columns(since, now), r.minutes.columns(since, now), append([]call{}, calls...)})
 }
 
 // columns are the points from a time on, a list for each key; a column without any

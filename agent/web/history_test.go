@@ -11,7 +11,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"roomcall/agent/health/healthtest"
-	"roomcall/agent/report"
 )
 
 // aSample is the payload of a poll in a call.
@@ -25,14 +24,7 @@ func aCall(id string, end time.Time) []byte {
 		id, end.Add(-10*time.Minute).UnixMilli(), end.UnixMilli())
 }
 
-func historyOf(devices ...string) *History {
-	limits, _ := report.ProfileByName("huawei")
-	all := map[string]report.Profile{}
-	for _, d := range devices {
-		all[d] = limits
-	}
-	return NewHistory(all)
-}
+func historyOf(devices ...string) *History { return NewHistory(devices) }
 
 // shown is the answer of /api/v1/history about room-1.
 func shown(t *testing.T, h *History, query string) (out struct {
@@ -42,7 +34,10 @@ func shown(t *testing.T, h *History, query string) (out struct {
 	Calls    []call
 }) {
 	t.Helper()
-	w := ask(&fake{status: healthtest.Well(), history: h}, "/api/v1/history?device=room-1"+query)
+	status := healthtest.Well()
+	status.Endpoints[0].Limits = "huawei"
+	status.Limits = map[string]map[string]float64{"huawei": {"video_loss_pct_poor": 3}}
+	w := ask(&fake{status: status, history: h}, "/api/v1/history?device=room-1"+query)
 	if err := json.Unmarshal(w.Body.Bytes(), &out); w.Code != 200 || err != nil {
 		t.Fatalf("%d %v %s", w.Code, err, w.Body)
 	}

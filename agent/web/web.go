@@ -7,7 +7,8 @@
 //
 // Paths:
 //
-//	/                      status page for people
+//	/                      status page for people; ?device= shows one of several rooms
+//	/assets/               its script, styles and icons
 //	/healthz               200 while the process is alive
 //	/readyz                200, or 503 with one reason a line
 //	/metrics               Prometheus text, base units (seconds, bytes, ratios)
@@ -110,6 +111,8 @@ type Options struct {
 	// Key is what a request has to bring as "Authorization: Bearer KEY" to read
 	// what may have names of people; "" = nobody may.
 	Key string
+	// Language is that of the page, [agent] language: "auto" and "" follow the browser.
+	Language string
 	// Now is the clock; nil = time.Now.
 	Now func() time.Time
 	// Logger gets the server's own errors at debug level; nil = none.

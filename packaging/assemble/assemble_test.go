@@ -52,7 +52,7 @@ func TestBillOfMaterialsNamesEveryModuleOnce(t *testing.T) {
 	for _, c := range doc.Components {
 		purls = append(purls, c.Purl)
 	}
-	want := []string{"pkg:golang/std@1.26.8", "pkg:golang/example.org/a@v1.2.3", "pkg:golang/example.org/c@v2.0.0"}
+	want := []string{"pkg:golang/std@1.26.8", "pkg:golang/example.org/a@v1.2.3", "pkg:golang/example.org/c@v2.0.0", "pkg:npm/uplot@1.6.32"}
 	if diff := cmp.Diff(want, purls); diff != "" {
 		t.Errorf("components (-want +got):\n%s", diff)
 	}
@@ -78,6 +78,29 @@ func TestLicencesAreToldApart(t *testing.T) {
 	} {
 		if got := recognize(text); got != want {
 			t.Errorf("%q is %q, want %q", text, got, want)
+		}
+	}
+}
+
+func TestWhatIsVendoredIsOfTheVersionThatIsNamed(t *testing.T) {
+	for _, v := range vendored {
+		folder := filepath.Join("../..", v.folder)
+		files, err := licenceFiles(folder)
+		if err != nil || len(files) != 1 {
+			t.Fatalf("%s: licences %v, %v", v.name, files, err)
+		}
+		text, err := os.ReadFile(files[0])
+		if err != nil || recognize(string(text)) != v.licence {
+			t.Errorf("%s: its licence is %q, %v", v.name, recognize(string(text)), err)
+		}
+		scripts, _ := filepath.Glob(filepath.Join(folder, "*.js"))
+		if len(scripts) == 0 {
+			t.Errorf("%s: no script in %s", v.name, folder)
+		}
+		for _, f := range scripts {
+			if text, err := os.ReadFile(f); err != nil || !bytes.Contains(text, []byte("(v"+v.version+")")) {
+				t.Errorf("%s is not of version %s, or %v", f, v.version, err)
+			}
 		}
 	}
 }

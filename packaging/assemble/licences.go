@@ -12,8 +12,14 @@ import (
 	"strings"
 )
 
+// vendored are the parts of the program that are no Go modules: release files of others,
+// in a folder of this module together with their licence.
+var vendored = []struct{ name, version, folder, purl, licence string }{
+	{"uPlot", "1.6.32", "agent/web/assets/uplot", "pkg:npm/uplot@1.6.32", "MIT"},
+}
+
 // writeLicences collects the licence texts of every module inside binary, and of the
-// Go library, from the module cache. A module without a licence text is an error,
+// Go library, from the module cache, and those of what is vendored. A module without a licence text is an error,
 // because it may not be shipped.
 func writeLicences(binary, out string) error {
 	info, err := buildinfo.ReadFile(binary)
@@ -38,6 +44,15 @@ func writeLicences(binary, out string) error {
 			return err
 		}
 		if err := addModule(&b, m.Path, m.Version, dir); err != nil {
+			return err
+		}
+	}
+	own, err := moduleDir("roomcall")
+	if err != nil {
+		return err
+	}
+	for _, v := range vendored {
+		if err := addModule(&b, v.name, v.version, filepath.Join(own, v.folder)); err != nil {
 			return err
 		}
 	}

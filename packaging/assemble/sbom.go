@@ -81,7 +81,7 @@ func writeSBOM(binary, out string, at time.Time) error {
 	sum := sha256.Sum256(data)
 	doc := describe(info, os.Getenv("VERSION"), hex.EncodeToString(sum[:]), at)
 	for i, c := range doc.Components {
-		if id := licenceID(c.Name); id != "" {
+		if id := licenceID(c.Name); id != "" && c.Licences == nil {
 			doc.Components[i].Licences = licences(id)
 		}
 	}
@@ -127,6 +127,9 @@ func describe(info *debug.BuildInfo, version, sha256sum string, at time.Time) bo
 			c.Properties = []property{{"go:sum", m.Sum}}
 		}
 		doc.add(c)
+	}
+	for _, v := range vendored {
+		doc.add(component{Name: v.name, Version: v.version, Purl: v.purl, Licences: licences(v.licence)})
 	}
 	all := dependency{Ref: self.Ref}
 	for _, c := range doc.Components {
