@@ -133,7 +133,7 @@ func (a *Agent) Run(ctx context.Context, ready func()) error {
 	polls.Go(func() {
 		n := a.newHealthLoop()
 		n.run(polling)
-		a.failing = n.failing
+		a.failing = n.finish()
 	})
 	if a.page.listen != "" {
 		drainer.Go(func() { a.restoreHistory(draining) })

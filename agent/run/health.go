@@ -72,7 +72,7 @@ func (n *healthLoop) run(ctx context.Context) {
 	for {
 		now := time.Now()
 		s := n.status()
-		n.watchStore(s.Buffer, now)
+		n.watchStore(s, now)
 		n.publish(s, now)
 		if s.Broker.Class == "login" && n.refused != nil {
 			n.refused()
@@ -164,12 +164,14 @@ func (f *healthFailures) show(b *health.Broker, now time.Time) {
 
 // watchStore announces that the store accepts nothing, and that it does again. The
 // events wait in memory until they can be accepted themselves.
-func (n *healthLoop) watchStore(b health.Buffer, now time.Time) {
+func (n *healthLoop) watchStore(s health.Status, now time.Time) {
+	b := s.Buffer
 	works := b.State == "open"
 	switch {
 	case !works && n.failing.Type == "":
 		n.failing = record.Event{At: now, AgentEvent: report.AgentEvent{
-			Type: "agent.store_failing", Since: now, Reason: b.Cause, IncidentID: fmt.Sprintf("store-%d", now.UnixMilli()), Code: health.StoreCode(b),
+			Type: "agent.store_failing", Since: now, Reason: b.Cause, Code: health.StoreCode(b),
+			IncidentID: fmt.Sprintf("%s.%d.%s.store-%d", s.ClientID, s.Identity.Epoch, report.AgentDevice, now.UnixMilli()),
 		}}
 		n.announce(n.failing)
 	case !works:
@@ -178,11 +180,25 @@ func (n *healthLoop) watchStore(b health.Buffer, now time.Time) {
 	case n.workedAt.IsZero():
 		n.workedAt = now
 	case now.Sub(n.workedAt) >= storeSteady:
-		ev := n.failing
-		ev.Type, ev.At = "agent.store_working", n.workedAt
-		n.announce(ev)
-		n.failing, n.workedAt = record.Event{}, time.Time{}
+		n.storeWorks()
 	}
+}
+
+// finish is for the end of a run: a store that works is not waited for to be steady, and
+// what is still failing is for the agent that follows in this process.
+func (n *healthLoop) finish() (failing record.Event) {
+	if !n.workedAt.IsZero() {
+		n.storeWorks()
+	}
+	return n.failing
+}
+
+// storeWorks closes what announced that the store fails.
+func (n *healthLoop) storeWorks() {
+	ev := n.failing
+	ev.Type, ev.At = "agent.store_working", n.workedAt
+	n.announce(ev)
+	n.failing, n.workedAt = record.Event{}, time.Time{}
 }
 
 // healthInfo is the agent's status in short.

@@ -159,6 +159,19 @@ func TestAStoreThatFailsIsAnnouncedOnceAndSoIsItsEnd(t *testing.T) {
 			!a.events[1].Since.Equal(a.events[0].At) {
 			t.Errorf("%+v", a.events)
 		}
+		broken()
+		during(time.Minute)
+		if left := a.finish(); left.Type != "agent.store_failing" || len(a.events) != 3 {
+			t.Errorf("at a stop while it fails %+v is left, %d events", left, len(a.events))
+		}
+		a.state.Buffer.State = "open"
+		during(storeSteady / 2)
+		if left := a.finish(); left.Type != "" || len(a.events) != 4 || a.events[3].IncidentID != a.events[2].IncidentID {
+			t.Errorf("at a stop soon after it works again %+v is left: %+v", left, a.events)
+		}
+		if id := a.events[0].IncidentID; !strings.HasPrefix(id, a.state.ClientID+".") || !strings.Contains(id, ".agent.store-") {
+			t.Errorf("another agent could have the incident %q", id)
+		}
 	})
 }
 
