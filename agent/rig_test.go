@@ -60,7 +60,7 @@ func endpointTable(device, url string, extra ...string) string {
 
 func mqttTable(broker string, extra ...string) string {
 	keys := []string{
-		fmt.Sprintf("broker = %q", broker), `reconnect_min = "100ms"`, `reconnect_max = "300ms"`,
+		fmt.Sprintf("broker = %q", broker), `reconnect_min = "100ms"`, `reconnect_max = "300ms"`, `replay_rate = 0`,
 	}
 	return "[mqtt]\n" + strings.Join(override(keys, extra), "\n")
 }

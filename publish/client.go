@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"net"
 	"net/url"
 	"os"
@@ -74,6 +75,7 @@ func New(cfg Config) (*Client, error) {
 		needTLS = needTLS || b.tls
 		c.brokers = append(c.brokers, b)
 	}
+	c.next = firstBroker(cfg.ClientID, len(c.brokers))
 	if needTLS {
 		if _, err := c.tlsConfig(c.brokers[0]); err != nil {
 			return nil, err
@@ -81,6 +83,14 @@ func New(cfg Config) (*Client, error) {
 	}
 	routePahoLogs(cfg.Logger)
 	return c, nil
+}
+
+// firstBroker is where a client begins in a list of brokers: by a hash of its id, so
+// that a fleet with one list does not begin at one broker.
+func firstBroker(clientID string, brokers int) int {
+	h := fnv.New32a()
+	h.Write([]byte(clientID)) // a hash never fails
+	return int(h.Sum32() % uint32(brokers))
 }
 
 // Topic returns "<prefix>/<client_id>/<below>"; below is "<device>/<kind>" for
@@ -98,7 +108,8 @@ func (c *Client) availability(word string) Message {
 // mqttID is the client id to log in with.
 func (c *Client) mqttID() string { return c.cfg.ClientID + c.idSuffix }
 
-// Connect makes one attempt at one broker: the same as before after a
+// Connect makes one attempt at one broker: at first
+// the one that a hash of the client id chooses, then the same as before after a
 // connection that lived for a minute, else the next of the list. The connection
 // then announces the agent by the retained availability "online" and the birth,
 // reads back what the broker knows of it, and proves delivery; see Deliverable.

@@ -226,6 +226,7 @@ func TestBrokersAreTriedInTurn(t *testing.T) {
 	cfg := testConfig("tcp://" + closedPort(t))
 	cfg.Brokers = append(cfg.Brokers, "tcp://"+closedPort(t), f.URL())
 	c := newClient(t, cfg)
+	c.next = 0
 	for n := range 2 {
 		_, err := c.Connect(testContext(t))
 		e := wantClass(t, err, ClassUnreachable)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"strings"
 	"sync"
@@ -353,11 +354,29 @@ func TestLargeMessagePassesANarrowLink(t *testing.T) {
 	})
 }
 
+func TestAFleetBeginsAtAllBrokersOfItsList(t *testing.T) {
+	brokers, first := []string{"tcp://a", "tcp://b", "tcp://c"}, map[int]int{}
+	for i := range 300 {
+		id := fmt.Sprintf("room-%d", i)
+		c := newClient(t, Config{Brokers: brokers, ClientID: id})
+		if again := newClient(t, Config{Brokers: brokers, ClientID: id}); again.next != c.next {
+			t.Fatalf("%s begins at %d, then at %d", id, c.next, again.next)
+		}
+		first[c.next]++
+	}
+	for i := range brokers {
+		if first[i] < 60 {
+			t.Errorf("%d of 300 begin at broker %d", first[i], i)
+		}
+	}
+}
+
 // The next broker of the list comes after a failed connect and after a
 // connection that was lost within a minute, the same after one that lived.
 func TestBrokerListIsGoneThroughAfterFailuresAndEarlyLosses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, p := newPipeClient(t, Config{Brokers: []string{"tcp://a", "tcp://b", "tcp://c"}})
+		c.next = 0
 		lose := func(lived time.Duration) {
 			m := connect(t, c)
 			time.Sleep(lived)

@@ -40,8 +40,8 @@ const (
 // default in brackets. The ranges are the caller's business: agent/config checks
 // what an operator writes.
 type Config struct {
-	// Brokers are URLs tried in turn: tcp, tls, ws or wss, port and path
-	// optional (1883, 8883, 80, 443; "/mqtt"). At least one.
+	// Brokers are URLs tried in turn, the first one chosen by a hash of ClientID: tcp,
+	// tls, ws or wss, port and path optional (1883, 8883, 80, 443; "/mqtt"). At least one.
 	Brokers []string
 	// ClientID is the MQTT client id and the topic level below Prefix.
 	ClientID string

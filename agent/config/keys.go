@@ -129,7 +129,7 @@ var sections = []section{
 	{"mqtt", "[mqtt]", "a table [mqtt]", "TLS to the broker is at least 1.2.", []key{
 		{name: "broker", kind: text(brokerURLs, cleanBroker).
 			listOf(list{form: "one URL or a list of them, in quotes: " + brokerURLs, most: maxBrokers, some: true}), def: required, example: `"tcp://127.0.0.1:1883"`,
-			doc: fmt.Sprintf("One URL, or a list of up to %d that are tried in turn. Without a port it is 1883 (tcp), 8883 (tls), 80 (ws) or 443 (wss).", maxBrokers)},
+			doc: fmt.Sprintf("One URL, or a list of up to %d that are tried in turn, beginning at a place that depends on client_id, so that a fleet is spread over them. Without a port it is 1883 (tcp), 8883 (tls), 80 (ws) or 443 (wss).", maxBrokers)},
 		{name: "username", kind: user, def: "",
 			doc: "The user at the broker."},
 		{name: "password", kind: secret, def: Secret{},
@@ -158,8 +158,8 @@ var sections = []section{
 			doc: "The wait before the next connect is random between this and reconnect_max."},
 		{name: "reconnect_max", kind: duration(ms100, day), def: 2 * time.Minute,
 			doc: "The longest wait; not below reconnect_min."},
-		{name: "replay_rate", kind: whole(0, 1000000), def: 0,
-			doc: "Records a second at most while catching up; 0 = no limit."},
+		{name: "replay_rate", kind: whole(0, 1000000), def: 2000,
+			doc: "Records a second at most while catching up, because common brokers drop, after acknowledging it, what a subscriber cannot take at once; 0 = no limit."},
 	}},
 	{"buffer", "[buffer]", "a table [buffer]", "", []key{
 		{name: "max_bytes", kind: size(1<<20, 1<<40), def: int64(256 << 20),

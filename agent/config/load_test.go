@@ -24,7 +24,7 @@ func TestMinimalConfigHasEveryDefault(t *testing.T) {
 		}},
 		MQTT: MQTT{
 			Brokers: []string{"tls://broker.example:8883"}, TopicPrefix: "roomcall/v1", Confirm: "puback",
-			KeepAlive: 30 * time.Second, MaxInflight: 100, ReconnectMin: time.Second, ReconnectMax: 2 * time.Minute,
+			KeepAlive: 30 * time.Second, MaxInflight: 100, ReconnectMin: time.Second, ReconnectMax: 2 * time.Minute, ReplayRate: 2000,
 		},
 		Buffer:  Buffer{MaxBytes: 256 << 20, MaxAge: 720 * time.Hour, KeepDelivered: 24 * time.Hour},
 		Publish: Publish{Kinds: []string{"sample", "stream", "event", "call", "minute"}, ViewTimezone: "UTC"},

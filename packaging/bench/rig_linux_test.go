@@ -151,7 +151,7 @@ func newAgent(tb testing.TB, broker, buffer string, devices ...device) *agent {
 	for _, d := range devices {
 		fmt.Fprintf(&text, "[[endpoint]]\ndevice = %q\nurl = %q\npoll_interval = %q\nidle_interval = %q\n", d.name, d.url, d.interval, d.interval)
 	}
-	fmt.Fprintf(&text, "[mqtt]\nbroker = \"tcp://%s\"\n[buffer]\n%s\n", broker, buffer)
+	fmt.Fprintf(&text, "[mqtt]\nbroker = \"tcp://%s\"\nreplay_rate = 0\n[buffer]\n%s\n", broker, buffer)
 	write(tb, filepath.Join(a.dir, "agent.toml"), text.String())
 	return a
 }

@@ -61,9 +61,9 @@ func room(device, url, interval string) string {
 	return fmt.Sprintf("[[endpoint]]\ndevice = %q\nurl = %q\npoll_interval = %q\nidle_interval = %q\ntimeout = \"2s\"\n", device, url, interval, interval)
 }
 
-// brokerTable is the [mqtt] table.
+// brokerTable is the [mqtt] table, without a limit while catching up.
 func brokerTable(url string, extra ...string) string {
-	return fmt.Sprintf("[mqtt]\nbroker = %q\nreconnect_min = \"100ms\"\nreconnect_max = \"300ms\"\n%s\n", url, strings.Join(extra, "\n"))
+	return fmt.Sprintf("[mqtt]\nbroker = %q\nreconnect_min = \"100ms\"\nreconnect_max = \"300ms\"\nreplay_rate = 0\n%s\n", url, strings.Join(extra, "\n"))
 }
 
 // freeAddr returns a loopback address that nobody uses at the moment.
