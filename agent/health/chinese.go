@@ -18,7 +18,7 @@ var chinese = map[string]words{
 		hint: "请查看系统日志（dmesg）和磁盘自检结果（smartctl）；更换磁盘或存储卡"},
 	"store_failed": {what: "本地存储无法写入|（已持续 {for}）|",
 		hint: "请检查 data_dir 所在磁盘和日志"},
-	"store_memory": {what: "磁盘无法写入，暂存在内存中：{records}",
+	"store_memory": {what: "磁盘无法写入，暂存在内存中|：{records}|",
 		hint: "请让 data_dir 所在磁盘恢复写入；在此之前重启会丢失这些记录"},
 	"store_holds": {
 		hint: "采集继续进行；采样暂存在内存中，直到存储可以写入"},
@@ -28,11 +28,11 @@ var chinese = map[string]words{
 		hint: "请检查 data_dir 所在磁盘和日志；status --json 按设备列出；数据接收方会收到 agent.missed"},
 	"store_almost_full": {what: "本地存储快满了，即将淘汰最早的未送达记录",
 		hint: "请恢复 MQTT 服务器，或调大 [buffer] max_bytes"},
-	"store_evicted": {what: "因达到上限，未送达就被淘汰：{records}",
+	"store_evicted": {what: "因达到上限，未送达就被淘汰|：{records}|",
 		hint: "请调大 [buffer] max_bytes 或 max_age，或尽快恢复 MQTT 服务器"},
-	"store_quarantined": {what: "因 MQTT 服务器拒收而被隔离：{records}",
+	"store_quarantined": {what: "有记录因 MQTT 服务器拒收而被隔离|：{records}|",
 		hint: "请查看 MQTT 服务器的日志和消息大小限制；`roomcall buffer replay --set-aside` 可重新发送"},
-	"store_damaged_files": {what: "存储中有损坏的文件，已保留供检查：{files} 个",
+	"store_damaged_files": {what: "存储中有损坏的文件，已保留供检查|：{files} 个|",
 		hint: "请检查磁盘；能恢复的内容已在存储中；确认后可删除 data_dir 中的 *.corrupt-* 文件"},
 	"store_not_writable": {what: "采集代理没有写入存储的权限，无法记录数据|（已持续 {for}）|",
 		hint: "请给运行 roomcall 的用户写权限，或修改 [agent] data_dir"},
@@ -40,7 +40,7 @@ var chinese = map[string]words{
 		hint: "请检查 data_dir 的权限；如果文件损坏，`roomcall run` 会恢复完好的部分并给出说明"},
 	"disk_small": {
 		hint: "存储最多会增长到 {limit}：请清理磁盘，或调小 [buffer] max_bytes"},
-	"store_new_epoch": {what: "{ago}，记录编号重新开始|：{reason}",
+	"store_new_epoch": {what: "记录编号已重新开始|（{ago}）|：{reason}|",
 		hint: "原因是恢复了备份、拷贝了磁盘，或有另一个采集代理使用同一 client_id；见 docs/operate.md 的 \"Images, snapshots, backups\""},
 
 	// the broker, as the status sees it
@@ -50,12 +50,12 @@ var chinese = map[string]words{
 		hint: "请检查 MQTT 服务器上此 client id 和主题的访问规则；在此期间不会删除任何记录"},
 	"broker_unproven": {what: "无法证实送达：此客户端无权读取自己的 echo 主题",
 		hint: "请允许它读取主题 .../echo，以便证实送达"},
-	"broker_left_out": {what: "MQTT 服务器因某一操作断开连接，现已省略该操作：{what}|（已 {for}）|",
+	"broker_left_out": {what: "MQTT 服务器因某一操作断开连接，现已省略该操作|：{what}|（已 {for}）|",
 		hint: "记录照常发送；请查看 MQTT 服务器的访问列表和限制。稍后自动再试，重新加载配置后也会再试"},
 
 	// an endpoint, as the status sees it
 	"endpoint_not_polled":  {what: "{endpoint} 尚未采集"},
-	"endpoint_overdue":     {what: "{endpoint} 最近一次采集在 {ago}，超过 {intervals} 个周期（每周期 {interval}）", hint: "采集循环停住了：请重启服务并反馈此问题"},
+	"endpoint_overdue":     {what: "{endpoint} 未按时采集|：最近一次在 {ago}，超过 {intervals} 个周期（每周期 {interval}）|", hint: "采集循环停住了：请重启服务并反馈此问题"},
 	"endpoint_unreachable": {what: "{endpoint} 无响应|，自 {since} 起|", hint: "请检查终端是否开机、是否在网：电源、网线、地址"},
 	"endpoint_refused":     {what: "{endpoint} 拒绝采集代理访问|，自 {since} 起|", hint: "请检查帐号：username、password 和 login"},
 	"endpoint_error":       {what: "{endpoint} 有响应，但未返回状态|，自 {since} 起|", hint: "请确认 url 指向该终端；`roomcall poll --raw` 可显示它的应答"},
@@ -65,7 +65,7 @@ var chinese = map[string]words{
 	"endpoint_upgrading": {what: "{endpoint} 正在升级|，自 {since} 起|",
 		hint: "终端正在安装新固件；采集代理会等待升级完成"},
 	"endpoint_poor_call":      {what: "{endpoint} 通话质量差|，自 {since} 起|：{call}"},
-	"endpoint_not_understood": {what: "{endpoint}：有 {values} 个值无法识别", hint: "`roomcall check` 会列出这些值"},
+	"endpoint_not_understood": {what: "{endpoint} 上报了无法识别的值|：{values} 个|", hint: "`roomcall check` 会列出这些值"},
 
 	// a room in a few words
 	"room_not_polled":  {what: "尚未采集"},
@@ -115,7 +115,7 @@ var chinese = map[string]words{
 	"call_far_ends": {what: "{streams} 个会场中有 {bad} 个的来流较差，其他会场正常，问题在这些会场|：{values}|。",
 		hint: "本会场无需处理：请这些会场检查各自的上行链路"},
 
-	"endpoint_clock_off": {what: "{endpoint} 的时钟比采集代理所在机器{off}",
+	"endpoint_clock_off": {what: "{endpoint} 的时钟不准|：比采集代理所在机器{off}|",
 		hint: "请为两者配置时间服务器（NTP）；在此之前，终端自身的记录无法与这里的记录对照"},
 
 	// what events say, beside the problems that they open
@@ -334,6 +334,6 @@ var chinese = map[string]words{
 		hint: "请校准时钟；记录使用本机时间"},
 	"clock_not_synchronized": {what: "本机时钟未同步",
 		hint: "请启动时间服务（NTP）；记录使用本机时间"},
-	"clock_step": {what: "本机时钟在 {ago}{jump}",
+	"clock_step": {what: "本机时钟发生跳变|：{ago}{jump}|",
 		hint: "请为本机配置始终可达的时间服务器（NTP）；记录使用本机时间"},
 }

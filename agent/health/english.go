@@ -21,7 +21,7 @@ var english = map[string]words{
 		hint: "look at the system's log (dmesg) and at the disk's own report (smartctl); replace the disk or card"},
 	"store_failed": {unready: true, what: "The store accepts nothing| (for {for})|",
 		hint: "look at the disk that holds data_dir and at the log"},
-	"store_memory": {what: "Held in memory, because the disk does not accept them: {records}",
+	"store_memory": {what: "Held in memory, because the disk does not accept them|: {records}|",
 		hint: "make the disk that holds data_dir accept data again; a restart before that loses them"},
 	"store_holds": {
 		hint: "polling goes on; samples wait in memory until the store accepts them"},
@@ -31,11 +31,11 @@ var english = map[string]words{
 		hint: "look at the disk that holds data_dir and at the log; status --json has them by device; consumers get agent.missed"},
 	"store_almost_full": {severity: Warning, what: "The store is almost full; soon the oldest undelivered records are evicted",
 		hint: "bring the broker back, or raise [buffer] max_bytes"},
-	"store_evicted": {severity: Warning, what: "Evicted before they were delivered, because of a limit: {records}",
+	"store_evicted": {severity: Warning, what: "Evicted before they were delivered, because of a limit|: {records}|",
 		hint: "raise [buffer] max_bytes or max_age, or bring the broker back sooner"},
-	"store_quarantined": {severity: Warning, what: "Quarantined, because the broker rejects them: {records}",
+	"store_quarantined": {severity: Warning, what: "Quarantined, because the broker rejects them|: {records}|",
 		hint: "look at the broker's log and size limits; `roomcall buffer replay --set-aside` sends them again"},
-	"store_damaged_files": {severity: Warning, what: "Damaged files of the store, kept for examination: {files}",
+	"store_damaged_files": {severity: Warning, what: "Damaged files of the store, kept for examination|: {files}|",
 		hint: "look at the disk; what could be saved is in the store; the files *.corrupt-* in data_dir may be removed"},
 	"store_not_writable": {unready: true, what: "The agent may not write to its store: nothing can be recorded| (for {for})|",
 		hint: "give the user that runs roomcall the right to write there, or change [agent] data_dir"},
@@ -44,7 +44,7 @@ var english = map[string]words{
 	"disk_small": {severity: Warning,
 		hint: "the store may grow to {limit}: free space, or lower [buffer] max_bytes"},
 
-	"store_new_epoch": {severity: Warning, what: "The numbers of the records began anew {ago}|: {reason}",
+	"store_new_epoch": {severity: Warning, what: "The numbers of the records began anew| {ago}|: {reason}|",
 		hint: "a restored backup, a copied disk, or a second agent with this client_id; see docs/operate.md, \"Images, snapshots, backups\""},
 
 	// the broker, as the status sees it
@@ -54,12 +54,12 @@ var english = map[string]words{
 		hint: "check the broker's access rules for this client id and topic; nothing is removed meanwhile"},
 	"broker_unproven": {severity: Warning, what: "Delivery is not proven: this client may not read its own echo topic",
 		hint: "allow it to read the topic .../echo to have delivery proven"},
-	"broker_left_out": {severity: Warning, what: "The broker ends the connection over something, which is left out: {what}| (for {for})|",
+	"broker_left_out": {severity: Warning, what: "The broker ends the connection over something, which is left out|: {what}| (for {for})|",
 		hint: "records go on; look at the broker's access list and limits. It is tried again later by itself, or after a reload"},
 
 	// an endpoint, as the status sees it
 	"endpoint_not_polled":  {unready: true, what: "{endpoint} has not been polled yet"},
-	"endpoint_overdue":     {unready: true, what: "{endpoint} was last polled {ago}, more than {intervals} intervals of {interval}", hint: "the poll loop does not move: restart the service and report this"},
+	"endpoint_overdue":     {unready: true, what: "{endpoint} is not polled in time|: the last poll was {ago}, more than {intervals} intervals of {interval}|", hint: "the poll loop does not move: restart the service and report this"},
 	"endpoint_unreachable": {what: "{endpoint} does not answer| since {since}|", hint: "check that it is on and on the network: power, network cable, address"},
 	"endpoint_refused":     {what: "{endpoint} refuses the agent| since {since}|", hint: "check the account: username, password and login"},
 	"endpoint_error":       {what: "{endpoint} answers, but not with its status| since {since}|", hint: "check that the url names the endpoint; `roomcall poll --raw` shows its answer"},
@@ -69,7 +69,7 @@ var english = map[string]words{
 	"endpoint_upgrading": {severity: Warning, what: "{endpoint} is upgrading| since {since}|",
 		hint: "the endpoint installs new firmware; the agent waits until it is done"},
 	"endpoint_poor_call":      {severity: Warning, what: "{endpoint} has a poor call| since {since}|: {call}"},
-	"endpoint_not_understood": {severity: Warning, what: "{endpoint}: {values} values could not be understood", hint: "`roomcall check` lists them"},
+	"endpoint_not_understood": {severity: Warning, what: "{endpoint} sends values that are not understood|: {values}|", hint: "`roomcall check` lists them"},
 
 	// a room in a few words
 	"room_not_polled":  {severity: Info, what: "Not polled yet"},
@@ -119,7 +119,7 @@ var english = map[string]words{
 	"call_far_ends": {severity: Warning, what: "What arrives from {bad} of {streams} sites is poor, the others are fine: it is those sites|: {values}|.",
 		hint: "nothing to do in this room: those sites should look at their uplinks"},
 
-	"endpoint_clock_off": {severity: Warning, what: "The clock of {endpoint} is {off} the clock of the agent's machine",
+	"endpoint_clock_off": {severity: Warning, what: "The clock of {endpoint} is wrong|: {off} the clock of the agent's machine|",
 		hint: "give both a time server (NTP); until then the endpoint's own records cannot be compared with these"},
 
 	// what events say, beside the problems that they open
@@ -338,7 +338,7 @@ var english = map[string]words{
 		hint: "set the clock; records carry its time"},
 	"clock_not_synchronized": {severity: Warning, what: "The clock of this machine is not synchronized",
 		hint: "start a time service (NTP); records carry this machine's time"},
-	"clock_step": {severity: Warning, what: "The clock of this machine jumped {jump}, {ago}",
+	"clock_step": {severity: Warning, what: "The clock of this machine jumped| {jump}|, {ago}|",
 		hint: "give this machine a time server (NTP) that it reaches always; records carry its time"},
 }
 

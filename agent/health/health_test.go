@@ -28,7 +28,7 @@ func TestProblemsInPlainWordsTheWorstFirst(t *testing.T) {
 	}{
 		"acknowledged, not delivered": {func(s *health.Status) { s.Broker.Proof = "failed" }, "acknowledges records but does not deliver", true},
 		"no right to read echo":       {func(s *health.Status) { s.Broker.Proof = "unproven" }, "Delivery is not proven", false},
-		"poll loop stuck":             {func(s *health.Status) { s.Endpoints[0].LastPoll = noon.Add(-time.Hour) }, "last polled 1 h ago", true},
+		"poll loop stuck":             {func(s *health.Status) { s.Endpoints[0].LastPoll = noon.Add(-time.Hour) }, "the last poll was 1 h ago", true},
 		"missed polls": {func(s *health.Status) {
 			s.Buffer.Missed = []health.Missed{{Device: "room-1", Reason: "store_failing", Count: 162, Last: noon.Add(-time.Minute)}}
 		}, "Polls that could not be recorded: 162 (devices: 1), the last 1 min ago", true},
@@ -39,7 +39,7 @@ func TestProblemsInPlainWordsTheWorstFirst(t *testing.T) {
 		"poor call": {func(s *health.Status) {
 			s.Endpoints[0].Grade, s.Endpoints[0].GradeReasons = "poor", "video_recv_loss,audio_send_delay"
 		}, "has a poor call: Packets are lost both ways", false},
-		"values not understood": {func(s *health.Status) { s.Endpoints[0].NotUnderstood = 2 }, "2 values could not be understood", false},
+		"values not understood": {func(s *health.Status) { s.Endpoints[0].NotUnderstood = 2 }, "values that are not understood: 2", false},
 		"almost full":           {func(s *health.Status) { s.Buffer.DeliveredKept, s.Buffer.BytesOnDisk = 0, 250<<20 }, "almost full", false},
 		"first connection":      {func(s *health.Status) { s.Broker.State = "connecting" }, "The broker is not connected yet (for", false},
 		"store is opened":       {func(s *health.Status) { s.Buffer.State = "opening" }, "The store is being opened", false},

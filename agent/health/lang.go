@@ -122,12 +122,15 @@ func (l Lang) Clock(t, now time.Time) string {
 	}
 }
 
-// ClockUTC is Clock with UTC beside it, where that is another time: "09:12 (08:12 UTC)".
-// It is for texts that are read in other zones.
+// ClockUTC is Clock with UTC beside it: "09:12 (08:12 UTC)", or "08:12 UTC" where the zone
+// is the same. It is for texts that are read in other zones.
 func (l Lang) ClockUTC(t, now time.Time) string {
 	text := l.Clock(t, now)
-	if _, offset := t.In(now.Location()).Zone(); text == "" || offset == 0 {
-		return text
+	switch _, offset := t.In(now.Location()).Zone(); {
+	case text == "":
+		return ""
+	case offset == 0:
+		return text + " UTC"
 	}
 	return text + " (" + t.UTC().Format("15:04") + " UTC)"
 }

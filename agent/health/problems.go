@@ -45,8 +45,13 @@ var severityOrder = map[Severity]int{Critical: 0, Warning: 1, Info: 2}
 // Problems says in words what is wrong at now, the worst first. Empty means that all is
 // well. Times are in the zone of now. The status page, `roomcall status` and the health
 // message all show it.
-func (l Lang) Problems(s Status, now time.Time) []Problem {
-	all := slices.DeleteFunc(l.problems(s, now), func(p Problem) bool { return p.Code == "endpoint_not_polled" }) // it is only waited for
+func (l Lang) Problems(s Status, now time.Time) []Problem { return l.sorted(s, now, l.Clock) }
+
+// ProblemsAbroad are Problems for who may be in another zone: with UTC beside the times.
+func (l Lang) ProblemsAbroad(s Status, now time.Time) []Problem { return l.sorted(s, now, l.ClockUTC) }
+
+func (l Lang) sorted(s Status, now time.Time, clock clockWords) []Problem {
+	all := slices.DeleteFunc(l.problems(s, now, clock), func(p Problem) bool { return p.Code == "endpoint_not_polled" }) // it is only waited for
 	slices.SortStableFunc(all, func(a, b Problem) int { return severityOrder[a.Severity] - severityOrder[b.Severity] })
 	return all
 }
@@ -56,7 +61,7 @@ func (l Lang) Problems(s Status, now time.Time) []Problem {
 // rooms are well: a poll that an endpoint refused is a poll.
 func Unready(s Status, now time.Time) []string {
 	var why []string
-	for _, p := range English.problems(s, now) {
+	for _, p := range English.problems(s, now, English.Clock) {
 		if !english[p.Code].unready {
 			continue
 		}
@@ -82,15 +87,18 @@ func (e Endpoint) RoomName() string {
 	return e.Room + " (" + e.Device + ")"
 }
 
+// clockWords is a time in words.
+type clockWords func(t, now time.Time) string
+
 // problems finds everything that is wrong.
-func (l Lang) problems(s Status, now time.Time) (all []Problem) {
+func (l Lang) problems(s Status, now time.Time, clock clockWords) (all []Problem) {
 	// add makes a problem of a table entry that began at since. The error behind it is
 	// its detail.
 	add := func(code string, since time.Time, detail string, facts Facts) *Problem {
 		if facts == nil {
 			facts = Facts{}
 		}
-		facts["for"], facts["since"] = l.forSince(since, now), l.Clock(since, now)
+		facts["for"], facts["since"] = l.forSince(since, now), clock(since, now)
 		p := l.NewProblem(code, facts)
 		p.Since, p.Detail = since, detail
 		all = append(all, p)

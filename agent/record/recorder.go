@@ -418,7 +418,7 @@ var errHangs = errors.New("the disk does not answer")
 
 // working notes that the store accepts what it is given.
 func (r *Recorder) working() {
-	r.count(func(s *Stats) { s.Err, s.Held = nil, 0 })
+	r.count(func(s *Stats) { s.Err, s.FailingSince, s.Held = nil, time.Time{}, 0 })
 	r.repeats.Worked("write to store")
 	r.unsaved = nil
 }
@@ -426,7 +426,12 @@ func (r *Recorder) working() {
 // failing notes that the store accepts nothing, and shows the newest state of each
 // device all the same. It returns false.
 func (r *Recorder) failing(err error) bool {
-	r.count(func(s *Stats) { s.Err, s.Held = err, len(r.pending.polls) })
+	r.count(func(s *Stats) {
+		if s.Err == nil {
+			s.FailingSince = r.now().Wall
+		}
+		s.Err, s.Held = err, len(r.pending.polls)
+	})
 	code := health.StoreCode(health.Buffer{Cause: StoreCause(err)})
 	r.repeats.Failed("write to store", err, "held", len(r.pending.polls),
 		"hint", health.English.HintFor(code, nil)+"; "+health.English.HintFor("store_holds", nil))

@@ -13,6 +13,7 @@ type Stats struct {
 	Evicted        uint64    // records that a limit removed undelivered
 	Held           int       // polls in memory until the store accepts them
 	Err            error     // why the store accepted nothing at the last try, nil = it did
+	FailingSince   time.Time // since when, zero = it accepts
 	Compared       int       // messages of the broker that the store was compared with last
 	ComparedAll    bool      // the broker showed all that it holds
 	ComparedAt     time.Time // zero = never yet

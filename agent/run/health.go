@@ -203,7 +203,7 @@ func (n *healthLoop) storeWorks() {
 
 // healthInfo is the agent's status in short.
 func healthInfo(s health.Status, now time.Time, lang health.Lang) report.HealthInfo {
-	problems := lang.Problems(s, now)
+	problems := lang.ProblemsAbroad(s, now)
 	in := report.HealthInfo{
 		At: now, Status: "ok", Problems: len(problems), Waiting: s.Buffer.Waiting, Oldest: s.Buffer.Oldest,
 		StoreOK: s.Buffer.State == "open", DiskFree: s.Buffer.DiskFree, Endpoints: len(s.Endpoints),
@@ -219,7 +219,7 @@ func healthInfo(s health.Status, now time.Time, lang health.Lang) report.HealthI
 	}
 	in.Codes, in.EndpointsBad = strings.Join(codes, ","), len(bad)
 	if len(problems) > 0 {
-		in.Status, in.Text = "warn", problems[0].What
+		in.Status, in.Text = "warn", lang.Sentences(problems[0].What, problems[0].Hint)
 		if problems[0].Bad {
 			in.Status = "fail"
 		}

@@ -134,7 +134,7 @@ func bufferStatus(in buffer.Info, did record.Stats, sent drain.Stats) health.Buf
 	if did.Err == nil {
 		return b
 	}
-	b.State, b.Error, b.Cause = "failed", did.Err.Error(), record.StoreCause(did.Err)
+	b.State, b.Error, b.Cause, b.Since = "failed", did.Err.Error(), record.StoreCause(did.Err), did.FailingSince
 	if errors.Is(did.Err, buffer.ErrFull) {
 		b.State = "full"
 	}

@@ -170,6 +170,22 @@ var metrics = append(mediaMetrics(), []metric{
 	{"roomcall_clock_steps_total", "Jumps of the wall clock since the start.", nil,
 		func(s scrape, add addSeries) { add(float64(s.Clock.Steps)) }},
 
+	{"roomcall_problem", "1 for each problem there is now, by its code in the agent's status; 0 for those of the agent itself that there are not.", []string{"code", "severity", "device"},
+		func(s scrape, add addSeries) {
+			seen := map[[2]string]bool{}
+			for _, p := range s.Problems {
+				if at := [2]string{p.Code, p.Device}; !seen[at] {
+					seen[at] = true
+					add(1, p.Code, string(p.Severity), p.Device)
+				}
+			}
+			for _, code := range health.Codes() {
+				if !strings.HasPrefix(code, "endpoint_") && !seen[[2]string{code, ""}] {
+					add(0, code, string(health.English.NewProblem(code, nil).Severity), "")
+				}
+			}
+		}},
+
 	// Go and the process, under the names of the official client library
 	{"go_info", "Version of Go; always 1.", []string{"version"},
 		func(_ scrape, add addSeries) { add(1, runtime.Version()) }},
@@ -313,6 +329,7 @@ var labelEscape = strings.NewReplacer(`\`, `\\`, "\n", `\n`, `"`, `\"`)
 // left out.
 func (h *handler) metrics(w http.ResponseWriter, _ *http.Request) {
 	s := scrape{Status: h.src.Status(), measured: map[string]map[string]float64{}, process: thisProcess()}
+	s.Problems = health.English.Problems(s.Status, h.now())
 	s.Endpoints = slices.DeleteFunc(slices.Clone(s.Endpoints), func(e health.Endpoint) bool {
 		_, again := s.measured[e.Device]
 		s.measured[e.Device] = measurements(e.Sample)

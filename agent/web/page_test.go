@@ -47,7 +47,7 @@ func TestTheFirstLineSaysHowTheRoomIs(t *testing.T) {
 		"busy":        {func(e *health.Endpoint) { e.State = "busy" }, "busy", "Endpoint is busy"},
 		"upgrading":   {func(e *health.Endpoint) { e.State = "upgrading" }, "busy", "Endpoint is upgrading"},
 		"new":         {func(e *health.Endpoint) { *e = health.Endpoint{Device: "room-1"} }, "new", "Not polled yet"},
-		"overdue":     {func(e *health.Endpoint) { e.LastPoll = noon.Add(-time.Hour) }, "failed", "was last polled 1 h ago"},
+		"overdue":     {func(e *health.Endpoint) { e.LastPoll = noon.Add(-time.Hour) }, "failed", "is not polled in time: the last poll was 1 h ago"},
 	} {
 		page := roomIs(t, func(s *health.Status) { c.change(&s.Endpoints[0]) })
 		_, first, _ := strings.Cut(page, `<section id="state" class="state `)

@@ -17,7 +17,7 @@ func TestReadyzNamesEveryReasonOnItsOwnLine(t *testing.T) {
 		"all well":                   {func(*health.Status) {}, ""},
 		"a poll that was refused":    {func(s *health.Status) { s.Endpoints[0].State, s.Endpoints[0].Err = "refused", "no" }, ""},
 		"polled 3 intervals ago":     {func(s *health.Status) { s.Endpoints[0].LastPoll = noon.Add(-15 * time.Second) }, ""},
-		"polled longer ago":          {func(s *health.Status) { s.Endpoints[0].LastPoll = noon.Add(-16 * time.Second) }, "Großer Saal (room-1) was last polled 16 s ago, more than 3 intervals of 5 s\n"},
+		"polled longer ago":          {func(s *health.Status) { s.Endpoints[0].LastPoll = noon.Add(-16 * time.Second) }, "Großer Saal (room-1) is not polled in time: the last poll was 16 s ago, more than 3 intervals of 5 s\n"},
 		"not polled yet":             {func(s *health.Status) { s.Endpoints[0].LastPoll = time.Time{} }, "Großer Saal (room-1) has not been polled yet\n"},
 		"broker away":                {func(s *health.Status) { s.Broker.State, s.Broker.Error = "waiting", "connection refused" }, "The broker is not connected (for 1 h); waiting in the store: 3 records: connection refused\n"},
 		"store opening":              {func(s *health.Status) { s.Buffer.State = "opening" }, "The store is being opened\n"},
