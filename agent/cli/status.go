@@ -79,7 +79,8 @@ func (a *app) status(ctx context.Context, asJSON, all bool) error {
 			fmt.Fprint(a.stderr, a.styled(a.stderr, problemLines(report.other, lang, report.now)))
 		}
 	} else {
-		report.rate = drainRate(ctx, cfg, st)
+		report.status, report.rate = catchingUp(ctx, cfg, st)
+		report.now = time.Now()
 		if _, err = io.WriteString(a.stdout, a.styled(a.stdout, report.text())); err != nil {
 			return err
 		}
@@ -334,27 +335,28 @@ const (
 	paceFor = time.Second
 )
 
-// drainRate is by how many records a second a backlog shrinks, negative when it does
+// catchingUp looks again after a moment at an agent with a backlog: how it is then, and
+// by how many records a second the backlog shrinks. A negative rate means that it does
 // not; 0 = there is none, or it is not known.
-func drainRate(ctx context.Context, cfg *config.Config, st health.Status) float64 {
+func catchingUp(ctx context.Context, cfg *config.Config, st health.Status) (later health.Status, rate float64) {
 	if st.Buffer.Waiting < backlog || st.Broker.State != "connected" {
-		return 0
+		return st, 0
 	}
 	began := time.Now()
 	select {
 	case <-ctx.Done():
-		return 0
+		return st, 0
 	case <-time.After(paceFor):
 	}
-	var later health.Status
-	if body, err := askStatus(ctx, cfg); err != nil || json.Unmarshal(body, &later) != nil {
-		return 0
+	body, err := askStatus(ctx, cfg)
+	if err != nil || json.Unmarshal(body, &later) != nil {
+		return st, 0
 	}
-	rate := (float64(st.Buffer.Waiting) - float64(later.Buffer.Waiting)) / time.Since(began).Seconds()
+	rate = (float64(st.Buffer.Waiting) - float64(later.Buffer.Waiting)) / time.Since(began).Seconds()
 	if rate <= 0 {
-		return -1
+		rate = -1
 	}
-	return rate
+	return later, rate
 }
 
 // statusText are the fixed words of the status; what is wrong is said by agent/health.

@@ -53,11 +53,11 @@ const (
 type fleet struct {
 	mu       sync.Mutex // guards everything below, the rows too
 	rows     map[string]*fleetRow
-	gone     map[string]bool // agents that are away: true = lost, false = stopped
-	devices  map[string]int  // rows with a device, by agent
-	full     bool            // there are more than fleetMax
-	retained int             // states that the broker had kept
-	live     int             // states that came while it was followed
+	gone     map[string]goneAgent // agents that are away
+	devices  map[string]int       // rows with a device, by agent
+	full     bool                 // there are more than fleetMax
+	retained int                  // states that the broker had kept
+	live     int                  // states that came while it was followed
 
 	broker string    // "" = not connected yet
 	up     time.Time // begin of the connection
@@ -66,7 +66,13 @@ type fleet struct {
 }
 
 func newFleet() *fleet {
-	return &fleet{rows: map[string]*fleetRow{}, gone: map[string]bool{}, devices: map[string]int{}}
+	return &fleet{rows: map[string]*fleetRow{}, gone: map[string]goneAgent{}, devices: map[string]int{}}
+}
+
+// goneAgent is an agent that is away.
+type goneAgent struct {
+	lost bool // else it was stopped in good order
+	at   time.Time
 }
 
 // fleetRow is one device, or an agent that is away and has shown no device (device "").
@@ -176,7 +182,7 @@ func (f *fleet) addAvailability(client, said string, now time.Time) (changed []*
 	if client == "" || len(client) > 63 || strings.Trim(client, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
 		return nil // no agent has such a name
 	}
-	lost, was := f.gone[client]
+	before, was := f.gone[client]
 	switch {
 	case said != "lost" && said != "offline":
 		delete(f.gone, client)
@@ -184,10 +190,10 @@ func (f *fleet) addAvailability(client, said string, now time.Time) (changed []*
 	case len(f.gone) >= fleetMax && !was:
 		f.full = true
 		return nil
-	case was && lost == (said == "lost"):
+	case was && before.lost == (said == "lost"):
 		return nil
 	default:
-		f.gone[client] = said == "lost"
+		f.gone[client] = goneAgent{lost: said == "lost", at: now}
 		if f.devices[client] == 0 && f.rows[client+"/"] == nil {
 			if len(f.rows) >= fleetMax {
 				f.full = true
@@ -229,13 +235,25 @@ func (f *fleet) connected(broker string, now time.Time) {
 	f.broker, f.up, f.down, f.why = broker, now, time.Time{}, ""
 }
 
-// disconnected notes that the connection is lost, and why.
+// lastWords is how long before its end a broker that is stopped says that it loses its
+// agents.
+const lastWords = 3 * time.Second
+
+// disconnected notes that the connection is lost, and why. Agents that the broker lost just
+// before are not: it is the broker that is away.
 func (f *fleet) disconnected(err error, now time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.why = host.Printable(err.Error())
-	if f.down.IsZero() {
-		f.down = now
+	if !f.down.IsZero() {
+		return
+	}
+	f.down = now
+	for client, away := range f.gone {
+		if away.lost && now.Sub(away.at) < lastWords {
+			delete(f.gone, client)
+			f.remove(client + "/")
+		}
 	}
 }
 
@@ -261,9 +279,9 @@ func (f *fleet) judge(r *fleetRow, now time.Time) bool {
 }
 
 func (f *fleet) rankOf(r *fleetRow, now time.Time) rank {
-	lost, gone := f.gone[r.client]
+	away, gone := f.gone[r.client]
 	switch {
-	case gone && lost:
+	case gone && away.lost:
 		return rankLost
 	case gone || r.device == "":
 		return rankStale

@@ -193,7 +193,7 @@ func (s *fleetScreen) head() []string {
 	}
 	lines := []string{bold(title)}
 	if !f.down.IsZero() {
-		lines = append(lines, paint(rankLost, fmt.Sprintf(w.down, s.lang.For(now.Sub(f.down)), f.why)))
+		lines = append(lines, paint(rankLost, fmt.Sprintf(w.down, s.lang.For(now.Sub(f.down)))), dim(f.why))
 	}
 	count := f.count()
 	parts := []string{fmt.Sprintf(w.rooms, len(f.rows))}
@@ -293,8 +293,8 @@ func (s *fleetScreen) stateOf(r *fleetRow) string {
 
 // stopped: the agent of a row was stopped in good order.
 func (f *fleet) stopped(r *fleetRow) bool {
-	lost, gone := f.gone[r.client]
-	return gone && !lost
+	away, gone := f.gone[r.client]
+	return gone && !away.lost
 }
 
 // gradeOf is the grade of the running call.
@@ -310,7 +310,7 @@ type tableColumns struct{ room, device, state, grade, worst, age int }
 
 // columnsOf fits the columns into a width.
 func columnsOf(width int) tableColumns {
-	c := tableColumns{state: 13, grade: 5, age: 6}
+	c := tableColumns{state: 13, grade: 7, age: 6}
 	rest := width - c.state - c.grade - c.age - 3*2
 	switch {
 	case rest < 24: // a phone's or a split window

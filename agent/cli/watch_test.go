@@ -124,7 +124,10 @@ func TestTheWorstRoomsComeFirst(t *testing.T) {
 }
 
 func TestBrokenRoomsOfALargeFleetAreOnTheFirstScreen(t *testing.T) {
-	_, text := tableOf(largeFleet(200), 80, 40)
+	s, text := tableOf(largeFleet(200), 80, 40)
+	if rows := s.table(); len(rows) != 1+s.page() || len(rows) > 40 {
+		t.Errorf("%d rows are rendered for a screen of 40", len(rows))
+	}
 	for _, word := range []string{"agent lost", "unreachable", "refused"} {
 		if !strings.Contains(text, word) {
 			t.Errorf("%s is not on the screen:\n%s", word, text)
@@ -310,6 +313,22 @@ func TestSilenceIsStaleButForATimeWithoutALink(t *testing.T) {
 	f.connected("tcp://broker:1883", noon.Add(10*time.Hour))
 	if r := rankAt(10*time.Hour + time.Minute); r != rankIdle {
 		t.Errorf("a minute after the link is back it is %s", rankWords[r])
+	}
+}
+
+func TestABrokerThatIsStoppedMakesNoAgentLost(t *testing.T) {
+	f := newFleet()
+	f.connected("tcp://broker:1883", noon.Add(-time.Hour))
+	for _, client := range []string{"a", "b"} {
+		f.add(stateOf(client, "hub", `"endpoint_state":"idle"`), noon)
+	}
+	f.add(availabilityOf("b", "lost"), noon.Add(-time.Minute))
+	f.add(availabilityOf("a", "lost"), noon)
+	f.add(availabilityOf("c", "lost"), noon)
+	f.disconnected(errors.New("EOF"), noon.Add(time.Second))
+	f.judgeAll(noon.Add(time.Second))
+	if a, b, c := f.rows["a/hub"], f.rows["b/hub"], f.rows["c/"]; a.rank != rankIdle || b.rank != rankLost || c != nil {
+		t.Errorf("a is %s, b is %s, c is %+v", rankWords[a.rank], rankWords[b.rank], c)
 	}
 }
 

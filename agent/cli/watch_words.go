@@ -33,7 +33,7 @@ var watchWords = map[health.Lang]screenWords{
 		rooms:      "%d rooms",
 		matches:    "%d of %d",
 		connecting: "connecting ...",
-		down:       "No link to the broker for %s; shown is what was heard before. It is tried again: %s",
+		down:       "No link to the broker for %s: shown is what was heard before",
 		nothing:    "no room yet",
 		notes: map[blindSpot]string{
 			noRetained: "The broker sent no stored states: a room appears when it reports next, one that is silent does not.",
@@ -64,7 +64,7 @@ var watchWords = map[health.Lang]screenWords{
 		rooms:      "共 %d 个会议室",
 		matches:    "%d / %d",
 		connecting: "正在连接 ...",
-		down:       "与MQTT 服务器的连接已中断 %s，显示的是之前的数据，正在重连：%s",
+		down:       "与MQTT 服务器的连接已中断 %s：显示的是之前的数据，正在重连",
 		nothing:    "暂无会议室",
 		notes: map[blindSpot]string{
 			noRetained: "MQTT 服务器没有下发保留的状态：会议室要等下次上报才会出现，不上报的不会出现。",
