@@ -110,6 +110,7 @@ var fences = map[string][]string{
 	"github.com/prometheus/client_golang": {"roomcall/agent/web"},
 	"charm.land/bubbletea":                {"roomcall/agent/cli"},
 	"github.com/charmbracelet":            {"roomcall/agent/cli"},
+	"github.com/charmbracelet/x/ansi":     {"roomcall/agent/cli", "roomcall/agent/report/story"},
 }
 
 func TestLibrariesStayBehindTheirFences(t *testing.T) {

@@ -42,6 +42,7 @@ type Line struct {
 	Kind                       string
 	ID, ClientID, Device, Room string
 	TsMs                       int64
+	Replayed                   bool
 	// Bytes is the JSON object, valid until the next line is read.
 	Bytes []byte
 }
@@ -153,6 +154,7 @@ func openObject(b []byte, envelope bool, each func(*Line) error) error {
 		Schema, ID, Device, Room string
 		ClientID                 string  `json:"client_id"`
 		TsMs                     float64 `json:"ts_ms"`
+		Replayed                 any
 		Payload                  json.RawMessage
 	}
 	if err := json.Unmarshal(b, &head); err != nil {
@@ -177,5 +179,5 @@ func openObject(b []byte, envelope bool, each func(*Line) error) error {
 	if head.ID == "" || head.ClientID == "" || head.Device == "" || head.TsMs == 0 {
 		return errNoID
 	}
-	return each(&Line{Kind: kind, ID: head.ID, ClientID: head.ClientID, Device: head.Device, Room: head.Room, TsMs: int64(head.TsMs), Bytes: b})
+	return each(&Line{Kind: kind, ID: head.ID, ClientID: head.ClientID, Device: head.Device, Room: head.Room, TsMs: int64(head.TsMs), Replayed: head.Replayed == 1.0, Bytes: b})
 }

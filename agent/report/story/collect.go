@@ -1,0 +1,330 @@
+package story
+
+import (
+	"cmp"
+	"maps"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"roomcall/agent/report"
+	"roomcall/agent/report/payload"
+)
+
+// The metrics by which the worst minutes are chosen, each from where it is worth a
+// look: ITU-T G.114 calls 150 ms one way acceptable, 1 % of loss and 30 ms of jitter
+// are what vendors advise to stay below.
+const metrics = 3
+
+var metricKeys = [metrics]struct {
+	key, of string // of a sample, of a minute
+	floor   float64
+}{{"loss_pct", "loss_pct_avg", 1}, {"delay_ms", "delay_ms_avg", 150}, {"jitter_ms", "jitter_ms_avg", 30}}
+
+// worstKept is how many of the worst minutes are kept of a metric.
+const worstKept = 5
+
+// The charted values of a minute.
+const (
+	lossSend = iota
+	lossRecv
+	delaySend
+	delayRecv
+	charted
+)
+
+func minuteOf(ms int64) int64 { return ms / 60_000 }
+
+// line takes one line of the input.
+func (s *Story) line(l *payload.Line) error {
+	if l.Kind == "" {
+		return nil
+	}
+	t, seq, err := readID(l.ID)
+	if err != nil {
+		return err
+	}
+	own := l.Device == report.AgentDevice
+	if f := s.options.Filter; own && !f.Match(f.Device, time.UnixMilli(l.TsMs)) || !own && !f.Match(l.Device, time.UnixMilli(l.TsMs)) {
+		if !own && len(s.others) < 1000 {
+			s.others[strings.Clone(l.Device)] = true
+		}
+		return nil
+	}
+	p := place{strings.Clone(l.ClientID), strings.Clone(l.Device)}
+	var record payload.Record
+	if l.Kind == "event" || l.Kind == "call" || l.Kind == "minute" {
+		if record, err = l.Record(); err != nil {
+			return err
+		}
+	}
+	if ev, ok := record.(*payload.Event); ok && own && s.options.Device != "" && ev.OfDevice != s.options.Device {
+		return nil
+	}
+	if !s.room(p) {
+		s.leftOut.rooms++
+		return nil
+	}
+	if !s.isNew(t, seq) {
+		return nil
+	}
+	s.records++
+	if s.fromMs == 0 || l.TsMs < s.fromMs {
+		s.fromMs = l.TsMs
+	}
+	s.toMs = max(s.toMs, l.TsMs)
+	a := s.agents[p.client]
+	if l.Replayed && l.Kind != "call" && l.Kind != "minute" { // those are a minute old as a rule
+		a.late.add(minuteOf(l.TsMs))
+	}
+	if l.Kind == "sample" {
+		a.seen.add(minuteOf(l.TsMs))
+	}
+	switch r := record.(type) {
+	case *payload.Event:
+		s.head(p, &r.Head)
+		s.event(p, t.epoch, r)
+	case *payload.Call:
+		s.head(p, &r.Head)
+		s.call(p, r)
+	case *payload.Minute:
+		s.head(p, &r.Head)
+		a.seen.add(minuteOf(r.MinuteMs))
+		s.minute(p, r)
+	}
+	return nil
+}
+
+// room makes the room of a place and its agent; false = there are too many.
+func (s *Story) room(p place) bool {
+	if s.agents[p.client] == nil {
+		if len(s.agents) >= maxRooms {
+			return false
+		}
+		s.agents[p.client] = &agent{seen: bitset{}, late: bitset{}}
+	}
+	if p.device == report.AgentDevice || s.rooms[p] != nil {
+		return len(s.numbers) < 16*maxRooms
+	}
+	if len(s.rooms) >= maxRooms {
+		return false
+	}
+	s.rooms[p] = &room{name: p.device, causes: map[string]float64{}}
+	return true
+}
+
+// head takes the names that people know; the newest holds.
+func (s *Story) head(p place, h *payload.Head) {
+	if h.Site != "" && len(s.sites) < 100 {
+		s.sites[h.Site] = true
+	}
+	if r := s.rooms[p]; r != nil && h.Room != "" && h.TsMs >= r.namedMs {
+		r.name, r.namedMs = h.Room, h.TsMs
+	}
+}
+
+func (s *Story) minute(p place, m *payload.Minute) {
+	r := s.rooms[p]
+	if r == nil {
+		return
+	}
+	r.samples += m.Samples
+	r.ok += m.SamplesOK
+	at := minuteOf(m.MinuteMs)
+	for g, group := range payload.GroupNames {
+		for k, metric := range metricKeys {
+			if x, ok := m.Media[g][metric.of]; ok && x >= metric.floor {
+				s.keepWorst(k, worst{p, at, group.Name + "_" + metric.key, x})
+			}
+		}
+		loss, delay := lossSend, delaySend
+		if group.Direction == "recv" {
+			loss, delay = lossRecv, delayRecv
+		}
+		s.chart(at, loss, m.Media[g]["loss_pct_avg"], m.Media[g])
+		s.chart(at, delay, m.Media[g]["delay_ms_avg"], m.Media[g])
+	}
+}
+
+// chart keeps the worst value of a minute.
+func (s *Story) chart(at int64, what int, x float64, of payload.Summary) {
+	if key := []string{"loss_pct_avg", "loss_pct_avg", "delay_ms_avg", "delay_ms_avg"}[what]; of == nil {
+		return
+	} else if _, known := of[key]; !known {
+		return
+	}
+	m := s.minutes[at]
+	if m == nil {
+		if len(s.minutes) >= maxMinutes {
+			return
+		}
+		nan := float32(math.NaN())
+		m = &minute{[charted]float32{nan, nan, nan, nan}}
+		s.minutes[at] = m
+	}
+	if v := m.values[what]; !(float32(x) <= v) {
+		m.values[what] = float32(x)
+	}
+}
+
+// keepWorst keeps w if it is among the worst minutes of its metric; a room has one
+// value a minute.
+func (s *Story) keepWorst(metric int, w worst) {
+	list := s.worst[metric]
+	if i := slices.IndexFunc(list, func(o worst) bool { return o.place == w.place && o.minute == w.minute }); i >= 0 {
+		if list[i].value >= w.value {
+			return
+		}
+		list = slices.Delete(list, i, i+1)
+	}
+	i, _ := slices.BinarySearchFunc(list, w, func(a, b worst) int {
+		return cmp.Or(cmp.Compare(b.value, a.value), cmp.Compare(a.minute, b.minute), cmp.Compare(a.client, b.client), cmp.Compare(a.device, b.device))
+	})
+	list = slices.Insert(list, i, w)
+	s.worst[metric] = list[:min(len(list), worstKept)]
+}
+
+// callOf is the call of an id, nil when there are too many.
+func (s *Story) callOf(p place, id string) *call {
+	c := s.calls[id]
+	if c == nil {
+		if len(s.calls) >= maxCalls {
+			s.leftOut.calls++
+			return nil
+		}
+		c = &call{place: p, id: id}
+		s.calls[id] = c
+	}
+	return c
+}
+
+func (s *Story) call(p place, r *payload.Call) {
+	room := s.rooms[p]
+	if room == nil {
+		return
+	}
+	sum := spent{r.SecondsGood, r.SecondsFair, r.SecondsPoor, r.SecondsUnknown}
+	room.calls++
+	room.spent.add(sum)
+	if r.Cause != "" {
+		room.causes[r.Cause] += sum.poor + sum.fair
+	}
+	c := s.callOf(p, r.CallID)
+	if c == nil {
+		return
+	}
+	c.startMs, c.endMs, c.spent, c.coverage = r.StartMs, r.EndMs, sum, r.CoveragePct
+	c.grade, c.cause, c.scope = r.Grade, r.Cause, r.CauseScope
+	if c.grade != "fair" && c.grade != "poor" {
+		return
+	}
+	c.values = map[string]float64{}
+	for g, group := range payload.GroupNames {
+		for key, of := range map[string]string{"loss_pct": "loss_pct_max", "delay_ms": "delay_ms_max", "jitter_ms": "jitter_ms_max", "fps": "fps_min"} {
+			if x, ok := r.Media[g][of]; ok {
+				c.values[group.Name+"_"+key] = x
+			}
+		}
+	}
+}
+
+// opens and closes name the incidents by the types of their events; those of an
+// endpoint.online that has no opening event are by its reason.
+var (
+	opens = map[string]bool{
+		"quality.degraded": true, "endpoint.offline": true, "endpoint.refused": true, "endpoint.busy": true, "endpoint.error": true,
+		"endpoint.clock_off": true, "agent.store_failing": true,
+	}
+	closes = map[string]string{"quality.recovered": "quality.degraded", "agent.store_working": "agent.store_failing", "endpoint.online": ""}
+	online = map[string]string{"answers": "endpoint.offline", "accepted": "endpoint.refused", "clock_right": "endpoint.clock_off"}
+)
+
+func (s *Story) event(p place, epoch string, e *payload.Event) {
+	_, closing := closes[e.Type]
+	switch {
+	case opens[e.Type], closing, e.Type == "quality.changed":
+		s.incident(p, e, closing)
+	case e.Type == "call.started", e.Type == "call.ended":
+		if e.CallID == "" {
+			return
+		}
+		c := s.callOf(p, e.CallID)
+		if c == nil || c.grade != "" { // its record says it better
+			return
+		}
+		if c.startMs == 0 {
+			c.startMs = e.SinceMs
+		}
+		if e.Type == "call.ended" {
+			c.endMs = e.EndMs
+		}
+	case e.Type == "agent.gap":
+		if len(s.gaps) >= maxGaps {
+			s.leftOut.gaps++
+			return
+		}
+		s.gaps = append(s.gaps, gap{topic{place{p.client, e.OfDevice}, epoch, e.Kind}, e.FirstSeq, e.LastSeq, e.Count, e.Reason, e.TsMs})
+	case p.device == report.AgentDevice:
+		if len(s.notices) >= maxNotices {
+			s.leftOut.notices++
+			return
+		}
+		s.notices = append(s.notices, notice{p.client, *e})
+	}
+}
+
+func (s *Story) incident(p place, e *payload.Event, closing bool) {
+	i := s.incidents[e.IncidentID]
+	if i == nil {
+		if len(s.incidents) >= maxIncidents {
+			s.leftOut.incidents++
+			return
+		}
+		i = &incident{place: p}
+		s.incidents[e.IncidentID] = i
+	}
+	i.held += e.Suppressed
+	i.sinceMs = e.SinceMs
+	if closing {
+		i.endMs = e.TsMs
+		i.what = cmp.Or(i.what, closes[e.Type], online[e.Reason], "endpoint.offline")
+		if i.metrics == "" {
+			i.metric, i.metrics = e.Metric, cmp.Or(e.Metrics, e.Metric)
+		}
+		return
+	}
+	i.what = e.Type
+	if e.Type == "quality.changed" {
+		i.what = "quality.degraded"
+	}
+	if e.TsMs < i.seenMs {
+		return
+	}
+	i.seenMs, i.callID, i.reason, i.code = e.TsMs, e.CallID, e.Reason, e.Code
+	i.metric, i.metrics, i.scope, i.value, i.limit = e.Metric, cmp.Or(e.Metrics, e.Metric), e.Scope, e.Value, e.Limit
+}
+
+// finish puts what was read in order, so that the story does not depend on the order
+// of arrival.
+func (s *Story) finish() {
+	s.callList = slices.SortedFunc(maps.Values(s.calls), func(a, b *call) int {
+		return cmp.Or(cmp.Compare(a.startMs, b.startMs), cmp.Compare(a.id, b.id))
+	})
+	for id, i := range s.incidents {
+		i.id = id
+	}
+	s.incidentList = slices.SortedFunc(maps.Values(s.incidents), func(a, b *incident) int {
+		return cmp.Or(cmp.Compare(a.sinceMs, b.sinceMs), cmp.Compare(a.id, b.id))
+	})
+	for _, i := range s.incidentList {
+		if c := s.calls[i.callID]; c != nil && i.what == "quality.degraded" {
+			c.incidents = append(c.incidents, i)
+		}
+	}
+	slices.SortFunc(s.notices, func(a, b notice) int { return cmp.Or(cmp.Compare(a.TsMs, b.TsMs), cmp.Compare(a.ID, b.ID)) })
+	slices.SortFunc(s.gaps, func(a, b gap) int {
+		return cmp.Or(cmp.Compare(a.atMs, b.atMs), cmp.Compare(a.client, b.client), cmp.Compare(a.device, b.device), cmp.Compare(a.kind, b.kind), cmp.Compare(a.first, b.first))
+	})
+	s.countMissing()
+}
