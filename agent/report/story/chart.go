@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/charmbracelet/x/ansi"
 )
 
 // The charts are SVG without script: they look the same in a mail, a browser and on
@@ -29,7 +31,7 @@ type chart struct {
 
 func (w *writer) newChart(height float64, label string) *chart {
 	c := &chart{w: w, height: height}
-	fmt.Fprintf(c, `<svg viewBox="0 0 %g %g" role="img" aria-label="%s">`, chartWidth, height+24, html.EscapeString(label))
+	fmt.Fprintf(c, `<svg viewBox="0 0 %g %g" role="img" aria-label="%s">`, chartWidth, height+48, html.EscapeString(label))
 	return c
 }
 
@@ -45,7 +47,7 @@ func (c *chart) x(ms int64) float64 {
 		return chartLeft
 	}
 	share := float64(ms-from) / float64(to-from)
-	return math.Round(10*(chartLeft+min(max(share, 0), 1)*(chartWidth-chartLeft-10))) / 10
+	return math.Round(10*(chartLeft+min(max(share, 0), 1)*(chartWidth-chartLeft-40))) / 10
 }
 
 func (c *chart) text(class string, x, y float64, text string) {
@@ -82,6 +84,19 @@ func (c *chart) axis() {
 	}
 }
 
+// legend says what the colours of the rooms are.
+func (c *chart) legend() {
+	x, y := chartLeft, c.height+28
+	for _, entry := range [][2]string{
+		{"call good", c.w.Lang.Grade("good")}, {"call fair", c.w.Lang.Grade("fair")}, {"call poor", c.w.Lang.Grade("poor")},
+		{"poor", c.w.say("incidents")}, {"call unknown", c.w.Lang.Grade("unknown")}, {"outage", c.w.say("no_answer")}, {"silent", c.w.say("silent")},
+	} {
+		fmt.Fprintf(c, `<rect class="%s" x="%g" y="%g" width="12" height="10"/>`, entry[0], x, y)
+		c.text("legend", x+16, y+10, entry[1])
+		x += 32 + 7*float64(ansi.StringWidthWc(entry[1]))
+	}
+}
+
 // roomsChart shows the rooms over time: calls by grade, what was poor in them, and
 // when nobody knows.
 func (w *writer) roomsChart() string {
@@ -98,6 +113,7 @@ func (w *writer) roomsChart() string {
 	const high = 18.0
 	c := w.newChart(high*float64(len(list)), w.say("chart_rooms"))
 	c.axis()
+	c.legend()
 	rows := map[place]float64{}
 	for i, p := range list {
 		y := high * float64(i)
@@ -107,7 +123,7 @@ func (w *writer) roomsChart() string {
 			name = append(name[:17], '…')
 		}
 		c.text("name", chartLeft-8, y+13, string(name))
-		fmt.Fprintf(c, `<path class="row" d="M%g %gH%g"/>`, chartLeft, y+9, chartWidth-10)
+		fmt.Fprintf(c, `<path class="row" d="M%g %gH%g"/>`, chartLeft, y+9, chartWidth-40)
 	}
 	for _, s := range w.silences() {
 		for _, p := range list {
@@ -165,7 +181,7 @@ func (w *writer) lineChart(label string, send, recv int) string {
 	c.axis()
 	for _, share := range []float64{0, 0.5, 1} {
 		y := height - share*(height-10)
-		fmt.Fprintf(c, `<path class="grid" d="M%g %gH%g"/>`, chartLeft, y, chartWidth-10)
+		fmt.Fprintf(c, `<path class="grid" d="M%g %gH%g"/>`, chartLeft, y, chartWidth-40)
 		c.text("name", chartLeft-8, y+4, fmt.Sprintf("%g", share*top))
 	}
 	for i, class := range []string{"send", "recv"} {

@@ -422,13 +422,8 @@ func (w *writer) incidentsSection() {
 	}
 	slices.SortStableFunc(list, func(a, b *incident) int { return cmp.Compare(a.sinceMs, b.sinceMs) })
 	for _, i := range list {
-		var what []string
-		for key := range strings.SplitSeq(i.metrics, ",") {
-			if reason := w.Lang.Reason(key); reason != "" {
-				what = append(what, reason)
-			}
-		}
-		t.Rows = append(t.Rows, row{Cells: []string{w.at(i.sinceMs), w.roomName(i.place), w.lasted(i), strings.Join(what, "; ")}})
+		what, _ := w.Lang.Call(health.Call{Grade: "poor", Reasons: i.metrics, Scope: i.scope})
+		t.Rows = append(t.Rows, row{Cells: []string{w.at(i.sinceMs), w.roomName(i.place), w.lasted(i), what}})
 	}
 	sec.add(t)
 	w.dropIfEmpty()

@@ -40,10 +40,32 @@ type printer struct{ w *bufio.Writer }
 
 // line writes a text, broken into lines that all begin with an indent.
 func (p *printer) line(indent, text string) {
-	text = ansi.WrapWc(host.Printable(text), textWidth-len(indent), "")
-	for line := range strings.SplitSeq(text, "\n") {
+	for _, line := range wrap(host.Printable(text), textWidth-len(indent)) {
 		_, _ = p.w.WriteString(strings.TrimRight(indent+line, " ") + "\n")
 	}
+}
+
+// wrap breaks a text into lines of at most width columns: at spaces, and between
+// Chinese characters, but not before a mark that belongs to the one before it.
+func wrap(text string, width int) []string {
+	const closing = "，。、：；！？）”％"
+	lines, line, used, last := []string{}, "", 0, 0 // last: where the line may be broken, in bytes
+	for _, r := range text {
+		wide := ansi.StringWidthWc(string(r))
+		if r == ' ' || wide > 1 && !strings.ContainsRune(closing, r) {
+			last = len(line)
+		}
+		if used+wide > width && last > 0 {
+			rest := strings.TrimLeft(line[last:], " ")
+			lines, line, last = append(lines, strings.TrimRight(line[:last], " ")), rest, 0
+			used = ansi.StringWidthWc(rest)
+			if r == ' ' && rest == "" {
+				continue
+			}
+		}
+		line, used = line+string(r), used+wide
+	}
+	return append(lines, line)
 }
 
 // table writes a table with columns as wide as their longest cell, and the notes below
