@@ -125,7 +125,7 @@ wrong config. Results go to stdout, logs and errors to stderr.`,
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(
 		a.initCommand(), a.runCommand(), a.checkCommand(), a.pollCommand(), a.statusCommand(), a.watchCommand(),
-		a.bufferCommand(), a.configCommand(), a.simulateCommand(), a.convertCommand(), a.forgetCommand(),
+		a.bufferCommand(), a.configCommand(), a.simulateCommand(), a.convertCommand(), a.forgetCommand(), a.reportCommand(),
 		a.schemaCommand(), a.diagCommand(), a.versionCommand(),
 	)
 	root.AddCommand(a.serviceCommands()...)

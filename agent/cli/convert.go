@@ -104,19 +104,13 @@ func (f *convertFlags) options() (err error) {
 }
 
 func (a *app) convert(to string, list []string, o report.ConvertOptions) error {
-	in, p := io.Reader(os.Stdin), a.progress("reading records")
-	if len(list) > 0 && list[0] != "-" {
-		f, err := os.Open(list[0])
-		if err != nil {
-			p.end()
-			return fmt.Errorf("open records: %w", err)
-		}
-		defer f.Close()
-		if st, err := f.Stat(); err == nil {
-			p.set(0, st.Size())
-		}
-		in = f
+	p := a.progress("reading records")
+	in, err := openRecords(list, p)
+	if err != nil {
+		p.end()
+		return err
 	}
+	defer in.Close()
 	o.Bad = func(line int, err error) { fmt.Fprintf(a.stderr, "%sline %d: %v\n", p.clear, line, err) }
 	o.Empty = func(devices []string) { fmt.Fprintln(a.stderr, p.clear+"convert: "+nothingToConvert(o, devices)) }
 	doc, bad := report.Convert(to, io.TeeReader(in, p), o)
@@ -128,6 +122,21 @@ func (a *app) convert(to string, list []string, o report.ConvertOptions) error {
 		return err
 	}
 	return bad
+}
+
+// openRecords opens the file of a command's arguments; "-" and none are standard input.
+func openRecords(list []string, p *progress) (io.ReadCloser, error) {
+	if len(list) == 0 || list[0] == "-" {
+		return io.NopCloser(os.Stdin), nil
+	}
+	f, err := os.Open(list[0])
+	if err != nil {
+		return nil, fmt.Errorf("open records: %w", err)
+	}
+	if st, err := f.Stat(); err == nil {
+		p.set(0, st.Size())
+	}
+	return f, nil
 }
 
 // nothingToConvert says why a document is empty.

@@ -1,4 +1,6 @@
-package main
+// Package exampleday simulates a day of a site with 50 rooms in fast time, and keeps
+// docs/example-day.md: what `roomcall report` says of it.
+package exampleday
 
 import (
 	"bytes"
@@ -12,7 +14,9 @@ import (
 	"testing"
 	"time"
 
+	"roomcall/agent/health"
 	"roomcall/agent/report"
+	"roomcall/agent/report/story"
 )
 
 var (
@@ -144,24 +148,27 @@ func lines(agents []*floorAgent) []byte {
 	return out.Bytes()
 }
 
-// foot explains how the page is made; it is not a fact of the day.
-const foot = "\n---\n\nThe site is simulated: 50 rooms polled every 5 s in a call and every 15 s outside,\n" +
-	"over a whole day in fast time, with the limits `huawei`. `packaging/exampleday`\n" +
-	"writes this page from the published records and nothing else, and can do the same with\nyours:\n\n" +
-	"```sh\nmosquitto_sub -t 'roomcall/v1/#' >day.jsonl\ngo run ./packaging/exampleday day.jsonl\n```\n\n" +
-	"`make example-day` writes this page again.\n"
+// The frame of the page; what is between is the report.
+const (
+	head = "# An example day\n\nWhat `roomcall report` says of one day of a site with 50 rooms, from the published\nrecords and nothing else:\n\n```text\n"
+	foot = "```\n\nThe site is simulated: 50 rooms polled every 5 s in a call and every 15 s outside,\n" +
+		"over a whole day in fast time, with the limits `huawei`. For your own day, from a\nbroker or from the store of an agent:\n\n" +
+		"```sh\nmosquitto_sub -t 'roomcall/v1/#' >day.jsonl\nroomcall report day.jsonl\nroomcall report --html --out day.html day.jsonl     # with charts\n" +
+		"roomcall report --since 24h                         # from the store\n```\n\n" +
+		"`make example-day` writes this page again.\n"
+)
 
 func pageOf(t testing.TB, records []byte) string {
 	t.Helper()
-	d, err := readDay(bytes.NewReader(records))
+	s, err := story.Read(bytes.NewReader(records), story.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	var b strings.Builder
-	if err := d.writePage(&b); err != nil {
+	if err := s.WriteText(&b, story.Look{Lang: health.English, Zone: time.UTC}); err != nil {
 		t.Fatal(err)
 	}
-	return b.String()
+	return head + b.String() + foot
 }
 
 func TestTheExampleDayIsFresh(t *testing.T) {
@@ -182,7 +189,7 @@ func TestTheExampleDayIsFresh(t *testing.T) {
 		}
 		return
 	}
-	page := pageOf(t, records) + foot
+	page := pageOf(t, records)
 	if *update {
 		if err := os.WriteFile(pagePath, []byte(page), 0o644); err != nil {
 			t.Fatal(err)

@@ -1,6 +1,6 @@
 //go:build race
 
-package main
+package exampleday
 
 // raceDetector: the tests run with the race detector.
 const raceDetector = true

@@ -22,6 +22,9 @@ var metricKeys = [metrics]struct {
 	floor   float64
 }{{"loss_pct", "loss_pct_avg", 1}, {"delay_ms", "delay_ms_avg", 150}, {"jitter_ms", "jitter_ms_avg", 30}}
 
+// maxMetrics bounds what an incident names; a sample has fewer.
+const maxMetrics = 64
+
 // worstKept is how many of the worst minutes are kept of a metric.
 const worstKept = 5
 
@@ -99,15 +102,15 @@ func (s *Story) line(l *payload.Line) error {
 // room makes the room of a place and its agent; false = there are too many.
 func (s *Story) room(p place) bool {
 	if s.agents[p.client] == nil {
-		if len(s.agents) >= maxRooms {
+		if len(s.agents) >= s.bounds.rooms {
 			return false
 		}
 		s.agents[p.client] = &agent{seen: bitset{}, late: bitset{}}
 	}
 	if p.device == report.AgentDevice || s.rooms[p] != nil {
-		return len(s.numbers) < 16*maxRooms
+		return len(s.numbers) < 16*s.bounds.rooms
 	}
-	if len(s.rooms) >= maxRooms {
+	if len(s.rooms) >= s.bounds.rooms {
 		return false
 	}
 	s.rooms[p] = &room{name: p.device, causes: map[string]float64{}}
@@ -156,7 +159,7 @@ func (s *Story) chart(at int64, what int, x float64, of payload.Summary) {
 	}
 	m := s.minutes[at]
 	if m == nil {
-		if len(s.minutes) >= maxMinutes {
+		if len(s.minutes) >= s.bounds.minutes {
 			return
 		}
 		nan := float32(math.NaN())
@@ -189,7 +192,7 @@ func (s *Story) keepWorst(metric int, w worst) {
 func (s *Story) callOf(p place, id string) *call {
 	c := s.calls[id]
 	if c == nil {
-		if len(s.calls) >= maxCalls {
+		if len(s.calls) >= s.bounds.calls {
 			s.leftOut.calls++
 			return nil
 		}
@@ -260,13 +263,13 @@ func (s *Story) event(p place, epoch string, e *payload.Event) {
 			c.endMs = e.EndMs
 		}
 	case e.Type == "agent.gap":
-		if len(s.gaps) >= maxGaps {
+		if len(s.gaps) >= s.bounds.gaps {
 			s.leftOut.gaps++
 			return
 		}
 		s.gaps = append(s.gaps, gap{topic{place{p.client, e.OfDevice}, epoch, e.Kind}, e.FirstSeq, e.LastSeq, e.Count, e.Reason, e.TsMs})
 	case p.device == report.AgentDevice:
-		if len(s.notices) >= maxNotices {
+		if len(s.notices) >= s.bounds.notices {
 			s.leftOut.notices++
 			return
 		}
@@ -277,32 +280,36 @@ func (s *Story) event(p place, epoch string, e *payload.Event) {
 func (s *Story) incident(p place, e *payload.Event, closing bool) {
 	i := s.incidents[e.IncidentID]
 	if i == nil {
-		if len(s.incidents) >= maxIncidents {
+		if len(s.incidents) >= s.bounds.incidents {
 			s.leftOut.incidents++
 			return
 		}
-		i = &incident{place: p}
+		i = &incident{place: p, metrics: map[string]bool{}, limits: map[string]float64{}}
 		s.incidents[e.IncidentID] = i
 	}
 	i.held += e.Suppressed
 	i.sinceMs = e.SinceMs
+	for key := range strings.SplitSeq(cmp.Or(e.Metrics, e.Metric), ",") {
+		if key = strings.TrimSpace(key); key != "" && len(i.metrics) < maxMetrics {
+			i.metrics[key] = true
+		}
+	}
 	if closing {
 		i.endMs = e.TsMs
 		i.what = cmp.Or(i.what, closes[e.Type], online[e.Reason], "endpoint.offline")
-		if i.metrics == "" {
-			i.metric, i.metrics = e.Metric, cmp.Or(e.Metrics, e.Metric)
-		}
 		return
+	}
+	media, rest, _ := strings.Cut(e.Metric, "_")
+	if _, metric, ok := strings.Cut(rest, "_"); ok && e.Limit != nil && len(i.limits) < maxMetrics {
+		i.limits[media+"_"+metric+"_poor"] = *e.Limit
 	}
 	i.what = e.Type
 	if e.Type == "quality.changed" {
 		i.what = "quality.degraded"
 	}
-	if e.TsMs < i.seenMs {
-		return
+	if e.TsMs >= i.seenMs {
+		i.seenMs, i.callID, i.code, i.scope = e.TsMs, e.CallID, e.Code, e.Scope
 	}
-	i.seenMs, i.callID, i.reason, i.code = e.TsMs, e.CallID, e.Reason, e.Code
-	i.metric, i.metrics, i.scope, i.value, i.limit = e.Metric, cmp.Or(e.Metrics, e.Metric), e.Scope, e.Value, e.Limit
 }
 
 // finish puts what was read in order, so that the story does not depend on the order

@@ -23,6 +23,8 @@ type Look struct {
 const (
 	maxListed = 20
 	maxShort  = 3 // of a kind, in "In short"
+	// showSeconds: a report of less has seconds in its times.
+	showSeconds = 15 * time.Minute
 	// Together: this many rooms within this many milliseconds.
 	clusterRooms  = 5
 	clusterWindow = 60_000
@@ -118,11 +120,11 @@ func (w *writer) say(key string, args ...any) string {
 }
 
 // at is a time for people: with its day only in a report of more than a day, with
-// seconds only in one of less than an hour.
+// seconds only in a short one.
 func (w *writer) at(ms int64) string {
 	t := time.UnixMilli(ms).In(w.Zone)
 	switch long := w.to.Sub(w.from); {
-	case long < time.Hour:
+	case long < showSeconds:
 		return t.Format("15:04:05")
 	case long <= 24*time.Hour:
 		return t.Format("15:04")
@@ -199,7 +201,7 @@ func (w *writer) head() {
 	}
 	w.doc.title = w.say("report", strings.Join(of, ", "))
 	layout := w.say("date")
-	if w.to.Sub(w.from) < time.Hour {
+	if w.to.Sub(w.from) < showSeconds {
 		layout = w.say("date_seconds")
 	}
 	whole := w.say("whole")
@@ -422,7 +424,7 @@ func (w *writer) incidentsSection() {
 	}
 	slices.SortStableFunc(list, func(a, b *incident) int { return cmp.Compare(a.sinceMs, b.sinceMs) })
 	for _, i := range list {
-		what, _ := w.Lang.Call(health.Call{Grade: "poor", Reasons: i.metrics, Scope: i.scope})
+		what, _ := w.Lang.Call(i.words())
 		t.Rows = append(t.Rows, row{Cells: []string{w.at(i.sinceMs), w.roomName(i.place), w.lasted(i), what}})
 	}
 	sec.add(t)

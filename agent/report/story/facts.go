@@ -89,13 +89,10 @@ func (c *call) words() health.Call {
 	}
 	add(c.cause)
 	for _, i := range c.incidents {
-		for key := range strings.SplitSeq(i.metrics, ",") {
-			add(strings.TrimSpace(key))
+		for _, key := range slices.Sorted(maps.Keys(i.metrics)) {
+			add(key)
 		}
-		media, rest, _ := strings.Cut(i.metric, "_")
-		if _, metric, ok := strings.Cut(rest, "_"); ok && i.limit != nil {
-			out.Limits[media+"_"+metric+"_poor"] = *i.limit
-		}
+		maps.Copy(out.Limits, i.limits)
 	}
 	out.Reasons = strings.Join(reasons, ",")
 	out.Values = c.explaining(out.Code(), reasons)
@@ -125,6 +122,15 @@ func (c *call) explaining(code string, reasons []string) map[string]float64 {
 		if len(out) > 0 || strings.HasSuffix(code, "_"+metric) {
 			break
 		}
+	}
+	return out
+}
+
+// words is a poor stretch of a call as its words need it.
+func (i *incident) words() health.Call {
+	out := health.Call{Grade: "poor", Reasons: strings.Join(slices.Sorted(maps.Keys(i.metrics)), ",")}
+	if i.scope == "far_end" {
+		out.Scope = i.scope
 	}
 	return out
 }

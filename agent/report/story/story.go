@@ -21,15 +21,16 @@ import (
 	"roomcall/agent/report/payload"
 )
 
-// Bounds of what a story keeps in memory. Sums go on beyond them.
-const (
-	maxRooms     = 20_000
-	maxCalls     = 100_000
-	maxIncidents = 100_000
-	maxNotices   = 10_000  // the agents' own events
-	maxGaps      = 10_000  // announced ranges of missing records
-	maxMinutes   = 1 << 18 // half a year
-)
+// bounds are those of what a story keeps in memory. Sums go on beyond them, but not
+// those of further rooms.
+type bounds struct {
+	rooms, calls, incidents int
+	notices                 int // the agents' own events
+	gaps                    int // announced ranges of missing records
+	minutes                 int // of the charts
+}
+
+var usualBounds = bounds{rooms: 20_000, calls: 100_000, incidents: 100_000, notices: 10_000, gaps: 10_000, minutes: 1 << 18}
 
 // Options choose what the story is about.
 type Options struct {
@@ -47,9 +48,11 @@ var ErrNothing = errors.New("there is no record")
 // Read reads published or exported records, as payload.ReadLines does, and returns
 // their story. When lines cannot be read, it returns the story of the others and a
 // *payload.BadLinesError. The error wraps ErrNothing when no record is chosen.
-func Read(in io.Reader, o Options) (*Story, error) {
+func Read(in io.Reader, o Options) (*Story, error) { return read(in, o, usualBounds) }
+
+func read(in io.Reader, o Options, b bounds) (*Story, error) {
 	s := &Story{
-		options: o, numbers: map[topic]*numbers{}, rooms: map[place]*room{}, calls: map[string]*call{},
+		options: o, bounds: b, numbers: map[topic]*numbers{}, rooms: map[place]*room{}, calls: map[string]*call{},
 		incidents: map[string]*incident{}, agents: map[string]*agent{}, minutes: map[int64]*minute{},
 		others: map[string]bool{}, sites: map[string]bool{},
 	}
@@ -78,6 +81,7 @@ func (s *Story) nothing() error {
 // Story is what the records say.
 type Story struct {
 	options Options
+	bounds  bounds
 
 	records      int // without duplicates
 	fromMs, toMs int64
@@ -152,13 +156,13 @@ type call struct {
 // incident is trouble with a beginning and an end.
 type incident struct {
 	place
-	what           string // the type of its opening event
-	sinceMs, endMs int64  // endMs 0 = still open
-	seenMs         int64  // of the newest event that describes it
-	metrics, scope string
-	metric         string
-	value, limit   *float64
-	callID, reason string
+	what           string          // the type of its opening event
+	sinceMs, endMs int64           // endMs 0 = still open
+	seenMs         int64           // of the newest event that describes it
+	metrics        map[string]bool // all that were beyond their limits, keys of a sample
+	scope          string
+	limits         map[string]float64 // poor limits by the profile's keys, as far as the events say them
+	callID         string
 	held           int64
 	code           string // in the table of agent/health, "" = an event without one
 	id             string
