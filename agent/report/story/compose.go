@@ -555,13 +555,13 @@ func (w *writer) gapsSection() {
 	for _, k := range slices.SortedFunc(maps.Keys(sums), func(a, b key) int {
 		return cmp.Or(cmp.Compare(sums[b], sums[a]), comparePlaces(a.place, b.place), cmp.Compare(a.kind, b.kind), cmp.Compare(a.reason, b.reason))
 	}) {
-		t.Rows = append(t.Rows, row{Cells: []string{w.at(first[k]), w.roomName(k.place), k.kind, fmt.Sprint(sums[k]), k.reason}})
+		t.Rows = append(t.Rows, row{Cells: []string{w.at(first[k]), w.roomName(k.place), k.kind, fmt.Sprint(sums[k]), w.Lang.Why(k.reason)}})
 	}
 	sec.add(t)
 	t = table{Lead: w.say("missed"), Head: w.heads("when", "until", "room", "polls", "why")}
 	for _, n := range w.notices {
 		if n.Type == "agent.missed" {
-			t.Rows = append(t.Rows, row{Cells: []string{w.at(n.SinceMs), w.at(n.TsMs), w.roomName(place{n.client, n.OfDevice}), fmt.Sprint(n.Count), n.Reason}})
+			t.Rows = append(t.Rows, row{Cells: []string{w.at(n.SinceMs), w.at(n.TsMs), w.roomName(place{n.client, n.OfDevice}), fmt.Sprint(n.Count), w.Lang.Why(n.Reason)}})
 		}
 	}
 	sec.add(t)

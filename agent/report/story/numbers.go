@@ -22,7 +22,6 @@ func (b bitset) add(i int64) bool {
 	return true
 }
 
-func (b bitset) has(i int64) bool { return b[i>>6]&(1<<(i&63)) != 0 }
 
 // between counts the members from a to b.
 func (b bitset) between(from, to int64) (n uint64) {
