@@ -64,7 +64,7 @@ func (c *chart) bar(class string, fromMs, toMs int64, y, height float64, title s
 // axis draws the times below, at round times of the zone.
 func (c *chart) axis() {
 	from, to := c.w.from, c.w.to
-	step := 30 * 24 * time.Hour
+	step := max(30*24*time.Hour, to.Sub(from)/12)
 	for _, s := range []time.Duration{5 * time.Second, 15 * time.Second, time.Minute, 5 * time.Minute, 15 * time.Minute, time.Hour,
 		2 * time.Hour, 6 * time.Hour, 24 * time.Hour, 7 * 24 * time.Hour} {
 		if to.Sub(from) <= 12*s {
@@ -74,9 +74,12 @@ func (c *chart) axis() {
 	}
 	_, offset := from.Zone()
 	shift := time.Duration(offset) * time.Second
-	for t := from.Add(shift).Truncate(step).Add(-shift); !t.After(to); t = t.Add(step) {
-		if t.Before(from) {
+	t := from.Add(shift).Truncate(step).Add(-shift - step)
+	for range 20 { // more than ticks fit, also for times that no calendar has
+		if t = t.Add(step); t.Before(from) {
 			continue
+		} else if t.After(to) {
+			break
 		}
 		x := c.x(t.UnixMilli())
 		fmt.Fprintf(c, `<path class="grid" d="M%g 0V%g"/>`, x, c.height)
