@@ -89,6 +89,9 @@ func (a *app) report(ctx context.Context, f reportFlags, list []string, o story.
 	s, err := tell(ctx, io.TeeReader(in, p), o)
 	in.Close()
 	p.end()
+	if failure := (storeFailure{}); errors.As(err, &failure) {
+		return failure.error
+	}
 	if s == nil {
 		return fmt.Errorf("report: %w", err)
 	}
@@ -121,12 +124,21 @@ func tell(ctx context.Context, in io.Reader, o story.Options) (*story.Story, err
 	}
 }
 
+// storeFailure is why the store cannot be read, whatever line that was at.
+type storeFailure struct{ error }
+
 // storeReader reads the records of the store that are of a time; those of the agent
 // itself are among them, so the device is chosen later.
 func storeReader(ctx context.Context, cfg *config.Config, f report.Filter) io.ReadCloser {
 	r, w := io.Pipe()
 	f.Device = ""
-	go func() { w.CloseWithError(exportStore(ctx, cfg, w, web.Filter{Filter: f, Delivered: true})) }()
+	go func() {
+		err := exportStore(ctx, cfg, w, web.Filter{Filter: f, Delivered: true})
+		if err != nil {
+			err = storeFailure{err}
+		}
+		w.CloseWithError(err)
+	}()
 	return r
 }
 

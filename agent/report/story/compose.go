@@ -333,7 +333,7 @@ func (w *writer) callRow(c *call) row {
 		}
 	}
 	if c.coverage < 99.5 {
-		out.Note = strings.TrimSpace(out.Note + " (" + w.say("seen", c.coverage) + ")")
+		out.Note = strings.TrimSpace(out.Note + w.say("seen", c.coverage))
 	}
 	return out
 }
@@ -417,7 +417,7 @@ func (w *writer) incidentsSection() {
 	if held > 0 {
 		sec.line(w.say("held", held))
 	}
-	t := table{Head: w.heads("when", "room", "lasted", "what")}
+	t := table{Head: w.heads("when", "room", "lasted")}
 	slices.SortStableFunc(list, func(a, b *incident) int { return cmp.Compare(w.lastedMs(b), w.lastedMs(a)) })
 	if len(list) > maxListed/2 {
 		list, t.more = list[:maxListed/2], len(list)-maxListed/2
@@ -425,7 +425,7 @@ func (w *writer) incidentsSection() {
 	slices.SortStableFunc(list, func(a, b *incident) int { return cmp.Compare(a.sinceMs, b.sinceMs) })
 	for _, i := range list {
 		what, _ := w.Lang.Call(i.words())
-		t.Rows = append(t.Rows, row{Cells: []string{w.at(i.sinceMs), w.roomName(i.place), w.lasted(i), what}})
+		t.Rows = append(t.Rows, row{Cells: []string{w.at(i.sinceMs), w.roomName(i.place), w.lasted(i)}, Note: what})
 	}
 	sec.add(t)
 	w.dropIfEmpty()

@@ -22,7 +22,6 @@ func (b bitset) add(i int64) bool {
 	return true
 }
 
-
 // between counts the members from a to b.
 func (b bitset) between(from, to int64) (n uint64) {
 	for word, set := range b {

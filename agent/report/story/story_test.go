@@ -1,6 +1,7 @@
 package story
 
 import (
+	cmp2 "cmp"
 	"errors"
 	"flag"
 	"fmt"
@@ -33,8 +34,9 @@ func at(minutes float64) int64 { return begin.UnixMilli() + int64(60_000*minutes
 
 // book makes records with the numbers that an agent would give them.
 type book struct {
-	lines []string
-	seq   map[string]uint64
+	lines  []string
+	seq    map[string]uint64
+	rename string // another name of a room
 }
 
 func (b *book) add(device, kind string, ms int64, r payload.Record) {
@@ -44,7 +46,7 @@ func (b *book) add(device, kind string, ms int64, r payload.Record) {
 	b.seq[device+kind]++
 	p := payload.Place{ClientID: "pc-1", Site: "Site", Device: device, Epoch: 7}
 	if device != report.AgentDevice {
-		p.Room = "会议室 " + device
+		p.Room = cmp2.Or(b.rename, "会议室 "+device)
 	}
 	*r.Header() = p.Head(kind, b.seq[device+kind], ms)
 	b.lines = append(b.lines, string(payload.Encode(r)))
@@ -61,6 +63,9 @@ func (b *book) call(device string, from, to float64, grade, cause string, poorS 
 	all := 60 * (to - from)
 	c := &payload.Call{CallID: id, StartMs: at(from), EndMs: at(to), DurationS: all, CoveragePct: 100,
 		SecondsPoor: poorS, SecondsGood: all - poorS, Grade: grade, Cause: cause}
+	if grade == "fair" {
+		c.SecondsGood, c.SecondsFair, c.SecondsUnknown, c.CoveragePct = 0, all-60, 60, 90
+	}
 	for g := range c.Media {
 		c.Media[g] = payload.Summary{"loss_pct_max": float64(g) + 0.5, "delay_ms_max": 20}
 	}
@@ -82,7 +87,7 @@ func (b *book) poor(device string, from, to float64, metrics, scope string) {
 
 func (b *book) minutes(device string, from, to int, loss float64) {
 	for m := from; m < to; m++ {
-		r := &payload.Minute{MinuteMs: at(float64(m)), Samples: 12, SamplesOK: 12}
+		r := &payload.Minute{MinuteMs: at(float64(m)), Samples: 12, SamplesOK: 12 - int64(m%2)}
 		r.Media[payload.VideoRecv] = payload.Summary{"loss_pct_avg": loss, "delay_ms_avg": 20}
 		b.add(device, "minute", at(float64(m+1)), r)
 	}
@@ -96,6 +101,8 @@ func everything() *book {
 	b.minutes("b", 0, 30, 4)
 	b.call("a", 10, 25, "good", "", 0)
 	b.poor("b", 12, 16, "video_recv_loss_pct,video_recv_delay_ms", "downlink")
+	b.add("b", "event", at(13), &payload.Event{Type: "quality.changed", IncidentID: "i.b.12", SinceMs: at(12), Metric: "video_recv_loss_pct",
+		Metrics: "video_recv_loss_pct", Scope: "far_end", CallID: fmt.Sprintf("pc-1.7.b.%d", at(10)/1000)})
 	b.call("b", 10, 28, "poor", "video_recv_loss", 240)
 	b.add("b", "event", at(20), &payload.Event{Type: "endpoint.offline", IncidentID: "o1", Code: "endpoint_unreachable", SinceMs: at(18)})
 	b.add("b", "event", at(20), &payload.Event{Type: "endpoint.online", IncidentID: "o1", SinceMs: at(18), Reason: "answers"})
@@ -108,6 +115,11 @@ func everything() *book {
 	b.add("agent", "event", at(41), &payload.Event{Type: "agent.gap", Severity: "critical", OfDevice: "a", Kind: "minute", FirstSeq: 31, LastSeq: 34, Count: 4, Reason: "max_bytes"})
 	b.add("agent", "event", at(42), &payload.Event{Type: "agent.missed", Severity: "critical", OfDevice: "b", Count: 9, Reason: "disk", SinceMs: at(35)})
 	b.add("agent", "event", at(43), &payload.Event{Type: "agent.clock_step", Severity: "warning", Text: "The clock jumped."})
+	b.call("c", 36, 46, "fair", "audio_send_delay", 0)
+	b.rename = "Room C"
+	b.add("c", "event", at(47), &payload.Event{Type: "call.started", CallID: "short", SinceMs: at(47)})
+	b.add("c", "event", at(48), &payload.Event{Type: "call.ended", CallID: "short", SinceMs: at(47), EndMs: at(48)})
+	b.rename = ""
 	b.add("a", "event", at(50), &payload.Event{Type: "call.started", CallID: "open", SinceMs: at(50)})
 	return b
 }
@@ -214,7 +226,7 @@ func TestWhatIsMissingIsSaidAsSuch(t *testing.T) {
 	}
 	// a new epoch begins its own numbers
 	lines := everything().lines
-	again := strings.ReplaceAll(lines[1], "pc-1.7.", "pc-1.8.")
+	again := strings.ReplaceAll(lines[1], "pc-1.7.a.minute.1\"", "pc-1.8.a.minute.32\"")
 	if s := tellStory(t, strings.Join(append(lines, again), "\n"), Options{}); s.missing != 8 {
 		t.Errorf("%d missing with a second epoch", s.missing)
 	}
@@ -273,8 +285,8 @@ func TestTheDeviceAndTimeAreChosen(t *testing.T) {
 	if out := textOf(t, s, health.English); !strings.Contains(out, "2 Mar 2026 10:26:00 to 2 Mar 2026 10:29:00, times are UTC+01:00") {
 		t.Errorf("another time:\n%s", out)
 	}
-	for _, o := range []Options{{Filter: report.Filter{Device: "c"}}, {Filter: report.Filter{Until: begin.Add(-time.Hour)}}} {
-		if _, err := Read(strings.NewReader(text), o); !errors.Is(err, ErrNothing) || !strings.Contains(err.Error(), "the input has records of a, b") {
+	for _, o := range []Options{{Filter: report.Filter{Device: "z"}}, {Filter: report.Filter{Until: begin.Add(-time.Hour)}}} {
+		if _, err := Read(strings.NewReader(text), o); !errors.Is(err, ErrNothing) || !strings.Contains(err.Error(), "the input has records of a, b, c") {
 			t.Errorf("%+v: %v", o, err)
 		}
 	}
