@@ -80,6 +80,8 @@ func (c *Client) noAnswer(b broker) Proof {
 	k.unreadable = k.unreadable || k.extras.refuses(ExtraEcho)
 	p := Proof{State: ProofFailed, Hint: hintNoReadWrite, Facts: c.access("#")}
 	switch {
+	case k.unheard && !c.quiet:
+		p.Detail = "the broker ended the connection before it accepted anything of this agent, and cannot be asked by MQTT 5"
 	case k.unreadable && c.cfg.Confirm == ConfirmEcho:
 		p.State, p.Hint = ProofUnproven, hintNoReadConfirm
 		p.Detail = "the broker does not let this client read what it sends: with confirm = \"echo\" nothing can be confirmed, and records are kept"

@@ -250,10 +250,15 @@ func (c *Client) connectFailed(e *Error) {
 // connectionEnded books the end of m with what was in flight.
 func (c *Client) connectionEnded(m *Conn, e *Error, flight []*Receipt) {
 	lived := time.Since(m.began) >= livedAfter
+	acked, justAcked := m.justAcked()
 	onlyOwn := len(flight) > 0 && !slices.ContainsFunc(flight, func(r *Receipt) bool { return !r.own })
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.delivery.about(m.broker.name).unheard = !m.heard
 	extra, leftOut := c.blame(m, e.Class, flight, lived)
+	if extra == "" && justAcked && e.Class == ClassLost && acked != "" { // mosquitto does so
+		extra, leftOut = acked, c.delivery.about(m.broker.name).extras.ended(acked, 1)
+	}
 	proof := c.delivery.proof.State
 	if c.conn != m {
 		proof = ProofPending // m was lost before anybody could see it
@@ -275,7 +280,7 @@ func (c *Client) connectionEnded(m *Conn, e *Error, flight []*Receipt) {
 		c.early++
 		c.next++
 	}
-	doubtful := len(flight) > 0 || proof == ProofPending || proof == ProofFailed
+	doubtful := len(flight) > 0 || justAcked || proof == ProofPending || proof == ProofFailed
 	switch {
 	case extra != "":
 		e.Hint, e.Facts = hintLostAt, lostAt(extra)
@@ -293,7 +298,8 @@ func (c *Client) connectionEnded(m *Conn, e *Error, flight []*Receipt) {
 
 // suspectSameID explains losses that follow each other quickly. A message that
 // the broker does not accept also ends each connection early: with messages in
-// flight, before the delivery proof is decided, or after it failed. Such a
+// flight, just after an acknowledgement, before the delivery proof is decided, or after it
+// failed. Such a
 // doubtful loss stays a loss, with a hint at both.
 func (c *Client) suspectSameID(e *Error, doubtful bool) {
 	if doubtful {

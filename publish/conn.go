@@ -49,12 +49,13 @@ type Conn struct {
 	records  int        // in flight of those that the window counts
 	flight   []*Receipt // unconfirmed, oldest first
 	newest   *Receipt   // handed over last
+	acked    Extra      // what was acknowledged last, "" = nothing that is left out alone
+	ackedAt  time.Time  // when
 	last     *Receipt   // to send after stop, beside flight; nil = nothing
 	echoes   echoes     // messages that the broker has to hand back
 	proof    connProof
 	recall   recall
 
-	heard    bool            // the broker acknowledged a message of this package; of the proof's goroutine
 	late     <-chan struct{} // closed when the echo comes that was not waited for; of the proof's goroutine
 	memory   *Receipt        // of the retained echo, nil = none; of the proof's goroutine
 	leave    []string        // subscriptions that the proof needs no longer; of its goroutine
@@ -62,6 +63,7 @@ type Conn struct {
 	ctx      context.Context // for OnRecall; ends with the connection
 	cancel   context.CancelFunc
 	will     bool  // the broker has one
+	heard    bool  // it acknowledged a message of this package; Client.mu guards it
 	trial    bool  // it is closed at once, to be made again with a will
 	now      Extra // what is being done, and done before it; Client.mu guards both
 	done     Extra
@@ -249,9 +251,31 @@ func (m *Conn) confirmed(r *Receipt) {
 		m.records--
 	}
 	m.answered(r)
-	m.client.passed(m.broker, r.extra)
+	m.noteAcked(r)
 	m.client.countAcked(r)
 	r.complete(nil)
+}
+
+// noteAcked notes that r was acknowledged. An extra is known to be accepted when the
+// connection has gone on for a moment after that. It needs m.mu.
+func (m *Conn) noteAcked(r *Receipt) {
+	now := time.Now()
+	if m.acked != "" && now.Sub(m.ackedAt) >= settle {
+		m.client.passed(m.broker, m.acked)
+		m.acked = ""
+	}
+	if r.extra != "" {
+		m.acked = r.extra
+	}
+	m.ackedAt = now
+}
+
+// justAcked tells whether the connection is at the moment after an acknowledgement,
+// which may have been a false one, and of what.
+func (m *Conn) justAcked() (e Extra, ok bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.acked, time.Since(m.ackedAt) < settle
 }
 
 // received is called with every message that the broker sends. It must not

@@ -156,8 +156,9 @@ func (c *Client) passed(b broker, e Extra) {
 }
 
 // blame finds the extra at which the connection ended: one that waited longest for
-// its acknowledgement among the messages in flight, or, on a connection that did not
-// live, one that was being done before the proof was decided. It needs c.mu.
+// its acknowledgement among the messages in flight, or one that was being done, or, on
+// a connection that did not live, was done last before the proof was decided. It needs
+// c.mu.
 func (c *Client) blame(m *Conn, class Class, flight []*Receipt, lived bool) (e Extra, leftOut bool) {
 	x := &c.delivery.about(m.broker.name).extras
 	if class != ClassLost && class != ClassSilent {
@@ -166,10 +167,11 @@ func (c *Client) blame(m *Conn, class Class, flight []*Receipt, lived bool) (e E
 	if i := slices.IndexFunc(flight, func(r *Receipt) bool { return !r.isAcked() }); i >= 0 {
 		e = flight[i].extra
 	}
-	if e == "" && !lived {
-		if e = m.now; e == "" && !isClosed(m.proof.decided) {
-			e = m.done // answered first, ended then
-		}
+	if e == "" {
+		e = m.now
+	}
+	if e == "" && !lived && !isClosed(m.proof.decided) {
+		e = m.done // answered first, ended then
 	}
 	if e == "" {
 		return "", false

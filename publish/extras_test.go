@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"roomcall/publish/brokertest"
@@ -66,6 +67,8 @@ func TestAnExtraThatTheBrokerPunishesIsFoundAndLeftOut(t *testing.T) {
 		{"a large birth", brokertest.Faults{Reject: large}, "birth", 2},
 		{"every birth", brokertest.Faults{Reject: func(m brokertest.Message) bool { return strings.HasSuffix(m.Topic, "/birth") }}, "birth short_birth", 3},
 		{"availability", brokertest.Faults{Reject: on("availability")}, "availability", 5},
+		{"availability, acknowledged first", brokertest.Faults{AckAndCut: on("availability")}, "availability", 5},
+		{"a large birth, acknowledged first", brokertest.Faults{AckAndCut: large}, "birth", 2},
 		{"the echo", brokertest.Faults{Reject: on("echo")}, "publish_echo", 3},
 		{"the retained echo", brokertest.Faults{Reject: func(m brokertest.Message) bool { return m.Retain && on("echo")(m) }}, "retain_echo", 3},
 		{"the will", brokertest.Faults{CutConnect: func(h brokertest.Connect) bool { return h.Will != nil }}, "will", 7},
@@ -103,7 +106,22 @@ func TestAnExtraThatTheBrokerPunishesIsFoundAndLeftOut(t *testing.T) {
 // the connection ends is to blame, and no record.
 func TestAStateThatTheBrokerPunishesIsLeftOut(t *testing.T) {
 	state := Message{Topic: below + "room/state", Payload: []byte("s"), Retain: true}
-	f := brokertest.NewFake(t, brokertest.Faults{Reject: func(m brokertest.Message) bool { return m.Topic == state.Topic }})
+	isState := func(m brokertest.Message) bool { return m.Topic == state.Topic }
+	t.Run("acknowledged first", func(t *testing.T) {
+		f := brokertest.NewFake(t, brokertest.Faults{AckAndCut: isState})
+		c := newClient(t, testConfig(f.URL()))
+		for n := 1; leftOut(c) != "publish_state"; n++ {
+			m, _ := flow(t, c)
+			if _, err := m.Publish(state); err != nil || n > blamedOften {
+				t.Fatalf("connection %d: %v, %q is left out", n, err, leftOut(c))
+			}
+			waitDone(t, "loss", m.Lost())
+			if e, ok := m.Err().(*Error); !ok || e.Class == ClassSameID {
+				t.Errorf("loss %d: %v", n, m.Err())
+			}
+		}
+	})
+	f := brokertest.NewFake(t, brokertest.Faults{Reject: isState})
 	c := newClient(t, testConfig(f.URL()))
 	for n := range blamedOften {
 		m, _ := flow(t, c)
@@ -134,26 +152,58 @@ func TestAStateThatTheBrokerPunishesIsLeftOut(t *testing.T) {
 // A broker that ends the connection at whatever this agent writes gets no records: that
 // it would accept them is not known.
 func TestNothingIsDeliverableWhereNothingThatIsWrittenIsAccepted(t *testing.T) {
-	f := brokertest.NewFake(t, brokertest.Faults{Reject: func(m brokertest.Message) bool { return strings.HasPrefix(m.Topic, below) }})
-	cfg := testConfig(f.URL())
-	cfg.Birth = func() []byte { return []byte("birth") }
-	c := newClient(t, cfg)
-	for range 12 {
-		m, err := c.Connect(testContext(t))
-		if err != nil {
-			continue
-		}
-		t.Cleanup(func() { _ = m.Close(testContext(t)) })
-		if m.WaitProof(testContext(t)); m.Deliverable() {
-			t.Fatalf("deliverable: %+v", c.Status().Proof)
-		}
-		if !isClosed(m.Lost()) {
-			break
-		}
+	written := func(m brokertest.Message) bool { return strings.HasPrefix(m.Topic, below) }
+	for name, faults := range map[string]brokertest.Faults{
+		"writing":             {Reject: written},
+		"writing and reading": {Reject: written, CutSubscribe: func(string) bool { return true }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := brokertest.NewFake(t, faults)
+			cfg := testConfig(f.URL())
+			cfg.Birth = func() []byte { return []byte("birth") }
+			c := newClient(t, cfg)
+			for range 20 {
+				m, err := c.Connect(testContext(t))
+				if err != nil {
+					continue
+				}
+				t.Cleanup(func() { _ = m.Close(testContext(t)) })
+				if m.WaitProof(testContext(t)); m.Deliverable() {
+					t.Fatalf("deliverable: %+v", c.Status().Proof)
+				}
+				if !isClosed(m.Lost()) {
+					break
+				}
+			}
+			if p := c.Status().Proof; p.State != ProofFailed || leftOut(c) == "" {
+				t.Errorf("%+v; %q is left out", p, leftOut(c))
+			}
+		})
 	}
-	if p := c.Status().Proof; p.State != ProofFailed || leftOut(c) == "" {
-		t.Errorf("%+v; %q is left out", p, leftOut(c))
-	}
+}
+
+// A broker that acknowledges all but the birth answers pings: its patience grows, and a
+// birth that is waited for over minutes is to blame all the same.
+func TestABirthThatIsNeverAcknowledgedIsLeftOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, p := newPipeClient(t, Config{Birth: func() []byte { return []byte("birth") }})
+		p.set(pipeFaults{mute: "/birth"})
+		began := time.Now()
+		for !strings.Contains(leftOut(c), "birth") && time.Since(began) < time.Hour {
+			m := connect(t, c)
+			<-m.Lost()
+			time.Sleep(c.Backoff())
+		}
+		if took := time.Since(began); took > 3*time.Minute {
+			t.Errorf("left out after %v: %q", took, leftOut(c))
+		}
+		m := connect(t, c)
+		if proof := m.WaitProof(testContextOf(t, time.Hour)); proof.State != ProofProven {
+			t.Errorf("%+v, %v", proof, m.Err())
+		}
+		_ = m.Close(testContextOf(t, time.Hour))
+		time.Sleep(time.Hour)
+	})
 }
 
 // mosquitto ends the connection at a packet that is too large.

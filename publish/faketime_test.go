@@ -74,6 +74,7 @@ type pipeFaults struct {
 	connackPause                    time.Duration
 	echoPause, subackPause          time.Duration
 	late                            time.Duration // everything is so late, in order
+	mute                            string        // messages on topics with this ending are not acknowledged, "" = all are
 }
 
 func (p *pipeBroker) set(f pipeFaults) {
@@ -154,6 +155,9 @@ func (p *pipeBroker) silent(packet packets.ControlPacket) bool {
 	case *packets.PingreqPacket:
 		p.pings++
 	case *packets.PublishPacket:
+		if p.faults.mute != "" && strings.HasSuffix(packet.TopicName, p.faults.mute) {
+			return true
+		}
 		if strings.HasSuffix(packet.TopicName, "/echo") {
 			p.echoes++
 			if p.faults.noEcho {

@@ -75,6 +75,7 @@ type knowledge struct {
 	// or ended the connection at it. A missing echo alone says nothing.
 	unreadable bool
 	mute       bool // it cannot be asked
+	unheard    bool // on the last connection it acknowledged nothing of this package
 	extras     extras
 	slow       slow
 	ask        bool      // ask it by MQTT 5 before the next connection
@@ -297,10 +298,21 @@ func (m *Conn) own(e Extra, msg Message) error {
 	if err != nil || m.await(r.done, 0) != nil || r.err != nil {
 		return errEnded
 	}
+	if e != "" && m.await(nil, settle) == errEnded {
+		return errEnded
+	}
 	m.did(e)
+	c := m.client
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	m.heard = true
 	return nil
 }
+
+// settle is how long a connection has to go on after an acknowledgement: mosquitto
+// acknowledges some messages that it does not accept and ends the connection right
+// behind. So the next step is not blamed for it.
+const settle = 50 * time.Millisecond
 
 // conclude turns the outcome of an echo into a state. False = the connection
 // has ended, or is closed to ask the broker by MQTT 5.

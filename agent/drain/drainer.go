@@ -39,6 +39,8 @@ const (
 	// readRetry is the pause after the store could not be read, or could not
 	// quarantine a record.
 	readRetry = 5 * time.Second
+	// proofLogEvery is the least time between two lines about the same proof.
+	proofLogEvery = 5 * time.Minute
 	// statesMax bounds the states in flight beside the records; the connection has
 	// room for them behind a full window.
 	statesMax = 150
@@ -128,6 +130,7 @@ type Drainer struct {
 	mu           sync.Mutex
 	conn         Conn // the connection of the moment, nil = none
 	stats        Stats
+	proofLogged  time.Time          // when the log had a line of it
 	proof        publish.ProofState // the last that was decided, and announced if it had to be
 	quarantining quarantining
 }
@@ -541,8 +544,8 @@ func (s *session) keepStates() {
 	s.states = nil
 }
 
-// Proof logs the result of a delivery proof, a lasting doubt as a warning only at
-// its start, and announces a failed one once for as long as it lasts. "Pending",
+// Proof logs the result of a delivery proof, the same one every five minutes at most
+// and a lasting doubt as a warning only at its start, and announces a failed one once for as long as it lasts. "Pending",
 // between two connections, decides nothing.
 func (d *Drainer) Proof(p publish.Proof) {
 	defer func() {
@@ -556,20 +559,26 @@ func (d *Drainer) Proof(p publish.Proof) {
 	}
 	d.mu.Lock()
 	changed := d.proof != p.State
+	log := d.Log
+	if !changed && time.Since(d.proofLogged) < proofLogEvery { // connections follow each other quickly
+		log = slog.New(slog.DiscardHandler)
+	} else {
+		d.proofLogged = time.Now()
+	}
 	d.mu.Unlock()
 	announced := true
 	switch {
 	case p.State == publish.ProofFailed:
-		d.Log.Error("delivery proof failed, records are kept", "detail", p.Detail, "hint", health.English.HintFor(p.Advice()))
+		log.Error("delivery proof failed, records are kept", "detail", p.Detail, "hint", health.English.HintFor(p.Advice()))
 		if changed {
 			announced = d.Announce(record.Event{AgentEvent: report.AgentEvent{
 				Type: "agent.undelivered", Reason: string(p.State), Detail: p.Detail, Since: p.Since,
 			}, At: time.Now()})
 		}
 	case p.State == publish.ProofUnproven && changed:
-		d.Log.Warn("delivery unproven", "detail", p.Detail, "hint", health.English.HintFor(p.Advice()))
+		log.Warn("delivery unproven", "detail", p.Detail, "hint", health.English.HintFor(p.Advice()))
 	default:
-		d.Log.Info("delivery "+string(p.State), "detail", p.Detail)
+		log.Info("delivery "+string(p.State), "detail", p.Detail)
 	}
 	if announced { // else the next proof announces it
 		d.mu.Lock()

@@ -391,9 +391,26 @@ func TestAFailedProofIsAnnouncedOnceForAsLongAsItLasts(t *testing.T) {
 	if announced != 2 {
 		t.Errorf("announced %d times, want once for each of two failures", announced)
 	}
-	if log.Count("delivery proof failed") != 3 || log.Count("level=WARN") != 1 {
+	if log.Count("delivery proof failed") != 2 || log.Count("level=WARN") != 1 {
 		t.Errorf("the log:\n%s", log)
 	}
+}
+
+// Connections that end quickly, each with its proof, do not fill the log.
+func TestTheSameProofIsLoggedEveryFiveMinutesAtMost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, state := range []publish.ProofState{publish.ProofFailed, publish.ProofUnproven, publish.ProofProven} {
+			log := &hosttest.Log{}
+			d := New(Options{Log: log.Logger(), Announce: func(record.Event) bool { return true }})
+			for range 20 * 60 {
+				d.Proof(publish.Proof{State: state, Detail: time.Now().String()})
+				time.Sleep(time.Second)
+			}
+			if n := log.Count("msg="); n != 4 {
+				t.Errorf("%s: %d lines in 20 minutes, want 4", state, n)
+			}
+		}
+	})
 }
 
 func TestTheStateOfTheMomentGoesOverANewConnection(t *testing.T) {

@@ -253,7 +253,7 @@ var english = map[string]words{
 	"broker_unreachable": {
 		hint: "check the host and port in [mqtt] broker, the network and the firewall, and that the broker runs"},
 	"broker_no_answer": {
-		hint: "something accepts connections there but does not speak MQTT: check scheme and port in [mqtt] broker (tcp 1883, tls 8883)"},
+		hint: "something accepts connections there but does not answer as an MQTT broker: it hangs or is overloaded, or scheme and port in [mqtt] broker are wrong (tcp 1883, tls 8883)"},
 	"broker_ends_connect": {
 		hint: "the broker ends the connection at the login: it is starting, overloaded, or refuses this client; if that lasts, check its log, and scheme and port in [mqtt] broker (tcp 1883, tls 8883)"},
 	"broker_unavailable": {

@@ -25,6 +25,8 @@ type Faults struct {
 	Ack func(Message) bool
 	// Reject cuts the connection at a message instead of accepting it.
 	Reject func(Message) bool
+	// AckAndCut acknowledges a message and then cuts the connection.
+	AckAndCut func(Message) bool
 	// CutConnect cuts at a CONNECT, CutSubscribe at a subscription to this filter,
 	// CutUnsubscribe at the end of one.
 	CutConnect     func(Connect) bool

@@ -27,7 +27,7 @@ func (s *session) publish(p *packets.PublishPacket) error {
 			return err
 		}
 	}
-	if faults.CutAfter > 0 && s.taken >= faults.CutAfter {
+	if faults.CutAfter > 0 && s.taken >= faults.CutAfter || faults.AckAndCut != nil && faults.AckAndCut(m) {
 		return errCut
 	}
 	return nil
