@@ -282,7 +282,7 @@ func (c *Client) connectionEnded(m *Conn, e *Error, flight []*Receipt) {
 	}
 	doubtful := len(flight) > 0 || justAcked || proof == ProofPending || proof == ProofFailed
 	switch {
-	case extra != "":
+	case extra != "" && (leftOut || !extra.amongRecords()):
 		e.Hint, e.Facts = hintLostAt, lostAt(extra)
 		if leftOut {
 			e.Err = fmt.Errorf("the broker ended the connection at %s, which is left out from now on: %w", extra, e.Err)

@@ -93,6 +93,10 @@ func (x *extras) ended(e Extra, times int) bool {
 	return true
 }
 
+// amongRecords tells whether e goes out at any time beside the records: where only one
+// connection has ended at it, that may have been chance.
+func (e Extra) amongRecords() bool { return e == ExtraState || e == ExtraMemory }
+
 // doubtsWriting tells whether a connection that ended at e, "" = nobody knows at what,
 // may have ended because nothing that this agent writes is accepted.
 func (e Extra) doubtsWriting(leftOut bool) bool {
