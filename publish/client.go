@@ -209,7 +209,7 @@ func (c *Client) options(b broker, l *link, id string) *mqtt.ClientOptions {
 	user, password := c.credentials(b)
 	o.SetClientID(id).SetUsername(user).SetPassword(password)
 	o.SetProtocolVersion(4).SetCleanSession(true).SetAutoReconnect(false).SetConnectRetry(false)
-	o.SetKeepAlive(c.cfg.KeepAlive).SetPingTimeout(c.pingTimeout(b))
+	o.SetKeepAlive(c.cfg.KeepAlive).SetPingTimeout(patienceMost * c.cfg.PingTimeout) // watch decides
 	o.SetConnectTimeout(c.connackTimeout(b)).SetWriteTimeout(c.cfg.WriteTimeout)
 	o.SetCustomOpenConnectionFn(func(*url.URL, mqtt.ClientOptions) (net.Conn, error) { return l, nil })
 	return o
@@ -250,12 +250,12 @@ func (c *Client) connectFailed(e *Error) {
 // connectionEnded books the end of m with what was in flight.
 func (c *Client) connectionEnded(m *Conn, e *Error, flight []*Receipt) {
 	lived := time.Since(m.began) >= livedAfter
-	acked, justAcked := m.justAcked()
+	first, acked, justAcked := m.atTheEnd(flight)
 	onlyOwn := len(flight) > 0 && !slices.ContainsFunc(flight, func(r *Receipt) bool { return !r.own })
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.delivery.about(m.broker.name).unheard = !m.heard
-	extra, leftOut := c.blame(m, e.Class, flight, lived)
+	extra, leftOut := c.blame(m, e.Class, first, lived)
 	if extra == "" && justAcked && e.Class == ClassLost && acked != "" { // mosquitto does so
 		extra, leftOut = acked, c.delivery.about(m.broker.name).extras.ended(acked, 1)
 	}

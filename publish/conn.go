@@ -256,9 +256,12 @@ func (m *Conn) confirmed(r *Receipt) {
 	r.complete(nil)
 }
 
-// noteAcked notes that r was acknowledged. An extra is known to be accepted when the
-// connection has gone on for a moment after that. It needs m.mu.
+// noteAcked notes that a message beside the proof was acknowledged. An extra is known to
+// be accepted when the connection has gone on for a moment after that. It needs m.mu.
 func (m *Conn) noteAcked(r *Receipt) {
+	if r.own && r.extra == "" {
+		return
+	}
 	now := time.Now()
 	if m.acked != "" && now.Sub(m.ackedAt) >= settle {
 		m.client.passed(m.broker, m.acked)
@@ -270,12 +273,19 @@ func (m *Conn) noteAcked(r *Receipt) {
 	m.ackedAt = now
 }
 
-// justAcked tells whether the connection is at the moment after an acknowledgement,
-// which may have been a false one, and of what.
-func (m *Conn) justAcked() (e Extra, ok bool) {
+// atTheEnd tells what the first message in flight is that was not acknowledged, and
+// whether one was acknowledged just before, which may have been a false yes, and what
+// that was.
+func (m *Conn) atTheEnd(flight []*Receipt) (first, acked Extra, justAcked bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.acked, time.Since(m.ackedAt) < settle
+	for _, r := range flight {
+		if !r.isAcked() {
+			first = r.extra
+			break
+		}
+	}
+	return first, m.acked, time.Since(m.ackedAt) < settle
 }
 
 // received is called with every message that the broker sends. It must not

@@ -163,15 +163,12 @@ func (c *Client) passed(b broker, e Extra) {
 // its acknowledgement among the messages in flight, or one that was being done, or, on
 // a connection that did not live, was done last before the proof was decided. It needs
 // c.mu.
-func (c *Client) blame(m *Conn, class Class, flight []*Receipt, lived bool) (e Extra, leftOut bool) {
+func (c *Client) blame(m *Conn, class Class, first Extra, lived bool) (e Extra, leftOut bool) {
 	x := &c.delivery.about(m.broker.name).extras
 	if class != ClassLost && class != ClassSilent {
 		return "", false
 	}
-	if i := slices.IndexFunc(flight, func(r *Receipt) bool { return !r.isAcked() }); i >= 0 {
-		e = flight[i].extra
-	}
-	if e == "" {
+	if e = first; e == "" {
 		e = m.now
 	}
 	if e == "" && !lived && !isClosed(m.proof.decided) {

@@ -187,6 +187,7 @@ func TestDeliveryIsProvenEveryHourWithTheDefaults(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, p := newPipeClient(t, Config{})
 		connect(t, c)
+		time.Sleep(time.Second)
 		for hour := range 4 {
 			synctest.Wait()
 			if _, n := p.count(); n != hour+1 {

@@ -298,7 +298,7 @@ func (m *Conn) own(e Extra, msg Message) error {
 	if err != nil || m.await(r.done, 0) != nil || r.err != nil {
 		return errEnded
 	}
-	if e != "" && m.await(nil, settle) == errEnded {
+	if e != "" && e != ExtraProof && m.await(nil, settle) == errEnded {
 		return errEnded
 	}
 	m.did(e)

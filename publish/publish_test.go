@@ -54,6 +54,7 @@ func TestConnectionSaysOnlineAndOfflineAndTheWillSaysLost(t *testing.T) {
 
 	m = connect(t, c)
 	sub.Wait(func(got []brokertest.Message) bool { return len(texts(got, topic)) == 3 })
+	m.WaitProof(testContext(t)) // the birth is out
 	if err := m.Close(testContext(t)); err != nil {
 		t.Fatalf("Close: %v", err)
 	}
