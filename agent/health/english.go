@@ -353,6 +353,10 @@ var leftOutWords = map[Lang]map[string]string{
 		"subscribe_echo":  "reading the topic .../echo, so delivery is not proven",
 		"subscribe_state": "reading back the topics .../state and .../health, so a store put back from a backup is noticed less surely",
 		"unsubscribe":     "ending a subscription",
+		"availability":    "the messages \"online\" and \"offline\", so only \"lost\" tells of this agent",
+		"publish_echo":    "writing the topic .../echo, so delivery is not proven",
+		"retain_echo":     "a retained message on the topic .../echo, so a store put back from a backup is noticed less surely",
+		"publish_state":   "the state of each room; its records go on",
 		"health":          "the health message",
 	},
 	Chinese: {
@@ -363,6 +367,10 @@ var leftOutWords = map[Lang]map[string]string{
 		"subscribe_echo":  "读取主题 .../echo，因此无法证实送达",
 		"subscribe_state": "读回主题 .../state 和 .../health，因此不容易发现存储是从备份恢复的",
 		"unsubscribe":     "取消订阅",
+		"availability":    "上线和下线消息（online、offline），只有失联时才有 lost 消息",
+		"publish_echo":    "写入主题 .../echo，因此无法证实送达",
+		"retain_echo":     "主题 .../echo 上的保留消息，因此不容易发现存储是从备份恢复的",
+		"publish_state":   "各会场的 state 消息，记录照常发送",
 		"health":          "health 消息",
 	},
 }

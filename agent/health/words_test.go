@@ -148,3 +148,16 @@ func TestATroubleSpeaksFromTheTable(t *testing.T) {
 		t.Errorf("%v, warning %v", step, IsWarning(step))
 	}
 }
+
+// TestWhatABrokerPunishesHasWords: each extra that publish knows.
+func TestWhatABrokerPunishesHasWords(t *testing.T) {
+	extras := regexp.MustCompile(`Extra = "([a-z_]+)"`).FindAllStringSubmatch(source(t, "publish"), -1)
+	if len(extras) < 11 {
+		t.Fatalf("%d extras are found in the source", len(extras))
+	}
+	for _, extra := range extras {
+		if leftOutWords[English][extra[1]] == "" {
+			t.Errorf("%s has no words", extra[1])
+		}
+	}
+}
