@@ -36,6 +36,10 @@ var chinese = map[string]words{
 		hint: "请检查磁盘；能恢复的内容已在存储中；确认后可删除 data_dir 中的 *.corrupt-* 文件"},
 	"store_not_writable": {what: "采集代理没有写入存储的权限，无法记录数据|（已持续 {for}）|",
 		hint: "请给运行 roomcall 的用户写权限，或修改 [agent] data_dir"},
+	"store_missing": {what: "存储文件夹不存在，无法记录数据|（已持续 {for}）|",
+		hint: "请重新挂载 data_dir 所在磁盘；如果文件夹已被删除，请重启采集代理，它会新建存储"},
+	"store_no_answer": {what: "存储所在磁盘没有响应，无法记录数据|（已持续 {for}）|",
+		hint: "请检查磁盘及其连接（例如网络挂载）；磁盘恢复响应后会自动继续记录"},
 	"store_unreadable": {
 		hint: "请检查 data_dir 的权限；如果文件损坏，`roomcall run` 会恢复完好的部分并给出说明"},
 	"disk_small": {

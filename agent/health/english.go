@@ -39,6 +39,10 @@ var english = map[string]words{
 		hint: "look at the disk; what could be saved is in the store; the files *.corrupt-* in data_dir may be removed"},
 	"store_not_writable": {unready: true, what: "The agent may not write to its store: nothing can be recorded| (for {for})|",
 		hint: "give the user that runs roomcall the right to write there, or change [agent] data_dir"},
+	"store_missing": {unready: true, what: "The folder of the store is gone: nothing can be recorded| (for {for})|",
+		hint: "mount the disk that holds data_dir again; if the folder was removed, restart the agent: it makes a new store"},
+	"store_no_answer": {unready: true, what: "The disk that holds the store does not answer: nothing can be recorded| (for {for})|",
+		hint: "look at the disk and at what it is connected by, a network mount for instance; recording goes on as soon as it answers"},
 	"store_unreadable": {
 		hint: "look at the permissions of data_dir; if its files are damaged, `roomcall run` salvages what is whole and says so"},
 	"disk_small": {severity: Warning,

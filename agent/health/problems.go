@@ -231,6 +231,10 @@ func StoreCode(b Buffer) string {
 		return "store_io_error"
 	case b.Cause == "not_writable":
 		return "store_not_writable"
+	case b.Cause == "missing":
+		return "store_missing"
+	case b.Cause == "no_answer":
+		return "store_no_answer"
 	}
 	return "store_failed"
 }

@@ -192,7 +192,7 @@ type Buffer struct {
 	DiskFree   *int64   `json:"disk_free,omitempty"`
 	Error      string   `json:"error,omitempty"`
 	// Cause is why the store accepts nothing: full, read_only, io_error,
-	// not_writable or failed; "" = it accepts.
+	// not_writable, missing, no_answer or failed; "" = it accepts.
 	Cause string    `json:"cause,omitempty"`
 	Since time.Time `json:"failing_since,omitzero"` // since when it accepts nothing
 	Hint  string    `json:"hint,omitempty"`

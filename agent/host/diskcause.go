@@ -16,7 +16,7 @@ const (
 )
 
 // DiskCause tells why a disk accepts nothing: "full", "read_only", "io_error",
-// "not_writable", or "failed" for all else. The store's library turns some errors
+// "not_writable", "missing" (the folder is gone), or "failed" for all else. The store's library turns some errors
 // into text, so the text counts too.
 func DiskCause(err error) string {
 	is := func(errno, windows syscall.Errno) bool {
@@ -34,6 +34,8 @@ func DiskCause(err error) string {
 		return "io_error"
 	case errors.Is(err, fs.ErrPermission):
 		return "not_writable"
+	case errors.Is(err, fs.ErrNotExist):
+		return "missing"
 	}
 	return "failed"
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"strings"
 	"sync/atomic"
@@ -11,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"roomcall/agent/health"
 	"roomcall/agent/host"
 	"roomcall/agent/host/hosttest"
 	"roomcall/agent/report"
@@ -724,5 +726,19 @@ func TestStatesAreCommittedWithoutARecord(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+func TestTheCauseOfAStoreThatAcceptsNothingIsNamed(t *testing.T) {
+	for want, err := range map[string]error{
+		"full": fmt.Errorf("x: %w", buffer.ErrFull), "no_answer": errHangs, "missing": fmt.Errorf("x: %w", fs.ErrNotExist),
+		"not_writable": fs.ErrPermission, "failed": errors.New("x"),
+	} {
+		if got := StoreCause(err); got != want {
+			t.Errorf("%v: %s, want %s", err, got, want)
+		}
+		if code := health.StoreCode(health.Buffer{State: "failed", Cause: want}); code != "store_"+want {
+			t.Errorf("%s has the words of %s", want, code)
+		}
 	}
 }

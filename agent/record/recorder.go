@@ -444,10 +444,14 @@ func (r *Recorder) failing(err error) bool {
 	return false
 }
 
-// StoreCause tells why the store accepts nothing, in the words of host.DiskCause.
+// StoreCause tells why the store accepts nothing, in the words of host.DiskCause,
+// or "no_answer" for a disk that hangs.
 func StoreCause(err error) string {
-	if errors.Is(err, buffer.ErrFull) {
+	switch {
+	case errors.Is(err, buffer.ErrFull):
 		return "full"
+	case errors.Is(err, errHangs):
+		return "no_answer"
 	}
 	return host.DiskCause(err)
 }
