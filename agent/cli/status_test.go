@@ -175,6 +175,7 @@ func TestAFakeAgentCannotSteerTheTerminal(t *testing.T) {
 	}{
 		{200, `{"client_id":"` + evil + `","version":"` + evil + `","warnings":["` + evil + `"]}`},
 		{200, strings.ReplaceAll(`{"client_id":"E","version":"E","broker":{"state":"E","url":"E"},"buffer":{"state":"E"},"warnings":["E"],"endpoints":[{"device":"E","state":"E"}]}`, "E", `\u001b]0;owned\u0007\u009b2J\u202e`)},
+		{200, "{\"client_id\":\"\u009b2J\u202e\",\"warnings\":[\"\u009b\u202e\"]}"}, // raw, and good JSON
 		{200, evil},
 		{500, evil},
 		{500, `{"error":"\u001b]0;owned\u0007","hint":"\u202e"}`},

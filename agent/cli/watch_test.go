@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -402,4 +403,42 @@ func TestOnlyAChangeIsALine(t *testing.T) {
 	if r.change() == was {
 		t.Error("another metric is no change")
 	}
+}
+
+// TestPipedAChangeIsALine: one for each change, also for one that comes because nothing
+// comes, and none for a value alone.
+func TestPipedAChangeIsALine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out, errs lockedBuffer
+		w := &watcher{app: &app{stdout: &out, stderr: &errs}, fleet: newFleet(), now: time.Now}
+		err := w.lines(t.Context(), func(changed func([]*fleetRow), note func(string)) error {
+			w.fleet.connected("tcp://broker:1883", time.Now())
+			for _, m := range []publish.Received{
+				stateOf("a", "hub", `"endpoint_state":"in_call","grade":"poor","grade_reasons":"audio_send_loss","audio_send_loss_pct":12`),
+				stateOf("a", "hub", `"endpoint_state":"in_call","grade":"poor","grade_reasons":"audio_send_loss","audio_send_loss_pct":13`),
+				stateOf("a", "hub", `"endpoint_state":"in_call","grade":"good","audio_send_loss_pct":0.1`),
+				availabilityOf("a", "lost"), availabilityOf("a", "lost"), availabilityOf("a", "online"),
+			} {
+				changed(w.fleet.add(m, time.Now()))
+			}
+			time.Sleep(quietMin + 2*refreshEvery)
+			note("the link is lost")
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
+		var said []string
+		for line := range strings.SplitSeq(strings.TrimSpace(out.take()), "\n") {
+			said = append(said, strings.TrimSpace(line[strings.Index(line, "a  hub"):]))
+		}
+		want := []string{"a  hub  in_call  poor  loss 12 % audio send", "a  hub  in_call  good  loss 0.1 % audio send",
+			"a  hub  agent lost  -  -", "a  hub  in_call  good  loss 0.1 % audio send", "a  hub  stale  -  -"}
+		if !slices.Equal(said, want) {
+			t.Errorf("the lines are\n%s", strings.Join(said, "\n"))
+		}
+		if notes := errs.take(); strings.Count(notes, "sent no stored states") != 1 || !strings.Contains(notes, "the link is lost\n") {
+			t.Errorf("on stderr:\n%s", notes)
+		}
+	})
 }
