@@ -167,7 +167,7 @@ func TestChinesePagesHaveTheSameCommands(t *testing.T) {
 			break
 		}
 	}
-	if pairs < 0 {
+	if pairs < 3 {
 		t.Errorf("%d Chinese pages have an original, want README, install and troubleshoot", pairs)
 	}
 }

@@ -3,6 +3,7 @@ package report
 import (
 	"bytes"
 	"encoding/json"
+	"os"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -70,6 +71,15 @@ func TestExamplesAreRealMessages(t *testing.T) {
 	}
 	golden(t, "../examples.jsonl", file.Bytes())
 	golden(t, "../../../docs/examples.md", page.Bytes())
+	for _, name := range []string{"README.md", "README.zh-CN.md"} {
+		readme, err := os.ReadFile("../../" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(string(readme), fold(t, all["event"])) {
+			t.Errorf("%s shows another event than docs/examples.md: copy it from there", name)
+		}
+	}
 	if len(payload.Kinds())+2 != len(exampleTopics) {
 		t.Errorf("%d examples for the kinds %v, birth and health", len(exampleTopics), payload.Kinds())
 	}
