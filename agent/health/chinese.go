@@ -3,7 +3,7 @@ package health
 // Ends of several hints.
 const (
 	orPinZH       = "|；或与终端自身的证书核对后固定指纹：fingerprint = \"{fingerprint}\""
-	loginPausedZH = "|；终端会锁定帐号，因此在 {until} 之前不再发送密码，除非修改配置或密码文件；密码改对后，运行 `roomcall check --try-login` 立即重试并结束等待"
+	loginPausedZH = "|；终端会锁定账号，因此在 {until} 之前不再发送密码，除非修改配置或密码文件；密码改对后，运行 `roomcall check --try-login` 立即重试并结束等待"
 )
 
 // chinese has what and hint in Chinese, by the codes of english.
@@ -61,7 +61,7 @@ var chinese = map[string]words{
 	"endpoint_not_polled":  {what: "{endpoint} 尚未采集"},
 	"endpoint_overdue":     {what: "{endpoint} 未按时采集|：最近一次在 {ago}，超过 {intervals} 个周期（每周期 {interval}）|", hint: "采集循环停住了：请重启服务并反馈此问题"},
 	"endpoint_unreachable": {what: "{endpoint} 无响应|，自 {since} 起|", hint: "请检查终端是否开机、是否在网：电源、网线、地址"},
-	"endpoint_refused":     {what: "{endpoint} 拒绝采集代理访问|，自 {since} 起|", hint: "请检查帐号：username、password 和 login"},
+	"endpoint_refused":     {what: "{endpoint} 拒绝采集代理访问|，自 {since} 起|", hint: "请检查账号：username、password 和 login"},
 	"endpoint_error":       {what: "{endpoint} 有响应，但未返回状态|，自 {since} 起|", hint: "请确认 url 指向该终端；`roomcall poll --raw` 可显示它的应答"},
 	"endpoint_busy": {what: "{endpoint} 忙|，自 {since} 起|",
 		hint: "启动完成或空闲后会恢复应答；如果数分钟后仍然如此，请重启终端"},
@@ -207,11 +207,11 @@ var chinese = map[string]words{
 	"endpoint_session_lost": {
 		hint: "终端不再接受此会话"},
 	"endpoint_sessions_short": {
-		hint: "每次登录后不久会话就被终端结束；请检查该帐号是否允许使用 API"},
+		hint: "每次登录后不久会话就被终端结束；请检查该账号是否允许使用 API"},
 	"endpoint_other_login": {
-		hint: "有人用同一帐号登录，使采集代理的会话中断|，已连续 {times} 次|：请在终端上为采集代理单独建一个帐号"},
+		hint: "有人用同一账号登录，使采集代理的会话中断|，已连续 {times} 次|：请在终端上为采集代理单独建一个账号"},
 	"endpoint_call_refused": {
-		hint: "终端拒绝提供通话数据（id {err_id}，code {err_code}）|；终端提示：{said}|：请检查该帐号是否允许使用 API，并把这些编号和通话中 `roomcall poll --raw` 的输出发给技术支持"},
+		hint: "终端拒绝提供通话数据（id {err_id}，code {err_code}）|；终端提示：{said}|：请检查该账号是否允许使用 API，并把这些编号和通话中 `roomcall poll --raw` 的输出发给技术支持"},
 
 	// TLS of an endpoint
 	"endpoint_speaks_plain": {
