@@ -1,7 +1,6 @@
 package health
 
 import (
-	"flag"
 	"maps"
 	"os"
 	"regexp"
@@ -9,8 +8,6 @@ import (
 	"strings"
 	"testing"
 )
-
-var update = flag.Bool("update", false, "write the tables of docs/troubleshoot.md and docs/zh/troubleshoot.md")
 
 // The pages for people end with the whole table, in their language.
 func TestTroubleshootShowsTheTable(t *testing.T) {
