@@ -72,12 +72,22 @@ func TestExamplesAreRealMessages(t *testing.T) {
 	golden(t, "../examples.jsonl", file.Bytes())
 	golden(t, "../../../docs/examples.md", page.Bytes())
 	for _, name := range []string{"README.md", "README.zh-CN.md"} {
-		readme, err := os.ReadFile("../../" + name)
+		path := "../../" + name
+		readme, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !strings.Contains(string(readme), fold(t, all["event"])) {
-			t.Errorf("%s shows another event than docs/examples.md: copy it from there", name)
+		before, rest, _ := strings.Cut(strings.ReplaceAll(string(readme), "\r\n", "\n"), "```json\n")
+		shown, after, ok := strings.Cut(rest, "```")
+		want := fold(t, all["event"])
+		if *update {
+			if err := os.WriteFile(path, []byte(before+"```json\n"+want+"```"+after), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
+		if !ok || shown != want {
+			t.Errorf("%s shows another event than docs/examples.md; -update writes it", name)
 		}
 	}
 	if len(payload.Kinds())+2 != len(exampleTopics) {
