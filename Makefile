@@ -10,7 +10,7 @@ GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.1.4
 GREMLINS = github.com/go-gremlins/gremlins/cmd/gremlins@v0.6.0
 FUZZTIME ?= 10m
 
-.PHONY: help build demo test unit needs lint vuln cross bench bench-fleet fuzz mutants crash soak interop package test-packages test-systemd test-windows example-day clean
+.PHONY: help build demo test unit needs lint vuln cross bench bench-fleet fuzz mutants crash soak interop package test-packages test-browser pictures test-systemd test-windows example-day clean
 
 help: ## list the tasks
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -71,6 +71,12 @@ package: ## packages and installers, in dist/
 
 test-packages: ## test the packages as files
 	packaging/scripts/test-packages.sh
+
+test-browser: ## the status page in Chromium (installs it when root)
+	packaging/scripts/test-browser.sh
+
+pictures: ## write docs/pictures again
+	packaging/scripts/test-browser.sh --pictures
 
 test-systemd: ## the .deb on a real, booted systemd
 	packaging/scripts/test-systemd.sh

@@ -294,6 +294,10 @@ func (h *History) answer(device string, limits map[string]float64, since, now ti
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	r := h.rooms[device]
+	oldest := int64(0)
+	if all := r.minutes.since(time.Time{}, now); len(all) > 0 {
+		oldest = int64(all[0].t) * 1000
+	}
 	calls := r.since(now.Add(-dayS * time.Second))
 	if !since.IsZero() {
 		calls = r.since(since)
@@ -301,11 +305,12 @@ func (h *History) answer(device string, limits map[string]float64, since, now ti
 	return json.Marshal(struct {
 		Device   string             `json:"device"`
 		TsMs     int64              `json:"ts_ms"`
+		OldestMs int64              `json:"oldest_ms,omitempty"` // of all minutes, also those before since
 		Limits   map[string]float64 `json:"limits,omitempty"`
 		Readings map[string]any     `json:"readings"`
 		Minutes  map[string]any     `json:"minutes"`
 		Calls    []call             `json:"calls"`
-	}{device, now.UnixMilli(), limits, r.readings.columns(since, now), r.minutes.columns(since, now), append([]call{}, calls...)})
+	}{device, now.UnixMilli(), oldest, limits, r.readings.columns(since, now), r.minutes.columns(since, now), append([]call{}, calls...)})
 }
 
 // columns are the points from a time on, a list for each key; a column without any

@@ -183,7 +183,7 @@ func (p *page) render(device string) string {
 	if one >= 0 {
 		title = p.rooms[one].name() + " · " + p.rooms[one].headline
 	}
-	p.add(markup("<!DOCTYPE html>\n<html lang=\""), string(p.lang), markup("\">\n<head>\n<meta charset=\"utf-8\">\n"+
+	p.add(markup("<!DOCTYPE html>\n<html lang=\""), string(p.lang), markup("\" data-version=\""), p.status.Version, markup("\">\n<head>\n<meta charset=\"utf-8\">\n"+
 		"<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<meta name=\"color-scheme\" content=\"light dark\">\n<title>"),
 		title, markup("</title>\n<link rel=\"icon\" href=\"/assets/"), class, markup(".svg\">\n"+
 			"<link rel=\"stylesheet\" href=\"/assets/uplot/uPlot.min.css\">\n<link rel=\"stylesheet\" href=\"/assets/page.css\">\n"+
@@ -457,11 +457,12 @@ func (p *page) beyond(e health.Endpoint, m medium, key string, v float64) (grade
 func (p *page) charts(e health.Endpoint) {
 	words, _ := json.Marshal(map[string]string{"audio": p.w("audio"), "video": p.w("video"), "aux": p.w("content"), "time": p.w("Time")})
 	limits, _ := json.Marshal(p.status.Limits[e.Limits])
+	_, zone := p.now.Zone()
 	call := int64(0)
 	if e.InCall && !e.CallSince.IsZero() {
 		call = e.CallSince.Unix()
 	}
-	p.add(markup("<section id=\"charts\" class=\"charts\" hidden data-device=\""), e.Device, markup("\" data-interval=\""), e.IntervalS,
+	p.add(markup("<section id=\"charts\" class=\"charts\" hidden data-device=\""), e.Device, markup("\" data-zone=\""), zone, markup("\" data-interval=\""), e.IntervalS,
 		markup("\" data-call=\""), call, markup("\" data-words=\""), string(words), markup("\" data-limits=\""), string(limits), markup("\">\n<h2>"),
 		p.w("Charts"), markup("</h2>\n<div class=\"spans\" role=\"group\" aria-label=\""), p.w("Time"), markup("\">"))
 	for _, span := range []struct{ id, word string }{{"hour", "Last hour"}, {"call", "This call"}, {"day", "Last day"}} {

@@ -170,7 +170,7 @@ func TestTheLanguageIsTheBrowsersUnlessTheConfigSaysOne(t *testing.T) {
 		r, w := httptest.NewRequest(http.MethodGet, "/", nil), httptest.NewRecorder()
 		r.Header.Set("Accept-Language", c.asked)
 		newHandler(src, Options{Now: func() time.Time { return noon }, Language: c.setting}).ServeHTTP(w, r)
-		if !strings.Contains(w.Body.String(), `<html lang="`+c.want+`">`) {
+		if !strings.Contains(w.Body.String(), `<html lang="`+c.want+`" `) {
 			t.Errorf("%+v: %.60s", c, w.Body)
 		}
 	}

@@ -7,9 +7,15 @@ import (
 	_ "embed"
 	"encoding/json"
 	"fmt"
+	"image"
+	"image/color"
+	"image/draw"
+	"image/png"
 	"io"
+	"maps"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -63,9 +69,11 @@ func startChromium() {
 // tab is one page in the browser. What it says on its console, and whom it asks, is
 // noted.
 type tab struct {
-	t    *testing.T
-	ctx  context.Context
-	host string
+	t       *testing.T
+	ctx     context.Context
+	end     func()
+	address string
+	host    string
 
 	mu    sync.Mutex
 	wrong []string
@@ -82,9 +90,6 @@ type how struct {
 // open opens a page of the agent and waits until it is drawn.
 func open(t *testing.T, address string, h how) *tab {
 	t.Helper()
-	if os.Getenv(browserVariable) == "" {
-		t.Skipf("SKIPPED: no browser; `make test-browser` installs one and sets %s", browserVariable)
-	}
 	chromium.once.Do(startChromium)
 	if chromium.err != nil {
 		t.Fatalf("start the browser: %v", chromium.err)
@@ -93,10 +98,14 @@ func open(t *testing.T, address string, h how) *tab {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &tab{t: t, host: u.Host}
+	if current != nil {
+		current.close()
+	}
+	b := &tab{t: t, host: u.Host, address: address}
 	ctx, end := chromedp.NewContext(chromium.ctx, chromedp.WithListener(b.listen))
-	t.Cleanup(end)
-	b.ctx = ctx
+	b.ctx, b.end = ctx, end
+	current = b
+	t.Cleanup(b.close)
 	if h.width == 0 {
 		h.width, h.height = 1100, 1700
 	}
@@ -116,14 +125,25 @@ func open(t *testing.T, address string, h how) *tab {
 	if !h.noScript {
 		b.wait("the page is drawn", `!document.querySelector("#charts") || "drawn" in document.querySelector("#charts").dataset`)
 	}
-	t.Cleanup(func() {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		for _, text := range b.wrong {
-			t.Errorf("%s: %s", address, text)
-		}
-	})
 	return b
+}
+
+// current is the open tab. There is one at a time, because a browser has six
+// connections to a host at most, and each page holds one.
+var current *tab
+
+// close closes a tab and fails for what was wrong in it.
+func (b *tab) close() {
+	if b.end == nil {
+		return
+	}
+	b.end()
+	b.end = nil
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, text := range b.wrong {
+		b.t.Errorf("%s: %s", b.address, text)
+	}
 }
 
 // listen notes what must not happen.
@@ -254,18 +274,48 @@ func (b *tab) picture(file string, height float64) {
 		height = eval[float64](b, "document.documentElement.scrollHeight")
 	}
 	width := eval[float64](b, "innerWidth")
-	var png []byte
+	var shot []byte
 	yes := true
 	b.run(chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
-		shot, err := cdp.Call(ctx, t, page.CaptureScreenshot, page.CaptureScreenshotParams{
+		taken, err := cdp.Call(ctx, t, page.CaptureScreenshot, page.CaptureScreenshotParams{
 			CaptureBeyondViewport: &yes, Clip: &page.Viewport{Width: width, Height: height, Scale: 1},
 		})
 		if err == nil {
-			png = shot.Data
+			shot = taken.Data
 		}
 		return err
 	}))
-	if err := os.WriteFile(file, png, 0o644); err != nil {
+	img, err := png.Decode(bytes.NewReader(shot))
+	if err != nil {
 		b.t.Fatal(err)
+	}
+	var small bytes.Buffer
+	if err := (&png.Encoder{CompressionLevel: png.BestCompression}).Encode(&small, fewColours(img)); err != nil {
+		b.t.Fatal(err)
+	}
+	if err := os.WriteFile(file, small.Bytes(), 0o644); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// fewColours keeps the 255 colours that are most frequent, so that the file is small.
+func fewColours(img image.Image) image.Image {
+	bounds, counts := img.Bounds(), map[color.Color]int{}
+	for y := bounds.Min.Y; y < bounds.Max.Y; y++ {
+		for x := bounds.Min.X; x < bounds.Max.X; x++ {
+			counts[img.At(x, y)]++
+		}
+	}
+	all := slices.SortedFunc(maps.Keys(counts), func(a, b color.Color) int { return counts[b] - counts[a] })
+	out := image.NewPaletted(bounds, all[:min(len(all), 255)])
+	draw.Draw(out, bounds, img, bounds.Min, draw.Src)
+	return out
+}
+
+// needBrowser skips a test for which there is no browser.
+func needBrowser(t *testing.T) {
+	t.Helper()
+	if os.Getenv(browserVariable) == "" {
+		t.Skipf("SKIPPED: no browser; `make test-browser` installs one and sets %s", browserVariable)
 	}
 }

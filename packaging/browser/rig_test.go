@@ -9,7 +9,6 @@ import (
 	"io"
 	"log"
 	"net"
-	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
@@ -241,5 +240,3 @@ func (a *agent) get(path string) (string, error) {
 	b, err := io.ReadAll(body)
 	return string(b), err
 }
-
-var _ http.Handler = (*cgitest.Endpoint)(nil)

@@ -4,6 +4,7 @@
 (() => {
   const soonest = 1000, silence = 15000; // ms
   const $ = (id) => document.getElementById(id);
+  const charts = $("charts");
 
   // take makes a node like another one without replacing what stays the same, so that
   // focus, reading position and what is unfolded stay.
@@ -33,6 +34,8 @@
       if (answer.status === 404) return location.replace("/");
       if (!answer.ok) throw new Error(answer.status);
       const next = new DOMParser().parseFromString(await answer.text(), "text/html");
+      const same = next.documentElement.dataset.version === document.documentElement.dataset.version;
+      if (!same || !charts !== !next.getElementById("charts")) return location.reload();
       document.title = next.title;
       take(document.querySelector("link[rel=icon]"), next.querySelector("link[rel=icon]"));
       for (const part of ["header", "main"]) take(document.querySelector(part), next.querySelector(part));
@@ -62,7 +65,6 @@
   }
 
   // --- charts ---
-  const charts = $("charts");
   const media = { audio: [], video: [], aux: [6, 4] }; // with the dashes of their lines
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue("--" + name).trim();
   let history, span = "hour", plots = [];
@@ -83,6 +85,10 @@
     const answer = await fetch(`/api/v1/history?device=${charts.dataset.device}` + (last ? `&since=${last}000` : ""), { signal: AbortSignal.timeout(silence) });
     if (!answer.ok) throw new Error(answer.status);
     const more = await answer.json();
+    if (last && more.oldest_ms < history.oldest_ms) { // the agent has read its store meanwhile
+      history = undefined;
+      return load();
+    }
     history = last ? { ...more, readings: append(history.readings, more.readings), minutes: append(history.minutes, more.minutes) } : more;
   }
 
@@ -153,7 +159,7 @@
     if (names.length === 0) return null;
     return new uPlot(options, [data.t, ...names.map((name) => data.column(`${name}_${direction}_${key}`))], figure);
   }
-  const clock = (t) => new Date(t * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hour12: false });
+  const clock = (t) => new Date((t + +charts.dataset.zone) * 1000).toISOString().slice(11, 16); // in the agent's zone, as all times here
 
   function paint() {
     if (span === "call" && +charts.dataset.call === 0) span = "hour";
