@@ -42,7 +42,7 @@ A line that cannot be read is reported with its number and left out; then the ex
 code is 1.`,
 		Args: args(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, list []string) error {
-			o := story.Options{Filter: report.Filter{Device: f.device}}
+			o := story.Options{Filter: report.Filter{Device: f.device}, Store: len(list) == 0}
 			var err, err2 error
 			o.Since, err = parseTime("--since", f.since)
 			o.Until, err2 = parseTime("--until", f.until)

@@ -109,6 +109,11 @@ var scenarios = []Scenario{
 		steps: []step{meeting(60).with(func(s *step) { s.send = bad })},
 	},
 	{
+		Name:  "bad-spell",
+		Text:  "2 s idle, then a call of 24 s: good, from its 6th second on 8 s with a bad uplink, good again; over and over",
+		steps: []step{quiet(2), meeting(6), meeting(8).with(func(s *step) { s.send = bad }), meeting(10), quiet(4)},
+	},
+	{
 		Name:  "one-site-bad",
 		Text:  "in a call with three sites: what arrives from one of them is bad, everything else is good",
 		steps: []step{meeting(60).with(func(s *step) { s.sites, s.badSite = 3, true })},

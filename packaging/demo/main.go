@@ -1,7 +1,8 @@
 // Command demo shows roomcall's main job in a terminal without a real endpoint or
 // broker: a simulated endpoint, an embedded MQTT broker, the real agent in its own
-// process, and a subscriber that prints what arrives. It stops the broker for a while
-// and checks at the end that every poll arrived.
+// process, and a subscriber that prints what arrives. A call gets a bad uplink and
+// recovers, and the broker stops for a while. At the end it checks that every poll
+// arrived, and shows what `roomcall report` says of it.
 package main
 
 import (
@@ -16,9 +17,9 @@ import (
 
 // Lengths of the demo's phases; with start and drain they stay well below a minute.
 const (
-	actLive   = 9 * time.Second
+	actLive   = 12 * time.Second
 	actOutage = 9 * time.Second
-	actAfter  = 4 * time.Second
+	actAfter  = 7 * time.Second
 	patience  = 20 * time.Second // timeout for anything that has to happen
 )
 

@@ -57,7 +57,7 @@ func (s *stage) makeDir() (err error) {
 }
 
 func (s *stage) startEndpoint() error {
-	endpoint, err := cgitest.New(cgitest.Options{Username: demoUser, Password: demoPassword})
+	endpoint, err := cgitest.New(cgitest.Options{Scenario: "bad-spell", Username: demoUser, Password: demoPassword})
 	if err != nil {
 		return err
 	}
@@ -167,7 +167,15 @@ func (s *stage) finish() error {
 		return err
 	}
 	polled := s.endpoint.Count(pollAction)
-	return s.seen.verdict(polled)
+	return errors.Join(s.seen.verdict(polled), s.report())
+}
+
+// report shows what the program says of it all, from its store.
+func (s *stage) report() error {
+	s.say("roomcall report:\n")
+	cmd := exec.Command(s.binary, "--config", s.config(), "report")
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	return cmd.Run()
 }
 
 func (s *stage) stopAgent() error {

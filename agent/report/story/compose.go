@@ -605,6 +605,9 @@ func (w *writer) unknownSection() {
 	if first, last := time.UnixMilli(w.fromMs), time.UnixMilli(w.toMs); first.Sub(w.from) > time.Minute || w.to.Sub(last) > 2*time.Minute {
 		sec.line(w.say("from_records", first.In(w.Zone).Format(w.say("date")), last.In(w.Zone).Format(w.say("date"))))
 	}
+	if w.options.Store {
+		sec.line(w.say("no_broker"))
+	}
 	if l := w.leftOut; l != (leftOut{}) {
 		sec.line(w.say("left_out", l.calls, l.incidents, l.notices, l.gaps, l.rooms))
 	}

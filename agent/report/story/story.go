@@ -37,6 +37,9 @@ type Options struct {
 	// Filter chooses by device and by the time of a record; a call has the time of
 	// its end. Of the agents' own events those that speak of the device are chosen.
 	report.Filter
+	// Store: the records come from the store of an agent, which does not know when the
+	// broker was away.
+	Store bool
 	// Bad is called for each line that cannot be read, with its number from 1; nil =
 	// nobody wants to know.
 	Bad func(line int, err error)
