@@ -109,10 +109,11 @@ from room r, lateral (
 create view incident as
 select o.incident_id, o.client_id, o.device, o.room, o.type, o.severity, o.call_id,
   to_timestamp((o.doc->>'since_ms')::bigint / 1000.0::float8) as started, c.ts as ended,
-  o.doc->>'metric' as metric, (o.doc->>'value')::float8 as value, (o.doc->>'limit')::float8 as "limit"
+  o.doc->>'metric' as metric, (o.doc->>'value')::float8 as value, (o.doc->>'limit')::float8 as "limit",
+  o.doc->>'code' as code, o.doc->>'scope' as scope, o.doc->>'metrics' as metrics, o.doc->>'text' as text
 from event o
 left join event c on c.incident_id = o.incident_id and c.type in ('quality.recovered', 'endpoint.online')
-where o.type in ('quality.degraded', 'endpoint.offline', 'endpoint.refused');
+where o.type in ('quality.degraded', 'endpoint.offline', 'endpoint.refused', 'endpoint.busy', 'endpoint.error', 'endpoint.clock_off');
 
 -- Gaps in seq: how many records are missing, by topic. 0 rows = none. It reads all rows.
 create view hole as
