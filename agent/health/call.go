@@ -204,6 +204,9 @@ func (l Lang) callValues(c Call) string {
 			if both {
 				name = fmt.Sprintf(words[r.direction], name)
 			}
+			if metric != first || strings.HasPrefix(c.Code(), "call_far_") {
+				name = fmt.Sprintf(words["named"], name, words[metric])
+			}
 			values = append(values, name+" "+figure(value)+metricUnits[metric][1])
 			if limit, ok := c.Limits[r.media+"_"+metricUnits[metric][0]+"_"+c.Grade]; ok {
 				limits = append(limits, figure(limit))
@@ -213,9 +216,6 @@ func (l Lang) callValues(c Call) string {
 			continue
 		}
 		text := strings.Join(values, l.comma())
-		if metric != first || strings.HasPrefix(c.Code(), "call_far_") {
-			text = words[metric] + " " + text
-		}
 		if all := slices.Compact(slices.Clone(limits)); len(limits) == len(values) {
 			if len(all) == 1 {
 				limits = all
@@ -262,7 +262,7 @@ func (l Lang) Reason(word string) string {
 		return ""
 	}
 	words, r := mediaWords[l.orEnglish()], list[0]
-	return fmt.Sprintf(words["of"], fmt.Sprintf(words[r.direction], words[r.media]), words[r.metric])
+	return fmt.Sprintf(words["named"], fmt.Sprintf(words[r.direction], words[r.media]), words[r.metric])
 }
 
 // Why is the reason of an event in words; one that has none is itself.

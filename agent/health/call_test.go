@@ -56,11 +56,11 @@ func TestACallInWords(t *testing.T) {
 			sample(`"grade":"poor","grade_reasons":"audio_send_loss,video_send_loss","audio_send_loss_pct":12.04,"video_send_loss_pct":8,"audio_recv_loss_pct":0,"video_recv_loss_pct":0.2`)},
 		{"uplink, and the other way is not fine", "What the room sends is lost on the way: audio 12 % (limit 10). Look",
 			sample(`"grade":"poor","grade_reasons":"audio_send_loss","audio_send_loss_pct":12,"audio_recv_loss_pct":6`)},
-		{"one far end", "What arrives from one site is poor, the others are fine: it is that site: loss video 9 % (limit 3). Nothing to do in this room: ",
+		{"one far end", "What arrives from one site is poor, the others are fine: it is that site. Measured: video loss 9 % (limit 3). Nothing to do in this room: ",
 			Call{Grade: "poor", Reasons: "video_recv_loss", Scope: "far_end", Streams: 3, Bad: 1, Values: map[string]float64{"video_recv_loss_pct": 9}, Limits: huawei}},
 		{"delay both ways", "Delay both ways, no loss: sent audio 300 ms, received audio 310 ms (limit 250). A queue or a detour: ",
 			sample(`"grade":"poor","grade_reasons":"audio_send_delay,audio_recv_delay","audio_send_delay_ms":300,"audio_recv_delay_ms":310`)},
-		{"loss and jitter, fair", "What the room receives has lost packets: video 1.5 % (limit 1); also jitter audio 35 ms (limit 30). What it sends is fine.",
+		{"loss and jitter, fair", "What the room receives has lost packets: video 1.5 % (limit 1); also audio jitter 35 ms (limit 30). What it sends is fine.",
 			sample(`"grade":"fair","grade_reasons":"video_recv_loss,audio_recv_jitter","video_recv_loss_pct":1.5,"audio_recv_jitter_ms":35,"video_send_loss_pct":0`)},
 		{"frame rate", "The room receives few frames: video 5/s (limit 7).",
 			sample(`"grade":"poor","grade_reasons":"video_recv_fps","video_recv_fps":5`)},
@@ -83,9 +83,9 @@ func TestACallInChinese(t *testing.T) {
 	for want, c := range map[string]Call{
 		"会场发出的媒体流在网络中丢包：音频 12 %、视频 8 %（门限 10 / 3）。接收方向正常。请检查本会场的上行链路：交换机端口、双工模式、Wi-Fi、QoS。": sample(
 			`"grade":"poor","grade_reasons":"video_send_loss,audio_send_loss","audio_send_loss_pct":12,"video_send_loss_pct":8,"audio_recv_loss_pct":0`),
-		"只有一个会场的来流较差，其他会场正常，问题在该会场：丢包率 视频 9 %（门限 3）。本会场无需处理：请该会场检查其上行链路。": {
+		"只有一个会场的来流较差，其他会场正常，问题在该会场。实测：视频丢包率 9 %（门限 3）。本会场无需处理：请该会场检查其上行链路。": {
 			Grade: "poor", Reasons: "video_recv_loss", Scope: "far_end", Values: map[string]float64{"video_recv_loss_pct": 9}, Limits: huawei},
-		"上下行时延都大，没有丢包：上行音频 300 ms、下行音频 310 ms（门限 250）；另外 抖动 上行音频 60 ms（门限 50）。有排队或绕路：请检查是否有流量占满线路、是否经过 VPN、服务器是否在其他地区。": sample(
+		"上下行时延都大，没有丢包：上行音频 300 ms、下行音频 310 ms（门限 250）；另外 上行音频抖动 60 ms（门限 50）。有排队或绕路：请检查是否有流量占满线路、是否经过 VPN、服务器是否在其他地区。": sample(
 			`"grade":"poor","grade_reasons":"audio_recv_delay,audio_send_delay,audio_send_jitter","audio_send_delay_ms":300,"audio_recv_delay_ms":310,"audio_send_jitter_ms":60`),
 	} {
 		if got := Chinese.Sentences(Chinese.Call(c)); got != want {

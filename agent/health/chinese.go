@@ -114,9 +114,9 @@ var chinese = map[string]words{
 		hint: "请检查发送方：呼叫带宽、摄像机和上行链路"},
 	"call_both_fps": {what: "上下行视频帧率都低|：{values}|。",
 		hint: "请检查会议允许的呼叫带宽和终端负荷"},
-	"call_far_end": {what: "只有一个会场的来流较差，其他会场正常，问题在该会场|：{values}|。",
+	"call_far_end": {what: "只有一个会场的来流较差，其他会场正常，问题在该会场。|实测：{values}。|",
 		hint: "本会场无需处理：请该会场检查其上行链路"},
-	"call_far_ends": {what: "{streams} 个会场中有 {bad} 个的来流较差，其他会场正常，问题在这些会场|：{values}|。",
+	"call_far_ends": {what: "{streams} 个会场中有 {bad} 个的来流较差，其他会场正常，问题在这些会场。|实测：{values}。|",
 		hint: "本会场无需处理：请这些会场检查各自的上行链路"},
 
 	"endpoint_clock_off": {what: "{endpoint} 的时钟不准|：比采集代理所在机器{off}|",

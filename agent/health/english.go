@@ -64,15 +64,15 @@ var english = map[string]words{
 	// an endpoint, as the status sees it
 	"endpoint_not_polled":  {unready: true, what: "{endpoint} has not been polled yet"},
 	"endpoint_overdue":     {unready: true, what: "{endpoint} is not polled in time|: the last poll was {ago}, more than {intervals} intervals of {interval}|", hint: "the poll loop does not move: restart the service and report this"},
-	"endpoint_unreachable": {what: "{endpoint} does not answer| since {since}|", hint: "check that it is on and on the network: power, network cable, address"},
-	"endpoint_refused":     {what: "{endpoint} refuses the agent| since {since}|", hint: "check the account: username, password and login"},
-	"endpoint_error":       {what: "{endpoint} answers, but not with its status| since {since}|", hint: "check that the url names the endpoint; `roomcall poll --raw` shows its answer"},
-	"endpoint_busy": {severity: Warning, what: "{endpoint} is busy| since {since}|",
+	"endpoint_unreachable": {what: "{endpoint} does not answer|, since {since}|", hint: "check that it is on and on the network: power, network cable, address"},
+	"endpoint_refused":     {what: "{endpoint} refuses the agent|, since {since}|", hint: "check the account: username, password and login"},
+	"endpoint_error":       {what: "{endpoint} answers, but not with its status|, since {since}|", hint: "check that the url names the endpoint; `roomcall poll --raw` shows its answer"},
+	"endpoint_busy": {severity: Warning, what: "{endpoint} is busy|, since {since}|",
 		hint: "it answers again once it has started or is free; if it stays like this for minutes, restart it"},
 	"endpoint_attention": {severity: Warning, what: "{endpoint} answers, and something wants attention"},
-	"endpoint_upgrading": {severity: Warning, what: "{endpoint} is upgrading| since {since}|",
+	"endpoint_upgrading": {severity: Warning, what: "{endpoint} is upgrading|, since {since}|",
 		hint: "the endpoint installs new firmware; the agent waits until it is done"},
-	"endpoint_poor_call":      {severity: Warning, what: "{endpoint} has a poor call| since {since}|: {call}"},
+	"endpoint_poor_call":      {severity: Warning, what: "{endpoint} has a poor call|, since {since}|: {call}"},
 	"endpoint_not_understood": {severity: Warning, what: "{endpoint} sends values that are not understood|: {values}|", hint: "`roomcall check` lists them"},
 
 	// a room in a few words
@@ -118,9 +118,9 @@ var english = map[string]words{
 		hint: "look at the sender: its call rate, its camera and its uplink"},
 	"call_both_fps": {severity: Warning, what: "Few frames both ways|: {values}|.",
 		hint: "look at the call rate that the conference allows and at the load of the endpoint"},
-	"call_far_end": {severity: Warning, what: "What arrives from one site is poor, the others are fine: it is that site|: {values}|.",
+	"call_far_end": {severity: Warning, what: "What arrives from one site is poor, the others are fine: it is that site.| Measured: {values}.|",
 		hint: "nothing to do in this room: that site should look at its uplink"},
-	"call_far_ends": {severity: Warning, what: "What arrives from {bad} of {streams} sites is poor, the others are fine: it is those sites|: {values}|.",
+	"call_far_ends": {severity: Warning, what: "What arrives from {bad} of {streams} sites is poor, the others are fine: it is those sites.| Measured: {values}.|",
 		hint: "nothing to do in this room: those sites should look at their uplinks"},
 
 	"endpoint_clock_off": {severity: Warning, what: "The clock of {endpoint} is wrong|: {off} the clock of the agent's machine|",
@@ -429,8 +429,8 @@ var gradeWords = map[Lang]map[string]string{
 var mediaWords = map[Lang]map[string]string{
 	English: {"audio": "audio", "video": "video", "aux": "content", "send": "sent %s", "recv": "received %s",
 		"loss": "loss", "delay": "delay", "jitter": "jitter", "fps": "frame rate",
-		"limit": " (limit %s)", "also": "; also %s", "of": "%s: %s", "ahead": "%s ahead of", "behind": "%s behind", "forward": "forward by %s", "back": "back by %s", "fine_recv": "What it receives is fine.", "fine_send": "What it sends is fine."},
+		"limit": " (limit %s)", "also": "; also %s", "named": "%s %s", "ahead": "%s ahead of", "behind": "%s behind", "forward": "forward by %s", "back": "back by %s", "fine_recv": "What it receives is fine.", "fine_send": "What it sends is fine."},
 	Chinese: {"audio": "音频", "video": "视频", "aux": "辅流", "send": "上行%s", "recv": "下行%s",
 		"loss": "丢包率", "delay": "时延", "jitter": "抖动", "fps": "帧率",
-		"limit": "（门限 %s）", "also": "；另外 %s", "of": "%s%s", "ahead": "快 %s", "behind": "慢 %s", "forward": "向前跳了 %s", "back": "向后跳了 %s", "fine_recv": "接收方向正常。", "fine_send": "发送方向正常。"},
+		"limit": "（门限 %s）", "also": "；另外 %s", "named": "%s%s", "ahead": "快 %s", "behind": "慢 %s", "forward": "向前跳了 %s", "back": "向后跳了 %s", "fine_recv": "接收方向正常。", "fine_send": "发送方向正常。"},
 }
