@@ -60,7 +60,7 @@ func TestACallInWords(t *testing.T) {
 			Call{Grade: "poor", Reasons: "video_recv_loss", Scope: "far_end", Streams: 3, Bad: 1, Values: map[string]float64{"video_recv_loss_pct": 9}, Limits: huawei}},
 		{"delay both ways", "Delay both ways, no loss: sent audio 300 ms, received audio 310 ms (limit 250). A queue or a detour: ",
 			sample(`"grade":"poor","grade_reasons":"audio_send_delay,audio_recv_delay","audio_send_delay_ms":300,"audio_recv_delay_ms":310`)},
-		{"loss and jitter, fair", "What the room receives has lost packets: video 1.5 % (limit 1); also audio jitter 35 ms (limit 30). What it sends is fine.",
+		{"loss and jitter, fair", "Packets are lost on the way to the room: video 1.5 % (limit 1); also audio jitter 35 ms (limit 30). What it sends is fine.",
 			sample(`"grade":"fair","grade_reasons":"video_recv_loss,audio_recv_jitter","video_recv_loss_pct":1.5,"audio_recv_jitter_ms":35,"video_send_loss_pct":0`)},
 		{"frame rate", "The room receives few frames: video 5/s (limit 7).",
 			sample(`"grade":"poor","grade_reasons":"video_recv_fps","video_recv_fps":5`)},

@@ -96,7 +96,7 @@ var english = map[string]words{
 	"call_other": {severity: Warning, what: "Values are beyond their limits|: {values}."},
 	"call_uplink_loss": {severity: Warning, what: "What the room sends is lost on the way|: {values}|.| {fine}",
 		hint: "look at this room's uplink: switch port, duplex, Wi-Fi, QoS"},
-	"call_downlink_loss": {severity: Warning, what: "What the room receives has lost packets|: {values}|.| {fine}",
+	"call_downlink_loss": {severity: Warning, what: "Packets are lost on the way to the room|: {values}|.| {fine}",
 		hint: "look at this room's downlink: switch port, Wi-Fi, other traffic on the line; if the other sites see the same, it is the sender or the server"},
 	"call_both_loss": {severity: Warning, what: "Packets are lost both ways|: {values}|.",
 		hint: "look at what both ways share: this room's cable, switch port and Wi-Fi, then the site's line; rooms of the same site that are poor at the same time point to the line"},
