@@ -1,6 +1,7 @@
 package host
 
 import (
+	"html"
 	"os"
 	"strings"
 	"unicode"
@@ -36,4 +37,10 @@ func Printable(s string) string {
 			return unicode.ReplacementChar
 		}
 	}, s)
+}
+
+// HTML is text that others chose, safe within a page: nobody's name is markup, or steers
+// the direction of the text around it.
+func HTML(s string) string {
+	return html.EscapeString(Printable(strings.ToValidUTF8(s, "\uFFFD")))
 }

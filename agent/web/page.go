@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
-	"html"
 	"net/http"
 	"slices"
 	"strconv"
@@ -42,15 +41,14 @@ type markup string
 // 2.2 MB larger.
 type doc struct{ strings.Builder }
 
-// add writes markup as it is and all else as text: nobody's name is markup, or steers
-// the direction of the text around it.
+// add writes markup as it is and all else as text.
 func (d *doc) add(parts ...any) {
 	for _, p := range parts {
 		if m, ok := p.(markup); ok {
 			d.WriteString(string(m))
 			continue
 		}
-		d.WriteString(html.EscapeString(host.Printable(strings.ToValidUTF8(fmt.Sprint(p), "\uFFFD"))))
+		d.WriteString(host.HTML(fmt.Sprint(p)))
 	}
 }
 
