@@ -79,6 +79,8 @@ type checker struct {
 	failed   bool
 	tryLogin bool
 	running  bool // an agent has the store open
+	// asked: a question about this failure follows, which says what to do; nil = none does.
+	asked func(error) bool
 	lang     health.Lang
 }
 
@@ -159,6 +161,10 @@ func (c *checker) try(ctx context.Context, name string, do func(context.Context)
 	case err == nil && detail == "":
 		return true
 	case err == nil:
+	case c.asked != nil && c.asked(err):
+		s.Result, s.Detail, s.Hint = stageWarn, host.Printable(cmp.Or(detail, err.Error())), ""
+		c.add(s)
+		return false
 	case health.IsWarning(err):
 		s.Result = stageWarn
 	case errors.Is(ctx.Err(), context.Canceled):

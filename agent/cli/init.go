@@ -475,7 +475,7 @@ func (i *initializer) next(ctx context.Context, ill bool) {
 		line(i.admin(i.say.nextReload), reload)
 	case state == service.Running:
 	case state == "":
-		line(i.say.nextStart, program+" run")
+		line(i.say.nextRun, program+" run")
 	case state == service.NotInstalled:
 		line(i.admin(i.say.nextStart), as+program+" install", as+program+" start")
 	case runtime.GOOS == "windows":

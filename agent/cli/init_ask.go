@@ -25,6 +25,7 @@ var (
 
 // Bounds of what a person is asked again.
 const (
+	maxAnswers     = 20 // to one question
 	maxAddresses   = 10 // addresses of one endpoint or broker
 	maxLogins      = 2  // logins at an endpoint, which may lock the account
 	maxBrokerLogin = 3
@@ -98,14 +99,36 @@ func (i *initializer) reach(ctx context.Context) (unwell, err error) {
 	return unwell, nil
 }
 
+// remedy is what may keep an endpoint from failing, with consent.
+type remedy int
+
+const (
+	nothing remedy = iota
+	oldTLS         // its old encryption
+	pin            // its certificate
+)
+
+func (i *initializer) remedyFor(unwell error) remedy {
+	var e *cgi.Error
+	switch {
+	case !errors.As(unwell, &e):
+	case e.Facts["tls_min"] != "":
+		return oldTLS
+	case e.Fingerprint != "" && i.in.fingerprint == "":
+		return pin
+	}
+	return nothing
+}
+
 // allow changes, with consent, what keeps the endpoint from working; false = nothing.
 func (i *initializer) allow(ctx context.Context, unwell error) (changed bool, err error) {
 	var e *cgi.Error
 	if !errors.As(unwell, &e) {
 		return false, nil
 	}
-	switch version := e.Facts["tls_min"]; {
-	case version != "":
+	switch what := i.remedyFor(unwell); {
+	case what == oldTLS:
+		version := e.Facts["tls_min"]
 		legacy := e.Facts["legacy_ciphers"] == "true"
 		needs := "TLS " + version
 		if legacy {
@@ -114,7 +137,7 @@ func (i *initializer) allow(ctx context.Context, unwell error) (changed bool, er
 		if changed, err = i.consent(ctx, i.in.acceptOldTLS, fmt.Sprintf(i.say.oldTLS, needs)); changed {
 			i.in.tlsMin, i.in.legacyCiphers = version, legacy
 		}
-	case e.Fingerprint != "" && i.in.fingerprint == "":
+	case what == pin:
 		if changed, err = i.consent(ctx, i.in.acceptFingerprint, i.say.pin); changed {
 			i.in.fingerprint = e.Fingerprint
 		}
@@ -199,12 +222,20 @@ func (i *initializer) tryEndpoint(ctx context.Context, names ...string) (unwell,
 		return nil, err
 	}
 	defer func() { _ = client.Close(context.WithoutCancel(ctx)) }()
-	return tryStages(ctx, i.app, "endpoint", client.Stages(), names)
+	c := i.checker()
+	if !i.in.yes {
+		c.asked = func(err error) bool { return i.remedyFor(err) != nothing }
+	}
+	return tryStages(ctx, c, "endpoint", client.Stages(), names)
+}
+
+// checker shows stages as `roomcall check` does.
+func (i *initializer) checker() *checker {
+	return &checker{app: i.app, lang: health.Language("", host.Locale())}
 }
 
 // tryStages runs the named ones of some stages in turn, up to the first that fails.
-func tryStages[S cgi.Stage | publish.Stage](ctx context.Context, a *app, way string, list []S, names []string) (unwell, err error) {
-	c := &checker{app: a, lang: health.Language("", host.Locale())}
+func tryStages[S cgi.Stage | publish.Stage](ctx context.Context, c *checker, way string, list []S, names []string) (unwell, err error) {
 	for _, one := range list {
 		s := step(one)
 		if !slices.Contains(names, s.Name) {
@@ -259,7 +290,10 @@ func (i *initializer) naming(ctx context.Context) error {
 // broker asks for the broker's address and tries it.
 func (i *initializer) broker(ctx context.Context) error {
 	wrong := func(s string) error { return i.wrongIn("mqtt.broker", initAnswers{broker: s}) }
-	err := i.answer(ctx, i.say.broker, &i.in.broker, func(s string) (string, error) { return s, wrong(s) })
+	err := i.answer(ctx, i.say.broker, &i.in.broker, func(s string) (string, error) {
+		s = withTLS(s)
+		return s, wrong(s)
+	})
 	for tries := 1; err == nil; tries++ {
 		fmt.Fprintf(i.stdout, i.say.trying+"\n", host.Printable(i.in.broker))
 		var unwell error
@@ -271,7 +305,13 @@ func (i *initializer) broker(ctx context.Context) error {
 			return nil
 		}
 		var e *publish.Error
-		if errors.As(unwell, &e) && string(e.Hint) == "broker_unknown_ca" && i.in.mqttCAFile == "" {
+		errors.As(unwell, &e)
+		if e == nil || e.Class != publish.ClassBadCertificate {
+			if plain, err := i.offerPlain(ctx); err != nil || plain {
+				return err
+			}
+		}
+		if e != nil && string(e.Hint) == "broker_unknown_ca" && i.in.mqttCAFile == "" {
 			if err = i.authority(ctx); err != nil {
 				return err
 			}
@@ -287,6 +327,7 @@ func (i *initializer) broker(ctx context.Context) error {
 			i.brokerErr = unwell
 			return nil
 		}
+		again = withTLS(again)
 		if bad := wrong(again); bad != nil {
 			fmt.Fprintln(i.stderr, bad)
 			continue
@@ -294,6 +335,40 @@ func (i *initializer) broker(ctx context.Context) error {
 		i.in.broker, i.in.mqttCAFile = again, ""
 	}
 	return err
+}
+
+// withTLS makes a URL of a broker's address: encrypted, but on the port that is not.
+func withTLS(addr string) string {
+	switch {
+	case addr == "" || strings.Contains(addr, "://") || strings.Contains(addr, "${"):
+		return addr
+	case strings.HasSuffix(addr, ":1883"):
+		return "tcp://" + addr
+	}
+	return "tls://" + addr
+}
+
+// offerPlain offers MQTT without encryption where only that is answered.
+func (i *initializer) offerPlain(ctx context.Context) (accepted bool, err error) {
+	host, secure := strings.CutPrefix(i.in.broker, "tls://")
+	if !secure {
+		return false, nil
+	}
+	plain := *i
+	plain.app = &app{stdout: io.Discard, stderr: io.Discard, getenv: i.getenv}
+	plain.in.broker = "tcp://" + host
+	silent, err := plain.tryBroker(ctx, "dns", "tcp", "login")
+	var e *publish.Error
+	if errors.As(silent, &e) && e.Class == publish.ClassRefusedLogin {
+		silent = nil // it speaks MQTT
+	}
+	if err != nil || silent != nil {
+		return false, err
+	}
+	if accepted, err = i.agree(ctx, i.say.onlyTCP); accepted {
+		i.in.broker = plain.in.broker
+	}
+	return accepted, err
 }
 
 // authority asks for the certificate that vouches for the broker's.
@@ -350,13 +425,13 @@ func (i *initializer) tryBroker(ctx context.Context, names ...string) (unwell, e
 	}
 	ctx, cancel := context.WithTimeout(ctx, proofPatience)
 	defer cancel()
-	return tryStages(ctx, i.app, "broker", client.Stages(0, false), names)
+	return tryStages(ctx, i.checker(), "broker", client.Stages(0, false), names)
 }
 
 // answer asks one question until its answer can be right. check returns the answer as
 // it is kept, and what is wrong with it.
 func (i *initializer) answer(ctx context.Context, text string, to *string, check func(string) (string, error)) error {
-	for *to == "" {
+	for tries := 1; *to == ""; tries++ {
 		answer, err := i.question(ctx, text)
 		if err != nil {
 			return err
@@ -370,7 +445,7 @@ func (i *initializer) answer(ctx context.Context, text string, to *string, check
 		case err == nil:
 			*to = answer
 			return nil
-		case !i.person:
+		case !i.person || tries == maxAnswers:
 			return usageError{fmt.Errorf("answer to %q: %w", text, err)}
 		}
 		fmt.Fprintln(i.stderr, err)

@@ -88,7 +88,7 @@ func TestInitTriesEachAnswerAndSetsWhatItFoundOut(t *testing.T) {
 		"", "ftp://192.0.2.7", closed(t), // cannot be right, does not answer
 		te20, "yes", "yes", // old encryption, the pin
 		"api", "wrong", "api", "hunter2", "Besprechung 1",
-		"broker", "tcp://"+closed(t), broker.URL(), "pc", "s3cret")
+		"ftp://broker", "tcp://"+closed(t), strings.TrimPrefix(broker.URL(), "tcp://"), "yes", "pc", "s3cret")
 	if err := i.make(t.Context()); err != nil {
 		t.Fatal(err, said)
 	}
@@ -114,7 +114,7 @@ func TestInitTriesEachAnswerAndSetsWhatItFoundOut(t *testing.T) {
 	}
 	order := []string{"an answer is needed", `found "ftp://192.0.2.7"`, "nothing listens on the port", "only knows old encryption (TLS 1.1, plain RSA)",
 		"certificate of HUAWEI TE20", "shall it be pinned", "User of the endpoint", "refuses user or password", "once more", "Name of the room",
-		`found "broker"; allowed: tcp://`, "Another address of the broker", "User of the broker", "config written: " + i.path, "Next:", "roomcall --config " + i.path + " status"}
+		`found "ftp://broker"; allowed: tcp://`, "Another address of the broker", "Trying tls://", "Only unencrypted MQTT", "User of the broker", "config written: " + i.path, "Next:", "roomcall --config " + i.path + " status"}
 	rest := said.String()
 	for _, want := range order {
 		_, after, ok := strings.Cut(rest, want)
@@ -122,6 +122,9 @@ func TestInitTriesEachAnswerAndSetsWhatItFoundOut(t *testing.T) {
 			t.Fatalf("does not say %q, or not in this order:\n%s", want, said)
 		}
 		rest = after
+	}
+	if strings.Contains(said.String(), "FAIL  endpoint tls") || strings.Contains(said.String(), "set ca_file") {
+		t.Errorf("calls a failure what it asks about:\n%s", said)
 	}
 	for _, secret := range []string{"hunter2", "s3cret", "wrong\n"} {
 		if strings.Contains(said.String(), secret) || strings.Contains(string(text), secret) {
