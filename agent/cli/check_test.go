@@ -150,3 +150,17 @@ func TestAPasswordThatWasChangedIsTried(t *testing.T) {
 		}
 	}
 }
+
+func TestCheckFailsWhileTheRunningAgentsStoreTakesNothing(t *testing.T) {
+	cfg := &config.Config{Agent: config.Agent{DataDir: t.TempDir()}} // not the one that it has open: data_dir was changed
+	for state, fails := range map[string]bool{"full": true, "failed": true, "open": false, "": false} {
+		c := &checker{app: &app{stdout: io.Discard}}
+		c.try(t.Context(), "store", func(context.Context) (string, error) {
+			return c.store(cfg, health.Status{Buffer: health.Buffer{State: state, Error: "no space left on device"}})
+		})
+		s := c.stages[0]
+		if c.failed != fails || fails && (!strings.Contains(s.Detail, "accepts nothing: no space left") || s.Hint == "") {
+			t.Errorf("%q: %+v", state, s)
+		}
+	}
+}
