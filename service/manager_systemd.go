@@ -110,13 +110,8 @@ func (s *systemd) do(ctx context.Context, verb string) error {
 	if err := s.systemctl(ctx, verb, s.c.Name); err != nil {
 		return fmt.Errorf("%s service: %w%s", verb, err, s.logTail(ctx))
 	}
-	if st, err := s.Status(ctx); err == nil && st.Detail == waitsForConfig && verb != "stop" {
-		return fmt.Errorf("%s service: %s", verb, waitsForConfig) // no failure for systemd
-	}
 	return nil
 }
-
-const waitsForConfig = "it waits for a config: `roomcall init` makes one"
 
 // logTail is the end of the service's log: it has the reason for a failure,
 // of which systemctl only says that there is one.
@@ -152,9 +147,6 @@ func (s *systemd) Status(ctx context.Context) (Status, error) {
 		st.Detail = "masked by the administrator; see `systemctl unmask`"
 	case st.State == Stopped:
 		st.Detail = ""
-		if p["ConditionResult"] == "no" && number("ConditionTimestampMonotonic") > 0 { // looked at, and not met
-			st.Detail = waitsForConfig
-		}
 	case st.State == Failed || st.State == Restarting:
 		st.Detail = "result: " + p["Result"]
 		if strings.HasPrefix(said, "failed") {
@@ -167,7 +159,7 @@ func (s *systemd) Status(ctx context.Context) (Status, error) {
 // show asks systemd for the unit's properties (org.freedesktop.systemd1(5)).
 func (s *systemd) show(ctx context.Context) (map[string]string, error) {
 	out, err := s.run(ctx, "systemctl", "show", s.c.Name+".service",
-		"--property=LoadState,ActiveState,SubState,UnitFileState,MainPID,NRestarts,Result,ExecMainStatus,StateChangeTimestamp,StatusText,FragmentPath,ConditionResult,ConditionTimestampMonotonic")
+		"--property=LoadState,ActiveState,SubState,UnitFileState,MainPID,NRestarts,Result,ExecMainStatus,StateChangeTimestamp,StatusText,FragmentPath")
 	if err != nil {
 		return nil, err
 	}

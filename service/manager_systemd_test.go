@@ -34,7 +34,6 @@ type fakeSystem struct {
 
 const (
 	absent  = "LoadState=not-found\nActiveState=inactive\nSubState=dead\n"
-	unmet   = "LoadState=loaded\nActiveState=inactive\nSubState=dead\nConditionResult=no\nConditionTimestampMonotonic=12345\n"
 	running = "LoadState=loaded\nActiveState=active\nSubState=running\nUnitFileState=enabled\nMainPID=42\n"
 )
 
@@ -377,19 +376,6 @@ func TestFailedStartCarriesTheEndOfTheLog(t *testing.T) {
 	}
 }
 
-func TestAStartWithoutAConfigSaysThatTheServiceWaitsForOne(t *testing.T) {
-	f := newFakeSystem(t)
-	f.show = unmet
-	for _, start := range []func(context.Context) error{f.Start, f.Restart} {
-		if err := start(t.Context()); err == nil || !strings.Contains(err.Error(), "waits for a config: `roomcall init`") {
-			t.Errorf("got %v", err)
-		}
-	}
-	if err := f.Stop(t.Context()); err != nil {
-		t.Error(err)
-	}
-}
-
 func TestStatusTellsTheStatesApart(t *testing.T) {
 	for _, c := range []struct {
 		show string
@@ -410,8 +396,6 @@ func TestStatusTellsTheStatesApart(t *testing.T) {
 		{"LoadState=loaded\nActiveState=reloading\nSubState=reload\nMainPID=7\n", Status{State: Reloading, PID: 7}},
 		{"LoadState=loaded\nActiveState=failed\nSubState=failed\nResult=exit-code\nExecMainStatus=2\n", Status{State: Failed, ExitCode: 2, Detail: "result: exit-code"}},
 		{"LoadState=loaded\nActiveState=inactive\nSubState=dead\nUnitFileState=disabled\n", Status{State: Stopped}},
-		{unmet, Status{State: Stopped, Detail: waitsForConfig}},
-		{"LoadState=loaded\nActiveState=inactive\nSubState=dead\nConditionResult=no\nConditionTimestampMonotonic=0\n", Status{State: Stopped}},
 		{"LoadState=masked\nActiveState=inactive\n", Status{State: Stopped, Detail: "masked by the administrator; see `systemctl unmask`"}},
 		{"LoadState=bad-setting\nActiveState=inactive\n", Status{State: Unknown}},
 		{"nonsense\n", Status{State: Unknown}},

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -81,7 +80,7 @@ type checker struct {
 	running  bool // an agent has the store open
 	// asked: a question about this failure follows, which says what to do; nil = none does.
 	asked func(error) bool
-	lang     health.Lang
+	lang  health.Lang
 }
 
 // run goes through the stages. Its error is errReportedConfig (exit code 2) or
@@ -91,7 +90,8 @@ func (c *checker) run(ctx context.Context, offline bool) error {
 	cfg, warnings, err := c.app.load()
 	if err != nil {
 		s := stage{Name: "config", Result: stageFail, Detail: err.Error(), TookMs: since(start)}
-		if path := config.ResolvePath(c.app.configFlag, c.app.getenv); path == config.DefaultPath() && errors.Is(err, fs.ErrNotExist) && !exists(path) {
+		if path := config.ResolvePath(c.app.configFlag, c.app.getenv); path == config.DefaultPath() && waitsForConfig(path) {
+			c.failed = true // nothing is well yet
 			s.Result, s.Detail, s.Hint = stageWarn, "there is none yet at "+path+", so nothing runs", "make one with `roomcall init`"
 		}
 		c.add(s)

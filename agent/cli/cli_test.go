@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -35,5 +37,32 @@ func TestTheExitCodeSaysWhatKindOfErrorItWas(t *testing.T) {
 		if code != c.code || !strings.Contains(stderr.String(), c.shown) || (c.shown == "") != (stderr.Len() == 0) {
 			t.Errorf("%v: exit code %d, want %d; stderr %q", c.err, code, c.code, stderr.String())
 		}
+	}
+}
+
+func TestAServiceWaitsOnlyWhereThereIsNoConfigAtAll(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "agent.toml")
+	if !waitsForConfig(path) {
+		t.Error("nothing there")
+	}
+	if err := os.WriteFile(path, []byte("password_file = \"gone\""), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if waitsForConfig(path) {
+		t.Error("a config with errors")
+	}
+	os.Remove(path)
+	if err := os.Mkdir(filepath.Join(dir, "conf.d"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if !waitsForConfig(path) {
+		t.Error("an empty conf.d")
+	}
+	if err := os.WriteFile(filepath.Join(dir, "conf.d", "room.toml"), []byte("[agent]"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if waitsForConfig(path) {
+		t.Error("a file in conf.d")
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -38,11 +39,24 @@ func (a *app) serviceCommands() []*cobra.Command {
 				if err != nil {
 					return fmt.Errorf("%s the service: %w", v.name, err)
 				}
-				return a.printServiceState(cmd.Context(), m)
+				err = a.printServiceState(cmd.Context(), m)
+				if err == nil && v.name != "stop" && v.name != "uninstall" && waitsForConfig(config.DefaultPath()) {
+					err = fmt.Errorf("%s the service: %s", v.name, noConfigYet) // no failure for systemd
+				}
+				return err
 			},
 		})
 	}
 	return out
+}
+
+const noConfigYet = "it waits for a config: `roomcall init` makes one"
+
+// waitsForConfig: there is nothing at path, nor in conf.d beside it, so that the
+// service that a package brings does not start.
+func waitsForConfig(path string) bool {
+	_, _, err := config.Load(path, config.Options{Elsewhere: true})
+	return errors.Is(err, fs.ErrNotExist) && !exists(path)
 }
 
 func (a *app) installCommand() *cobra.Command {
@@ -143,6 +157,8 @@ func serviceState(ctx context.Context) string {
 		return string(service.NotInstalled)
 	case err != nil:
 		return ""
+	case st.State == service.Stopped && waitsForConfig(config.DefaultPath()):
+		return string(st.State) + ", " + noConfigYet
 	case st.Detail != "":
 		return fmt.Sprintf("%s (%s)", st.State, st.Detail)
 	default:

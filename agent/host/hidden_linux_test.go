@@ -6,8 +6,11 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
+
+	"roomcall/agent/host/hosttest"
 )
 
 // terminal is a pseudo-terminal: what is written to the keyboard is read from the tty,
@@ -43,6 +46,16 @@ func echoes(t *testing.T, tty *os.File) bool {
 	return state.Lflag&unix.ECHO != 0
 }
 
+// untilHidden waits until the terminal waits for a password.
+func untilHidden(t *testing.T, tty *os.File) {
+	t.Helper()
+	for deadline := time.Now().Add(hosttest.Patience); echoes(t, tty); {
+		if time.Now().After(deadline) {
+			t.Fatal("the terminal still shows what is typed")
+		}
+	}
+}
+
 func TestAPasswordIsReadWithoutBeingShown(t *testing.T) {
 	keyboard, tty := terminal(t)
 	if !echoes(t, tty) {
@@ -57,8 +70,7 @@ func TestAPasswordIsReadWithoutBeingShown(t *testing.T) {
 		secret, err := ReadHidden(t.Context(), tty)
 		came <- reply{secret, err}
 	}()
-	for echoes(t, tty) { // until it waits for the password
-	}
+	untilHidden(t, tty)
 	fmt.Fprint(keyboard, " hunter 2 \n")
 	if r := <-came; r.secret != " hunter 2 " || r.err != nil {
 		t.Errorf("read %q, %v", r.secret, r.err)
@@ -82,8 +94,7 @@ func TestCtrlCLeavesATerminalThatShowsWhatIsTyped(t *testing.T) {
 		_, err := ReadHidden(ctx, tty)
 		came <- err
 	}()
-	for echoes(t, tty) { // until it waits for the password
-	}
+	untilHidden(t, tty)
 	cancel()
 	if err := <-came; err != context.Canceled {
 		t.Errorf("got %v", err)
