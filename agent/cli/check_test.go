@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	stdlog "log"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -162,5 +163,25 @@ func TestCheckFailsWhileTheRunningAgentsStoreTakesNothing(t *testing.T) {
 		if c.failed != fails || fails && (!strings.Contains(s.Detail, "accepts nothing: no space left") || s.Hint == "") {
 			t.Errorf("%q: %+v", state, s)
 		}
+	}
+}
+
+func TestTheStoreOfAnotherAgentSaysNothingAboutThisOne(t *testing.T) {
+	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Server", "roomcall")
+		io.WriteString(w, `{"client_id":"pc-2","config_path":"/elsewhere/agent.toml","config_written_hash":"x","buffer":{"state":"full"}}`)
+	}))
+	defer other.Close()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "agent.toml")
+	text := fmt.Sprintf("[agent]\nclient_id = \"pc-1\"\ndata_dir = %q\nhttp_listen = %q\n[[endpoint]]\ndevice = \"room-1\"\nurl = \"https://192.0.2.1\"\n[mqtt]\nbroker = \"tcp://127.0.0.1:1\"\n",
+		filepath.ToSlash(filepath.Join(dir, "data")), other.Listener.Addr())
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var out, errs bytes.Buffer
+	code := Main(t.Context(), "test", []string{"--config", path, "check", "--offline"}, &out, &errs, os.Getenv)
+	if code != exitOK || !strings.Contains(out.String(), "Another agent answers") || strings.Contains(out.String(), "accepts nothing") {
+		t.Errorf("exit code %d\n%s%s", code, &out, &errs)
 	}
 }

@@ -146,10 +146,8 @@ func (i *initializer) make(ctx context.Context) error {
 	return nil
 }
 
-func (i *initializer) exists() bool { return exists(i.path) }
-
-func exists(path string) bool {
-	_, err := os.Stat(path)
+func (i *initializer) exists() bool {
+	_, err := os.Stat(i.path)
 	return err == nil
 }
 

@@ -56,7 +56,7 @@ const noConfigYet = "it waits for a config: `roomcall init` makes one"
 // service that a package brings does not start.
 func waitsForConfig(path string) bool {
 	_, _, err := config.Load(path, config.Options{Elsewhere: true})
-	return errors.Is(err, fs.ErrNotExist) && !exists(path)
+	return errors.Is(err, fs.ErrNotExist)
 }
 
 func (a *app) installCommand() *cobra.Command {
