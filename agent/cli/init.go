@@ -99,6 +99,7 @@ type initializer struct {
 	keyboard *os.File // where a password is typed without being shown, nil = it is read as the rest
 	person   bool     // who answers can be asked again
 	path     string
+	dataDir  string    // where refused logins are remembered, "" = as the config will say
 	logged   io.Writer // the log file, nil = none
 
 	endpointErr, brokerErr error // why it cannot work as it is set, as far as was tried
@@ -297,6 +298,7 @@ func (i *initializer) draft(in initAnswers) (*config.Config, error) {
 	}
 	cfg.Endpoints[0].Password = config.NewSecret(secret)
 	cfg.MQTT.Password = config.NewSecret(mqttSecret)
+	cfg.Agent.DataDir = cmp.Or(i.dataDir, cfg.Agent.DataDir)
 	return cfg, nil
 }
 

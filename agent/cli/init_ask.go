@@ -217,7 +217,7 @@ func (i *initializer) tryEndpoint(ctx context.Context, names ...string) (unwell,
 	if err != nil {
 		return nil, err
 	}
-	client, err := run.NewUntiedEndpoint(cfg.Endpoints[0])
+	client, err := run.NewEndpoint(cfg, cfg.Endpoints[0], false, nil) // a refused password is not sent twice, by whichever command
 	if err != nil {
 		return nil, err
 	}

@@ -29,7 +29,7 @@ func asking(t *testing.T, in io.Reader) (*initializer, *bytes.Buffer) {
 	path := filepath.Join(t.TempDir(), "agent.toml")
 	return &initializer{
 		app: &app{stdout: &said, stderr: &said, getenv: os.Getenv, configFlag: path}, say: initEnglish,
-		ask: bufio.NewReader(in), path: path,
+		ask: bufio.NewReader(in), path: path, dataDir: filepath.Join(filepath.Dir(path), "data"),
 	}, &said
 }
 
@@ -87,11 +87,13 @@ func TestInitTriesEachAnswerAndSetsWhatItFoundOut(t *testing.T) {
 	i, said := person(t,
 		"", "ftp://192.0.2.7", closed(t), // cannot be right, does not answer
 		te20, "yes", "yes", // old encryption, the pin
-		"api", "wrong", "api", "hunter2", "Besprechung 1",
+		"api", "wrong", "api", "hunter2", "Besprechung 1", // the second password is right
 		"ftp://broker", "tcp://"+closed(t), strings.TrimPrefix(broker.URL(), "tcp://"), "yes", "pc", "s3cret")
-	if err := i.make(t.Context()); err != nil {
+	written, err := i.write(t.Context())
+	if err != nil || !written {
 		t.Fatal(err, said)
 	}
+	i.next(t.Context(), false)
 	text, err := os.ReadFile(i.path)
 	if err != nil {
 		t.Fatal(err)
@@ -205,5 +207,26 @@ func TestInitHasAllItsWordsInEachLanguage(t *testing.T) {
 		if initWordsIn[lang].address == "" {
 			t.Errorf("no words in %s", lang)
 		}
+	}
+}
+
+func TestInitSendsARefusedPasswordOnce(t *testing.T) {
+	sim, err := cgitest.New(cgitest.Options{Scenario: "quiet-meeting", Username: "api", Password: "hunter2"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := serve(t, sim, nil)
+	i, said := person(t, "http://"+addr, "api", "wrong", "api", "wrong", "Room", "tcp://"+closed(t), "", "")
+	if err := os.Mkdir(i.dataDir, 0o700); err != nil { // as a package does
+		t.Fatal(err)
+	}
+	if err := i.make(t.Context()); !errors.Is(err, errReported) {
+		t.Fatal(err, said)
+	}
+	if n := sim.Count("WEB_RequestCertificateAPI"); n != 1 {
+		t.Errorf("sent %d times\n%s", n, said)
+	}
+	if !strings.Contains(said.String(), "refused before") {
+		t.Errorf("does not say so:\n%s", said)
 	}
 }

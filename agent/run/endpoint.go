@@ -51,12 +51,6 @@ func NewEndpoint(cfg *config.Config, e config.Endpoint, tryLogin bool, complain 
 	return c, err
 }
 
-// NewUntiedEndpoint makes a client of an endpoint that is not in any config yet: it
-// neither knows refused logins nor remembers them.
-func NewUntiedEndpoint(e config.Endpoint) (*cgi.Client, error) {
-	return newEndpoint(e, slog.New(slog.DiscardHandler), func(*cgi.Config) {})
-}
-
 // newEndpoint makes the client of one configured endpoint.
 func newEndpoint(e config.Endpoint, log *slog.Logger, login func(*cgi.Config)) (*cgi.Client, error) {
 	roots, err := rootsFrom(e.CAFile)
