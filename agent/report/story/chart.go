@@ -20,6 +20,7 @@ const (
 	chartLeft  = 130.0 // where the time begins
 	chartRooms = 40    // rows
 	chartSteps = 400   // points of a line
+	chartBars  = 10_000
 )
 
 // chart is an SVG that is being drawn.
@@ -27,6 +28,7 @@ type chart struct {
 	strings.Builder
 	w      *writer
 	height float64
+	bars   int
 }
 
 func (w *writer) newChart(height float64, label string) *chart {
@@ -36,6 +38,9 @@ func (w *writer) newChart(height float64, label string) *chart {
 }
 
 func (c *chart) end() string {
+	if c.bars > chartBars {
+		c.text("legend", 4, c.height+38, c.w.say("chart_cut"))
+	}
 	c.WriteString("</svg>")
 	return c.String()
 }
@@ -56,6 +61,9 @@ func (c *chart) text(class string, x, y float64, text string) {
 
 // bar is a span of time in a row; title is shown when somebody points at it.
 func (c *chart) bar(class string, fromMs, toMs int64, y, height float64, title string) {
+	if c.bars++; c.bars > chartBars {
+		return
+	}
 	x := c.x(fromMs)
 	fmt.Fprintf(c, `<rect class="%s" x="%g" y="%g" width="%.1f" height="%g"><title>%s</title></rect>`,
 		class, x, y, max(c.x(toMs)-x, 1), height, html.EscapeString(title))

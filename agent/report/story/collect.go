@@ -232,15 +232,19 @@ func (s *Story) call(p place, r *payload.Call) {
 	}
 }
 
-// opens and closes name the incidents by the types of their events; those of an
-// endpoint.online that has no opening event are by its reason.
+// opens and closes name the incidents by the types of their events. An endpoint.online
+// without its opening event is told by its code, or, in old records, by its reason.
 var (
 	opens = map[string]bool{
 		"quality.degraded": true, "endpoint.offline": true, "endpoint.refused": true, "endpoint.busy": true, "endpoint.error": true,
 		"endpoint.clock_off": true, "agent.store_failing": true,
 	}
 	closes = map[string]string{"quality.recovered": "quality.degraded", "agent.store_working": "agent.store_failing", "endpoint.online": ""}
-	online = map[string]string{"answers": "endpoint.offline", "accepted": "endpoint.refused", "clock_right": "endpoint.clock_off"}
+	online = map[string]string{
+		"endpoint_unreachable": "endpoint.offline", "endpoint_refused": "endpoint.refused", "endpoint_busy": "endpoint.busy",
+		"endpoint_upgrading": "endpoint.busy", "endpoint_error": "endpoint.error", "endpoint_clock_off": "endpoint.clock_off",
+		"answers": "endpoint.offline", "accepted": "endpoint.refused",
+	}
 )
 
 func (s *Story) event(p place, epoch string, e *payload.Event) {
@@ -288,7 +292,7 @@ func (s *Story) incident(p place, e *payload.Event, closing bool) {
 		s.incidents[e.IncidentID] = i
 	}
 	i.held += e.Suppressed
-	i.sinceMs = e.SinceMs
+	i.sinceMs = cmp.Or(e.SinceMs, i.sinceMs, e.TsMs)
 	for key := range strings.SplitSeq(cmp.Or(e.Metrics, e.Metric), ",") {
 		if key = strings.TrimSpace(key); key != "" && len(i.metrics) < maxMetrics {
 			i.metrics[key] = true
@@ -296,7 +300,7 @@ func (s *Story) incident(p place, e *payload.Event, closing bool) {
 	}
 	if closing {
 		i.endMs = e.TsMs
-		i.what = cmp.Or(i.what, closes[e.Type], online[e.Reason], "endpoint.offline")
+		i.what = cmp.Or(i.what, closes[e.Type], online[e.Code], online[e.Reason], "endpoint.offline")
 		return
 	}
 	media, rest, _ := strings.Cut(e.Metric, "_")

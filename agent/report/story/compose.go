@@ -241,6 +241,13 @@ func (w *writer) short() {
 			sec.line(w.say("together", len(c.rooms), w.at(c.fromMs)))
 		}
 	}
+	open := 0
+	for _, i := range w.incidentsOf("quality.degraded") {
+		if i.endMs == 0 && open < maxShort {
+			open++
+			sec.line(w.say("open_poor", w.roomName(i.place), w.Lang.Headline("in_call", "poor", time.UnixMilli(i.sinceMs), time.UnixMilli(w.toMs))))
+		}
+	}
 	outages := w.incidentsOf("endpoint.offline", "endpoint.refused", "endpoint.error")
 	slices.SortStableFunc(outages, func(a, b *incident) int { return cmp.Compare(w.lastedMs(b), w.lastedMs(a)) })
 	for i, o := range outages {
@@ -561,7 +568,7 @@ func (w *writer) gapsSection() {
 	t = table{Lead: w.say("missed"), Head: w.heads("when", "until", "room", "polls", "why")}
 	for _, n := range w.notices {
 		if n.Type == "agent.missed" {
-			t.Rows = append(t.Rows, row{Cells: []string{w.at(n.SinceMs), w.at(n.TsMs), w.roomName(place{n.client, n.OfDevice}), fmt.Sprint(n.Count), w.Lang.Why(n.Reason)}})
+			t.Rows = append(t.Rows, row{Cells: []string{w.at(cmp.Or(n.SinceMs, n.TsMs)), w.at(n.TsMs), w.roomName(place{n.client, n.OfDevice}), fmt.Sprint(n.Count), w.Lang.Why(n.Reason)}})
 		}
 	}
 	sec.add(t)

@@ -202,13 +202,22 @@ func TestWordsAreThereInBothLanguagesWithTheSameFacts(t *testing.T) {
 	if len(words[health.English]) != len(words[health.Chinese]) {
 		t.Errorf("%d words and %d", len(words[health.English]), len(words[health.Chinese]))
 	}
-	source, err := os.ReadFile("compose.go")
-	if err != nil {
-		t.Fatal(err)
+	used := ""
+	for _, name := range []string{"compose.go", "chart.go", "page.go"} {
+		source, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		used += string(source)
 	}
-	for _, m := range regexp.MustCompile(`(?:say|section)\("(\w+)"`).FindAllSubmatch(source, -1) {
-		if words[health.English][string(m[1])] == "" {
+	for _, m := range regexp.MustCompile(`(?:say|section)\("(\w+)"`).FindAllStringSubmatch(used, -1) {
+		if words[health.English][m[1]] == "" {
 			t.Errorf("no words for %s", m[1])
+		}
+	}
+	for key := range words[health.English] {
+		if !strings.Contains(used, `"`+key+`"`) {
+			t.Errorf("nobody says %s", key)
 		}
 	}
 }
@@ -262,6 +271,49 @@ func TestRoomsThatBecomePoorTogetherAreOneCluster(t *testing.T) {
 	}
 	if more := s.clusters(clusterRooms+1, clusterWindow); len(more) != 0 {
 		t.Errorf("%d rooms made a cluster of %d", clusterRooms, clusterRooms+1)
+	}
+}
+
+// TestTroubleThatBeganBeforeIsToldByItsEnd: its opening event is not in the records.
+func TestTroubleThatBeganBeforeIsToldByItsEnd(t *testing.T) {
+	b := &book{}
+	for i, ev := range []payload.Event{
+		{Type: "endpoint.online", Code: "endpoint_upgrading"}, {Type: "endpoint.online", Reason: "accepted"}, {Type: "endpoint.online"},
+		{Type: "quality.recovered", Metric: "video_send_loss_pct"}, {Type: "agent.store_working"},
+	} {
+		ev.IncidentID, ev.SinceMs = fmt.Sprint(i), at(float64(i))
+		b.add("a", "event", at(30), &ev)
+	}
+	var got []string
+	for _, i := range tellStory(t, b.text(), Options{}).incidentList {
+		got = append(got, i.what)
+		if i.endMs != at(30) {
+			t.Errorf("%s is open", i.what)
+		}
+	}
+	want := []string{"endpoint.busy", "endpoint.refused", "endpoint.offline", "quality.degraded", "agent.store_failing"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestWhatIsOpenAtTheEndIsSaidFirst(t *testing.T) {
+	b := everything()
+	b.poor("c", 55, 0, "video_send_loss_pct", "uplink")
+	if out := textOf(t, tellStory(t, b.text(), Options{}), health.English); !strings.Contains(out, "会议室 c: Poor call for 5 min, still open.") {
+		t.Errorf("the poor call that goes on is not said:\n%s", out)
+	}
+}
+
+func TestAChartIsBoundedAndSaysSo(t *testing.T) {
+	s := tellStory(t, everything().text(), Options{})
+	for i := range 2 * chartBars {
+		s.incidentList = append(s.incidentList, &incident{place: place{"pc-1", "a"}, what: "quality.degraded", sinceMs: at(0) + int64(i), endMs: at(1) + int64(i)})
+	}
+	w := &writer{Story: s, Look: Look{Lang: health.English, Zone: time.UTC}}
+	w.span()
+	if svg := w.roomsChart(); strings.Count(svg, "<rect") > chartBars+10 || !strings.Contains(svg, "only the first are drawn") {
+		t.Errorf("%d bars", strings.Count(svg, "<rect"))
 	}
 }
 
