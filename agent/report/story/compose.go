@@ -252,7 +252,7 @@ func (w *writer) short() {
 	slices.SortStableFunc(outages, func(a, b *incident) int { return cmp.Compare(w.lastedMs(b), w.lastedMs(a)) })
 	for i, o := range outages {
 		if i < maxShort {
-			sec.line(w.say("outage_short", w.roomName(o.place), w.trouble(o), w.lasted(o)))
+			sec.line(w.say("outage_short", w.at(o.sinceMs), w.roomName(o.place), w.trouble(o), w.lasted(o)))
 		}
 	}
 	silent := map[string]int64{}
