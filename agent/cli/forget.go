@@ -183,7 +183,12 @@ func (g *forgetter) read(ctx context.Context, quiet time.Duration) (out retained
 	if g.device != "" {
 		filters = append(g.known(), g.topic(g.device+"/#"), g.topic("availability"), g.topic("birth"))
 	}
-	out.Retained, err = publish.ReadRetained(ctx, g.target, filters, quiet)
+	for range 3 { // an agent that is just connecting says nothing of its device
+		out.Retained, err = publish.ReadRetained(ctx, g.target, filters, quiet)
+		if out.Live != g.topic("availability") && out.Live != g.topic("birth") || g.device == "" {
+			break
+		}
+	}
 	g.sort(&out)
 	return out, err
 }
