@@ -30,13 +30,14 @@ event() { # event SEQ SEVERITY MORE
 }
 event 1 info '"type":"call.started","text":"quiet"'
 event 2 warning '"type":"quality.degraded","incident_id":"i1","text":"会场发出的音频丢包 12 %（限值 10 %）。请检查本会场的上行链路。"'
-event 2 warning '"type":"quality.degraded","incident_id":"i1","text":"会场发出的音频丢包 12 %（限值 10 %）。请检查本会场的上行链路。"'
 pub -q 1 -t roomcall/v1/pc/hub/event -m 'no event'
 count() { jq -r --arg to "$1" --arg text "$2" 'select(.to == $to) | .text | split("\n")[] | select(contains($text))' "$WORK/accepted" | grep -c . || true; }
 has() { [ "$(count "$1" "$2")" -ge 1 ]; }
 for one in "${to[@]}"; do
 	await 40 has "$one" "请检查本会场的上行链路" || fail "alerts: $one: $(tail -3 "$WORK/$one.log") $(tail -3 "$WORK/receiver.log")"
 done
+# The same record again, as after an outage.
+event 2 warning '"type":"quality.degraded","incident_id":"i1","text":"会场发出的音频丢包 12 %（限值 10 %）。请检查本会场的上行链路。"'
 
 # Killed: what happens meanwhile waits at the broker. The old form without text, too.
 for one in "${to[@]}"; do stop "${program[$one]}"; done
