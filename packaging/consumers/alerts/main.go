@@ -57,6 +57,7 @@ const (
 type event struct {
 	ID, Type, Severity, Text, Room, Device, Site, Metric string
 	IncidentID                                           string `json:"incident_id"`
+	ClientID                                             string `json:"client_id"`
 	Value, Limit                                         *float64
 	TsMs                                                 int64 `json:"ts_ms"`
 }
@@ -193,25 +194,29 @@ func alerts(list []mqtt.Message) (lines []string, ids map[string]bool) {
 	return lines, ids
 }
 
-// line is one alert: how bad, where, when, and the agent's sentence.
+// line is one alert: how bad, when, at which site, and the agent's sentence, which names
+// the room.
 func (e *event) line(over bool) string {
 	mark := map[string]string{"warning": "🟡", "critical": "🔴"}[e.Severity]
 	if over {
 		mark = "🟢"
 	}
+	parts := []string{time.UnixMilli(e.TsMs).Format("01-02 15:04")}
+	if e.Site != "" {
+		parts = append(parts, e.Site)
+	}
 	text := e.Text
-	if text == "" {
-		text = e.Type
+	switch {
+	case text == "": // of an agent of an older version
+		text = cmp.Or(e.Room, e.Device) + ": " + e.Type
 		if e.Value != nil && e.Limit != nil {
 			text += fmt.Sprintf(" (%s %g, limit %g)", e.Metric, *e.Value, *e.Limit)
 		}
+	case e.Device == "agent": // about the agent, which the sentence does not name
+		parts = append(parts, e.ClientID)
 	}
-	room := cmp.Or(e.Room, e.Device)
-	if e.Site != "" {
-		room += " · " + e.Site
-	}
-	text = strings.Join(strings.Fields(text), " ") // one line
-	return fmt.Sprintf("%s %s · %s · %s", mark, time.UnixMilli(e.TsMs).Format("01-02 15:04"), room, text)
+	parts = append(parts, strings.Join(strings.Fields(text), " ")) // one line
+	return mark + " " + strings.Join(parts, " · ")
 }
 
 // send hands the lines to the receiver.
