@@ -400,9 +400,9 @@ func TestWhatIsTooManyIsLeftOutAndTold(t *testing.T) {
 
 // TestMemoryDoesNotGrowWithTheSamples: what is kept of a sample is a bit.
 func TestMemoryDoesNotGrowWithTheSamples(t *testing.T) {
-	count := 100_000
+	count := 20_000
 	if testing.Short() {
-		count = 10_000
+		count = 5_000
 	}
 	s, err := Read(&samples{left: count}, Options{})
 	if err != nil || s.records != count {
