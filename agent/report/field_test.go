@@ -293,7 +293,17 @@ func TestWhatIsOpenWhenANewEpochBeginsIsClosedUnderItsIDs(t *testing.T) {
 func TestWhatIsOpenIsClosedUnderTheIDThatOpenedIt(t *testing.T) {
 	old := reporter(t, nil)
 	next := old.WithEpoch(old.Epoch() + 7)
-	records, st := script(t, old, poll(0, idle()), poll(5, inCall(-1)), poll(10, bad(20)), poll(15, bad(20)), poll(20, bad(20)), gone(30), gone(35))
+	slow := func(s float64) Poll {
+		p := poll(s, idle())
+		p.Status.ClockAhead = cgi.Known(300)
+		return p
+	}
+	busy := func(s float64) Poll { return failed(s, cgi.KindBusy, "session_limit") }
+	records, st := script(t, old, slow(-10), slow(-5), slow(0), poll(5, inCall(-1)), poll(10, bad(20)), poll(15, bad(20)), poll(20, bad(20)),
+		busy(25), busy(150), gone(160), gone(165))
+	if st.d.ClockOff == nil || st.d.Stuck == nil || st.d.Offline == nil || st.d.Poor == nil {
+		t.Fatal("not everything is open")
+	}
 	for keep := range len(records) { // so many keep their ids: whole polls
 		if keep > 0 && records[keep].TimeMs == records[keep-1].TimeMs {
 			continue
@@ -308,7 +318,7 @@ func TestWhatIsOpenIsClosedUnderTheIDThatOpenedIt(t *testing.T) {
 			carried, rec.Seq, rec.Payload = renumbered, seq, payload
 			all = append(all, rec)
 		}
-		_, out := next.Poll(carried, gone(40))
+		_, out := next.Poll(carried, gone(170))
 		all = append(all, out.Records...)
 		checkPairs(t, all)
 		calls := map[any]bool{}

@@ -239,6 +239,47 @@ func TestAnIncidentThatGrowsIsToldAtMostOnceAMinute(t *testing.T) {
 	}
 }
 
+func TestAnIncidentThatGetsMuchWorseOrBetterIsTold(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		before int // incidents in this hour
+		later  float64
+		want   string
+	}{
+		{"a little worse", 0, 11, "quality.degraded quality.recovered"},
+		{"twice as bad", 0, 16, "quality.degraded quality.changed 16 quality.recovered"},
+		{"half as bad", 0, 4, "quality.degraded quality.changed 4 quality.recovered"},
+		{"one that is held back says nothing at all", maxQualityHour, 16, ""},
+	} {
+		polls := bursts(c.before, false)
+		at := float64(30 * c.before)
+		for i := range 30 {
+			loss := 8.0
+			if i > 5 {
+				loss = c.later
+			}
+			polls = append(polls, poll(at+float64(5*i), uplink(0, loss)))
+		}
+		for i := range 3 {
+			polls = append(polls, poll(at+150+float64(5*i), documented()))
+		}
+		records, _ := script(t, reporter(t, nil), polls...)
+		var got []string
+		for _, m := range of(t, records, "event") {
+			word := m["type"].(string)
+			if word == "quality.changed" {
+				word += fmt.Sprint(" ", m["value"])
+			}
+			if strings.HasPrefix(word, "quality.") && m["ts_ms"].(float64) >= float64(day.UnixMilli())+1000*at {
+				got = append(got, word)
+			}
+		}
+		if strings.Join(got, " ") != c.want {
+			t.Errorf("%s: %v, want %s", c.name, got, c.want)
+		}
+	}
+}
+
 func TestOneBadSiteIsToldAsSuch(t *testing.T) {
 	st := uplink(0, 0, 0, 20, 0)
 	records, state := script(t, reporter(t, nil), poll(0, st), poll(5, st), poll(10, st), poll(15, st))
