@@ -3,6 +3,8 @@ package service
 import (
 	"path/filepath"
 	"strings"
+
+	"golang.org/x/sys/windows"
 )
 
 // Protect keeps others out of the folder of a config file, before secrets are put into
@@ -15,3 +17,7 @@ func Protect(name, configFile string) error {
 	}
 	return setAccess(dir, folderAccess(name, accessRead))
 }
+
+// Elevated reports whether this process has an administrator's rights and uses them
+// (User Account Control).
+func Elevated() bool { return windows.GetCurrentProcessToken().IsElevated() }

@@ -182,6 +182,9 @@ func (i *initializer) write(ctx context.Context) (bool, error) {
 		_, err := fmt.Fprintf(i.stdout, "no config was written: set --url and --broker, or --from FILE\n")
 		return false, err
 	}
+	if err := i.mayWrite(); err != nil {
+		return false, err
+	}
 	if err := i.readFlags(); err != nil {
 		return false, err
 	}
@@ -189,6 +192,25 @@ func (i *initializer) write(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	return true, i.compose()
+}
+
+// mayWrite finds out before anything is asked whether the config can be written.
+func (i *initializer) mayWrite() error {
+	dir := nearest(filepath.Dir(i.path))
+	f, err := os.CreateTemp(dir, ".roomcall-init-*")
+	if err == nil {
+		err = errors.Join(f.Close(), os.Remove(f.Name()))
+	}
+	if err == nil && i.path == config.DefaultPath() && !service.Elevated() {
+		err = fs.ErrPermission // the folder would be closed to this user, too
+	}
+	switch {
+	case err == nil:
+		return nil
+	case runtime.GOOS == "windows":
+		return fmt.Errorf("%s cannot be written: %w; open the terminal with \"Run as administrator\", or name another place with --config", i.path, bare(err))
+	}
+	return fmt.Errorf("%s cannot be written: %w; run it with sudo, or name another place with --config", i.path, bare(err))
 }
 
 // mayReplace asks whether a config that is there may be replaced. One that is kept has

@@ -230,3 +230,15 @@ func TestInitSendsARefusedPasswordOnce(t *testing.T) {
 		t.Errorf("does not say so:\n%s", said)
 	}
 }
+
+func TestInitAsksNothingWhereItMayNotWrite(t *testing.T) {
+	i, said := person(t, "https://192.0.2.1")
+	if runtime.GOOS != "linux" {
+		t.Skip("SKIPPED, NOT TRIED HERE: no folder is known that nobody may write")
+	}
+	i.path = "/proc/roomcall/agent.toml"
+	_, err := i.write(t.Context())
+	if err == nil || !strings.Contains(err.Error(), i.path+" cannot be written") || !strings.Contains(err.Error(), "sudo") || said.Len() != 0 {
+		t.Errorf("got %v\n%s", err, said)
+	}
+}
