@@ -206,6 +206,9 @@ func TestStagesCompareTheClocks(t *testing.T) {
 		if stages(got) != tt.want || !strings.Contains(last(got).Detail, tt.detail) || last(got).Warn && last(got).Hint == "" {
 			t.Errorf("Date %q: %s: %+v", tt.date, stages(got), last(got))
 		}
+		if st, err := c.Poll(t.Context()); err != nil || st.ClockAhead.Known != strings.Contains(tt.want, "clock") {
+			t.Errorf("Date %q: a poll says %+v, %v", tt.date, st.ClockAhead, err)
+		}
 		if err := c.Close(t.Context()); err != nil {
 			t.Error(err)
 		}

@@ -742,3 +742,24 @@ func TestTheCauseOfAStoreThatAcceptsNothingIsNamed(t *testing.T) {
 		}
 	}
 }
+
+func TestSinceWhenTheStoreFailsIsKnown(t *testing.T) {
+	var fail error
+	r := recorderOver(t, &fakeStore{appendHook: func(buffer.Batch) error { return fail }}, nil)
+	since := func(err error) time.Time {
+		fail = err
+		r.hold(report.Poll{Device: "room-1", At: time.Now(), Status: idleStatus})
+		r.commit(time.Now())
+		return r.Stats().FailingSince
+	}
+	if at := since(nil); !at.IsZero() {
+		t.Errorf("it works, and fails since %v", at)
+	}
+	first := since(errors.New("disk"))
+	if again := since(errors.New("another")); first.IsZero() || !again.Equal(first) {
+		t.Errorf("since %v, then since %v", first, again)
+	}
+	if at := since(nil); !at.IsZero() {
+		t.Errorf("it works again, and fails since %v", at)
+	}
+}

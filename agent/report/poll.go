@@ -125,13 +125,13 @@ func (t *turn) stand() {
 		t.d.State, t.d.StateMs = s, t.at
 	}
 	st := &t.out.Standing
-	st.StateSince = t.clockTime(t.d.StateMs)
+	st.StateSince = clockTime(t.d.StateMs)
 	if c := t.d.Call; c != nil && c.Samples > 0 {
-		st.CallGrade, st.GradeSince, st.CallSince = c.Shown.String(), t.clockTime(c.ShownMs), t.clockTime(c.StartMs)
+		st.CallGrade, st.GradeSince, st.CallSince = c.Shown.String(), clockTime(c.ShownMs), clockTime(c.StartMs)
 	}
 	if in := t.d.Poor; in != nil {
 		st.Incident = &health.Incident{
-			ID: in.ID, Since: t.clockTime(in.SinceMs), Scope: in.Scope, Streams: in.Streams, Bad: in.Bad,
+			ID: in.ID, Since: clockTime(in.SinceMs), Scope: in.Scope, Streams: in.Streams, Bad: in.Bad,
 			Metrics: join(t.beyond(), gaugeKey), Values: t.poorValues(),
 		}
 	}

@@ -11,12 +11,12 @@ import (
 // maxSentence bounds the text of an event in bytes.
 const maxSentence = 1200
 
-// clockTime is a time of this turn in the zone of the poll; 0 = the zero time.
-func (t *turn) clockTime(ms int64) time.Time {
+// clockTime is a time of the state; 0 = the zero time.
+func clockTime(ms int64) time.Time {
 	if ms == 0 {
 		return time.Time{}
 	}
-	return time.UnixMilli(ms).In(t.p.At.Location())
+	return time.UnixMilli(ms)
 }
 
 // text is an event's text: what the table says of a code, and the next step. hint is
@@ -28,7 +28,7 @@ func (t *turn) text(code, hint string, since int64, facts health.Facts) string {
 	}
 	facts["endpoint"] = health.Endpoint{Device: t.dev.Name, Room: t.dev.Room}.RoomName()
 	if since != 0 {
-		facts["since"], facts["for"] = l.ClockUTC(t.clockTime(since), t.p.At), l.For(time.Duration(t.at-since)*time.Millisecond)
+		facts["since"], facts["for"] = l.ClockUTC(clockTime(since), t.p.At), l.For(time.Duration(t.at-since)*time.Millisecond)
 	}
 	if hint == "" {
 		hint = l.HintFor(code, facts)
