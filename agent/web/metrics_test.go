@@ -1,3 +1,12 @@
+package web
+
+import (
+	"strings"
+	"testing"
+
+	"roomcall/agent/health"
+	"roomcall/agent/health/healthtest"
+)
 
 func TestAProblemThatIsThereTwiceIsOneSeries(t *testing.T) {
 	s := healthtest.Well()
