@@ -255,7 +255,7 @@ func (c *Client) connectionEnded(m *Conn, e *Error, flight []*Receipt) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.delivery.about(m.broker.name).unheard = !m.heard
-	extra, leftOut := c.blame(m, e.Class, first, lived)
+	extra, leftOut := c.blame(m, e, first, lived)
 	if extra == "" && justAcked && e.Class == ClassLost && acked != "" { // mosquitto does so
 		extra, leftOut = acked, c.delivery.about(m.broker.name).extras.ended(acked, 1)
 	}

@@ -332,8 +332,9 @@ func (m *Conn) watch() {
 		case oldest != waiting:
 			waiting, since, sinceClock = oldest, time.Now(), m.link.clock()
 		case time.Since(since) >= m.ackTimeout():
-			e := m.noAck(n)
-			if m.link.lastRead.Load() >= sinceClock { // the link lives
+			alive := m.link.lastRead.Load() >= sinceClock
+			e := m.noAck(n, alive)
+			if alive {
 				m.client.waitedInVain(m.broker)
 			}
 			m.fail(e)
@@ -365,14 +366,18 @@ func (m *Conn) oldest() (*Receipt, int) {
 	return m.flight[0], len(m.flight)
 }
 
-func (m *Conn) noAck(inFlight int) *Error {
+func (m *Conn) noAck(inFlight int, alive bool) *Error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	patience := m.ackTimeout()
 	if len(m.flight) > 0 && m.flight[0].onlyEchoMissing() {
 		return m.fault(ClassDropped, fmt.Errorf("acknowledged, but not handed back within %v", patience), hintNoEcho)
 	}
-	return m.fault(ClassSilent, fmt.Errorf("no acknowledgement for %v with %d messages in flight", patience, inFlight), hintNoAck)
+	hint := hintHalfOpen
+	if alive { // something was read meanwhile
+		hint = hintNoAck
+	}
+	return m.fault(ClassSilent, fmt.Errorf("no acknowledgement for %v with %d messages in flight", patience, inFlight), hint)
 }
 
 // Lost is closed when the connection has ended, whatever the reason. All its

@@ -163,9 +163,9 @@ func (c *Client) passed(b broker, e Extra) {
 // its acknowledgement among the messages in flight, or one that was being done, or, on
 // a connection that did not live, was done last before the proof was decided. It needs
 // c.mu.
-func (c *Client) blame(m *Conn, class Class, first Extra, lived bool) (e Extra, leftOut bool) {
+func (c *Client) blame(m *Conn, why *Error, first Extra, lived bool) (e Extra, leftOut bool) {
 	x := &c.delivery.about(m.broker.name).extras
-	if class != ClassLost && class != ClassSilent {
+	if why.Class != ClassLost && why.Class != ClassSilent {
 		return "", false
 	}
 	if e = first; e == "" {
@@ -178,8 +178,8 @@ func (c *Client) blame(m *Conn, class Class, first Extra, lived bool) (e Extra, 
 		return "", false
 	}
 	times := 1
-	if class == ClassLost && (e == ExtraBirth || e == ExtraShortBirth) {
-		times = blamedOften // nothing depends on it
+	if why.Hint == hintNoAck && (e == ExtraBirth || e == ExtraShortBirth) {
+		times = blamedOften // that was no chance: the broker acknowledged what came before it, and answers pings
 	}
 	return e, x.ended(e, times)
 }

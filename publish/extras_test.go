@@ -67,17 +67,17 @@ func TestAnExtraThatTheBrokerPunishesIsFoundAndLeftOut(t *testing.T) {
 		{"every subscription", brokertest.Faults{CutSubscribe: any}, "subscribe_echo subscribe_state", 6},
 		{"end of a subscription", brokertest.Faults{CutUnsubscribe: true}, "unsubscribe", 3},
 		{"retained messages", brokertest.Faults{Reject: retained}, "retain", 3},
-		{"a large birth", brokertest.Faults{Reject: large}, "birth", 2},
-		{"every birth", brokertest.Faults{Reject: func(m brokertest.Message) bool { return strings.HasSuffix(m.Topic, "/birth") }}, "birth short_birth", 3},
+		{"a large birth", brokertest.Faults{Reject: large}, "birth", 3},
+		{"every birth", brokertest.Faults{Reject: func(m brokertest.Message) bool { return strings.HasSuffix(m.Topic, "/birth") }}, "birth short_birth", 5},
 		{"availability", brokertest.Faults{Reject: on("availability")}, "availability", 5},
 		{"availability, acknowledged first", brokertest.Faults{AckAndCut: on("availability")}, "availability", 5},
-		{"a large birth, acknowledged first", brokertest.Faults{AckAndCut: large}, "birth", 2},
+		{"a large birth, acknowledged first", brokertest.Faults{AckAndCut: large}, "birth", 3},
 		{"the echo", brokertest.Faults{Reject: on("echo")}, "publish_echo", 3},
 		{"the retained echo", brokertest.Faults{Reject: func(m brokertest.Message) bool { return m.Retain && on("echo")(m) }}, "retain_echo", 3},
 		{"the will", brokertest.Faults{CutConnect: func(h brokertest.Connect) bool { return h.Will != nil }}, "will", 7},
 		{"everything", brokertest.Faults{CutConnect: func(h brokertest.Connect) bool { return h.Will != nil }, CutSubscribe: any,
 			CutUnsubscribe: true, Reject: func(m brokertest.Message) bool { return m.Retain || large(m) }},
-			"will retain birth subscribe_echo subscribe_state", 14},
+			"will retain birth subscribe_echo subscribe_state", 15},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			f := brokertest.NewFake(t, tt.faults)
@@ -185,26 +185,55 @@ func TestNothingIsDeliverableWhereNothingThatIsWrittenIsAccepted(t *testing.T) {
 	}
 }
 
-// A broker that acknowledges all but the birth answers pings: its patience grows, and a
-// birth that is waited for over minutes is to blame all the same.
+// A broker that acknowledges all but the birth answers pings: one wait is enough, because
+// the next is longer.
 func TestABirthThatIsNeverAcknowledgedIsLeftOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, p := newPipeClient(t, Config{Birth: func() []byte { return []byte("birth") }})
+		c, p := newPipeClient(t, Config{
+			Birth: func() []byte { return []byte("birth") }, ShortBirth: func() []byte { return []byte("short") },
+		})
 		p.set(pipeFaults{mute: "/birth"})
-		began := time.Now()
-		for !strings.Contains(leftOut(c), "birth") && time.Since(began) < time.Hour {
+		for _, want := range []string{"birth", "birth short_birth"} {
+			<-connect(t, c).Lost()
+			if got := leftOut(c); got != want {
+				t.Errorf("%q is left out, want %q", got, want)
+			}
+		}
+		if proof := connect(t, c).WaitProof(testContextOf(t, time.Hour)); proof.State != ProofProven {
+			t.Errorf("%+v", proof)
+		}
+	})
+}
+
+// A network that is cut, or that goes silent, while the birth is under way says nothing
+// about the birth.
+func TestOneConnectionThatEndsAtTheBirthMayBeChance(t *testing.T) {
+	t.Run("cut", func(t *testing.T) {
+		births := 0
+		f := brokertest.NewFake(t, brokertest.Faults{Reject: func(m brokertest.Message) bool {
+			if m.Topic != below+"birth" {
+				return false
+			}
+			births++
+			return births == 1
+		}})
+		cfg := testConfig(f.URL())
+		cfg.Birth, cfg.ShortBirth = func() []byte { return []byte("whole") }, func() []byte { return []byte("short") }
+		c := newClient(t, cfg)
+		if _, n := flow(t, c); n != 2 || leftOut(c) != "" || string(f.Retained(below+"birth")) != "whole" {
+			t.Errorf("%d connections; %q is left out, %q is retained", n, leftOut(c), f.Retained(below+"birth"))
+		}
+	})
+	t.Run("silent", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			c, p := newPipeClient(t, Config{KeepAlive: 10 * time.Minute, Birth: func() []byte { return []byte("birth") }})
+			p.set(pipeFaults{mute: "/birth"})
 			m := connect(t, c)
 			<-m.Lost()
-			time.Sleep(c.Backoff())
-		}
-		if took := time.Since(began); took > 3*time.Minute {
-			t.Errorf("left out after %v: %q", took, leftOut(c))
-		}
-		m := connect(t, c)
-		if proof := m.WaitProof(testContextOf(t, time.Hour)); proof.State != ProofProven {
-			t.Errorf("%+v, %v", proof, m.Err())
-		}
-		_ = m.Close(testContextOf(t, time.Hour))
+			if e := wantClass(t, m.Err(), ClassSilent); leftOut(c) != "" || !e.AtExtra() {
+				t.Errorf("%q is left out: %v", leftOut(c), e)
+			}
+		})
 	})
 }
 
@@ -216,7 +245,7 @@ func TestABirthThatMosquittoDoesNotAcceptIsShortened(t *testing.T) {
 	cfg.ShortBirth = func() []byte { return []byte("short") }
 	c := newClient(t, cfg)
 	sub := brokertest.Subscribe(t, brokertest.Subscription{URL: s.URL(), Filter: "t/v1/agent-1/birth"})
-	if _, n := flow(t, c); n != 2 || leftOut(c) != "birth" {
+	if _, n := flow(t, c); n != 3 || leftOut(c) != "birth" {
 		t.Errorf("%d connections, %q is left out", n, leftOut(c))
 	}
 	sub.WaitFor("t/v1/agent-1/birth", "short")
