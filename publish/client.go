@@ -256,7 +256,7 @@ func (c *Client) connectionEnded(m *Conn, e *Error, flight []*Receipt) {
 	defer c.mu.Unlock()
 	c.delivery.about(m.broker.name).unheard = !m.heard
 	extra, leftOut := c.blame(m, e, first, lived)
-	if extra == "" && justAcked && e.Class == ClassLost && acked != "" { // mosquitto does so
+	if extra == "" && acked != "" && e.Class == ClassLost { // mosquitto does so
 		extra, leftOut = acked, c.delivery.about(m.broker.name).extras.ended(acked, 1)
 	}
 	proof := c.delivery.proof.State

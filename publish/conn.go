@@ -49,8 +49,9 @@ type Conn struct {
 	records  int        // in flight of those that the window counts
 	flight   []*Receipt // unconfirmed, oldest first
 	newest   *Receipt   // handed over last
-	acked    Extra      // what was acknowledged last, "" = nothing that is left out alone
-	ackedAt  time.Time  // when
+	ackedAt  time.Time  // when one beside the proof was acknowledged last
+	acked    Extra      // an extra that was acknowledged and is not known to be accepted yet, "" = none
+	extraAt  time.Time  // when it was
 	last     *Receipt   // to send after stop, beside flight; nil = nothing
 	echoes   echoes     // messages that the broker has to hand back
 	proof    connProof
@@ -263,19 +264,19 @@ func (m *Conn) noteAcked(r *Receipt) {
 		return
 	}
 	now := time.Now()
-	if m.acked != "" && now.Sub(m.ackedAt) >= settle {
+	m.ackedAt = now
+	if m.acked != "" && now.Sub(m.extraAt) >= settle {
 		m.client.passed(m.broker, m.acked)
 		m.acked = ""
 	}
-	if r.extra != "" {
-		m.acked = r.extra
+	if r.extra != "" && r.extra != m.acked {
+		m.acked, m.extraAt = r.extra, now
 	}
-	m.ackedAt = now
 }
 
 // atTheEnd tells what the first message in flight is that was not acknowledged, and
-// whether one was acknowledged just before, which may have been a false yes, and what
-// that was.
+// whether one was acknowledged just before, which may have been a false yes, and which
+// extra was.
 func (m *Conn) atTheEnd(flight []*Receipt) (first, acked Extra, justAcked bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -285,7 +286,10 @@ func (m *Conn) atTheEnd(flight []*Receipt) (first, acked Extra, justAcked bool) 
 			break
 		}
 	}
-	return first, m.acked, time.Since(m.ackedAt) < settle
+	if time.Since(m.extraAt) < settle {
+		acked = m.acked
+	}
+	return first, acked, time.Since(m.ackedAt) < settle
 }
 
 // received is called with every message that the broker sends. It must not

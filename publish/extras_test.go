@@ -152,6 +152,32 @@ func TestAStateThatTheBrokerPunishesIsLeftOut(t *testing.T) {
 	}
 }
 
+// Among records that are acknowledged without a pause a state is soon known to be
+// accepted: a network that is cut much later says nothing about it.
+func TestAStateThatWasAcknowledgedLongAgoIsNotToBlame(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, p := newPipeClient(t, Config{})
+		for range 2 * blamedOften {
+			m := connect(t, c)
+			m.WaitProof(testContextOf(t, time.Hour))
+			if _, err := m.Publish(Message{Topic: m.client.Topic("room/state"), Retain: true}); err != nil {
+				t.Fatal(err)
+			}
+			for range 20 {
+				if r := send(t, m, "room/sample", "x"); r.Err() != nil {
+					t.Fatal(r.Err())
+				}
+				time.Sleep(settle / 5)
+			}
+			p.cut()
+			<-m.Lost()
+		}
+		if got := leftOut(c); got != "" {
+			t.Errorf("%q is left out", got)
+		}
+	})
+}
+
 // A broker that ends the connection at whatever this agent writes gets no records: that
 // it would accept them is not known.
 func TestNothingIsDeliverableWhereNothingThatIsWrittenIsAccepted(t *testing.T) {
