@@ -26,8 +26,8 @@ type Options struct {
 	// StatusLine returns one line for `systemctl status`; it is asked at every
 	// beat of the watchdog.
 	StatusLine func() string
-	// Alarms are what is wrong now, for the Windows Event Log; it must return at once.
-	// nil = none.
+	// Alarms are what is wrong now, for the Windows Event Log; nil = none. It must
+	// return soon: a stop waits for it.
 	Alarms func() []Alarm
 	// Reload is called when the Windows service manager sends "parameters
 	// changed"; under systemd a reload is SIGHUP, which the caller handles.

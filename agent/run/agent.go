@@ -61,6 +61,7 @@ type Agent struct {
 	reload     bool       // another agent of this process ran before
 	unsaid     record.Unsaid
 	unhealthy  healthFailures
+	free       freeSpace
 	failing    record.Event // the agent.store_failing that is open at the end of a run
 	reason     string       // why this process was started
 	remember   *lastRun     // to be kept for the next start, nil = kept already

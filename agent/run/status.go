@@ -47,9 +47,7 @@ func (a *Agent) Status() health.Status {
 	}
 	did, sent := a.recorder.Stats(), a.drainer.Stats()
 	s.Buffer = bufferStatus(a.queue.Info(), did, sent)
-	if free, err := host.DiskFree(a.cfg.Agent.DataDir); err == nil {
-		s.Buffer.DiskFree = &free
-	}
+	s.Buffer.DiskFree = a.free.get(func() (int64, error) { return host.DiskFree(a.cfg.Agent.DataDir) })
 	s.Broker.Acked = sent.Acked
 	a.unhealthy.show(&s.Broker, now)
 	s.HTTP = a.page.status()
