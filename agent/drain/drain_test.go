@@ -34,7 +34,7 @@ func TestNothingIsRemovedWithoutAnAcknowledgement(t *testing.T) {
 	isRecord := func(m brokertest.Message) bool { return m.Topic == recordTopic }
 	deny := brokertest.Faults{Ack: func(m brokertest.Message) bool { return !isRecord(m) }}
 	const window = 8
-	d := drain(t, deny, window, nil)
+	d := drain(t, deny, window, func(c *publish.Config) { c.AckTimeout = 200 * time.Millisecond })
 	d.put(100, 0)
 	// the broker stays silent over many connections: more than any that would quarantine a record
 	d.broker.Wait(func([]brokertest.Message) bool { return len(d.broker.Connects()) > 2*culpritAfter })
@@ -58,8 +58,7 @@ func TestNothingIsRemovedWithoutAnAcknowledgement(t *testing.T) {
 
 func TestWindowStaysFullButNotFuller(t *testing.T) {
 	const window = 5
-	d := drain(t, brokertest.Faults{Ack: func(m brokertest.Message) bool { return m.Topic != recordTopic }}, window,
-		func(c *publish.Config) { c.AckTimeout = hosttest.Patience })
+	d := drain(t, brokertest.Faults{Ack: func(m brokertest.Message) bool { return m.Topic != recordTopic }}, window, nil)
 	d.put(50, 0)
 	d.broker.Wait(func(got []brokertest.Message) bool { return len(payloads(got)) == window })
 	if n := d.client.Status().InFlight; n != window {
@@ -157,7 +156,7 @@ func TestFailedProofKeepsTheRecordsUntilItHolds(t *testing.T) {
 }
 
 func TestOrderlyStopSettlesWhatIsInFlightAndSaysOffline(t *testing.T) {
-	d := drain(t, brokertest.Faults{AckDelay: 5 * time.Millisecond}, 10, func(c *publish.Config) { c.AckTimeout = hosttest.Patience })
+	d := drain(t, brokertest.Faults{AckDelay: 5 * time.Millisecond}, 10, nil)
 	d.put(200, 0)
 	d.broker.Wait(func(got []brokertest.Message) bool { return len(payloads(got)) > 20 })
 	d.end()

@@ -7,8 +7,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"roomcall/agent/host/hosttest"
-	"roomcall/publish"
 	"roomcall/publish/brokertest"
 )
 
@@ -147,7 +145,7 @@ func TestDrainRampsUpAfterASuspicion(t *testing.T) {
 	ack := func(m brokertest.Message) bool {
 		return m.Topic != recordTopic || len(m.Payload) == len(`{"seq":1}`) && m.Payload[7] <= '3'
 	}
-	d := drain(t, brokertest.Faults{Reject: cutting, Ack: ack}, 20, func(c *publish.Config) { c.AckTimeout = hosttest.Patience })
+	d := drain(t, brokertest.Faults{Reject: cutting, Ack: ack}, 20, nil)
 	d.put(60, 0)
 	d.broker.Wait(func(got []brokertest.Message) bool { return len(payloads(got)) == 3+8 })
 	if n := d.client.Status().InFlight; n != 8 {

@@ -46,7 +46,7 @@ func drain(t *testing.T, faults brokertest.Faults, window int, change func(*publ
 		Brokers: []string{d.broker.URL()}, ClientID: "pc", MaxInflight: window,
 		ReconnectMin: time.Millisecond, ReconnectMax: 10 * time.Millisecond,
 		WriteTimeout: 300 * time.Millisecond,
-		AckTimeout:   200 * time.Millisecond, ProofTimeout: 200 * time.Millisecond, ProofInterval: 200 * time.Millisecond,
+		AckTimeout:   hosttest.Patience, ProofTimeout: 200 * time.Millisecond, ProofInterval: 200 * time.Millisecond,
 		OnProof: d.Proof,
 	}
 	if change != nil {
@@ -104,14 +104,15 @@ func (d *draining) start() {
 	})
 }
 
-// put appends n records of room-1, each with its number in it.
+// put appends n records of room-1, each with its number in it; from an age of a minute on
+// they are sent as replayed ones.
 func (d *draining) put(n int, age time.Duration) {
 	d.t.Helper()
 	var b buffer.Batch
 	for range n {
 		d.next++
 		b.Records = append(b.Records, buffer.Record{
-			Lane: "room-1/sample", Num: d.next, Time: time.Now().Add(-age), Fresh: 2 * time.Second,
+			Lane: "room-1/sample", Num: d.next, Time: time.Now().Add(-age), Fresh: 30 * time.Second,
 			Payload: fmt.Appendf(nil, `{"seq":%d}`, d.next),
 		})
 	}
