@@ -76,7 +76,7 @@ func TestListenersAreBoundedAndASlowOneIsToldWhatItMissed(t *testing.T) {
 		list = append(list, h.listen(""))
 	}
 	if h.listen("") != nil {
-		t.Error("one more than allowed listens")
+		t.Fatal("one more than allowed listens")
 	}
 	if w := ask(&fake{status: healthtest.Well(), history: h}, "/api/v1/events"); w.Code != 429 || w.Header().Get("Retry-After") == "" {
 		t.Errorf("got %d %s", w.Code, w.Body)
