@@ -2,6 +2,7 @@ package buffer
 
 import (
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -28,6 +29,10 @@ func TestScanTellsDeliveredFromWaitingAndItsItemsStay(t *testing.T) {
 	}
 	for i, it := range got {
 		wantRecord(t, it, rec("room-1/sample", uint64(i+1), c.t, 500))
+	}
+	first := uint64(0)
+	if err := q.ScanFrom(397, func(it Item, _ bool) error { first = it.Pos; return io.EOF }); err != io.EOF || first != 397 {
+		t.Errorf("from 397 on: %d, %v", first, err)
 	}
 	stop := errors.New("stop here")
 	if err := q.Scan(func(Item, bool) error { return stop }); err != stop {

@@ -403,6 +403,31 @@ func TestBrokerListIsGoneThroughAfterFailuresAndEarlyLosses(t *testing.T) {
 	})
 }
 
+// How long there has been no connection does not begin anew with each try.
+func TestSinceIsTheLossAndNotTheLastTry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, p := newPipeClient(t, Config{})
+		m := connect(t, c)
+		up := c.Status().Since
+		time.Sleep(time.Hour)
+		if got := c.Status().Since; got != up {
+			t.Errorf("connected since %v, was %v", got, up)
+		}
+		p.cut()
+		<-m.Lost()
+		lost := time.Now()
+		p.set(pipeFaults{refuse: true})
+		for range 3 {
+			time.Sleep(time.Minute)
+			_, err := c.Connect(testContext(t))
+			wantClass(t, err, ClassUnreachable)
+		}
+		if got := c.Status().Since; got != lost {
+			t.Errorf("after three tries it is not connected since %v, was lost at %v", got, lost)
+		}
+	})
+}
+
 func TestConnectGivesUpAfter15SecondsWithTheDefaults(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, faults := range []pipeFaults{{noConnack: true}, {hang: true}} {

@@ -137,7 +137,7 @@ func (a *Agent) Run(ctx context.Context, ready func()) error {
 		a.failing = n.finish()
 	})
 	if a.page.listen != "" {
-		drainer.Go(func() { a.restoreHistory(draining) })
+		drainer.Go(func() { a.restoreHistory(draining, historyRecords) })
 	}
 	a.recorder.Announce(record.Event{At: a.started, AgentEvent: report.AgentEvent{
 		Type: "agent.started", Reason: a.reason,

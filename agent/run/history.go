@@ -21,7 +21,7 @@ import (
 
 // Bounds of what a start reads of the store to fill the page's history.
 const (
-	historyRecords = 400_000 // the newest
+	historyRecords = 400_000 // the newest; all of a day of some ten rooms
 	historyTime    = time.Minute
 	historyAge     = 24 * time.Hour
 )
@@ -35,14 +35,15 @@ func newHistory(cfg *config.Config) *web.History {
 	return web.NewHistory(devices)
 }
 
-// restoreHistory fills the page's history from the records that the store holds, while
-// the loops run already. It is bounded, and what it cannot read is left out.
-func (a *Agent) restoreHistory(ctx context.Context) {
+// restoreHistory fills the page's history from so many of the newest records that the
+// store holds, while the loops run already. It is bounded, and what it cannot read is
+// left out.
+func (a *Agent) restoreHistory(ctx context.Context, records uint64) {
 	ctx, cancel := context.WithTimeout(ctx, historyTime)
 	defer cancel()
 	past := newHistory(a.cfg)
 	_, newest := a.queue.Progress()
-	first := newest - min(newest, historyRecords) + 1
+	first := newest - min(newest, records) + 1
 	oldest := time.Now().Add(-historyAge)
 	err := a.queue.ScanFrom(first, func(it buffer.Item, _ bool) error {
 		if it.Time.After(oldest) {

@@ -28,7 +28,7 @@ var chinese = map[string]string{
 	"Audio received": "音频下行", "Video received": "视频下行", "Content received": "辅流下行",
 
 	"Charts": "变化曲线", "Time": "时间", "Last hour": "最近一小时", "This call": "本次通话", "Last day": "最近一天",
-	"No call in this time.": "这段时间没有通话。", "audio": "音频", "video": "视频", "content": "辅流",
+	"Each point is the worst of its minute.": "每个点是该分钟内的最差值。", "No call in this time.": "这段时间没有通话。", "audio": "音频", "video": "视频", "content": "辅流",
 	"Loss sent, %": "上行丢包率 %", "Loss received, %": "下行丢包率 %", "Jitter sent, ms": "上行抖动 ms", "Jitter received, ms": "下行抖动 ms",
 	"Delay sent, ms": "上行时延 ms", "Delay received, ms": "下行时延 ms", "Bit rate sent, kbit/s": "上行码率 kbit/s",
 	"Bit rate received, kbit/s": "下行码率 kbit/s", "Frame rate sent, /s": "上行帧率", "Frame rate received, /s": "下行帧率",

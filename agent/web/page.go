@@ -466,7 +466,7 @@ func (p *page) charts(e health.Endpoint) {
 	for _, span := range []struct{ id, word string }{{"hour", "Last hour"}, {"call", "This call"}, {"day", "Last day"}} {
 		p.add(markup("<button type=\"button\" data-span=\""), span.id, markup("\" aria-pressed=\"false\">"), p.w(span.word), markup("</button>"))
 	}
-	p.add(markup("</div>\n<p class=\"dim\" id=\"nocall\" hidden>"), p.w("No call in this time."), markup("</p>\n<div class=\"plots\" data-keep>\n"))
+	p.add(markup("</div>\n<p class=\"dim\" id=\"nocall\" hidden>"), p.w("No call in this time."), markup("</p>\n<p class=\"dim\" id=\"worst\" hidden>"), p.w("Each point is the worst of its minute."), markup("</p>\n<div class=\"plots\" data-keep>\n"))
 	for _, c := range []struct{ key, send, recv string }{
 		{"loss_pct", "Loss sent, %", "Loss received, %"}, {"jitter_ms", "Jitter sent, ms", "Jitter received, ms"},
 		{"delay_ms", "Delay sent, ms", "Delay received, ms"}, {"bitrate_kbps", "Bit rate sent, kbit/s", "Bit rate received, kbit/s"},

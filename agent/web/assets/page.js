@@ -106,7 +106,7 @@
       rows.push(i);
     });
     const t = rows.map((row, i) => row < 0 ? source.t[rows[i - 1]] + source.step_s : source.t[row]);
-    return { from, now, t, column: (key) => source[key] && rows.map((row) => row < 0 ? null : source[key][row]) };
+    return { from, now, t, worst: source === history.minutes, column: (key) => source[key] && rows.map((row) => row < 0 ? null : source[key][row]) };
   }
 
   // limitsOf are the lines of the profile for a measure of some media: their grade and
@@ -173,6 +173,7 @@
     figures.forEach((figure) => { figure.hidden = false; });
     plots = figures.map((figure) => plot(figure, data));
     $("nocall").hidden = plots.some(Boolean);
+    $("worst").hidden = !data.worst || !plots.some(Boolean);
     charts.dataset.drawn = data.t.length;
   }
 
