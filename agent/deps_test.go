@@ -109,8 +109,6 @@ var fences = map[string][]string{
 	"github.com/mochi-mqtt/server":        {"roomcall/packaging/demo", "roomcall/publish/brokertest"},
 	"github.com/Shopify/toxiproxy":        {"roomcall/publish/brokertest"},
 	"github.com/prometheus/client_golang": {"roomcall/agent/web"},
-	"charm.land/bubbletea":                {"roomcall/agent/cli"},
-	"github.com/charmbracelet":            {"roomcall/agent/cli", "roomcall/agent/report/story"}, // story: the width of a text
 }
 
 func TestLibrariesStayBehindTheirFences(t *testing.T) {

@@ -15,7 +15,6 @@ import (
 	"unicode"
 	"unicode/utf16"
 
-	"github.com/charmbracelet/x/ansi"
 	"github.com/spf13/cobra"
 
 	"roomcall/agent/config"
@@ -251,10 +250,10 @@ func (r *statusReport) rooms(b *strings.Builder) {
 			shown = shown[:len(shown)-1]
 		}
 	}
-	name, state := ansi.StringWidthWc(w.room), ansi.StringWidthWc(w.state)
+	name, state := host.Columns(w.room), host.Columns(w.state)
 	for _, e := range shown {
-		name = min(max(name, ansi.StringWidthWc(host.Printable(e.RoomName()))), 40)
-		state = min(max(state, ansi.StringWidthWc(e.Headline(r.lang, r.now))), 40)
+		name = min(max(name, host.Columns(host.Printable(e.RoomName()))), 40)
+		state = min(max(state, host.Columns(e.Headline(r.lang, r.now))), 40)
 	}
 	if len(shown) > 0 {
 		b.WriteString(dim(fit(w.room, name)+"  "+fit(w.state, state)+"  "+w.polled) + "\n")

@@ -14,11 +14,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/charmbracelet/x/ansi"
 	"github.com/google/go-cmp/cmp"
 
 	"roomcall/agent/health"
 	"roomcall/agent/health/healthtest"
+	"roomcall/agent/host"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
@@ -26,7 +26,7 @@ var update = flag.Bool("update", false, "write the golden files")
 // statusOf is the text of a status.
 func statusOf(s health.Status, lang health.Lang) string {
 	r := statusReport{lang: lang, status: s, now: healthtest.Noon, version: s.Version}
-	return ansi.Strip(r.text())
+	return host.Plain(r.text())
 }
 
 // crowd is an agent with many rooms, some in trouble.
@@ -88,7 +88,7 @@ func TestStatusBeginsWithTheVerdictAndTheWorst(t *testing.T) {
 
 func TestOfManyRoomsOnlyThoseThatWantAttentionAreShown(t *testing.T) {
 	r := statusReport{lang: health.English, status: crowd(), now: healthtest.Noon}
-	text := ansi.Strip(r.text())
+	text := host.Plain(r.text())
 	if strings.Contains(text, "hub-0)") || !strings.Contains(text, "(hub-222)  Poor call") || !strings.Contains(text, "300 rooms  1 unreachable  1 poor") {
 		t.Errorf("short:\n%s", text)
 	}
@@ -96,7 +96,7 @@ func TestOfManyRoomsOnlyThoseThatWantAttentionAreShown(t *testing.T) {
 		t.Errorf("the worst is not first:\n%s", text)
 	}
 	r.all = true
-	if text = ansi.Strip(r.text()); strings.Count(text, "(hub-") < 300 || strings.Contains(text, "--all") {
+	if text = host.Plain(r.text()); strings.Count(text, "(hub-") < 300 || strings.Contains(text, "--all") {
 		t.Errorf("with --all:\n%s", text)
 	}
 	bad := crowd()
@@ -104,7 +104,7 @@ func TestOfManyRoomsOnlyThoseThatWantAttentionAreShown(t *testing.T) {
 		bad.Endpoints[i].State = "refused"
 	}
 	r = statusReport{lang: health.English, status: bad, now: healthtest.Noon}
-	text = ansi.Strip(r.text())
+	text = host.Plain(r.text())
 	if rows := strings.Count(text, "Endpoint refuses the agent"); rows != roomsShown {
 		t.Errorf("%d of 300 broken rooms are shown", rows)
 	}
@@ -118,7 +118,7 @@ func TestStatusSaysHowLongCatchingUpTakes(t *testing.T) {
 	s.Buffer.Waiting = 12_000
 	for rate, want := range map[float64]string{2000: "12000 waiting (oldest 2 s ago), catching up at 2000/s, about 6 s left", -1: "not getting fewer", 0: "12000 waiting (oldest 2 s ago), 24 MiB"} {
 		r := statusReport{lang: health.English, status: s, now: healthtest.Noon, rate: rate}
-		if text := ansi.Strip(r.text()); !strings.Contains(text, want) {
+		if text := host.Plain(r.text()); !strings.Contains(text, want) {
 			t.Errorf("at %g/s:\n%s", rate, text)
 		}
 	}

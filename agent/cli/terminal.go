@@ -4,11 +4,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"strings"
 	"sync/atomic"
 	"time"
-
-	"github.com/charmbracelet/x/ansi"
 
 	"roomcall/agent/health"
 	"roomcall/agent/host"
@@ -50,7 +49,52 @@ func (a *app) styled(stream io.Writer, text string) string {
 	if a.colours(stream) {
 		return text
 	}
-	return ansi.Strip(text)
+	return host.Plain(text)
+}
+
+// fullScreen is a terminal's screen while a command has all of it.
+type fullScreen struct {
+	out   io.Writer
+	plain bool // without colours; bold and reverse stay
+	size  host.Screen
+	shown []string // the lines on the screen
+}
+
+// open begins with an empty screen, close shows again what was there before.
+func (f *fullScreen) open()  { _, _ = io.WriteString(f.out, "\x1b[?1049h\x1b[?25l\x1b[?7l") }
+func (f *fullScreen) close() { _, _ = io.WriteString(f.out, "\x1b[?7h\x1b[?25h\x1b[?1049l") }
+
+var colour = regexp.MustCompile("\x1b\\[3[0-9]m")
+
+// draw writes the lines that are not on the screen already, at once, so that nothing
+// flickers.
+func (f *fullScreen) draw(lines []string, size host.Screen) error {
+	var b strings.Builder
+	if size != f.size {
+		f.size, f.shown = size, nil
+		b.WriteString("\x1b[2J")
+	}
+	for i, line := range lines[:min(len(lines), size.Height)] {
+		if f.plain {
+			line = colour.ReplaceAllLiteralString(line, "")
+		}
+		if line = host.Cut(line, size.Width, ""); i < len(f.shown) && f.shown[i] == line {
+			continue
+		}
+		for len(f.shown) <= i {
+			f.shown = append(f.shown, "")
+		}
+		f.shown[i] = line
+		fmt.Fprintf(&b, "\x1b[%d;1H%s\x1b[m", i+1, line)
+		if host.Columns(line) < size.Width {
+			b.WriteString("\x1b[K")
+		}
+	}
+	if b.Len() == 0 {
+		return nil
+	}
+	_, err := io.WriteString(f.out, "\x1b[?2026h"+b.String()+"\x1b[?2026l") // terminals that know it show it at once
+	return err
 }
 
 // redrawn writes texts to a terminal one over the other, elsewhere one after the other.
@@ -77,7 +121,7 @@ func (r *redrawn) draw(text string) error {
 	}
 	for _, line := range lines {
 		if size.Width > 0 {
-			line = ansi.TruncateWc(line, size.Width, "")
+			line = host.Cut(line, size.Width, "")
 		}
 		b.WriteString(line + "\x1b[K\n")
 	}

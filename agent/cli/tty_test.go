@@ -69,6 +69,7 @@ func newTTY(t *testing.T, width, height int) *tty {
 		}
 	})
 	t.Cleanup(func() {
+		_, _ = master.WriteString("\n") // ends a read of keys that holds prog open
 		prog.Close()
 		master.Close()
 		_ = y.screen.InputPipe().(io.Closer).Close() // Close itself races with Read

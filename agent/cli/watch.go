@@ -1,16 +1,15 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io"
+	"os"
 	"strings"
 	"sync"
 	"time"
 
-	tea "charm.land/bubbletea/v2"
-	"github.com/charmbracelet/colorprofile"
 	"github.com/spf13/cobra"
 
 	"roomcall/agent/config"
@@ -100,7 +99,6 @@ type watcher struct {
 	*app
 	fleet *fleet
 	now   func() time.Time
-	in    io.Reader // keys; nil = the terminal's
 }
 
 // run shows the fleet as a table on a terminal, else as a line for each change.
@@ -114,32 +112,18 @@ func (w *watcher) run(ctx context.Context, cfg publish.Config, filters []string,
 	if !host.IsTerminal(w.stdout) {
 		return w.lines(ctx, follow)
 	}
-	program := w.screen(ctx, lang)
-	ended := make(chan error, 1)
-	go func() {
-		ended <- follow(func([]*fleetRow) {}, func(string) {})
-		program.Quit()
-	}()
-	_, err := program.Run()
-	stopped := ctx.Err() != nil
+	var failed error
+	var following sync.WaitGroup
+	following.Go(func() {
+		failed = follow(func([]*fleetRow) {}, func(string) {})
+		cancel()
+	})
+	out, _ := w.stdout.(*os.File) // it is a terminal
+	screen := &fleetScreen{fleet: w.fleet, lang: lang, now: w.now}
+	err := screen.run(ctx, os.Stdin, out, w.colours(out))
 	cancel()
-	if failed := <-ended; failed != nil || stopped {
-		return failed
-	}
-	return err
-}
-
-// screen is the table, to be run on the terminal.
-func (w *watcher) screen(ctx context.Context, lang health.Lang) *tea.Program {
-	profile := colorprofile.ASCII // no colours, but bold and reverse
-	if w.colours(w.stdout) {
-		profile = colorprofile.ANSI
-	}
-	options := []tea.ProgramOption{tea.WithContext(ctx), tea.WithOutput(w.stdout), tea.WithoutSignalHandler(), tea.WithColorProfile(profile)}
-	if w.in != nil {
-		options = append(options, tea.WithInput(w.in))
-	}
-	return tea.NewProgram(&fleetScreen{fleet: w.fleet, lang: lang, now: w.now}, options...)
+	following.Wait()
+	return cmp.Or(failed, err)
 }
 
 // lines writes a line for each change.

@@ -10,8 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/charmbracelet/x/ansi"
-
 	"roomcall/agent/health"
 	"roomcall/agent/host"
 	"roomcall/publish"
@@ -381,7 +379,7 @@ func (f *fleet) count() (n [ranks]int) {
 
 // ofOthers is a text that others chose, safe to show and not too long.
 func ofOthers(s string) string {
-	return ansi.TruncateWc(host.Printable(s[:min(len(s), 4*nameMax)]), nameMax, "~")
+	return host.Cut(host.Printable(s[:min(len(s), 4*nameMax)]), nameMax, "~")
 }
 
 // metricKeys are the ends of a sample's keys, and the units, of the metrics of a reason.

@@ -2,13 +2,13 @@ package cli
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"fmt"
+	"os"
 	"strings"
 	"time"
-
-	tea "charm.land/bubbletea/v2"
-	"github.com/charmbracelet/x/ansi"
+	"unicode/utf8"
 
 	"roomcall/agent/health"
 	"roomcall/agent/host"
@@ -30,65 +30,72 @@ type fleetScreen struct {
 	open          *fleetRow // the room that is looked at, nil = the table
 }
 
-// tickMsg has the table sorted anew.
-type tickMsg struct{}
+const (
+	// refreshEvery is how often the order changes and ages grow.
+	refreshEvery = time.Second
+	// sizeEvery is how often the terminal is asked for its size.
+	sizeEvery = 200 * time.Millisecond
+)
 
-// refreshEvery is how often the order changes and ages grow.
-const refreshEvery = time.Second
-
-func tick() tea.Cmd { return tea.Tick(refreshEvery, func(time.Time) tea.Msg { return tickMsg{} }) }
-
-// Init begins the clock.
-func (s *fleetScreen) Init() tea.Cmd { return tick() }
-
-// Update handles a key, a new size or a tick.
-func (s *fleetScreen) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
-	s.fleet.mu.Lock()
-	defer s.fleet.mu.Unlock()
-	switch msg := msg.(type) {
-	case tickMsg:
-		s.refresh()
-		return s, tick()
-	case tea.WindowSizeMsg:
-		s.width, s.height = msg.Width, msg.Height
-		s.refresh()
-	case tea.PasteMsg:
-		if s.typing {
-			s.filter += ofOthers(msg.Content)
-			s.refresh()
+// run shows the screen until a key or ctx ends it. in is where keys come
+// from; when that is no terminal there are none.
+func (s *fleetScreen) run(ctx context.Context, in, out *os.File, colours bool) error {
+	var keys <-chan string
+	if host.IsTerminal(in) {
+		pressed, restore, err := host.Keys(in)
+		if err != nil {
+			return err
 		}
-	case tea.KeyPressMsg:
-		return s, s.key(msg)
+		defer restore()
+		keys = pressed
 	}
-	return s, nil
+	screen := &fullScreen{out: out, plain: !colours}
+	screen.open()
+	defer screen.close()
+	tick := time.NewTicker(sizeEvery)
+	defer tick.Stop()
+	var refreshed time.Time
+	for {
+		if size := host.ScreenOf(out); size.Width != s.width || size.Height != s.height || time.Since(refreshed) >= refreshEvery {
+			s.resize(size.Width, size.Height)
+			refreshed = time.Now()
+		}
+		if err := screen.draw(s.lines(), host.Screen{Width: s.width, Height: s.height}); err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case key := <-keys:
+			if s.press(key) {
+				return nil
+			}
+		case <-tick.C:
+		}
+	}
 }
 
-// key does what a key stands for.
-func (s *fleetScreen) key(k tea.KeyPressMsg) tea.Cmd {
-	name := k.String()
-	if name == "ctrl+c" {
-		return tea.Quit
-	}
-	if s.typing {
-		switch {
-		case name == "enter":
-			s.typing = false
-		case name == "esc":
-			s.typing, s.filter = false, ""
-		case name == "backspace":
-			if runes := []rune(s.filter); len(runes) > 0 {
-				s.filter = string(runes[:len(runes)-1])
-			}
-		case k.Text != "" && len(s.filter) < nameMax:
-			s.filter += ofOthers(k.Text)
-		}
-		s.refresh()
-		return nil
+// resize fits the table to a size, and sorts it anew.
+func (s *fleetScreen) resize(width, height int) {
+	s.fleet.mu.Lock()
+	defer s.fleet.mu.Unlock()
+	s.width, s.height = width, height
+	s.refresh()
+}
+
+// press does what a key stands for, and reports whether that is the end.
+func (s *fleetScreen) press(key string) (quit bool) {
+	s.fleet.mu.Lock()
+	defer s.fleet.mu.Unlock()
+	defer s.refresh()
+	if s.typing && key != "ctrl+c" {
+		s.typeFilter(key)
+		return false
 	}
 	page := max(s.page()-1, 1)
-	switch name {
-	case "q":
-		return tea.Quit
+	switch key {
+	case "q", "ctrl+c":
+		return true
 	case "esc":
 		if s.open == nil {
 			s.filter = ""
@@ -114,15 +121,30 @@ func (s *fleetScreen) key(k tea.KeyPressMsg) tea.Cmd {
 		s.move(1)
 	case "pgup":
 		s.move(-page)
-	case "pgdown", "space":
+	case "pgdown", " ":
 		s.move(page)
 	case "home":
 		s.move(-len(s.rows))
 	case "end":
 		s.move(len(s.rows))
 	}
-	s.refresh()
-	return nil
+	return false
+}
+
+// typeFilter is a key while the filter is typed.
+func (s *fleetScreen) typeFilter(key string) {
+	switch {
+	case key == "enter":
+		s.typing = false
+	case key == "esc":
+		s.typing, s.filter = false, ""
+	case key == "backspace":
+		if runes := []rune(s.filter); len(runes) > 0 {
+			s.filter = string(runes[:len(runes)-1])
+		}
+	case utf8.RuneCountInString(key) == 1 && len(s.filter) < nameMax:
+		s.filter += ofOthers(key)
+	}
 }
 
 // move chooses another row, which is the one looked at if one is.
@@ -157,8 +179,8 @@ func (s *fleetScreen) page() int {
 	return max(s.height-len(s.head())-len(s.foot())-1, 1) // the headings
 }
 
-// View renders what is on the screen.
-func (s *fleetScreen) View() tea.View {
+// lines are what is on the screen.
+func (s *fleetScreen) lines() []string {
 	s.fleet.mu.Lock()
 	defer s.fleet.mu.Unlock()
 	lines := s.head()
@@ -173,14 +195,7 @@ func (s *fleetScreen) View() tea.View {
 	for len(lines) < room {
 		lines = append(lines, "")
 	}
-	lines = append(lines, foot...)
-	lines = lines[:min(len(lines), max(s.height, 0))]
-	for i := range lines {
-		lines[i] = ansi.TruncateWc(lines[i], s.width, "")
-	}
-	v := tea.NewView(strings.Join(lines, "\n"))
-	v.AltScreen = true
-	return v
+	return append(lines, foot...)
 }
 
 // head is what is above the table: the connection, and the counts, the worst first.
@@ -188,7 +203,7 @@ func (s *fleetScreen) head() []string {
 	w, now := watchWords[s.lang], s.now()
 	f := s.fleet
 	title := "roomcall watch  " + cmp.Or(f.broker, w.connecting)
-	if gap := s.width - ansi.StringWidthWc(title) - 8; gap > 0 {
+	if gap := s.width - host.Columns(title) - 8; gap > 0 {
 		title += strings.Repeat(" ", gap) + now.Format("15:04:05")
 	}
 	lines := []string{bold(title)}
@@ -207,7 +222,7 @@ func (s *fleetScreen) head() []string {
 		switch {
 		case line == "":
 			line = part
-		case ansi.StringWidthWc(line)+2+ansi.StringWidthWc(part) > s.width:
+		case host.Columns(line)+2+host.Columns(part) > s.width:
 			lines = append(lines, line)
 			line = part
 		default:
@@ -338,13 +353,13 @@ func (c tableColumns) line(room, device, state, grade, worst, age string) string
 			b.WriteString(fit(cell.text, cell.width) + "  ")
 		}
 	}
-	return b.String() + strings.Repeat(" ", max(c.age-ansi.StringWidthWc(age), 0)) + age
+	return b.String() + strings.Repeat(" ", max(c.age-host.Columns(age), 0)) + age
 }
 
 // fit cuts a text at the width of a cell, or fills it up.
 func fit(text string, width int) string {
-	text = ansi.TruncateWc(text, width, "~")
-	return text + strings.Repeat(" ", max(width-ansi.StringWidthWc(text), 0))
+	text = host.Cut(text, width, "~")
+	return text + strings.Repeat(" ", max(width-host.Columns(text), 0))
 }
 
 // room is the look at one room: how it is, in words, its readings, and what was seen
@@ -399,7 +414,7 @@ func (s *fleetScreen) wrap(text string) []string {
 	if text == "" {
 		return nil
 	}
-	return strings.Split(ansi.WrapWc(host.Printable(text), max(s.width, 20), ""), "\n")
+	return host.Wrap(host.Printable(text), max(s.width, 20))
 }
 
 // streamTable are the readings of a sample: a heading, then one row a media and
@@ -413,7 +428,7 @@ func streamTable(payload []byte, w screenWords) []string {
 	line := func(name string, cells []string) string {
 		out := fit(name, 14)
 		for _, cell := range cells {
-			out += strings.Repeat(" ", max(10-ansi.StringWidthWc(cell), 1)) + cell
+			out += strings.Repeat(" ", max(10-host.Columns(cell), 1)) + cell
 		}
 		return out
 	}

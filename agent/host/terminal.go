@@ -3,12 +3,100 @@ package host
 import (
 	"html"
 	"os"
+	"regexp"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // Screen is the size of a terminal in characters; 0 = not known.
 type Screen struct{ Width, Height int }
+
+// style is an escape sequence that sets colours and the like.
+var style = regexp.MustCompile("\x1b\\[[0-9;]*m")
+
+// Plain is a text without its styles.
+func Plain(text string) string { return style.ReplaceAllLiteralString(text, "") }
+
+// Columns is how many columns of a terminal a text fills; its styles fill none.
+func Columns(text string) (n int) {
+	for _, r := range Plain(text) {
+		n += columnsOf(r)
+	}
+	return n
+}
+
+// Cut shortens a text to a number of columns; what is cut ends with tail. Styles stay, and
+// end with the text.
+func Cut(text string, columns int, tail string) string {
+	if Columns(text) <= columns {
+		return text
+	}
+	var b strings.Builder
+	room := columns - Columns(tail)
+	for i := 0; i < len(text); {
+		if at := style.FindStringIndex(text[i:]); at != nil && at[0] == 0 {
+			b.WriteString(text[i : i+at[1]])
+			i += at[1]
+			continue
+		}
+		r, size := utf8.DecodeRuneInString(text[i:])
+		if room -= columnsOf(r); room < 0 {
+			break
+		}
+		b.WriteString(text[i : i+size])
+		i += size
+	}
+	if columns >= Columns(tail) {
+		b.WriteString(tail)
+	}
+	if b.Len() > 0 && style.MatchString(b.String()) {
+		b.WriteString("\x1b[m")
+	}
+	return b.String()
+}
+
+// Wrap breaks a text without styles into lines of a number of columns, between words
+// where it has any.
+func Wrap(text string, columns int) (lines []string) {
+	for Columns(text) > columns {
+		at, space, used := 0, 0, 0
+		for i, r := range text {
+			if used += columnsOf(r); used > columns && i > 0 {
+				break
+			}
+			at = i + utf8.RuneLen(r)
+			if r == ' ' {
+				space = at
+			}
+		}
+		if space > 0 && at < len(text) && text[at] != ' ' && text[at] < utf8.RuneSelf {
+			at = space
+		}
+		lines = append(lines, strings.TrimRight(text[:at], " "))
+		text = strings.TrimLeft(text[at:], " ")
+	}
+	if text != "" || lines == nil {
+		lines = append(lines, text)
+	}
+	return lines
+}
+
+// columnsOf counts the scripts of East Asia, full-width forms and pictures as two
+// columns, by Unicode's blocks (UAX #11), and marks upon another character as none. Some
+// narrow characters are among the wide ones, so a line may be cut a little early.
+func columnsOf(r rune) int {
+	switch {
+	case r < 0x300:
+		return 1
+	case unicode.In(r, unicode.Mn, unicode.Me):
+		return 0
+	case r >= 0x1100 && r <= 0x115f || r >= 0x2e80 && r <= 0xd7a3 || r >= 0xf900 && r <= 0xfaff ||
+		r >= 0xfe30 && r <= 0xfe6f || r >= 0xff00 && r <= 0xff60 || r >= 0xffe0 && r <= 0xffe6 || r >= 0x1f300:
+		return 2
+	}
+	return 1
+}
 
 // IsTerminal reports whether a person is at the other end of an output or an input.
 func IsTerminal(stream any) bool {
