@@ -56,30 +56,31 @@ func Cut(text string, columns int, tail string) string {
 	return b.String()
 }
 
-// Wrap breaks a text without styles into lines of a number of columns, between words
-// where it has any.
-func Wrap(text string, columns int) (lines []string) {
-	for Columns(text) > columns {
-		at, space, used := 0, 0, 0
-		for i, r := range text {
-			if used += columnsOf(r); used > columns && i > 0 {
-				break
+// Wrap breaks a text without styles into lines of at most so many columns: at spaces and
+// between Chinese characters, but not before a mark that belongs to the one before it;
+// only a word that is wider than a line is broken.
+func Wrap(text string, columns int) []string {
+	const closing = "，。、：；！？）”％"
+	lines, line, used, last := []string{}, "", 0, 0 // last: where the line may be broken, in bytes
+	for _, r := range text {
+		wide := columnsOf(r)
+		if r == ' ' || wide > 1 && !strings.ContainsRune(closing, r) {
+			last = len(line)
+		}
+		if used+wide > columns && line != "" {
+			if last == 0 {
+				last = len(line)
 			}
-			at = i + utf8.RuneLen(r)
-			if r == ' ' {
-				space = at
+			rest := strings.TrimLeft(line[last:], " ")
+			lines, line, last = append(lines, strings.TrimRight(line[:last], " ")), rest, 0
+			used = Columns(rest)
+			if r == ' ' && rest == "" {
+				continue
 			}
 		}
-		if space > 0 && at < len(text) && text[at] != ' ' && text[at] < utf8.RuneSelf {
-			at = space
-		}
-		lines = append(lines, strings.TrimRight(text[:at], " "))
-		text = strings.TrimLeft(text[at:], " ")
+		line, used = line+string(r), used+wide
 	}
-	if text != "" || lines == nil {
-		lines = append(lines, text)
-	}
-	return lines
+	return append(lines, line)
 }
 
 // columnsOf counts the scripts of East Asia, full-width forms and pictures as two

@@ -45,7 +45,8 @@ func TestTextIsMeasuredCutAndWrappedByColumns(t *testing.T) {
 		columns int
 		want    string
 	}{
-		{"one two three", 8, "one two|three"}, {"one two", 7, "one two"}, {"abcdefghij", 4, "abcd|efgh|ij"}, {"one  two", 4, "one|two"},
+		{"one two three", 8, "one two|three"}, {"请检查本会场，的链路", 12, "请检查本会|场，的链路"}, {"端口 Wi-Fi、线路", 10, "端口|Wi-Fi、线|路"},
+		{"a onetwothreefour", 8, "a|onetwoth|reefour"}, {"one two", 7, "one two"}, {"abcdefghij", 4, "abcd|efgh|ij"}, {"one  two", 4, "one|two"},
 		{"请检查上行链路", 7, "请检查|上行链|路"}, {"请检查 QoS 和 Wi-Fi", 8, "请检查|QoS 和|Wi-Fi"}, {"", 5, ""}, {"会", 1, "会"}, {"会议", 1, "会|议"},
 	} {
 		if got := strings.Join(Wrap(c.text, c.columns), "|"); got != c.want {

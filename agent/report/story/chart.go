@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/charmbracelet/x/ansi"
+	"roomcall/agent/host"
 )
 
 // The charts are SVG without script: they look the same in a mail, a browser and on
@@ -104,7 +104,7 @@ func (c *chart) legend() {
 	} {
 		fmt.Fprintf(c, `<rect class="%s" x="%g" y="%g" width="12" height="10"/>`, entry[0], x, y)
 		c.text("legend", x+16, y+10, entry[1])
-		x += 32 + 7*float64(ansi.StringWidthWc(entry[1]))
+		x += 32 + 7*float64(host.Columns(entry[1]))
 	}
 }
 

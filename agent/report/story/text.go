@@ -5,8 +5,6 @@ import (
 	"io"
 	"strings"
 
-	"github.com/charmbracelet/x/ansi"
-
 	"roomcall/agent/host"
 )
 
@@ -40,32 +38,9 @@ type printer struct{ w *bufio.Writer }
 
 // line writes a text, broken into lines that all begin with an indent.
 func (p *printer) line(indent, text string) {
-	for _, line := range wrap(host.Printable(text), textWidth-len(indent)) {
+	for _, line := range host.Wrap(host.Printable(text), textWidth-len(indent)) {
 		_, _ = p.w.WriteString(strings.TrimRight(indent+line, " ") + "\n")
 	}
-}
-
-// wrap breaks a text into lines of at most width columns: at spaces, and between
-// Chinese characters, but not before a mark that belongs to the one before it.
-func wrap(text string, width int) []string {
-	const closing = "，。、：；！？）”％"
-	lines, line, used, last := []string{}, "", 0, 0 // last: where the line may be broken, in bytes
-	for _, r := range text {
-		wide := ansi.StringWidthWc(string(r))
-		if r == ' ' || wide > 1 && !strings.ContainsRune(closing, r) {
-			last = len(line)
-		}
-		if used+wide > width && last > 0 {
-			rest := strings.TrimLeft(line[last:], " ")
-			lines, line, last = append(lines, strings.TrimRight(line[:last], " ")), rest, 0
-			used = ansi.StringWidthWc(rest)
-			if r == ' ' && rest == "" {
-				continue
-			}
-		}
-		line, used = line+string(r), used+wide
-	}
-	return append(lines, line)
 }
 
 // table writes a table with columns as wide as their longest cell, and the notes below
@@ -78,7 +53,7 @@ func (p *printer) table(t *table) {
 	wider := func(cells []string) {
 		for i, cell := range cells {
 			if i < len(widths) {
-				widths[i] = max(widths[i], ansi.StringWidthWc(host.Printable(cell)))
+				widths[i] = max(widths[i], host.Columns(host.Printable(cell)))
 			}
 		}
 	}
@@ -92,7 +67,7 @@ func (p *printer) table(t *table) {
 			cell = host.Printable(cell)
 			line += cell
 			if i < len(cells)-1 {
-				line += strings.Repeat(" ", widths[i]-ansi.StringWidthWc(cell)+2)
+				line += strings.Repeat(" ", widths[i]-host.Columns(cell)+2)
 			}
 		}
 		_, _ = p.w.WriteString(strings.TrimRight(line, " ") + "\n")
