@@ -139,7 +139,7 @@ var english = map[string]words{
 	"event_online_accepted":          {severity: Info, what: "{endpoint} reports its status again, after {for}"},
 	"event_online_clock_right":       {severity: Info, what: "The clock of {endpoint} is right again, after {for}"},
 	"event_online_device_removed":    {severity: Info, what: "{endpoint} left the config"},
-	"event_started":                  {severity: Info, what: "The agent started, version {version}|: {reason}|"},
+	"event_started":                  {severity: Info, what: "The agent started|, version {version}|: {reason}|"},
 	"event_gap":                      {what: "{count} {kind} records of {device} (numbers {first} to {last}) are gone before they were delivered|: {reason}| ({detail})|"},
 	"event_missed":                   {what: "{count} polls or events of {device} were not recorded| since {since}|: {reason}|"},
 	"event_quarantined":              {severity: Warning, what: "The broker does not accept a {kind} record of {device} (number {first})|: {reason}|"},

@@ -6,6 +6,7 @@ import (
 
 	"roomcall/agent/health"
 	"roomcall/agent/report/payload"
+	"roomcall/cgi"
 )
 
 // maxSentence bounds the text of an event in bytes.
@@ -160,4 +161,28 @@ func (t *turn) describe(ev *AgentEvent, p *payload.Event) {
 		hint = l.HintFor(code, facts)
 	}
 	p.Code, p.Text = code, t.text(what, hint, since, facts)
+}
+
+// AgentText is the text of one of the agent's own events in a language, made anew from
+// its record; times are in the zone. What only the agent knew, its version and the
+// detail, is not in it.
+func AgentText(l health.Lang, record *payload.Event, zone *time.Location) string {
+	at := time.UnixMilli(record.TsMs).In(zone)
+	t := &turn{
+		r: &Reporter{set: Settings{ClientID: record.ClientID, Lang: l}}, dev: &device{Device: Device{Name: AgentDevice}},
+		at: record.TsMs, p: &Poll{At: at},
+	}
+	ev := AgentEvent{
+		Type: record.Type, Code: record.Code, Device: record.OfDevice, Kind: record.Kind,
+		FirstSeq: record.FirstSeq, LastSeq: record.LastSeq, Count: record.Count, Reason: record.Reason,
+	}
+	if record.SinceMs != 0 {
+		ev.Since = time.UnixMilli(record.SinceMs)
+	}
+	if record.Value != nil {
+		ev.Value = cgi.Known(*record.Value)
+	}
+	var p payload.Event
+	t.describe(&ev, &p)
+	return p.Text
 }

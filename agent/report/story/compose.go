@@ -8,8 +8,10 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"roomcall/agent/health"
+	"roomcall/agent/report"
 	"roomcall/agent/report/payload"
 )
 
@@ -492,10 +494,20 @@ func (w *writer) deliverySection() {
 		notices = slices.DeleteFunc(notices, func(n notice) bool { return n.Severity == "info" })
 	}
 	for _, n := range notices {
-		t.Rows = append(t.Rows, row{Cells: []string{w.at(n.TsMs), n.client, cmp.Or(n.Text, n.Type)}})
+		t.Rows = append(t.Rows, row{Cells: []string{w.at(n.TsMs), n.client, w.noticeText(&n)}})
 	}
 	sec.add(t)
 	w.dropIfEmpty()
+}
+
+// noticeText is the text of an agent's own event: its own words, unless they are in
+// another language.
+func (w *writer) noticeText(n *notice) string {
+	chinese := strings.ContainsFunc(n.Text, func(r rune) bool { return unicode.Is(unicode.Han, r) })
+	if n.Text != "" && chinese == (w.Lang == health.Chinese) {
+		return n.Text
+	}
+	return cmp.Or(report.AgentText(w.Lang, &n.Event, w.Zone), n.Text, n.Type)
 }
 
 func (w *writer) spanRow(s span) row {

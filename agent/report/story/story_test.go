@@ -95,7 +95,7 @@ func (b *book) minutes(device string, from, to int, loss float64) {
 
 // everything has something of each kind.
 func everything() *book {
-	b := &book{}
+	b, jump := &book{}, 90.0
 	b.add("agent", "event", at(0), &payload.Event{Type: "agent.started", Severity: "info", Text: "The agent started."})
 	b.minutes("a", 0, 30, 0.1)
 	b.minutes("b", 0, 30, 4)
@@ -114,7 +114,7 @@ func everything() *book {
 	b.add("agent", "event", at(40), &payload.Event{Type: "agent.gap", Severity: "critical", OfDevice: "a", Kind: "minute", FirstSeq: 31, LastSeq: 33, Count: 3, Reason: "max_bytes"})
 	b.add("agent", "event", at(41), &payload.Event{Type: "agent.gap", Severity: "critical", OfDevice: "a", Kind: "minute", FirstSeq: 31, LastSeq: 34, Count: 4, Reason: "max_bytes"})
 	b.add("agent", "event", at(42), &payload.Event{Type: "agent.missed", Severity: "critical", OfDevice: "b", Count: 9, Reason: "disk", SinceMs: at(35)})
-	b.add("agent", "event", at(43), &payload.Event{Type: "agent.clock_step", Severity: "warning", Text: "The clock jumped."})
+	b.add("agent", "event", at(43), &payload.Event{Type: "agent.clock_step", Severity: "warning", Value: &jump, Text: "The clock jumped."})
 	b.call("c", 36, 46, "fair", "audio_send_delay", 0)
 	b.rename = "Room C"
 	b.add("c", "event", at(47), &payload.Event{Type: "call.started", CallID: "short", SinceMs: at(47)})
