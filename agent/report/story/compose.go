@@ -483,10 +483,10 @@ func (w *writer) deliverySection() {
 		t.Rows = append(t.Rows, w.spanRow(s))
 	}
 	sec.add(t)
-	t = table{Head: w.heads("when", "agent", "what")}
+	t = table{Head: w.heads("when", "agent")}
 	for _, i := range w.incidentsOf("agent.store_failing") {
 		what := cmp.Or(w.Lang.What(i.code, nil), w.say("store_failing"))
-		t.Rows = append(t.Rows, row{Cells: []string{w.at(i.sinceMs), i.client, what + ", " + w.lasted(i)}, Hint: w.Lang.HintFor(i.code, nil)})
+		t.Rows = append(t.Rows, row{Cells: []string{w.at(i.sinceMs), i.client}, Note: what + ", " + w.lasted(i), Hint: w.Lang.HintFor(i.code, nil)})
 	}
 	notices := slices.Clone(w.notices)
 	notices = slices.DeleteFunc(notices, func(n notice) bool { return n.Type == "agent.missed" })
@@ -494,7 +494,7 @@ func (w *writer) deliverySection() {
 		notices = slices.DeleteFunc(notices, func(n notice) bool { return n.Severity == "info" })
 	}
 	for _, n := range notices {
-		t.Rows = append(t.Rows, row{Cells: []string{w.at(n.TsMs), n.client, w.noticeText(&n)}})
+		t.Rows = append(t.Rows, row{Cells: []string{w.at(n.TsMs), n.client}, Note: w.noticeText(&n)})
 	}
 	sec.add(t)
 	w.dropIfEmpty()
