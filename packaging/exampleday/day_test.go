@@ -153,7 +153,7 @@ const (
 	head = "# An example day\n\nWhat `roomcall report` says of one day of a site with 50 rooms, from the published\nrecords and nothing else:\n\n```text\n"
 	foot = "```\n\nThe site is simulated: 50 rooms polled every 5 s in a call and every 15 s outside,\n" +
 		"over a whole day in fast time, with the limits `huawei`. For your own day, from a\nbroker or from the store of an agent:\n\n" +
-		"```sh\nmosquitto_sub -t 'roomcall/v1/#' >day.jsonl\nroomcall report day.jsonl\nroomcall report --html --out day.html day.jsonl     # with charts\n" +
+		"```sh\nmosquitto_sub -t 'roomcall/v1/+/+/call' -t 'roomcall/v1/+/+/event' -t 'roomcall/v1/+/+/minute' >day.jsonl\nroomcall report day.jsonl\nroomcall report --html --out day.html day.jsonl     # with charts\n" +
 		"roomcall report --since 24h                         # from the store\n```\n\n" +
 		"`make example-day` writes this page again.\n"
 )
