@@ -171,12 +171,20 @@ func store(ctx context.Context, db *pgx.Conn, list []mqtt.Message) error {
 	return nil
 }
 
+// write makes one statement a table, because that is half of the database's work of one
+// a record.
 func write(ctx context.Context, db *pgx.Conn, list []mqtt.Message) error {
 	var rows pgx.Batch // a batch is one transaction
+	type records struct {
+		ids, docs []string
+		at        map[string]int // the place of an id; of two copies the second is written
+	}
+	tables := map[string]*records{}
 	for _, m := range list {
 		parts := strings.Split(m.Topic(), "/")
-		if notice := parts[len(parts)-1]; slices.Contains(notices, notice) {
-			queueNotice(&rows, parts[len(parts)-2], notice, string(m.Payload()))
+		kind := parts[len(parts)-1] // one of kinds or notices, by the subscription
+		if slices.Contains(notices, kind) {
+			queueNotice(&rows, parts[len(parts)-2], kind, string(m.Payload()))
 			continue
 		}
 		var record struct{ ID string }
@@ -184,9 +192,21 @@ func write(ctx context.Context, db *pgx.Conn, list []mqtt.Message) error {
 			slog.Error("not a record, skipped", "topic", m.Topic())
 			continue
 		}
-		table := parts[len(parts)-1] // one of kinds, by the subscription
-		rows.Queue("insert into "+pgx.Identifier{table}.Sanitize()+" (id, doc) values ($1, $2::text::jsonb) on conflict (id) do update set doc = excluded.doc",
-			record.ID, string(m.Payload()))
+		t := tables[kind]
+		if t == nil {
+			t = &records{at: map[string]int{}}
+			tables[kind] = t
+		}
+		if i, twice := t.at[record.ID]; twice {
+			t.docs[i] = string(m.Payload())
+			continue
+		}
+		t.at[record.ID] = len(t.ids)
+		t.ids, t.docs = append(t.ids, record.ID), append(t.docs, string(m.Payload()))
+	}
+	for kind, t := range tables {
+		rows.Queue("insert into "+pgx.Identifier{kind}.Sanitize()+" (id, doc) select id, doc::jsonb from unnest($1::text[], $2::text[]) as r (id, doc) on conflict (id) do update set doc = excluded.doc",
+			t.ids, t.docs)
 	}
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
