@@ -80,7 +80,9 @@ linux() { # GOARCH GOARM NAME NFPM_ARCH
 	parts linux "$1" "$2" "linux-$3" roomcall
 	cp service/testdata/packaged.service "$d/roomcall.service"
 	cp packaging/linux/roomcall.sysusers packaging/linux/{copyright,lintian-overrides} packaging/{nfpm,changelog}.yaml "$c/agent.example.toml" "$c/LICENSE" "$d"
-	mkdir -p "$d/man" "$d/completions" "$d/scripts"
+	mkdir -p "$d/man" "$d/completions" "$d/scripts" "$d/docs/zh"
+	cp docs/{install,prepare-endpoint,troubleshoot}.md "$d/docs"
+	cp docs/zh/*.md "$d/docs/zh"
 	for page in "$c"/man/*; do gzip -9n <"$page" >"$d/man/$(basename "$page").gz"; done
 	cp "$c/completions/bash" "$d/completions/roomcall.bash"
 	cp "$c/completions/fish" "$d/completions/roomcall.fish"
@@ -101,7 +103,7 @@ tarball() {
 	shift 2
 	mkdir -p "$a"
 	for f in "$@" sbom.cdx.json THIRD-PARTY-LICENSES.txt; do cp "$work/$name/$f" "$a/"; done
-	cp -r "$work/common/"{agent.example.toml,LICENSE,man,completions} docs/{install,prepare-endpoint,windows}.md packaging/changelog.yaml "$a/"
+	cp -r "$work/common/"{agent.example.toml,LICENSE,man,completions} docs/{install,prepare-endpoint,troubleshoot,windows}.md docs/zh packaging/changelog.yaml "$a/"
 	"$work/assemble" archive "$a" "$out/roomcall-$VERSION-$name$suffix"
 }
 

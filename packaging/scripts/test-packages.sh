@@ -79,6 +79,7 @@ go version -m "$base/x/roomcall" | awk '$1 == "dep" {print "pkg:golang/" $2 "@" 
 sed -n 's/^ *"purl": "\(pkg:golang.*\)".*/\1/p' "$base/x/sbom.cdx.json" | grep -v '/std@' | sort >"$base/bill"
 check "SBOM names every module: $(wc -l <"$base/modules")" diff -u "$base/modules" "$base/bill"
 check "and the program's SHA-256" grep -q "$(sha256sum <"$base/x/roomcall" | cut -d' ' -f1)" "$base/x/sbom.cdx.json"
+check "the licences say where the sources of MPL-2.0 and EPL-2.0 parts are" bash -c "[ \$(grep -c '^The source code of this part' '$base/x/THIRD-PARTY-LICENSES.txt') -ge 3 ]"
 check "the version is in the program" bash -c "$base/x/roomcall version | grep -q 0.1.0"
 check "the example config is right" "$base/x/roomcall" --config "$base/x/agent.example.toml" config show
 for f in "$a"/*.deb "$a"/*.rpm; do
