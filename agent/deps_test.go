@@ -126,8 +126,8 @@ func TestLibrariesStayBehindTheirFences(t *testing.T) {
 	}
 }
 
-// TestShippedBinaryHasNoTestHelpers looks at all that the binary links.
-func TestShippedBinaryHasNoTestHelpers(t *testing.T) {
+// TestShippedBinaryHasNoTestHelpersAndNoBallast looks at all that the binary links.
+func TestShippedBinaryHasNoTestHelpersAndNoBallast(t *testing.T) {
 	out, err := exec.Command("go", "list", "-deps", "roomcall/agent").Output()
 	if err != nil {
 		t.Fatalf("go list: %v", err)
@@ -135,6 +135,9 @@ func TestShippedBinaryHasNoTestHelpers(t *testing.T) {
 	for dep := range strings.SplitSeq(strings.TrimSpace(string(out)), "\n") {
 		if dep == "testing" || strings.HasPrefix(dep, "github.com/mochi-mqtt") || strings.HasPrefix(dep, "github.com/Shopify") || dep == "roomcall/publish/brokertest" {
 			t.Errorf("roomcall/agent links %s", dep)
+		}
+		if dep == "html/template" || strings.HasPrefix(dep, "github.com/charmbracelet") {
+			t.Errorf("roomcall/agent links %s, which makes it more than 1 MB larger: see docs/dependencies.md", dep)
 		}
 	}
 }
