@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -317,6 +318,18 @@ func TestAnEndpointThatStaysBusyIsToldOnce(t *testing.T) {
 		records, _ := script(t, reporter(t, nil), c.polls...)
 		if got := types(t, records); got != c.want {
 			t.Errorf("%s: %s", c.name, got)
+		}
+	}
+}
+
+func TestTheTextOfAnEventIsBoundedAndHasTheErrorsOwnNextStep(t *testing.T) {
+	p := failed(0, cgi.KindRefused, "moved")
+	for n, want := range map[int]int{1: 0, 5000: maxSentence} {
+		p.Err = &cgi.Error{Kind: cgi.KindRefused, Reason: "moved", Hint: "endpoint_moved", Facts: map[string]string{"to": strings.Repeat("会", n)}}
+		records, _ := script(t, reporter(t, nil), p)
+		text := of(t, records, "event", "endpoint.refused")[0]["text"].(string)
+		if !strings.Contains(text, "The endpoint sends the request on to 会") || !utf8.ValidString(text) || len(text) > maxSentence || want > 0 && len(text) < want-3 {
+			t.Errorf("%d bytes: %s", len(text), text)
 		}
 	}
 }
