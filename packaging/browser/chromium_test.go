@@ -75,8 +75,9 @@ type tab struct {
 	address string
 	host    string
 
-	mu    sync.Mutex
-	wrong []string
+	mu       sync.Mutex
+	wrong    []string
+	expected string // "" = nothing
 }
 
 // how a tab shows the page.
@@ -165,24 +166,18 @@ func (b *tab) listen(event any) {
 			wrong = "foreign request: " + e.Request.URL
 		}
 	}
-	if wrong != "" {
-		b.mu.Lock()
-		defer b.mu.Unlock()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if wrong != "" && (b.expected == "" || !strings.Contains(wrong, b.expected)) {
 		b.wrong = append(b.wrong, wrong)
 	}
 }
 
-// forgive forgets what of the noted is expected.
-func (b *tab) forgive(text string) {
+// expect lets a text on the console pass from now on.
+func (b *tab) expect(text string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	var kept []string
-	for _, w := range b.wrong {
-		if !strings.Contains(w, text) {
-			kept = append(kept, w)
-		}
-	}
-	b.wrong = kept
+	b.expected = text
 }
 
 // command is a step of the browser's protocol.

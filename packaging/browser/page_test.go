@@ -256,6 +256,7 @@ func TestTheNetworkOfThePageIsTheAgentsAloneAndARestartIsSurvived(t *testing.T) 
 	b := open(t, a.url("/"), how{})
 	eval[bool](b, "window.same = true")
 	b.wait("two readings", `+document.querySelector("#charts").dataset.drawn > 1`)
+	b.expect("net::ERR_") // the agent is away
 	a.kill()
 	b.wait("the page says that the agent is lost", `!document.querySelector("#lost").hidden`)
 	b.accessible()
@@ -265,7 +266,6 @@ func TestTheNetworkOfThePageIsTheAgentsAloneAndARestartIsSurvived(t *testing.T) 
 	if !eval[bool](b, "window.same === true") {
 		t.Error("the page was loaded anew")
 	}
-	b.forgive("net::ERR_") // the agent was away
 }
 
 func TestThePageIsWholeWithoutScript(t *testing.T) {
