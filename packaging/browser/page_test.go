@@ -46,9 +46,9 @@ var states = []struct {
 }{
 	{"idle", "Aquarium", "idle", "", "idle", "Ready", "就绪", ""},
 	{"good", "Boardroom", "quiet-meeting", "", "good", "Good call", "通话良好", "within the limits"},
-	{"uplink", "Laboratory", "near-end-bad", "", "poor", "Poor call", "通话较差", "What the room sends"},
-	{"downlink", "Training", "far-end-bad", "", "poor", "Poor call", "通话较差", "What the room receives"},
-	{"one-site", "三楼会议室", "one-site-bad", "", "poor", "Poor call", "通话较差", "it is that site"},
+	{"uplink", "Laboratory", "near-end-bad", "", "poor", "Poor call", "通话较差", "uplink"},
+	{"downlink", "Training", "far-end-bad", "", "poor", "Poor call", "通话较差", "downlink"},
+	{"one-site", "三楼会议室", "one-site-bad", "", "poor", "Poor call", "通话较差", "that site"},
 	{"off", "Attic", "idle", "", "failed", "Endpoint does not answer since", "终端无响应", "What to do:"},
 	{"refused", "Cellar", "wrong-password", account, "failed", "Endpoint refuses the agent since", "终端拒绝访问", "password"},
 	{"busy", "Lobby", "table-full", account, "busy", "Endpoint is busy", "终端忙", "session"},
