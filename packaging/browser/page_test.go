@@ -236,6 +236,9 @@ func TestThePageShowsTheNumbersOfTheAPI(t *testing.T) {
 				return false, "limits that are drawn: " + figure["lines"]
 			}
 		}
+		if n := len(history.Readings["t"].([]any)); eval[int](b, `+document.querySelector("#charts").dataset.drawn`) != n || n < 3 {
+			return false, fmt.Sprintf("not each of the %d readings is drawn once", n)
+		}
 		return len(drawn) == 10, fmt.Sprint(drawn)
 	})
 	if marks := eval[int](b, `document.querySelectorAll("#values td.poor small").length`); marks == 0 {
