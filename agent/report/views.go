@@ -85,10 +85,14 @@ func (t *turn) addToViews(m *minuteState) {
 
 // viewCall is the open call as the views need it.
 func (t *turn) viewCall(c *callState) view.Call {
-	return view.Call{
+	v := view.Call{
 		ID: t.callID(), ClientID: t.r.set.ClientID, Device: t.dev.Name, Room: t.dev.Room,
 		Model: payload.Clip(t.p.Status.Model), StartMs: c.StartMs, EndMs: c.MarkMs,
 	}
+	for _, g := range []int{payload.AudioSend, payload.VideoSend, payload.AuxSend} {
+		v.Sends = v.Sends || c.Media[g] != nil
+	}
+	return v
 }
 
 // call finds a call in the minute, or puts it there; -1 = no more room.

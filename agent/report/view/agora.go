@@ -389,8 +389,8 @@ const (
 func agoraDiagnosis(f *Facts, o *Options) any {
 	a := agoraRows(f, o, func(m *minutePoints) []AgoraDiagnosisRow {
 		causes := map[int][]Cause{} // by call
-		for _, p := range m.points {
-			if p.Grade == gradePoor {
+		for i, p := range m.points {
+			if p.Grade == gradePoor && !repeated(p, m.points[i+1:]) {
 				causes[p.Call] = Count(causes[p.Call], p.Factors)
 			}
 		}
@@ -420,6 +420,20 @@ func agoraDiagnosis(f *Facts, o *Options) any {
 		a.Meta.Users[row.User] = users[row.User]
 	}
 	return a
+}
+
+// repeated reports whether a later point of the same call and second follows: a second
+// counts once, with its last point.
+func repeated(p *Point, later []*Point) bool {
+	for _, x := range later {
+		if x.TsMs/1000 != p.TsMs/1000 {
+			return false
+		}
+		if x.Call == p.Call {
+			return true
+		}
+	}
+	return false
 }
 
 // audioFactors are the factor ids of audio.

@@ -390,6 +390,17 @@ func TestPagesAreTrue(t *testing.T) {
 	if len(seen) != 23 || seen[0] != "a.1.r1.2200" || seen[22] != "a.1.r1.0" {
 		t.Errorf("%v", seen)
 	}
+	for _, page := range []int{3, 1 << 40} { // a reader who goes on until a page is empty comes to an end
+		for _, limit := range []int{0, 100} {
+			var l AgoraLists
+			if err := json.Unmarshal(convert(t, "agora", lines, Options{Part: "lists", Page: page, Limit: limit}), &l); err != nil {
+				t.Fatal(err)
+			}
+			if len(l.CallLists) != 0 || l.HasMore {
+				t.Errorf("page %d of %d: %+v", page, limit, l.CallLists)
+			}
+		}
+	}
 	var l AgoraLists
 	if err := json.Unmarshal(convert(t, "agora", lines, Options{Part: "lists", Since: at(250), Until: at(400), Limit: 1}), &l); err != nil {
 		t.Fatal(err)

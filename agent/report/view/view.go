@@ -180,7 +180,10 @@ func (o *Options) zone() *time.Location {
 // page cuts a list to the page that is asked for; more: further entries follow.
 func page[T any](list []T, o *Options, size int) (cut []T, more bool) {
 	size = cmp.Or(o.Limit, size)
-	from := min(max(o.Page, 0), len(list)/size) * size
+	from := len(list) // a page behind the last one is empty
+	if o.Page <= len(list)/size {
+		from = max(o.Page, 0) * size
+	}
 	to := min(from+size, len(list))
 	return list[from:to], to < len(list)
 }
