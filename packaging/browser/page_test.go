@@ -323,9 +323,9 @@ func TestPicturesOfTheDocumentation(t *testing.T) {
 		file, path, language, ready string
 		height                      float64
 	}{
-		{"page-good.png", "/?device=boardroom", "en", `document.querySelector("#state.good") && +document.querySelector("#charts").dataset.drawn > 300`, 1135},
-		{"page-poor.png", "/?device=laboratory", "en", `document.querySelector("#state.poor") && +document.querySelector("#charts").dataset.drawn > 150`, 780},
-		{"page-poor.zh.png", "/?device=laboratory", "zh-CN", `document.querySelector("#state.poor") && +document.querySelector("#charts").dataset.drawn > 150`, 780},
+		{"page-good.png", "/?device=boardroom", "en", `document.querySelector("#state.good") && +document.querySelector("#charts").dataset.drawn > 300`, 1150},
+		{"page-poor.png", "/?device=laboratory", "en", `document.querySelector("#state.poor") && +document.querySelector("#charts").dataset.drawn > 150`, 895},
+		{"page-poor.zh.png", "/?device=laboratory", "zh-CN", `document.querySelector("#state.poor") && +document.querySelector("#charts").dataset.drawn > 150`, 895},
 		{"page-rooms.png", "/", "en", `document.querySelector(".row.failed") && document.querySelectorAll(".row.poor").length === 2`, 0},
 	} {
 		b := open(t, a.url(p.path), how{language: p.language, width: 860, height: 640})
