@@ -45,3 +45,16 @@ func TestAHeartbeatCountsOnTheMonotonicClock(t *testing.T) {
 		}
 	}
 }
+
+func TestTheLocaleIsTheFirstOfThreeVariables(t *testing.T) {
+	for _, c := range []struct{ all, messages, lang, want string }{
+		{"zh_CN.UTF-8", "de_DE.UTF-8", "C", "zh_CN.UTF-8"}, {"", "zh_TW", "C", "zh_TW"}, {"", "", "en_US.UTF-8", "en_US.UTF-8"},
+	} {
+		t.Setenv("LC_ALL", c.all)
+		t.Setenv("LC_MESSAGES", c.messages)
+		t.Setenv("LANG", c.lang)
+		if got := Locale(); got != c.want {
+			t.Errorf("%+v: %s", c, got)
+		}
+	}
+}
