@@ -73,7 +73,9 @@ func TestBrokerStoppedForAWhile(t *testing.T) {
 	up := time.Now()
 	broker.Start()
 	r.waitSamples(sub, "room-1", 1, func(a arrival) bool { return a.tsMs > up.UnixMilli() })
-	r.waitLog(`(?s)"delivery proven".*"delivery proven"`) // one for each connection
+	r.waitStatus("delivery is proven on the second connection", func(st health.Status) bool {
+		return st.Broker.State == "connected" && st.Broker.Connects >= 2 && st.Broker.Proof == "proven"
+	})
 	r.drained()
 	got := r.consumed(sub)
 	checkReplayed(t, got, down, up)

@@ -15,6 +15,7 @@ import (
 
 	"roomcall/agent/health"
 	"roomcall/agent/host/hosttest"
+	"roomcall/agent/run"
 	"roomcall/agent/web"
 	"roomcall/buffer"
 	"roomcall/publish/brokertest"
@@ -194,7 +195,8 @@ func (r *rig) ask(path string) ([]byte, error) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), hosttest.Patience)
 	defer cancel()
-	body, err := web.Get(ctx, all[len(all)-1][1], path, web.Patience(path, 0))
+	key, _ := run.LocalKey(r.data()) // what has no names of people needs none
+	body, err := web.GetWithKey(ctx, all[len(all)-1][1], path, web.Patience(path, 0), key)
 	if err != nil {
 		return nil, err
 	}
