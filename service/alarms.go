@@ -82,6 +82,9 @@ func (a *alarms) look(now []Alarm) {
 	}
 	present := map[string]bool{}
 	for _, one := range now {
+		if present[one.Key] {
+			continue // there twice: one look is one beat
+		}
 		present[one.Key] = true
 		r := a.seen[one.Key]
 		if r == nil {

@@ -148,6 +148,17 @@ func TestAlarmsAreWrittenWhenTheyLastAndWhenTheyAreOver(t *testing.T) {
 	}
 }
 
+func TestAnAlarmThatIsThereTwiceHasToLastAsLong(t *testing.T) {
+	m := &manager{}
+	a := alarms{log: m}
+	twice := []Alarm{{Key: "x", Kind: 300, Text: "one"}, {Key: "x", Kind: 300, Text: "two"}}
+	for beat, want := range []int{0, 1, 1} {
+		if a.look(twice); len(m.notes) != want {
+			t.Errorf("beat %d: %q", beat, m.notes)
+		}
+	}
+}
+
 func TestManyAlarmsAreSpreadOverBeats(t *testing.T) {
 	var all []Alarm
 	for i := range 3 * alarmsMost {

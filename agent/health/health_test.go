@@ -1,6 +1,8 @@
 package health_test
 
 import (
+	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -71,6 +73,46 @@ func TestStatusListsAreNeverNull(t *testing.T) {
 	b, err := health.Status{}.JSON()
 	if err != nil || strings.Contains(string(b), "null") {
 		t.Errorf("%v\n%s", err, b)
+	}
+}
+
+// setTimes gives each time in a value a zone and nanoseconds.
+func setTimes(v reflect.Value) {
+	switch v.Kind() {
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		setTimes(v.Elem())
+	case reflect.Slice:
+		v.Set(reflect.MakeSlice(v.Type(), 1, 1))
+		setTimes(v.Index(0))
+	case reflect.Struct:
+		if v.Type() == reflect.TypeFor[time.Time]() {
+			v.Set(reflect.ValueOf(time.Date(2026, 3, 2, 13, 0, 0, 123456789, time.FixedZone("", 3600))))
+			return
+		}
+		for i := range v.NumField() {
+			setTimes(v.Field(i))
+		}
+	}
+}
+
+func TestTimesOfTheStatusAreUTCToTheMillisecond(t *testing.T) {
+	var s health.Status
+	v := reflect.ValueOf(&s).Elem()
+	for i := range v.NumField() {
+		if f := v.Field(i); f.Kind() == reflect.Struct || f.Type() == reflect.TypeFor[[]health.Endpoint]() || f.Type() == reflect.TypeFor[[]health.Problem]() {
+			setTimes(f)
+		}
+	}
+	s.Endpoints[0].Sample = nil
+	b, err := s.JSON()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range regexp.MustCompile(`(?m)^.*"2026-.*$`).FindAllString(string(b), -1) {
+		if !strings.Contains(line, `"2026-03-02T12:00:00.123Z"`) {
+			t.Error(line)
+		}
 	}
 }
 

@@ -258,6 +258,10 @@ func (s Status) JSON() ([]byte, error) {
 	for i := range s.Buffer.Missed {
 		times = append(times, &s.Buffer.Missed[i].Last)
 	}
+	s.Broker.LeftOut = slices.Clone(s.Broker.LeftOut)
+	for i := range s.Broker.LeftOut {
+		times = append(times, &s.Broker.LeftOut[i].Since, &s.Broker.LeftOut[i].Until)
+	}
 	for _, t := range times {
 		if !t.IsZero() {
 			*t = t.UTC().Truncate(time.Millisecond)

@@ -360,15 +360,21 @@ func (l level) shown() int {
 	return 0
 }
 
-// problems writes what else is wrong, a line each; what is critical is unfolded.
+// problems writes what else is wrong, a line each; what is critical is unfolded. A code
+// may be there twice, an id of the page may not.
 func (p *page) problems(list []health.Problem) {
 	p.add(markup("<div id=\"problems\">\n"))
+	times := map[string]int{}
 	for _, problem := range list {
+		id := "p-" + problem.Code
+		if times[id]++; times[id] > 1 {
+			id += "-" + strconv.Itoa(times[id])
+		}
 		class, sign, open := looks[lookBusy].class, looks[lookPoor].sign, markup("")
 		if problem.Severity == health.Critical {
 			class, sign, open = looks[lookFailed].class, looks[lookFailed].sign, " open"
 		}
-		p.add(markup("<details id=\"p-"), problem.Code, markup("\" class=\"problem "), class, markup("\""), open, markup("><summary><span class=\"sign\" aria-hidden=\"true\">"), sign,
+		p.add(markup("<details id=\""), id, markup("\" class=\"problem "), class, markup("\""), open, markup("><summary><span class=\"sign\" aria-hidden=\"true\">"), sign,
 			markup("</span><b>"), problem.What, markup("</b></summary>\n"))
 		p.advice(roomView{hint: problem.Hint, detail: problem.Detail})
 		p.add(markup("</details>\n"))

@@ -32,6 +32,15 @@ func roomIs(t *testing.T, change func(*health.Status)) string {
 	return w.Body.String()
 }
 
+func TestAProblemThatIsThereTwiceHasTwoIDs(t *testing.T) { // the script tells parts of the page by their ids
+	page := roomIs(t, func(s *health.Status) { s.Warnings = []string{"one", "two", "three"} })
+	for _, id := range []string{"p-warning", "p-warning-2", "p-warning-3"} {
+		if n := strings.Count(page, `id="`+id+`"`); n != 1 {
+			t.Errorf("the page has %d times the id %s", n, id)
+		}
+	}
+}
+
 func TestTheFirstLineSaysHowTheRoomIs(t *testing.T) {
 	for name, c := range map[string]struct {
 		change       func(*health.Endpoint)

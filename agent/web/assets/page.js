@@ -59,8 +59,9 @@
     stream = new EventSource("/api/v1/events" + location.search);
     for (const kind of ["alive", "sample", "event", "call", "missed"]) stream.addEventListener(kind, here);
     stream.onerror = () => {
-      $("lost").hidden = false;
-      if (stream.readyState === EventSource.CLOSED) { clearTimeout(heard); heard = setTimeout(listen, 3000); }
+      if (stream.readyState !== EventSource.CLOSED) return void ($("lost").hidden = false);
+      clearTimeout(heard); // the agent refused: too many listen, say. The page itself tells whether it is there
+      heard = setTimeout(() => { changed(); listen(); }, 3000);
     };
   }
 
