@@ -288,7 +288,7 @@ func scriptReadme(ts *testscript.TestScript, _ bool, args []string) {
 	broker := strings.TrimPrefix(ts.Getenv("BROKER"), "tcp://")
 	_, port, err := net.SplitHostPort(broker)
 	ts.Check(err)
-	block = strings.NewReplacer("bin/roomcall", "roomcall", "/tmp/agent.toml", "agent.toml", "127.0.0.1:8088", ts.Getenv("CLOSED"),
+	block = strings.NewReplacer("bin/roomcall", "roomcall", "/tmp/agent.", "agent.", "127.0.0.1:8088", ts.Getenv("CLOSED"),
 		"127.0.0.1:1883", broker, "mosquitto_sub", "mosquitto_sub -p "+port,
 		"roomcall/v1/#", "roomcall/v1/room-a/#", // other scripts use the same broker
 		"data_dir = \"data\"", "data_dir = \"data\"\nhttp_listen = \""+ts.Getenv("HTTP")+"\"").Replace(block)
