@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"roomcall/agent/health"
+	"roomcall/agent/run"
 	"roomcall/cgi/cgitest"
 	"roomcall/publish/brokertest"
 )
@@ -136,8 +137,12 @@ func TestSecretsShowNowhere(t *testing.T) {
 func (r *rig) everything() string {
 	r.t.Helper()
 	var all strings.Builder
+	key, err := run.LocalKey(r.data())
+	if err != nil {
+		r.t.Error(err)
+	}
 	for _, path := range []string{"/", "/healthz", "/metrics", "/api/v1/status", "/api/v1/samples", "/api/v1/buffer", "/api/v1/buffer/export?delivered=1"} {
-		body, err := r.ask(path)
+		body, err := r.askAs(path, key)
 		if err != nil {
 			r.t.Errorf("%s: %v", path, err)
 		}

@@ -15,7 +15,6 @@ import (
 
 	"roomcall/agent/health"
 	"roomcall/agent/host/hosttest"
-	"roomcall/agent/run"
 	"roomcall/agent/web"
 	"roomcall/buffer"
 	"roomcall/publish/brokertest"
@@ -188,14 +187,16 @@ func (r *rig) waitLog(pattern string) []string {
 
 // ask gets one answer of the agent's local HTTP. The address is that of its
 // newest start or reload.
-func (r *rig) ask(path string) ([]byte, error) {
+func (r *rig) ask(path string) ([]byte, error) { return r.askAs(path, "") }
+
+// askAs asks with a key to what may have names of people, "" = without.
+func (r *rig) askAs(path, key string) ([]byte, error) {
 	all := httpAddr.FindAllStringSubmatch(r.agent.log(), -1)
 	if len(all) == 0 {
 		return nil, fmt.Errorf("the agent does not run yet")
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), hosttest.Patience)
 	defer cancel()
-	key, _ := run.LocalKey(r.data()) // what has no names of people needs none
 	body, err := web.GetWithKey(ctx, all[len(all)-1][1], path, web.Patience(path, 0), key)
 	if err != nil {
 		return nil, err
