@@ -38,7 +38,9 @@
       if (!same || !charts !== !next.getElementById("charts")) return location.reload();
       document.title = next.title;
       take(document.querySelector("link[rel=icon]"), next.querySelector("link[rel=icon]"));
+      const focus = document.activeElement;
       for (const part of ["header", "main"]) take(document.querySelector(part), next.querySelector(part));
+      if (focus !== document.activeElement && focus.isConnected) focus.focus({ preventScroll: true }); // its row has moved
       await draw();
       $("lost").hidden = true;
     } catch { $("lost").hidden = false; } finally { busy = false; }
