@@ -87,6 +87,35 @@ func TestPollsAndEventsWithoutARecordAreCommittedToo(t *testing.T) {
 	})
 }
 
+// TestWhatComesWhileTheStoreIsAskedIsCommittedAtOnce: also where the batch has nothing
+// but what time brings, or nothing at all.
+func TestWhatComesWhileTheStoreIsAskedIsCommittedAtOnce(t *testing.T) {
+	for name, ev := range map[string]*buffer.Eviction{"nothing": nil, "an eviction": {}} {
+		synctest.Test(t, func(t *testing.T) {
+			s, asked := &fakeStore{}, make(chan struct{}, 1)
+			r := recorderOver(t, s, nil)
+			s.due = func() *buffer.Eviction {
+				select {
+				case asked <- struct{}{}:
+				default:
+					return nil
+				}
+				r.polled("room-1", idleStatus, nil)
+				time.Sleep(time.Millisecond) // the recorder holds it
+				return ev
+			}
+			defer recording(t, r)()
+			for len(asked) == 0 {
+				time.Sleep(time.Second)
+			}
+			time.Sleep(2 * time.Millisecond)
+			if n := len(s.lane("room-1/sample")); n != 1 {
+				t.Errorf("%s: %d samples", name, n)
+			}
+		})
+	}
+}
+
 func TestPollingGoesOnWhileTheStoreBlocks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var blocked atomic.Bool

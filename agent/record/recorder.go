@@ -323,6 +323,8 @@ func (r *Recorder) commit(now time.Time) bool {
 			case !s.extras:
 				s.extras = true
 				continue
+			case r.pending.count() > 0: // it came while the batch was made
+				continue
 			case len(s.suspects) > 0:
 				return r.failing(s.putBack())
 			}
@@ -349,7 +351,7 @@ func (r *Recorder) commit(now time.Time) bool {
 			return r.failing(err)
 		}
 		r.leaveOut(s.culprits())
-		if err == nil && b.items() == 0 { // what time alone brings is looked at again soon
+		if err == nil && b.items() == 0 && r.pending.count() == 0 { // what time alone brings is looked at again soon
 			r.working()
 			return true
 		}
