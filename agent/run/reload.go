@@ -27,7 +27,7 @@ type Supervisor struct {
 
 	reload  chan os.Signal
 	current atomic.Pointer[Agent]
-	before  *Agent // the one that ended last, nil = none
+	before  *Agent // the one that has ended, until the next one runs; nil = none
 }
 
 // NewSupervisor makes a supervisor that has nothing to run yet.
@@ -85,6 +85,7 @@ func (s *Supervisor) Run(ctx context.Context, cfg *config.Config, warnings []con
 	}
 	for {
 		s.current.Store(ag)
+		s.before = nil // its memory
 		next, err := s.runUntilReload(ctx, ag, ready)
 		s.current.Store(nil)
 		if err != nil || next == nil {
