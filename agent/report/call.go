@@ -53,11 +53,12 @@ type callState struct {
 	CoveredMs int64         `json:"covered_ms,omitzero"`
 	GradeMs   [grades]int64 `json:"grade_ms"`
 
-	Media   payload.CallSums `json:"media,omitzero"`
-	Poor    [gauges]uint32   `json:"poor,omitzero"` // samples by gauge
-	Fair    [gauges]uint32   `json:"fair,omitzero"`
-	FarEnd  int64            `json:"far_end,omitzero"`  // samples in which some received streams were bad
-	OwnSide int64            `json:"own_side,omitzero"` // and in which all were
+	Media payload.CallSums `json:"media,omitzero"`
+	Poor  [gauges]uint32   `json:"poor,omitzero"` // samples by gauge
+	Fair  [gauges]uint32   `json:"fair,omitzero"`
+	// Sides counts, of received video, the samples in which a metric was at the grade of
+	// the sample: fair and poor; some of several streams were bad, all were.
+	Sides [2][2][metricFPS]uint32 `json:"sides,omitzero"`
 
 	// Shown is the grade that is shown, since ShownMs; Next what the last NextN samples
 	// had, since NextMs.
@@ -199,14 +200,44 @@ func (t *turn) account(v *verdict, media *payload.GroupMedia) {
 			c.Fair[i]++
 		}
 	}
-	switch {
-	case v.streams < 2 || v.bad == 0:
-	case v.bad < v.streams:
-		c.FarEnd++
-	default:
-		c.OwnSide++
-	}
+	c.countSides(v)
 	t.follow(v.grade)
+}
+
+// countSides counts what several received streams say of a sample's reasons.
+func (c *callState) countSides(v *verdict) {
+	if v.streams < 2 || v.bad == 0 {
+		return
+	}
+	all := 0
+	if v.bad == v.streams {
+		all = 1
+	}
+	for k := range metricFPS {
+		if v.gauges[payload.VideoRecv*metrics+k] == v.grade {
+			c.Sides[v.grade-gradeFair][all][k]++
+		}
+	}
+}
+
+// side says what several received streams tell of a cause of the call's grade, "" =
+// nothing: only the samples count in which it was a reason.
+func (c *callState) side(gauge int, g grade) string {
+	if !farEnd(gauge) {
+		return ""
+	}
+	k := gauge % metrics
+	far, own := c.Sides[1][0][k], c.Sides[1][1][k]
+	if g == gradeFair {
+		far, own = far+c.Sides[0][0][k], own+c.Sides[0][1][k]
+	}
+	switch {
+	case far > own:
+		return "far_end"
+	case own > 0:
+		return "own_access"
+	}
+	return ""
 }
 
 // follow moves the grade that is shown on by one sample: poor as long as an incident is
@@ -316,11 +347,8 @@ func (c *callState) summary(id, endSource string) payload.Call {
 		if worst, p.CauseIDs = c.cause(g); worst >= 0 {
 			p.Cause = gaugeWord(worst)
 		}
-		if worst >= 0 && farEnd(worst) && c.FarEnd+c.OwnSide > 0 {
-			p.CauseScope = "own_access"
-			if c.FarEnd > c.OwnSide {
-				p.CauseScope = "far_end"
-			}
+		if worst >= 0 {
+			p.CauseScope = c.side(worst, g)
 		}
 	}
 	return p

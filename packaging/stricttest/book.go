@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -283,13 +282,8 @@ func (b *Book) atOnce(ms int64) float64 {
 	return float64(most)
 }
 
-// The limits of the profile "huawei", in percent and ms: loss, delay, jitter of audio and
-// of video and content.
-var huawei = map[string][3][2]float64{
-	"audio": {{5, 10}, {150, 250}, {30, 50}},
-	"video": {{1, 3}, {150, 250}, {30, 50}},
-	"aux":   {{1, 3}, {150, 250}, {30, 50}},
-}
+// The poor limits of the profile "huawei", in percent and ms: loss, delay, jitter.
+var huawei = map[string][3]float64{"audio": {10, 250, 50}, "video": {3, 250, 50}, "aux": {3, 250, 50}}
 
 // factors by the place of what is measured, from Agora's table.
 var factors = map[string]int64{
@@ -297,35 +291,17 @@ var factors = map[string]int64{
 	"video_send_delay": 42, "audio_send_delay": 43, "video_send_jitter": 44, "audio_send_jitter": 45, "video_recv_jitter": 46, "audio_recv_jitter": 47,
 }
 
-// poor lists what is beyond its poor limit in a sample: loss before delay before jitter,
-// of one metric what is further beyond; nil = the sample is not poor.
-func (s *bookSample) poor() []string {
-	type reason struct {
-		word   string
-		metric int
-		excess float64
-	}
-	var list []reason
+// poor lists what is beyond its poor limit in a sample.
+func (s *bookSample) poor() (words []string) {
 	for _, medium := range []string{"audio", "video", "aux"} {
-		for _, way := range []string{"send", "recv"} {
-			for metric, word := range []string{"loss", "delay", "jitter"} {
-				unit := map[string]string{"loss": "_pct", "delay": "_ms", "jitter": "_ms"}[word]
-				limit := huawei[medium][metric][1]
-				if x, ok := s.value[medium+"_"+way+"_"+word+unit]; ok && x >= limit {
-					list = append(list, reason{medium + "_" + way + "_" + word, metric, x / limit})
+		for metric, key := range []string{"loss_pct", "delay_ms", "jitter_ms"} {
+			for _, way := range []string{"send", "recv"} {
+				if x, ok := s.value[medium+"_"+way+"_"+key]; ok && x >= huawei[medium][metric] {
+					word, _, _ := strings.Cut(key, "_")
+					words = append(words, medium+"_"+way+"_"+word)
 				}
 			}
 		}
-	}
-	slices.SortStableFunc(list, func(x, y reason) int {
-		if x.metric != y.metric {
-			return x.metric - y.metric
-		}
-		return int(math.Copysign(1, y.excess-x.excess)) * map[bool]int{true: 0, false: 1}[x.excess == y.excess]
-	})
-	var words []string
-	for _, r := range list {
-		words = append(words, r.word)
 	}
 	return words
 }
@@ -333,7 +309,6 @@ func (s *bookSample) poor() []string {
 // diagnosis is what the minute of a call should say: its causes by the number of poor
 // samples in which they were there, at most three; none = no row.
 func (c *BookCall) diagnosis(ms int64) []int64 {
-	var order []int64
 	count := map[int64]int{}
 	list := c.minute(ms)
 	for i, s := range list {
@@ -341,14 +316,15 @@ func (c *BookCall) diagnosis(ms int64) []int64 {
 			continue // a second counts once, with its last sample
 		}
 		for _, word := range s.poor() {
-			id := factors[word]
-			if id == 0 {
-				continue
-			}
-			if count[id] == 0 {
+			count[factors[word]]++
+		}
+	}
+	var order []int64
+	for _, metric := range []string{"loss", "delay", "jitter"} {
+		for _, group := range []string{"audio_send", "audio_recv", "video_send", "video_recv"} {
+			if id := factors[group+"_"+metric]; count[id] > 0 {
 				order = append(order, id)
 			}
-			count[id]++
 		}
 	}
 	slices.SortStableFunc(order, func(x, y int64) int { return count[y] - count[x] })

@@ -5,8 +5,7 @@ import (
 	"slices"
 )
 
-// Cause counts in how many samples a factor was a reason. The list is in the order
-// in which the factors were met.
+// Cause counts in how many samples a factor was a reason.
 type Cause struct{ ID, N int }
 
 // Count counts the factors of one more sample.
@@ -23,10 +22,12 @@ func Count(causes []Cause, factors []int) []Cause {
 }
 
 // Rank returns the factors by the number of samples, at most three, as in Agora's
-// cause_tags; of the same number the one first that was met first.
+// cause_tags; of the same number in the order of factors, as a call's cause_ids.
 func Rank(causes []Cause) []int {
 	sorted := slices.Clone(causes)
-	slices.SortStableFunc(sorted, func(a, b Cause) int { return cmp.Compare(b.N, a.N) })
+	slices.SortFunc(sorted, func(a, b Cause) int {
+		return cmp.Or(cmp.Compare(b.N, a.N), cmp.Compare(factorOrder(a.ID), factorOrder(b.ID)))
+	})
 	var ids []int
 	for _, c := range sorted[:min(len(sorted), maxTags)] {
 		ids = append(ids, c.ID)

@@ -215,18 +215,37 @@ func (f *Facts) peersByCall(group int) [][]*Peer {
 	return out
 }
 
-// factorIDs are Agora's ids (its table of root causes) by the word of
-// grade_reasons. It knows audio and video, uplink and downlink, loss, delay and
-// jitter.
-var factorIDs = map[string]int{
-	"audio_send_loss": 22, "audio_send_delay": 43, "audio_send_jitter": 45,
-	"audio_recv_loss": 24, "audio_recv_delay": 9, "audio_recv_jitter": 47,
-	"video_send_loss": 21, "video_send_delay": 42, "video_send_jitter": 44,
-	"video_recv_loss": 23, "video_recv_delay": 8, "video_recv_jitter": 46,
+// factors are the ids of Agora's table of root causes by the word of grade_reasons, in
+// the order in which causes of the same number of samples are named: loss before delay
+// before jitter. The table knows audio and video, uplink and downlink.
+var factors = []struct {
+	reason string
+	id     int
+}{
+	{"audio_send_loss", 22}, {"audio_recv_loss", 24}, {"video_send_loss", 21}, {"video_recv_loss", 23},
+	{"audio_send_delay", 43}, {"audio_recv_delay", 9}, {"video_send_delay", 42}, {"video_recv_delay", 8},
+	{"audio_send_jitter", 45}, {"audio_recv_jitter", 47}, {"video_send_jitter", 44}, {"video_recv_jitter", 46},
 }
 
 // FactorID is Agora's factor id of a reason such as "video_recv_loss", 0 = none.
-func FactorID(reason string) int { return factorIDs[reason] }
+func FactorID(reason string) int {
+	for _, f := range factors {
+		if f.reason == reason {
+			return f.id
+		}
+	}
+	return 0
+}
+
+// factorOrder is the place of an id among factors.
+func factorOrder(id int) int {
+	for i, f := range factors {
+		if f.id == id {
+			return i
+		}
+	}
+	return len(factors)
+}
 
 // Factors returns the ids of a list of reasons.
 func Factors(reasons string) []int {
@@ -235,7 +254,7 @@ func Factors(reasons string) []int {
 	}
 	var out []int
 	for word := range strings.SplitSeq(reasons, ",") {
-		if id := factorIDs[word]; id != 0 {
+		if id := FactorID(word); id != 0 {
 			out = append(out, id)
 		}
 	}
