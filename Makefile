@@ -4,6 +4,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS  = -s -w -X main.version=$(VERSION)
 # Without HTTP/2: endpoints and the local page use HTTP/1.1.
 GOBUILD  = CGO_ENABLED=0 go build -trimpath -tags nethttpomithttp2 -ldflags '$(LDFLAGS)'
+MAX_BYTES = 14000000
 PLATFORMS = windows/amd64 linux/amd64 linux/arm64 linux/arm
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.1.4
@@ -40,10 +41,11 @@ lint: ## formatting, vet for Linux and Windows, staticcheck
 vuln: ## known vulnerabilities in code that is called; needs vuln.go.dev
 	go run $(GOVULNCHECK) ./...
 
-cross: ## build for every platform
-	@set -e; for p in $(PLATFORMS); do \
-		echo "build $$p"; \
-		GOOS=$${p%/*} GOARCH=$${p#*/} $(GOBUILD) -o /dev/null ./agent; \
+cross: ## build for every platform, each within MAX_BYTES
+	@set -e; out=$$(mktemp); trap 'rm -f "$$out"' EXIT; for p in $(PLATFORMS); do \
+		GOOS=$${p%/*} GOARCH=$${p#*/} $(GOBUILD) -o "$$out" ./agent; \
+		size=$$(wc -c <"$$out"); echo "build $$p: $$size bytes"; \
+		[ "$$size" -le $(MAX_BYTES) ] || { echo "larger than $(MAX_BYTES) bytes"; exit 1; }; \
 	done
 
 bench bench-fleet: export BENCH_GOBUILD = $(GOBUILD)
