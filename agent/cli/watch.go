@@ -12,10 +12,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"roomcall/agent/config"
 	"roomcall/agent/health"
 	"roomcall/agent/host"
-	"roomcall/agent/run"
 	"roomcall/publish"
 )
 
@@ -54,24 +52,14 @@ less often is stale after three times its longest pause.`,
 	return cmd
 }
 
-// watchTarget chooses broker, topics and language. A config is not needed when --broker
-// is set and there is none.
+// watchTarget chooses broker, topics and language.
 func (a *app) watchTarget(f watchFlags) (target publish.Config, filters []string, lang health.Lang, err error) {
-	target, lang = publish.Config{ClientID: "roomcall-watch", Prefix: "roomcall/v1"}, langOf(nil)
-	cfg, _, err := a.load()
-	switch {
-	case err == nil:
-		target, lang = run.PublishConfig(cfg), langOf(cfg)
-		target.ClientID += "-watch"
-	case f.broker == "" || a.configFlag != "" || a.getenv(config.EnvConfig) != "":
+	target, cfg, err := a.brokerTarget(f.broker)
+	lang = langOf(cfg)
+	if err != nil {
 		return target, nil, lang, err
 	}
-	if f.broker != "" {
-		target.Brokers = []string{f.broker}
-	}
-	if strings.Contains(f.broker, "@") {
-		return target, nil, lang, usageError{fmt.Errorf("--broker must hold no user and password: put them into the config's [mqtt]")}
-	}
+	target.ClientID += "-watch"
 	if f.filter != "" {
 		return target, []string{f.filter}, lang, checkFilter(f.filter)
 	}
