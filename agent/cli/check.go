@@ -215,7 +215,7 @@ func (c *checker) page(cfg *config.Config, answers, ours bool) (string, error) {
 	case ours:
 		return "the running agent answers at " + addr, nil
 	case answers:
-		return "another agent answers at " + addr, &health.Trouble{Code: "page_unavailable"}
+		return "", nil // another agent: that is said already
 	case c.running:
 		return "the running agent does not answer at " + addr, &health.Trouble{Code: "page_unavailable"}
 	}

@@ -51,8 +51,8 @@ type app struct {
 	logProblem     string     // why the log is not where it should be, "" = it is
 }
 
-// Main runs one command line and returns its exit code. version is this binary's. SIGINT and SIGTERM end
-// the command's context.
+// Main runs one command line and returns its exit code. version is this binary's. SIGINT
+// and SIGTERM end the command's context.
 func Main(ctx context.Context, version string, args []string, stdout, stderr io.Writer, getenv func(string) string) int {
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
@@ -95,7 +95,7 @@ func (a *app) exit(err error) int {
 		return exitFail
 	default:
 		fmt.Fprintf(a.stderr, "roomcall: %s\n", printableLines(err.Error()))
-		if hint := health.English.Hint(err); hint != "" {
+		if hint := langOf(nil).Hint(err); hint != "" {
 			fmt.Fprintf(a.stderr, "hint: %s\n", host.Printable(hint))
 		}
 		return exitFail

@@ -15,7 +15,17 @@ import (
 	"roomcall/agent/run"
 )
 
+func TestTheHintOfAnErrorIsInTheReadersLanguage(t *testing.T) {
+	t.Setenv("LC_ALL", "zh_CN.UTF-8")
+	var stderr strings.Builder
+	(&app{stderr: &stderr}).exit(&health.Trouble{Code: "store_not_writable", Err: errors.New("denied")})
+	if !strings.Contains(stderr.String(), "denied\nhint: 请") {
+		t.Errorf("got %q", stderr.String())
+	}
+}
+
 func TestTheExitCodeSaysWhatKindOfErrorItWas(t *testing.T) {
+	t.Setenv("LC_ALL", "C")
 	for _, c := range []struct {
 		err   error
 		code  int

@@ -19,6 +19,9 @@ func TestCheckTellsOfATakenStatusPage(t *testing.T) {
 	look := func(running, answers, ours bool) stage {
 		c := checker{app: &app{stdout: io.Discard}, running: running}
 		c.try(t.Context(), "status page", func(context.Context) (string, error) { return c.page(cfg, answers, ours) })
+		if len(c.stages) == 0 {
+			return stage{}
+		}
 		return c.stages[0]
 	}
 	if s := look(false, false, false); s.Result != stageWarn || !strings.Contains(s.Detail, "in use") || !strings.Contains(s.Hint, "http_listen") {
@@ -30,8 +33,8 @@ func TestCheckTellsOfATakenStatusPage(t *testing.T) {
 	if s := look(true, true, true); s.Result != stageOK {
 		t.Errorf("the agent answers: %+v", s)
 	}
-	if s := look(false, true, false); s.Result != stageWarn || !strings.Contains(s.Detail, "another agent") {
-		t.Errorf("another agent answers: %+v", s)
+	if s := look(false, true, false); s.Result != "" {
+		t.Errorf("another agent answers, which is said by another line: %+v", s)
 	}
 	other.Close()
 	if s := look(false, false, false); s.Result != stageOK {
