@@ -145,16 +145,15 @@ func (s *Story) minute(p place, m *payload.Minute) {
 		if group.Direction == "recv" {
 			loss, delay = lossRecv, delayRecv
 		}
-		s.chart(at, loss, m.Media[g]["loss_pct_avg"], m.Media[g])
-		s.chart(at, delay, m.Media[g]["delay_ms_avg"], m.Media[g])
+		s.chart(at, loss, m.Media[g], "loss_pct_avg")
+		s.chart(at, delay, m.Media[g], "delay_ms_avg")
 	}
 }
 
-// chart keeps the worst value of a minute.
-func (s *Story) chart(at int64, what int, x float64, of payload.Summary) {
-	if key := []string{"loss_pct_avg", "loss_pct_avg", "delay_ms_avg", "delay_ms_avg"}[what]; of == nil {
-		return
-	} else if _, known := of[key]; !known {
+// chart keeps the worst value of a minute, if it was said.
+func (s *Story) chart(at int64, what int, of payload.Summary, key string) {
+	x, known := of[key]
+	if !known {
 		return
 	}
 	m := s.minutes[at]

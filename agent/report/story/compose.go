@@ -145,7 +145,7 @@ func (w *writer) section(title string) *section {
 	return &w.doc.sections[len(w.doc.sections)-1]
 }
 
-// drop takes back the newest section when it has nothing to tell.
+// dropIfEmpty takes back the newest section when it has nothing to tell.
 func (w *writer) dropIfEmpty() {
 	last := &w.doc.sections[len(w.doc.sections)-1]
 	if len(last.Lines) == 0 && len(last.Tables) == 0 {
