@@ -73,7 +73,9 @@ var allowedArrows = map[string][]string{
 var forAll = []string{"roomcall/agent/host", "roomcall/agent/config"}
 
 func TestPackagesImportOnlyAlongTheArrowsOfTheDesign(t *testing.T) {
+	imports := map[string][]string{}
 	for _, p := range modulePackages(t) {
+		imports[p.ImportPath] = p.Imports
 		for _, imp := range p.Imports {
 			if !strings.HasPrefix(imp, "roomcall/") || strings.HasSuffix(p.ImportPath, "test") || imp == "roomcall/durable" {
 				continue
@@ -83,6 +85,13 @@ func TestPackagesImportOnlyAlongTheArrowsOfTheDesign(t *testing.T) {
 			}
 			if !slices.Contains(allowedArrows[p.ImportPath], imp) {
 				t.Errorf("%s imports %s: no such arrow in the design", p.ImportPath, imp)
+			}
+		}
+	}
+	for from, arrows := range allowedArrows {
+		for _, to := range arrows {
+			if !slices.Contains(imports[from], to) {
+				t.Errorf("the design has an arrow from %s to %s, which nobody goes: take it out", from, to)
 			}
 		}
 	}
@@ -103,6 +112,11 @@ var fences = map[string][]string{
 	"go.etcd.io/bbolt":                    {"roomcall/buffer"},
 	"github.com/eclipse/paho":             {"roomcall/publish"},
 	"github.com/kardianos/service":        {"roomcall/service"},
+	"github.com/coreos/go-systemd":        {"roomcall/service"},
+	"github.com/spf13/cobra":              {"roomcall/agent/cli"},
+	"github.com/gorilla/websocket":        {"roomcall/publish"},
+	"github.com/valyala/fastjson":         {"roomcall/cgi"},
+	"gopkg.in/natefinch/lumberjack":       {"roomcall/agent/host"},
 	"golang.org/x/term":                   {"roomcall/agent/host"},
 	"github.com/hashicorp/go-retryable":   {"roomcall/cgi"},
 	"github.com/pelletier/go-toml":        {"roomcall/agent/config"},
