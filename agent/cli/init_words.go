@@ -67,12 +67,12 @@ var initChinese = initWords{
 	oldTLS:   "该终端只支持旧的加密方式（%s），可能被同一网络中的人破解。是否对该终端允许使用（yes/no，是/否）",
 	pin:      "请把上面的证书指纹与终端自身显示的指纹核对。两者是否一致，是否固定该证书（yes/no，是/否）",
 
-	user:       "终端 API 帐号（直接按回车 = 不登录）",
-	password:   "帐号 %s 在终端上的密码（输入时不显示）",
-	loginAgain: "请重新输入帐号和密码；多次输错后终端会锁定帐号",
+	user:       "终端 API 账号（直接按回车 = 不登录）",
+	password:   "账号 %s 在终端上的密码（输入时不显示）",
+	loginAgain: "请重新输入账号和密码；多次输错后终端会锁定账号",
 
 	room:     "会议室名称",
-	clientID: "本代理在 MQTT 服务器上的名称（a-z、0-9 和 -，不能与其他代理相同）",
+	clientID: "采集代理在 MQTT 服务器上的名称（a-z、0-9 和 -，不能与其他代理相同）",
 
 	broker:        "MQTT 服务器地址，例如 mqtt.example.org 或 tcp://192.0.2.20",
 	anotherBroker: "请输入其他 MQTT 服务器地址，直接按回车则保留当前地址",
@@ -80,9 +80,9 @@ var initChinese = initWords{
 
 	onlyTCP: "该地址只响应未加密的 MQTT：密码和数据将以明文在网络上传输。是否使用 tcp://（yes/no，是/否）",
 
-	brokerUser:       "MQTT 服务器帐号（直接按回车 = 无）",
-	brokerPassword:   "帐号 %s 在 MQTT 服务器上的密码（输入时不显示）",
-	brokerLoginAgain: "请重新输入 MQTT 服务器的帐号和密码",
+	brokerUser:       "MQTT 服务器账号（直接按回车 = 无）",
+	brokerPassword:   "账号 %s 在 MQTT 服务器上的密码（输入时不显示）",
+	brokerLoginAgain: "请重新输入 MQTT 服务器的账号和密码",
 
 	replace: "%s 已存在。是否替换？原文件会保留为 %s（yes/no，是/否）",
 	needed:  "此项必须填写",
@@ -95,7 +95,7 @@ var initChinese = initWords{
 	next:       "下一步：",
 	nextCheck:  "在 %s 中改正上面指出的问题，然后检查：",
 	nextStart:  "立即启动，并随系统自动启动：",
-	nextReload: "正在运行的代理仍在使用原配置，让它读取新配置：",
+	nextReload: "正在运行的采集代理仍在使用原配置，让它读取新配置：",
 	nextPage:   "查看运行情况：%s，或者",
 	nextRun:    "在此启动，或由您自己的进程管理程序启动；本系统没有 systemd：",
 	nextAdmin:  "请在以“以管理员身份运行”打开的终端中执行",

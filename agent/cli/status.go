@@ -200,8 +200,8 @@ func (r *statusReport) text() string {
 	b.WriteByte('\n')
 	r.rooms(&b)
 	line := func(name, text string) { b.WriteString(fit(name, 10) + host.Printable(text) + "\n") }
-	line(w.broker, health.OrUnknown(s.Broker.State)+", "+r.broker())
-	line(w.store, health.OrUnknown(s.Buffer.State)+", "+r.store())
+	line(w.broker, r.lang.State("broker", s.Broker.State)+", "+r.broker())
+	line(w.store, r.lang.State("store", s.Buffer.State)+", "+r.store())
 	if s.Log.Lost > 0 {
 		line(w.log, fmt.Sprintf(w.lost, s.Log.Lost))
 	}
@@ -291,7 +291,7 @@ func (r *statusReport) broker() string {
 		line += ", " + fmt.Sprintf(w.last, r.lang.Ago(k.LastAck, r.now))
 	}
 	if k.Proof != "" {
-		line += ", " + fmt.Sprintf(w.proof, k.Proof)
+		line += ", " + fmt.Sprintf(w.proof, r.lang.State("proof", k.Proof))
 	}
 	return line
 }
@@ -382,7 +382,7 @@ var statusWords = map[health.Lang]statusText{
 		well: "一切正常。", warnings: "工作正常，但有警告。", wrong: "存在问题。", hint: "建议", since: "  自 %s",
 		room: "会议室", state: "状态", polled: "采集", more: "（--all 显示全部）", moreProblems: "另有 %d 个问题",
 		broker: "MQTT", store: "存储", log: "日志", agent: "采集代理",
-		delivered: "已送达 %d 条", last: "最近 %s", proof: "送达验证：%s",
+		delivered: "已送达 %d 条", last: "最近 %s", proof: "送达验证%s",
 		waiting: "待发 %d 条", oldest: "最早 %s", catchingUp: "正在补发，%.0f 条/秒，约剩 %s", growing: "积压未减少", roomLeft: "约可再存 %s", lost: "丢失 %d 行",
 		version: "版本 %s", ofCommand: "（本命令：%s）", up: "已运行 %s",
 	},

@@ -253,7 +253,7 @@ var chinese = map[string]words{
 	"broker_unreachable": {
 		hint: "请检查 [mqtt] broker 中的主机和端口、网络和防火墙，以及 MQTT 服务器是否在运行"},
 	"broker_no_answer": {
-		hint: "那里能接受连接，但不是 MQTT：请检查 [mqtt] broker 的协议和端口（tcp 1883，tls 8883）"},
+		hint: "那里能接受连接，但没有像 MQTT 服务器那样应答：可能已无响应或过载，或者 [mqtt] broker 的协议和端口不对（tcp 1883，tls 8883）"},
 	"broker_ends_connect": {
 		hint: "MQTT 服务器在登录时断开连接：可能正在启动、过载或拒绝此客户端；如果一直如此，请查看它的日志，以及 [mqtt] broker 的协议和端口（tcp 1883，tls 8883）"},
 	"broker_unavailable": {
@@ -285,7 +285,7 @@ var chinese = map[string]words{
 	"broker_lost": {
 		hint: "请查看 MQTT 服务器此时的日志，以及中间的网络"},
 	"broker_lost_at": {
-		hint: "多半是 MQTT 服务器的访问列表或限制不允许此操作（{extra}）：第二次之后将省略，数小时后或重新加载配置后再试"},
+		hint: "多半是 MQTT 服务器的访问列表或限制不允许此操作（{extra}）：第二次之后将省略，稍后或重新加载配置后再试"},
 	"broker_half_open": {
 		hint: "连接已半断开；请检查到 MQTT 服务器的网络"},
 	"broker_no_ack": {

@@ -418,6 +418,15 @@ var whyWords = map[Lang]map[string]string{
 	},
 }
 
+// stateWords are the states of the broker, the store and the delivery proof; in English
+// they are their own words.
+var stateWords = map[Lang]map[string]string{Chinese: {
+	"unknown":          "未知",
+	"broker_connected": "已连接", "broker_connecting": "正在连接", "broker_waiting": "未连接", "broker_refused": "登录被拒绝",
+	"store_open": "正常", "store_opening": "正在打开", "store_full": "磁盘已满", "store_failed": "故障",
+	"proof_proven": "已确认", "proof_unproven": "未确认", "proof_failed": "失败", "proof_pending": "正在确认",
+}}
+
 // gradeWords are the grades of a call.
 var gradeWords = map[Lang]map[string]string{
 	English: {"good": "good", "fair": "fair", "poor": "poor", "unknown": "not graded"},

@@ -1,6 +1,7 @@
 package health
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"regexp"
@@ -183,12 +184,12 @@ func Records[N int | uint64](n N) string {
 	return fmt.Sprintf("%d records", n)
 }
 
-// OrUnknown is s, or "unknown" for "".
-func OrUnknown(s string) string {
-	if s == "" {
-		return "unknown"
-	}
-	return s
+// State is a state of the broker, the store or the delivery proof (of: broker, store,
+// proof) in a word; "" is unknown.
+func (l Lang) State(of, state string) string {
+	state = cmp.Or(state, "unknown")
+	words := stateWords[l]
+	return cmp.Or(words[of+"_"+state], words[state], state)
 }
 
 // Sentences joins a sentence and its next step for a text of one line; either may be "".

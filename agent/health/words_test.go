@@ -1,6 +1,7 @@
 package health
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -9,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode"
 )
 
 // source is the text of a package, without its tests.
@@ -159,5 +161,24 @@ func TestWhatABrokerPunishesHasWords(t *testing.T) {
 		if leftOutWords[English][extra[1]] == "" {
 			t.Errorf("%s has no words", extra[1])
 		}
+	}
+}
+
+func TestEachStateHasAWord(t *testing.T) {
+	for of, states := range map[string][]string{ // as Broker and Buffer list them
+		"broker": {"connecting", "connected", "waiting", "refused"}, "store": {"open", "opening", "full", "failed"},
+		"proof": {"pending", "proven", "unproven", "failed"},
+	} {
+		for _, state := range append(states, "") {
+			if got := English.State(of, state); got != cmp.Or(state, "unknown") {
+				t.Errorf("%s %q is %q", of, state, got)
+			}
+			if got := Chinese.State(of, state); !strings.ContainsFunc(got, func(r rune) bool { return unicode.Is(unicode.Han, r) }) {
+				t.Errorf("%s %q is %q in Chinese", of, state, got)
+			}
+		}
+	}
+	if store, proof := Chinese.State("store", "failed"), Chinese.State("proof", "failed"); store == proof {
+		t.Errorf("a store and a proof fail in the same word, %s", store)
 	}
 }

@@ -19,7 +19,7 @@ var chinese = map[string]string{
 	"What to do:": "处理建议：", "now": "现在",
 
 	"failing": "异常", "busy": "忙", "poor": "较差", "fair": "一般", "in a call": "通话中", "good": "良好", "ready": "就绪",
-	"not polled yet": "尚未采集", "no answer": "无响应", "unknown": "未知", "nothing known": "无数据",
+	"not polled yet": "尚未采集", "no answer": "无响应", "nothing known": "无数据",
 	"The last hour, in minutes:": "最近一小时（分钟）：",
 
 	"Now": "当前数值", "Loss %": "丢包率 %", "Jitter ms": "抖动 ms", "Delay ms": "时延 ms", "kbit/s": "码率 kbit/s", "Frames/s": "帧率",
@@ -39,14 +39,14 @@ var chinese = map[string]string{
 	"Endpoint": "终端", "Address": "地址", "Model": "型号", "API": "接口", "Last poll": "最近采集", "Last good poll": "最近成功采集",
 	"Polls": "采集次数", "%d, %d failed, %d skipped": "%d 次，失败 %d 次，跳过 %d 次", "Error": "错误",
 
-	"Broker": "MQTT 服务器", "connected": "已连接", "connecting": "正在连接", "waiting": "未连接", "refused": "登录被拒绝",
+	"Broker":   "MQTT 服务器",
 	"Delivery": "送达确认", "proven: the broker handed a test message back": "已确认：服务器送回了测试消息",
 	"not proven: no right to read the echo topic": "未确认：没有读取 echo 主题的权限", "failed: acknowledged, but not handed back": "失败：服务器已应答但没有送回",
 	"being checked": "正在确认", "not checked yet": "尚未确认",
 	"Delivered": "已送达", "%d records": "%d 条记录", "Last confirmation": "最近确认", "In flight": "在途",
 	"Connections": "连接次数", "%d made, %d lost": "建立 %d 次，断开 %d 次",
 
-	"Store": "本地存储", "%s · %d records wait · %s of %s": "%s · %d 条记录待发 · %s / %s", "open": "正常", "opening": "正在打开", "full": "磁盘已满", "failed": "故障",
+	"Store": "本地存储", "%s · %d records wait · %s of %s": "%s · %d 条记录待发 · %s / %s",
 	"Oldest that waits": "最早的待发记录", "Delivered and kept": "已送达并保留", "Files": "文件数", "Free on the disk": "磁盘剩余",
 	"Evicted": "已淘汰", "Polls not recorded": "未能记录的采集", "Quarantined": "已隔离", "Damaged files": "损坏的文件",
 

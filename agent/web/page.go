@@ -504,7 +504,7 @@ func (p *page) calls(e health.Endpoint) {
 		cause, _ := p.lang.Call(health.Call{Grade: c.Grade, Reasons: c.Cause, Scope: c.scope()})
 		p.add(markup("<tr><td><time datetime=\""), start.UTC().Format(time.RFC3339), markup("\">"), p.lang.Clock(start, p.now), markup("</time></td><td>"),
 			p.lang.For(time.Duration(c.DurationS*float64(time.Second))), markup("</td><td class=\""), shown.class, markup("\"><span aria-hidden=\"true\">"),
-			shown.sign, markup("</span> "), p.w(cmp.Or(c.Grade, "unknown")), markup("</td><td>"), cause, markup("</td></tr>\n"))
+			shown.sign, markup("</span> "), p.lang.Grade(cmp.Or(c.Grade, "unknown")), markup("</td><td>"), cause, markup("</td></tr>\n"))
 	}
 	p.add(markup("</tbody></table></div></section>\n"))
 }
@@ -527,7 +527,7 @@ func (p *page) fold(title, line string, class markup, facts []fact) {
 func (p *page) agent() {
 	s := p.status
 	b := s.Broker
-	line, class := p.w(cmp.Or(b.State, "unknown")), markup("ok")
+	line, class := p.lang.State("broker", b.State), markup("ok")
 	if !b.Since.IsZero() {
 		line += " · " + p.lang.For(p.now.Sub(b.Since))
 	}
@@ -544,7 +544,7 @@ func (p *page) agent() {
 		{p.w("Connections"), fmt.Sprintf(p.w("%d made, %d lost"), b.Connects, b.Losses)}, {p.w("Error"), b.Error},
 	})
 	m := s.Buffer
-	line, class = fmt.Sprintf(p.w("%s · %d records wait · %s of %s"), p.w(cmp.Or(m.State, "unknown")), m.Waiting, health.Bytes(m.BytesOnDisk), health.Bytes(m.MaxBytes)), "ok"
+	line, class = fmt.Sprintf(p.w("%s · %d records wait · %s of %s"), p.lang.State("store", m.State), m.Waiting, health.Bytes(m.BytesOnDisk), health.Bytes(m.MaxBytes)), "ok"
 	if m.State != "open" {
 		class = "bad"
 	}
