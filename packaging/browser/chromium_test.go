@@ -86,6 +86,7 @@ type how struct {
 	width, height int64  // 0 = 1100 x 1700
 	dark          bool
 	noScript      bool
+	expected      string // see tab.expect
 }
 
 // open opens a page of the agent and waits until it is drawn.
@@ -102,7 +103,7 @@ func open(t *testing.T, address string, h how) *tab {
 	if current != nil {
 		current.close()
 	}
-	b := &tab{t: t, host: u.Host, address: address}
+	b := &tab{t: t, host: u.Host, address: address, expected: h.expected}
 	ctx, end := chromedp.NewContext(chromium.ctx, chromedp.WithListener(b.listen))
 	b.ctx, b.end = ctx, end
 	current = b

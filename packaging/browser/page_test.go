@@ -3,6 +3,7 @@ package browser
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -19,6 +20,7 @@ import (
 
 	"roomcall/agent/health"
 	"roomcall/agent/host/hosttest"
+	"roomcall/agent/web"
 	"roomcall/cgi/cgitest"
 	"roomcall/publish/brokertest"
 )
@@ -263,6 +265,30 @@ func TestTheNetworkOfThePageIsTheAgentsAloneAndARestartIsSurvived(t *testing.T) 
 	if !eval[bool](b, "window.same === true") {
 		t.Error("the page was loaded anew")
 	}
+}
+
+func TestAPageBeyondTheListenersGoesOn(t *testing.T) {
+	needBrowser(t)
+	r := newRoom(t, "room-1", "Aquarium", "idle")
+	a := newAgent(t, r)
+	a.start()
+	for n, full := 0, false; !full; n++ {
+		body, err := web.Get(t.Context(), a.addr, "/api/v1/events", hosttest.Patience)
+		var refused *web.AnswerError
+		switch full = errors.As(err, &refused) && refused.Code == 429; {
+		case full:
+		case err != nil || n == 100:
+			t.Fatalf("after %d listeners: %v", n, err)
+		default:
+			t.Cleanup(func() { body.Close() })
+		}
+	}
+	b := open(t, a.url("/"), how{expected: "429"})
+	if err := r.SetScenario("quiet-meeting"); err != nil {
+		t.Fatal(err)
+	}
+	b.wait("the page follows", `document.querySelector("#state").innerText.includes("call")`)
+	b.wait("the agent is there", `document.querySelector("#lost").hidden`)
 }
 
 func TestThePageIsWholeWithoutScript(t *testing.T) {
