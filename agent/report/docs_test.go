@@ -2,7 +2,10 @@ package report
 
 import (
 	"encoding/json"
+	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"reflect"
 	"regexp"
 	"slices"
@@ -175,5 +178,52 @@ func TestEveryEventOfTheAgentHasItsText(t *testing.T) {
 				t.Errorf("%s in %s: %s", kind, lang, text)
 			}
 		}
+	}
+}
+
+// docs/five-systems.md has all rows of the five documents; each that is served names
+// tests that exist.
+func TestEachServedRowOfTheFiveSystemsHasItsTest(t *testing.T) {
+	page, err := os.ReadFile("../../docs/five-systems.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests := map[string]bool{}
+	err = filepath.WalkDir("../..", func(path string, _ fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		for _, m := range regexp.MustCompile(`(?m)^func (Test\w+)\(`).FindAllSubmatch(b, -1) {
+			tests[string(m[1])] = true
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows, states := 0, map[string]int{}
+	for line := range strings.Lines(string(page)) {
+		cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), " | ")
+		if len(cells) != 4 || cells[0] == " of the document" || strings.HasPrefix(cells[0], " ---") {
+			continue
+		}
+		state, test := cells[1], strings.Trim(cells[3], " `")
+		if state != "exact" && state != "approximate" && state != "absent" {
+			continue // the counts
+		}
+		rows++
+		states[state]++
+		if state == "absent" {
+			if cells[2] == "" {
+				t.Errorf("no reason: %s", line)
+			}
+		} else if !tests[test] {
+			t.Errorf("there is no test %q: %s", test, line)
+		}
+	}
+	want := fmt.Sprintf("| all | %d | %d | %d | 407 |", states["exact"], states["approximate"], states["absent"])
+	if rows != 407 || !strings.Contains(string(page), want) {
+		t.Errorf("%d rows, %v; the page does not say %q", rows, states, want)
 	}
 }
