@@ -108,10 +108,9 @@ func (c *Client) availability(word string) Message {
 // mqttID is the client id to log in with.
 func (c *Client) mqttID() string { return c.cfg.ClientID + c.idSuffix }
 
-// Connect makes one attempt at one broker: at first
-// the one that a hash of the client id chooses, then the same as before after a
-// connection that lived for a minute, else the next of the list. The connection
-// then announces the agent by the retained availability "online" and the birth,
+// Connect makes one attempt at one broker: at first the one that a hash of the client
+// id chooses, then the same as before after a connection that lived for a minute, else
+// the next of the list. The connection then announces the agent by the retained availability "online" and the birth,
 // reads back what the broker knows of it, and proves delivery; see Deliverable.
 // The error is an *Error. While a connection of this client is up, it refuses.
 func (c *Client) Connect(ctx context.Context) (*Conn, error) {
@@ -298,9 +297,8 @@ func (c *Client) connectionEnded(m *Conn, e *Error, flight []*Receipt) {
 
 // suspectSameID explains losses that follow each other quickly. A message that
 // the broker does not accept also ends each connection early: with messages in
-// flight, just after an acknowledgement, before the delivery proof is decided, or after it
-// failed. Such a
-// doubtful loss stays a loss, with a hint at both.
+// flight, just after an acknowledgement, before the delivery proof is decided, or after
+// it failed. Such a doubtful loss stays a loss, with a hint at both.
 func (c *Client) suspectSameID(e *Error, doubtful bool) {
 	if doubtful {
 		e.Hint, e.Facts = hintLostEarly, map[string]string{"times": strconv.Itoa(c.early), "client_id": c.cfg.ClientID}

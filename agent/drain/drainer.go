@@ -544,9 +544,9 @@ func (s *session) keepStates() {
 	s.states = nil
 }
 
-// Proof logs the result of a delivery proof, the same one every five minutes at most
-// and a lasting doubt as a warning only at its start, and announces a failed one once for as long as it lasts. "Pending",
-// between two connections, decides nothing.
+// Proof logs the result of a delivery proof, the same one every five minutes at most and
+// a lasting doubt as a warning only at its start, and announces a failed one once for as
+// long as it lasts. "Pending", between two connections, decides nothing.
 func (d *Drainer) Proof(p publish.Proof) {
 	defer func() {
 		select {
