@@ -40,8 +40,8 @@ func TestReloadTakesAGoodConfigAndRefusesABadOne(t *testing.T) {
 	r.signal(syscall.SIGHUP)
 	r.waitLog(`level=ERROR msg="reload refused, the old config goes on".*poll_intervall`)
 	r.waitStatus("the refused reload is shown", func(st health.Status) bool {
-		return slices.ContainsFunc(st.Warnings, func(w string) bool {
-			return strings.Contains(w, "reload was refused") && strings.Contains(w, "poll_intervall")
+		return slices.ContainsFunc(st.Problems, func(p health.Problem) bool {
+			return p.Code == "reload_refused" && strings.Contains(p.Detail, "poll_intervall") && !p.Since.IsZero() && p.Hint != ""
 		})
 	})
 	from := time.Now().UnixMilli()

@@ -155,8 +155,13 @@ func (c *Client) rereadPassword() bool {
 	return true
 }
 
+// pausedUntil is the time as people on this machine read clocks, with UTC beside it.
 func pausedUntil(t time.Time) map[string]string {
-	return map[string]string{"until": t.Format("15:04:05 MST")}
+	text := t.UTC().Format("15:04:05 UTC")
+	if _, offset := t.Local().Zone(); offset != 0 {
+		text = t.Local().Format("15:04:05") + " (" + text + ")"
+	}
+	return map[string]string{"until": text}
 }
 
 // digestRounds makes a digest that somebody copies slow to guess from; it is

@@ -238,7 +238,8 @@ func (c *Client) connectFailed(e *Error) {
 	c.backoff.failed()
 	c.next++
 	c.failed = true
-	c.early = 0 // somebody who is thrown out can always connect
+	// somebody who is thrown out can always connect
+	c.early, c.status.SameIDSince = 0, time.Time{}
 	if !c.quiet && (e.Class == ClassRefusedLogin || e.Hint == hintEndsConnect) {
 		c.delivery.about(e.Broker).extras.logins++
 	}
@@ -274,7 +275,7 @@ func (c *Client) connectionEnded(m *Conn, e *Error, flight []*Receipt) {
 	c.status.Losses++
 	c.backoff.lost(lived)
 	if lived {
-		c.early = 0
+		c.early, c.status.SameIDSince = 0, time.Time{}
 	} else {
 		c.early++
 		c.next++
@@ -306,6 +307,9 @@ func (c *Client) suspectSameID(e *Error, doubtful bool) {
 	}
 	e.Class = ClassSameID
 	c.status.SameIDAt = time.Now()
+	if c.status.SameIDSince.IsZero() {
+		c.status.SameIDSince = c.status.SameIDAt
+	}
 	e.Hint, e.Facts = hintSameID, map[string]string{"client_id": c.cfg.ClientID}
 	e.Err = fmt.Errorf("thrown out within a minute of connecting, %d times in a row: %w", c.early, e.Err)
 }

@@ -255,6 +255,28 @@ func TestClientIDUsedTwiceIsReportedByName(t *testing.T) {
 	if e.Class != ClassSameID || e.Hint != hintSameID || e.Facts["client_id"] != "agent-1" {
 		t.Errorf("reported as %s, hint %q", e.Class, e.Hint)
 	}
+	since := a.Status().SameIDSince // connected for the moment
+	mb := connect(t, b)
+	waitDone(t, "loss", ma.Lost())
+	if now := a.Status().SameIDSince; since.IsZero() || !now.Equal(since) {
+		t.Errorf("it goes on since %v, then since %v", since, now)
+	}
+	mb.WaitProof(testContext(t))
+	connect(t, a)
+	a.mu.Lock()
+	a.status.Since = time.Now().Add(-livedAfter)
+	a.mu.Unlock()
+	if now := a.Status().SameIDSince; !now.IsZero() {
+		t.Errorf("a connection lives, and it still goes on since %v", now)
+	}
+	s.Stop()
+	waitDone(t, "loss", mb.Lost())
+	b.mu.Lock()
+	b.status.SameIDSince = since
+	b.mu.Unlock()
+	if _, err := b.Connect(testContext(t)); err == nil || !b.Status().SameIDSince.IsZero() {
+		t.Errorf("err %v, and it still goes on since %v", err, b.Status().SameIDSince)
+	}
 }
 
 func TestSettingsThatCannotWorkAreRefusedWithoutTheirSecrets(t *testing.T) {

@@ -29,6 +29,9 @@ type Status struct {
 	// SameIDAt is when another client last seemed to use this client id, zero =
 	// never: the connections before were ended within a minute, several in a row.
 	SameIDAt time.Time
+	// SameIDSince is when that began, zero = it does not happen now: a connection has
+	// lived for a minute since, or the broker could not be reached.
+	SameIDSince time.Time
 	// Skipped messages of the broker were too large, Ignored answers belonged to no
 	// question. Both are of the connection of the moment.
 	Skipped, Ignored uint64
@@ -56,6 +59,9 @@ func (c *Client) Status() Status {
 		s.LeftOut = k.extras.list()
 	}
 	c.mu.Unlock()
+	if s.State == Connected && time.Since(s.Since) >= livedAfter {
+		s.SameIDSince = time.Time{}
+	}
 	if m != nil {
 		s.Skipped, s.Ignored = m.link.skipped.Load(), m.link.ignored.Load()
 		s.InFlight = m.InFlight()

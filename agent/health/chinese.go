@@ -10,13 +10,13 @@ const (
 var chinese = map[string]words{
 	// the store
 	"store_opening": {what: "正在打开本地存储"},
-	"store_full": {what: "磁盘已满，无法记录数据|（已持续 {for}）|",
+	"store_full": {what: "磁盘已满，无法记录数据|，自 {since} 起|",
 		hint: "请清理 data_dir 所在磁盘；其间最新的采集结果暂存在内存中"},
-	"store_read_only": {what: "存储所在的文件系统变为只读，无法记录数据|（已持续 {for}）|",
+	"store_read_only": {what: "存储所在的文件系统变为只读，无法记录数据|，自 {since} 起|",
 		hint: "文件系统被系统置为只读，多半是磁盘出错：请查看系统日志（dmesg），检查磁盘后重新以可写方式挂载"},
-	"store_io_error": {what: "存储所在的磁盘出错，无法记录数据|（已持续 {for}）|",
+	"store_io_error": {what: "存储所在的磁盘出错，无法记录数据|，自 {since} 起|",
 		hint: "请查看系统日志（dmesg）和磁盘自检结果（smartctl）；更换磁盘或存储卡"},
-	"store_failed": {what: "本地存储无法写入|（已持续 {for}）|",
+	"store_failed": {what: "本地存储无法写入|，自 {since} 起|",
 		hint: "请检查 data_dir 所在磁盘和日志"},
 	"store_memory": {what: "磁盘无法写入，暂存在内存中|：{records}|",
 		hint: "请让 data_dir 所在磁盘恢复写入；在此之前重启会丢失这些记录"},
@@ -34,11 +34,11 @@ var chinese = map[string]words{
 		hint: "请查看 MQTT 服务器的日志和消息大小限制；`roomcall buffer replay --set-aside` 可重新发送"},
 	"store_damaged_files": {what: "存储中有损坏的文件，已保留供检查|：{files} 个|",
 		hint: "请检查磁盘；能恢复的内容已在存储中；确认后可删除 data_dir 中的 *.corrupt-* 文件"},
-	"store_not_writable": {what: "采集代理没有写入存储的权限，无法记录数据|（已持续 {for}）|",
+	"store_not_writable": {what: "采集代理没有写入存储的权限，无法记录数据|，自 {since} 起|",
 		hint: "请给运行 roomcall 的用户写权限，或修改 [agent] data_dir"},
-	"store_missing": {what: "存储文件夹不存在，无法记录数据|（已持续 {for}）|",
+	"store_missing": {what: "存储文件夹不存在，无法记录数据|，自 {since} 起|",
 		hint: "请重新挂载 data_dir 所在磁盘；如果文件夹已被删除，请重启采集代理，它会新建存储"},
-	"store_no_answer": {what: "存储所在磁盘没有响应，无法记录数据|（已持续 {for}）|",
+	"store_no_answer": {what: "存储所在磁盘没有响应，无法记录数据|，自 {since} 起|",
 		hint: "请检查磁盘及其连接（例如网络挂载）；磁盘恢复响应后会自动继续记录"},
 	"store_unreadable": {
 		hint: "请检查 data_dir 的权限；如果文件损坏，`roomcall run` 会恢复完好的部分并给出说明"},
@@ -48,13 +48,13 @@ var chinese = map[string]words{
 		hint: "原因是恢复了备份、拷贝了磁盘，或有另一个采集代理使用同一 client_id；见 docs/operate.md 的 \"Images, snapshots, backups\""},
 
 	// the broker, as the status sees it
-	"broker_connecting":   {what: "尚未连上 MQTT 服务器|（已 {for}）|；存储中等待发送：{records}"},
-	"broker_disconnected": {what: "未连接 MQTT 服务器|（已 {for}）|；存储中等待发送：{records}"},
-	"broker_not_delivering": {what: "MQTT 服务器确认了消息，但并未送达",
+	"broker_connecting":   {what: "尚未连上 MQTT 服务器|，自 {since} 起|；存储中等待发送：{records}"},
+	"broker_disconnected": {what: "未连接 MQTT 服务器|，自 {since} 起|；存储中等待发送：{records}"},
+	"broker_not_delivering": {what: "MQTT 服务器确认了消息，但并未送达|，自 {since} 起|",
 		hint: "请检查 MQTT 服务器上此 client id 和主题的访问规则；在此期间不会删除任何记录"},
-	"broker_unproven": {what: "无法证实送达：此客户端无权读取自己的 echo 主题",
+	"broker_unproven": {what: "无法证实送达|（自 {since} 起）|：此客户端无权读取自己的 echo 主题",
 		hint: "请允许它读取主题 .../echo，以便证实送达"},
-	"broker_left_out": {what: "MQTT 服务器因某一操作断开连接，现已省略该操作|：{what}|（已 {for}）|",
+	"broker_left_out": {what: "MQTT 服务器因某一操作断开连接，现已省略该操作|：{what}|，自 {since} 起|",
 		hint: "记录照常发送；请查看 MQTT 服务器的访问列表和限制。稍后自动再试，重新加载配置后也会再试"},
 
 	// an endpoint, as the status sees it
@@ -294,8 +294,8 @@ var chinese = map[string]words{
 		hint: "MQTT 服务器丢弃了这条消息：请检查它的大小限制和日志"},
 	"broker_lost_early": {
 		hint: "连续 {times} 次在一分钟内断开：要么 MQTT 服务器不接受某条消息（访问列表？大小限制？），要么有另一个客户端使用 client id \"{client_id}\""},
-	"broker_same_client_id": {
-		hint: "可能有另一个客户端使用 client id \"{client_id}\"（克隆的机器？）：请给每个采集代理设置不同的 [agent] client_id"},
+	"broker_same_client_id": {what: "MQTT 服务器总是在连接建立后不久断开此采集代理|，自 {since} 起|；存储中等待发送：{records}",
+		hint: "可能有另一个客户端使用同一个 client id| \"{client_id}\"|（克隆的机器？）：请给每个采集代理设置不同的 [agent] client_id"},
 
 	// what a broker's access list allows
 	"broker_subscribe": {
@@ -320,7 +320,7 @@ var chinese = map[string]words{
 		hint: "请尽快更新 MQTT 服务器的证书"},
 
 	// what runs beside the work: it may fail, and the work goes on
-	"page_unavailable": {what: "状态页和监控指标不可用|（已 {for}）|",
+	"page_unavailable": {what: "状态页和监控指标不可用|，自 {since} 起|",
 		hint: "地址被另一个程序或另一个 roomcall 占用，或本机没有该地址：请修改 [agent] http_listen；采集代理会重试，其间照常工作"},
 	"log_failing": {what: "日志无法写入|；丢失 {lines} 行",
 		hint: "请检查读取日志的一方（journal、管道）和保存日志的磁盘；采集代理照常工作"},
@@ -330,6 +330,8 @@ var chinese = map[string]words{
 	// who answers when the agent of a config is asked
 	"other_agent": {what: "应答的是另一个采集代理|（{address}）|：{other}，而不是 {client_id}",
 		hint: "请用 --config 指定它的配置，或给每个采集代理设置不同的 [agent] http_listen"},
+	"reload_refused": {what: "最近一次重新加载配置被拒绝|（{since}）|，仍使用原来的配置",
+		hint: "`roomcall check --offline` 会列出每个错误：请改正配置，然后重新加载"},
 	"other_config": {what: "正在运行的采集代理使用的配置与磁盘上的不同|；启动时使用的是 {path}",
 		hint: "请让它重新读取配置：`systemctl reload roomcall`，或 `roomcall restart`"},
 

@@ -13,13 +13,13 @@ const (
 var english = map[string]words{
 	// the store
 	"store_opening": {severity: Warning, unready: true, what: "The store is being opened"},
-	"store_full": {unready: true, what: "The disk is full: nothing can be recorded| (for {for})|",
+	"store_full": {unready: true, what: "The disk is full: nothing can be recorded|, since {since}|",
 		hint: "free space on the disk that holds data_dir; the newest polls wait in memory meanwhile"},
-	"store_read_only": {unready: true, what: "The file system that holds the store is read-only: nothing can be recorded| (for {for})|",
+	"store_read_only": {unready: true, what: "The file system that holds the store is read-only: nothing can be recorded|, since {since}|",
 		hint: "the system made it read-only, mostly after an error of the disk: look at the system's log (dmesg), check the disk, then mount it writable again"},
-	"store_io_error": {unready: true, what: "The disk that holds the store fails: nothing can be recorded| (for {for})|",
+	"store_io_error": {unready: true, what: "The disk that holds the store fails: nothing can be recorded|, since {since}|",
 		hint: "look at the system's log (dmesg) and at the disk's own report (smartctl); replace the disk or card"},
-	"store_failed": {unready: true, what: "The store accepts nothing| (for {for})|",
+	"store_failed": {unready: true, what: "The store accepts nothing|, since {since}|",
 		hint: "look at the disk that holds data_dir and at the log"},
 	"store_memory": {what: "Held in memory, because the disk does not accept them|: {records}|",
 		hint: "make the disk that holds data_dir accept data again; a restart before that loses them"},
@@ -37,11 +37,11 @@ var english = map[string]words{
 		hint: "look at the broker's log and size limits; `roomcall buffer replay --set-aside` sends them again"},
 	"store_damaged_files": {severity: Warning, what: "Damaged files of the store, kept for examination|: {files}|",
 		hint: "look at the disk; what could be saved is in the store; the files *.corrupt-* in data_dir may be removed"},
-	"store_not_writable": {unready: true, what: "The agent may not write to its store: nothing can be recorded| (for {for})|",
+	"store_not_writable": {unready: true, what: "The agent may not write to its store: nothing can be recorded|, since {since}|",
 		hint: "give the user that runs roomcall the right to write there, or change [agent] data_dir"},
-	"store_missing": {unready: true, what: "The folder of the store is gone: nothing can be recorded| (for {for})|",
+	"store_missing": {unready: true, what: "The folder of the store is gone: nothing can be recorded|, since {since}|",
 		hint: "mount the disk that holds data_dir again; if the folder was removed, restart the agent: it makes a new store"},
-	"store_no_answer": {unready: true, what: "The disk that holds the store does not answer: nothing can be recorded| (for {for})|",
+	"store_no_answer": {unready: true, what: "The disk that holds the store does not answer: nothing can be recorded|, since {since}|",
 		hint: "look at the disk and at what it is connected by, a network mount for instance; recording goes on as soon as it answers"},
 	"store_unreadable": {
 		hint: "look at the permissions of data_dir; if its files are damaged, `roomcall run` salvages what is whole and says so"},
@@ -52,13 +52,13 @@ var english = map[string]words{
 		hint: "a restored backup, a copied disk, or a second agent with this client_id; see docs/operate.md, \"Images, snapshots, backups\""},
 
 	// the broker, as the status sees it
-	"broker_connecting":   {severity: Warning, unready: true, what: "The broker is not connected yet| (for {for})|; waiting in the store: {records}"},
-	"broker_disconnected": {unready: true, what: "The broker is not connected| (for {for})|; waiting in the store: {records}"},
-	"broker_not_delivering": {what: "The broker acknowledges records but does not deliver them",
+	"broker_connecting":   {severity: Warning, unready: true, what: "The broker is not connected yet|, since {since}|; waiting in the store: {records}"},
+	"broker_disconnected": {unready: true, what: "The broker is not connected|, since {since}|; waiting in the store: {records}"},
+	"broker_not_delivering": {what: "The broker acknowledges records but does not deliver them|, since {since}|",
 		hint: "check the broker's access rules for this client id and topic; nothing is removed meanwhile"},
-	"broker_unproven": {severity: Warning, what: "Delivery is not proven: this client may not read its own echo topic",
+	"broker_unproven": {severity: Warning, what: "Delivery is not proven|, since {since}|: this client may not read its own echo topic",
 		hint: "allow it to read the topic .../echo to have delivery proven"},
-	"broker_left_out": {severity: Warning, what: "The broker ends the connection over something, which is left out|: {what}| (for {for})|",
+	"broker_left_out": {severity: Warning, what: "The broker ends the connection over something, which is left out|: {what}|, since {since}|",
 		hint: "records go on; look at the broker's access list and limits. It is tried again later by itself, or after a reload"},
 
 	// an endpoint, as the status sees it
@@ -298,8 +298,8 @@ var english = map[string]words{
 		hint: "the broker drops this message: look at its size limit and its log"},
 	"broker_lost_early": {
 		hint: "lost within a minute {times} times in a row: either the broker does not accept a message (access list? size limit?), or another client uses the client id \"{client_id}\""},
-	"broker_same_client_id": {
-		hint: "another client probably uses the client id \"{client_id}\" (a cloned machine?): give each agent its own [agent] client_id"},
+	"broker_same_client_id": {unready: true, what: "The broker ends each connection of this agent soon after it begins|, since {since}|; waiting in the store: {records}",
+		hint: "another client probably uses the client id| \"{client_id}\"| (a cloned machine?): give each agent its own [agent] client_id"},
 
 	// what a broker's access list allows
 	"broker_subscribe": {
@@ -324,7 +324,7 @@ var english = map[string]words{
 		hint: "renew the broker's certificate soon"},
 
 	// what runs beside the work: it may fail, and the work goes on
-	"page_unavailable": {severity: Warning, what: "The status page and metrics cannot be had| (for {for})|",
+	"page_unavailable": {severity: Warning, what: "The status page and metrics cannot be had|, since {since}|",
 		hint: "another program or another roomcall uses the address, or this machine does not have it: change [agent] http_listen; the agent tries again and works on meanwhile"},
 	"log_failing": {severity: Warning, what: "The log is not written|; lines lost: {lines}",
 		hint: "look at whoever reads the log (the journal, a pipe) and at the disk that keeps it; the agent works on meanwhile"},
@@ -334,6 +334,8 @@ var english = map[string]words{
 	// who answers when the agent of a config is asked
 	"other_agent": {what: "Another agent answers| at {address}|: {other}, not {client_id}",
 		hint: "name its config with --config, or give each agent an [agent] http_listen of its own"},
+	"reload_refused": {severity: Warning, what: "The last reload|, at {since},| was refused; the config of before stays in use",
+		hint: "`roomcall check --offline` shows each error: correct the config, then reload it again"},
 	"other_config": {severity: Warning, what: "The running agent has another config than the one on disk|; it was started with {path}",
 		hint: "make it read the config again: `systemctl reload roomcall`, or `roomcall restart`"},
 

@@ -28,9 +28,17 @@ func TestProblemsInPlainWordsTheWorstFirst(t *testing.T) {
 		want   string
 		bad    bool
 	}{
-		"acknowledged, not delivered": {func(s *health.Status) { s.Broker.Proof = "failed" }, "acknowledges records but does not deliver", true},
-		"no right to read echo":       {func(s *health.Status) { s.Broker.Proof = "unproven" }, "Delivery is not proven", false},
-		"poll loop stuck":             {func(s *health.Status) { s.Endpoints[0].LastPoll = noon.Add(-time.Hour) }, "the last poll was 1 h ago", true},
+		"acknowledged, not delivered": {func(s *health.Status) { s.Broker.Proof, s.Broker.ProofSince = "failed", noon.Add(-8*time.Minute) }, "acknowledges records but does not deliver them, since 11:52", true},
+		"two agents with one client id, between two connections": {func(s *health.Status) {
+			s.Broker.State, s.Broker.Error, s.Broker.SameIDSince = "waiting", "EOF", noon.Add(-5*time.Minute)
+		}, "ends each connection of this agent soon after it begins, since 11:55", true},
+		"two agents with one client id, during a connection": {func(s *health.Status) { s.Broker.SameIDSince = noon.Add(-5 * time.Minute) },
+			"ends each connection of this agent soon after it begins, since 11:55", true},
+		"refused reload": {func(s *health.Status) {
+			s.Refused = &health.RefusedReload{At: noon.Add(-time.Minute), Error: "agent.toml:9: unknown key"}
+		}, "The last reload, at 11:59, was refused", false},
+		"no right to read echo": {func(s *health.Status) { s.Broker.Proof = "unproven" }, "Delivery is not proven", false},
+		"poll loop stuck":       {func(s *health.Status) { s.Endpoints[0].LastPoll = noon.Add(-time.Hour) }, "the last poll was 1 h ago", true},
 		"missed polls": {func(s *health.Status) {
 			s.Buffer.Missed = []health.Missed{{Device: "room-1", Reason: "store_failing", Count: 162, Last: noon.Add(-time.Minute)}}
 		}, "Polls that could not be recorded: 162 (devices: 1), the last 1 min ago", true},
@@ -43,7 +51,7 @@ func TestProblemsInPlainWordsTheWorstFirst(t *testing.T) {
 		}, "has a poor call: Packets are lost both ways", false},
 		"values not understood": {func(s *health.Status) { s.Endpoints[0].NotUnderstood = 2 }, "values that are not understood: 2", false},
 		"almost full":           {func(s *health.Status) { s.Buffer.DeliveredKept, s.Buffer.BytesOnDisk = 0, 250<<20 }, "almost full", false},
-		"first connection":      {func(s *health.Status) { s.Broker.State = "connecting" }, "The broker is not connected yet (for", false},
+		"first connection":      {func(s *health.Status) { s.Broker.State = "connecting" }, "The broker is not connected yet, since 11:00", false},
 		"store is opened":       {func(s *health.Status) { s.Buffer.State = "opening" }, "The store is being opened", false},
 		"new epoch": {func(s *health.Status) {
 			s.Identity.NewEpoch, s.Identity.NewEpochAt = "reverted", noon.Add(-time.Hour)

@@ -141,15 +141,18 @@ func (l Lang) problems(s Status, now time.Time, clock clockWords) (all []Problem
 		facts["records"] = l.records(b.Waiting)
 	}
 	switch {
+	case !k.SameIDSince.IsZero(): // between two connections and during one
+		facts["client_id"] = s.ClientID
+		add("broker_same_client_id", k.SameIDSince, k.Error, facts)
 	case k.State == "connecting" && k.Error == "":
 		add("broker_connecting", k.Since, "", facts)
 	case k.State != "connected":
 		add("broker_disconnected", k.Since, k.Error, facts).Hint = l.advice(k.Advice, k.Hint)
 	case k.Proof == "failed":
-		p := add("broker_not_delivering", time.Time{}, k.ProofDetail, nil)
+		p := add("broker_not_delivering", k.ProofSince, k.ProofDetail, nil)
 		p.Hint = cmp.Or(l.advice(k.Advice, k.Hint), p.Hint)
 	case k.Proof == "unproven":
-		p := add("broker_unproven", time.Time{}, k.ProofDetail, nil)
+		p := add("broker_unproven", k.ProofSince, k.ProofDetail, nil)
 		p.Hint = cmp.Or(l.advice(k.Advice, k.Hint), p.Hint)
 	}
 	for _, x := range k.LeftOut {
@@ -207,6 +210,9 @@ func (l Lang) problems(s Status, now time.Time, clock clockWords) (all []Problem
 	}
 	if g := s.Log; g.Elsewhere != "" {
 		add("log_elsewhere", time.Time{}, g.Elsewhere, nil)
+	}
+	if r := s.Refused; r != nil {
+		add("reload_refused", r.At, r.Error, nil)
 	}
 	for _, w := range s.Warnings {
 		all = append(all, Problem{Code: "warning", Severity: Warning, What: w})

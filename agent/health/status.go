@@ -35,6 +35,8 @@ type Status struct {
 	Clock    Clock                         `json:"clock"`
 	HTTP     HTTP                          `json:"http"`
 	Log      Log                           `json:"log"`
+	// Refused is the newest reload, when its config was refused.
+	Refused *RefusedReload `json:"reload_refused,omitempty"`
 	// Warnings are sentences for the operator that belong to no other field.
 	Warnings []string `json:"warnings"`
 	// Problems say in plain words what is wrong, the worst first; empty = all
@@ -130,9 +132,14 @@ type Broker struct {
 	// proven, unproven (not allowed to read it back) or failed.
 	Proof       string `json:"proof,omitempty"`
 	ProofDetail string `json:"proof_detail,omitempty"`
-	Connects    uint64 `json:"connects"`
-	Losses      uint64 `json:"losses"`
-	Failures    uint64 `json:"failures"` // tries to connect that failed
+	// ProofSince is since when the proof has this result.
+	ProofSince time.Time `json:"proof_since,omitzero"`
+	// SameIDSince is since when another client seems to use the same client id, so that
+	// the broker ends each connection soon; zero = it does not.
+	SameIDSince time.Time `json:"same_client_id_since,omitzero"`
+	Connects    uint64    `json:"connects"`
+	Losses      uint64    `json:"losses"`
+	Failures    uint64    `json:"failures"` // tries to connect that failed
 	// Skipped messages of the broker were too large, Ignored answers belonged to no
 	// question; both over the connection of the moment.
 	Skipped uint64 `json:"skipped"`
@@ -146,6 +153,12 @@ type Broker struct {
 	// LeftOut is what is not done at this broker, because it ends the connection
 	// over it; found out at, and tried again after.
 	LeftOut []LeftOut `json:"left_out,omitempty"`
+}
+
+// RefusedReload is a config that was not accepted while the agent ran.
+type RefusedReload struct {
+	At    time.Time `json:"at"`
+	Error string    `json:"error"` // the first error of the new config
 }
 
 // LeftOut is one such thing: will, retain, birth, short_birth, subscribe_echo,
@@ -241,7 +254,7 @@ func (s Status) JSON() ([]byte, error) {
 	s.Endpoints = append([]Endpoint{}, s.Endpoints...)
 	s.Warnings = append([]string{}, s.Warnings...)
 	s.Problems = append([]Problem{}, s.Problems...)
-	times := []*time.Time{&s.Identity.Compared, &s.Identity.NewEpochAt, &s.Started, &s.Broker.Since, &s.Broker.LastAck, &s.Buffer.Oldest, &s.Buffer.Since, &s.Clock.LastStep, &s.HTTP.Since}
+	times := []*time.Time{&s.Identity.Compared, &s.Identity.NewEpochAt, &s.Started, &s.Broker.Since, &s.Broker.ProofSince, &s.Broker.SameIDSince, &s.Broker.LastAck, &s.Buffer.Oldest, &s.Buffer.Since, &s.Clock.LastStep, &s.HTTP.Since}
 	for i := range s.Endpoints {
 		e := &s.Endpoints[i]
 		times = append(times, &e.LastPoll, &e.LastOK, &e.NextPoll, &e.StateSince, &e.GradeSince, &e.CallSince)
@@ -253,6 +266,11 @@ func (s Status) JSON() ([]byte, error) {
 	}
 	for i := range s.Problems {
 		times = append(times, &s.Problems[i].Since)
+	}
+	if s.Refused != nil {
+		refused := *s.Refused
+		s.Refused = &refused
+		times = append(times, &refused.At)
 	}
 	s.Buffer.Missed = slices.Clone(s.Buffer.Missed)
 	for i := range s.Buffer.Missed {

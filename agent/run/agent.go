@@ -13,6 +13,7 @@ import (
 
 	"roomcall/agent/config"
 	"roomcall/agent/drain"
+	"roomcall/agent/health"
 	"roomcall/agent/host"
 	"roomcall/agent/poll"
 	"roomcall/agent/record"
@@ -43,7 +44,7 @@ type Agent struct {
 	log      *slog.Logger
 	started  time.Time
 	warnings []string
-	refused  atomic.Pointer[string] // why the last reload was refused, for the operator
+	refused  atomic.Pointer[health.RefusedReload] // the last reload, if it was refused
 
 	queue      *buffer.Queue
 	client     *publish.Client

@@ -112,8 +112,7 @@ func (a *Agent) refuseReload(err error) {
 	if more {
 		first += " (and more, see the log)"
 	}
-	text := "a reload was refused at " + time.Now().UTC().Format(time.RFC3339) + ", the old config goes on: " + first
-	a.refused.Store(&text)
+	a.refused.Store(&health.RefusedReload{At: time.Now(), Error: first})
 }
 
 // A command that reads the store holds its lock meanwhile; the start waits for it.

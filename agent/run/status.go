@@ -33,9 +33,7 @@ func (a *Agent) Status() health.Status {
 		Started: a.started, StartReason: a.reason, UptimeS: int64(now.Sub(a.started).Seconds()),
 		ConfigPath: path, ConfigHash: a.cfg.Hash(), WrittenHash: a.cfg.WrittenHash(), Broker: brokerStatus(a.client.Status(), a.cfg.MQTT.Brokers[0]),
 	}
-	if refused := a.refused.Load(); refused != nil {
-		s.Warnings = append(s.Warnings, *refused)
-	}
+	s.Refused = a.refused.Load()
 	s.Warnings = append(s.Warnings, a.warnings...)
 	s.Limits = map[string]map[string]float64{}
 	for _, p := range a.pollers {
@@ -84,7 +82,7 @@ var brokerWords = map[publish.Class]string{
 func brokerStatus(p publish.Status, first string) health.Broker {
 	b := health.Broker{
 		URL: p.Broker, State: string(p.State), Since: p.Since,
-		Proof: string(p.Proof.State), ProofDetail: p.Proof.Detail,
+		Proof: string(p.Proof.State), ProofDetail: p.Proof.Detail, ProofSince: p.Proof.Since, SameIDSince: p.SameIDSince,
 		Connects: p.Connects, Losses: p.Losses, Failures: p.Failures, Skipped: p.Skipped, Ignored: p.Ignored, Published: p.Published, Acked: p.Acked,
 		InFlight: p.InFlight, LastAck: p.LastAck,
 	}
