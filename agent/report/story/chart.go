@@ -3,7 +3,6 @@ package story
 import (
 	"cmp"
 	"fmt"
-	"html"
 	"maps"
 	"math"
 	"slices"
@@ -33,7 +32,7 @@ type chart struct {
 
 func (w *writer) newChart(height float64, label string) *chart {
 	c := &chart{w: w, height: height}
-	fmt.Fprintf(c, `<svg viewBox="0 0 %g %g" role="img" aria-label="%s">`, chartWidth, height+48, html.EscapeString(label))
+	fmt.Fprintf(c, `<svg viewBox="0 0 %g %g" role="img" aria-label="%s">`, chartWidth, height+48, host.HTML(label))
 	return c
 }
 
@@ -56,7 +55,7 @@ func (c *chart) x(ms int64) float64 {
 }
 
 func (c *chart) text(class string, x, y float64, text string) {
-	fmt.Fprintf(c, `<text class="%s" x="%g" y="%g">%s</text>`, class, x, y, html.EscapeString(text))
+	fmt.Fprintf(c, `<text class="%s" x="%g" y="%g">%s</text>`, class, x, y, host.HTML(text))
 }
 
 // bar is a span of time in a row; title is shown when somebody points at it.
@@ -66,7 +65,7 @@ func (c *chart) bar(class string, fromMs, toMs int64, y, height float64, title s
 	}
 	x := c.x(fromMs)
 	fmt.Fprintf(c, `<rect class="%s" x="%g" y="%g" width="%.1f" height="%g"><title>%s</title></rect>`,
-		class, x, y, max(c.x(toMs)-x, 1), height, html.EscapeString(title))
+		host.HTML(class), x, y, max(c.x(toMs)-x, 1), height, host.HTML(title))
 }
 
 // axis draws the times below, at round times of the zone.
@@ -115,12 +114,12 @@ func (w *writer) roomsChart() string {
 	rest := slices.SortedFunc(maps.Keys(w.rooms), func(a, b place) int {
 		return cmp.Or(cmp.Compare(w.roomName(a), w.roomName(b)), comparePlaces(a, b))
 	})
+	list = list[:min(len(list), chartRooms)]
 	for _, p := range rest {
-		if !slices.Contains(list, p) {
+		if len(list) < chartRooms && !slices.Contains(list, p) {
 			list = append(list, p)
 		}
 	}
-	list = list[:min(len(list), chartRooms)]
 	const high = 18.0
 	c := w.newChart(high*float64(len(list)), w.say("chart_rooms"))
 	c.axis()

@@ -218,7 +218,12 @@ func (s *Story) call(p place, r *payload.Call) {
 	}
 	c.startMs, c.endMs, c.spent, c.coverage = r.StartMs, r.EndMs, sum, r.CoveragePct
 	c.grade, c.cause, c.scope = r.Grade, r.Cause, r.CauseScope
-	if c.grade != "fair" && c.grade != "poor" {
+	switch c.grade {
+	case "fair", "poor":
+	case "good":
+		return
+	default: // a file may say anything
+		c.grade = "unknown"
 		return
 	}
 	c.values = map[string]float64{}

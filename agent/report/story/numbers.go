@@ -1,6 +1,7 @@
 package story
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"math/bits"
@@ -112,7 +113,7 @@ func (s *Story) countMissing() {
 		}
 	}
 	for t, ranges := range byTopic {
-		slices.SortFunc(ranges, func(a, b [2]int64) int { return int(a[0] - b[0]) })
+		slices.SortFunc(ranges, func(a, b [2]int64) int { return cmp.Compare(a[0], b[0]) })
 		done := int64(0)
 		for _, r := range ranges {
 			if r[0] = max(r[0], done+1); r[0] > r[1] {

@@ -442,16 +442,18 @@ func (s *samples) Read(p []byte) (int, error) {
 func TestNamesCannotBreakThePageOrSteerTheTerminal(t *testing.T) {
 	b := everything()
 	text := strings.ReplaceAll(b.text(), "会议室 b", `<script>alert(1)<\/script>\u001b[31m|`)
+	text = strings.ReplaceAll(text, `"room":"会议室 a"`, `"room":"\u202ea"`)
+	text = strings.ReplaceAll(text, `"grade":"poor"`, `"grade":"poor\"><script>alert(2)<\/script>"`)
 	text = strings.ReplaceAll(text, "The clock jumped.", `<img src=x>\u001b]0;x`)
 	s := tellStory(t, text, Options{})
-	if out := textOf(t, s, health.English); strings.Contains(out, "\x1b") {
+	if out := textOf(t, s, health.English); strings.ContainsAny(out, "\x1b\u202e") {
 		t.Errorf("the text has escapes:\n%q", out)
 	}
 	var page strings.Builder
 	if err := s.WriteHTML(&page, Look{Zone: time.UTC}); err != nil {
 		t.Fatal(err)
 	}
-	for _, bad := range []string{"<script", "<img", "\x1b", "http://", "https://"} {
+	for _, bad := range []string{"<script", "<img", "\x1b", "\u202e", "http://", "https://"} {
 		if strings.Contains(page.String(), bad) {
 			t.Errorf("the page has %q", bad)
 		}
