@@ -193,23 +193,25 @@ type cluster struct {
 func (s *Story) clusters(least int, windowMs int64) []cluster {
 	var found []cluster
 	list := s.incidentsOf("quality.degraded")
-	for i := range list {
-		c := cluster{fromMs: list[i].sinceMs, rooms: map[place]bool{}}
-		for _, one := range list[i:] {
-			if one.sinceMs-c.fromMs > windowMs {
-				break
+	window := map[place]int{} // the incidents of each room in the window that begins with i
+	end, told := 0, 0         // the window ends before end; those before told are in a cluster or in none
+	for i, first := range list {
+		for ; end < len(list) && list[end].sinceMs-first.sinceMs <= windowMs; end++ {
+			window[list[end].place]++
+		}
+		if len(window) >= least {
+			n := len(found)
+			if n == 0 || first.sinceMs > found[n-1].toMs {
+				found, n, told = append(found, cluster{fromMs: first.sinceMs, rooms: map[place]bool{}}), n+1, i
 			}
-			c.rooms[one.place] = true
-			c.toMs = max(c.toMs, one.sinceMs+s.lastedMs(one))
+			c := &found[n-1]
+			for told = max(told, i); told < end; told++ {
+				c.rooms[list[told].place] = true
+				c.toMs = max(c.toMs, list[told].sinceMs+s.lastedMs(list[told]))
+			}
 		}
-		if len(c.rooms) < least {
-			continue
-		}
-		if n := len(found); n > 0 && c.fromMs <= found[n-1].toMs {
-			found[n-1].toMs = max(found[n-1].toMs, c.toMs)
-			maps.Copy(found[n-1].rooms, c.rooms)
-		} else {
-			found = append(found, c)
+		if window[first.place]--; window[first.place] == 0 {
+			delete(window, first.place)
 		}
 	}
 	return found
