@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"roomcall/agent/config"
+	"roomcall/agent/health"
 	"roomcall/agent/run"
 )
 
@@ -169,16 +170,17 @@ func redact(text []byte) []byte {
 }
 
 // namesInSentences removes the names that status and check put into a
-// sentence: "hub (Board room) does not answer", "user api, login web".
+// sentence: "Board room (hub) does not answer", "user api, login web".
 func namesInSentences(cfg *config.Config) *strings.Replacer {
 	var pairs []string
 	if cfg == nil {
 		return strings.NewReplacer()
 	}
 	for _, e := range cfg.Endpoints {
-		for _, room := range []string{e.Room, inJSON(e.Room, false), inJSON(e.Room, true)} {
-			if room != "" {
-				pairs = append(pairs, "("+room+")", "([redacted])")
+		name := health.Endpoint{Device: e.Device, Room: e.Room}.RoomName()
+		for _, said := range []string{name, inJSON(name, false), inJSON(name, true)} {
+			if e.Room != "" {
+				pairs = append(pairs, said, "[redacted] ("+e.Device+")")
 			}
 		}
 		if e.Username != "" {

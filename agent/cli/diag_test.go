@@ -1,9 +1,12 @@
 package cli
 
 import (
+	"strings"
 	"testing"
 
 	"roomcall/agent/config"
+	"roomcall/agent/health"
+	"roomcall/agent/health/healthtest"
 )
 
 func TestNamesAreTakenOutOfABundle(t *testing.T) {
@@ -32,16 +35,29 @@ func TestNamesWithinSentencesAreTakenOutOfABundle(t *testing.T) {
 		{Device: "hub", Room: `Ann's "Q&A" room`, Username: "api"}, {Device: "box", Room: "A", Username: "clerk"}, {Device: "bare"},
 	}}
 	for in, want := range map[string]string{
-		`FAIL  hub (Ann's "Q&A" room) does not answer`:            `FAIL  hub ([redacted]) does not answer`,
-		`"what": "hub (Ann's \"Q&A\" room) does not answer"`:      `"what": "hub ([redacted]) does not answer"`,
-		`"what": "hub (Ann's \"Q\u0026A\" room) does not answer"`: `"what": "hub ([redacted]) does not answer"`,
-		`box (A) is A-ok`:                   `box ([redacted]) is A-ok`,
+		`FAIL  Ann's "Q&A" room (hub) does not answer`:            `FAIL  [redacted] (hub) does not answer`,
+		`"what": "Ann's \"Q&A\" room (hub) does not answer"`:      `"what": "[redacted] (hub) does not answer"`,
+		`"what": "Ann's \"Q\u0026A\" room (hub) does not answer"`: `"what": "[redacted] (hub) does not answer"`,
+		`A (box) is A-ok`:                   `[redacted] (box) is A-ok`,
 		`user api, login api, model Hub`:    `user [redacted], login api, model Hub`,
 		`user clerk, login web`:             `user [redacted], login web`,
 		`no room () and no user , is there`: `no room () and no user , is there`,
 	} {
 		if got := namesInSentences(cfg).Replace(in); got != want {
 			t.Errorf("for %s\n got %s\nwant %s", in, got, want)
+		}
+	}
+	s := healthtest.Well()
+	s.Endpoints = []health.Endpoint{{Device: "hub", Room: cfg.Endpoints[0].Room}}
+	for _, state := range []string{"unreachable", "refused", "error", "busy", "upgrading", "in_call"} {
+		e := &s.Endpoints[0]
+		e.State, e.InCall, e.CallGrade, e.LastPoll, e.IntervalS = state, state == "in_call", "poor", healthtest.Noon, 5
+		e.ClockAheadS, e.NotUnderstood, e.Hint = 90, 1, "look"
+		s.Problems = health.English.Problems(s, healthtest.Noon)
+		b, err := s.JSON()
+		got := namesInSentences(cfg).Replace(string(redact(b)))
+		if err != nil || len(s.Problems) == 0 || strings.Contains(got, "Ann") {
+			t.Errorf("%v; the status of a room that is %s has its name:\n%s", err, state, got)
 		}
 	}
 	if got := namesInSentences(nil).Replace("user api, login api"); got != "user api, login api" {
