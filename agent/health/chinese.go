@@ -119,7 +119,7 @@ var chinese = map[string]words{
 	"call_far_ends": {what: "{streams} 个会场中有 {bad} 个的来流较差，其他会场正常，问题在这些会场。|实测：{values}。|",
 		hint: "本会场无需处理：请这些会场检查各自的上行链路"},
 
-	"endpoint_clock_off": {what: "{endpoint} 的时钟不准|：比采集代理所在机器{off}|",
+	"endpoint_clock_off": {what: "{endpoint} 的时钟不准|，自 {since} 起|：比采集代理所在机器{off}|",
 		hint: "请为两者配置时间服务器（NTP）；在此之前，终端自身的记录无法与这里的记录对照"},
 
 	// what events say, beside the problems that they open

@@ -123,7 +123,7 @@ var english = map[string]words{
 	"call_far_ends": {severity: Warning, what: "What arrives from {bad} of {streams} sites is poor, the others are fine: it is those sites.| Measured: {values}.|",
 		hint: "nothing to do in this room: those sites should look at their uplinks"},
 
-	"endpoint_clock_off": {severity: Warning, what: "The clock of {endpoint} is wrong|: {off} the clock of the agent's machine|",
+	"endpoint_clock_off": {severity: Warning, what: "The clock of {endpoint} is wrong|, since {since}|: {off} the clock of the agent's machine|",
 		hint: "give both a time server (NTP); until then the endpoint's own records cannot be compared with these"},
 
 	// what events say, beside the problems that they open

@@ -34,6 +34,9 @@ func TestProblemsInPlainWordsTheWorstFirst(t *testing.T) {
 		}, "ends each connection of this agent soon after it begins, since 11:55", true},
 		"two agents with one client id, during a connection": {func(s *health.Status) { s.Broker.SameIDSince = noon.Add(-5 * time.Minute) },
 			"ends each connection of this agent soon after it begins, since 11:55", true},
+		"endpoint's clock": {func(s *health.Status) {
+			s.Endpoints[0].ClockAheadS, s.Endpoints[0].ClockSince = -28800, noon.Add(-time.Hour)
+		}, "is wrong, since 11:00: 8 h behind", false},
 		"refused reload": {func(s *health.Status) {
 			s.Refused = &health.RefusedReload{At: noon.Add(-time.Minute), Error: "agent.toml:9: unknown key"}
 		}, "The last reload, at 11:59, was refused", false},
@@ -134,5 +137,19 @@ func TestAgesAndSizesInWords(t *testing.T) {
 		if got := health.Bytes(n); got != want {
 			t.Errorf("health.Bytes(%d) = %s, want %s", n, got, want)
 		}
+	}
+}
+
+func TestWhatLastsForWeeksHidesNoNewerProblem(t *testing.T) {
+	s, no := healthtest.Well(), false
+	s.Clock.Synchronized = &no
+	s.HTTP.Error, s.HTTP.Since = "address in use", noon
+	s.Warnings = []string{"agent.toml: others can read the secret"}
+	var codes []string
+	for _, p := range health.English.Problems(s, noon) {
+		codes = append(codes, p.Code)
+	}
+	if got := strings.Join(codes, " "); got != "page_unavailable clock_not_synchronized warning" {
+		t.Errorf("in this order: %s", got)
 	}
 }

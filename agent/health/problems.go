@@ -42,6 +42,10 @@ type Problem struct {
 // severityOrder sorts problems, the worst first.
 var severityOrder = map[Severity]int{Critical: 0, Warning: 1, Info: 2}
 
+// last are what lasts for weeks on many machines: of its severity it comes at the end, so
+// that the health message, which has room for one, does not hide a newer problem behind it.
+var last = map[string]int{"clock_not_synchronized": 1, "warning": 2}
+
 // Problems says in words what is wrong at now, the worst first. Empty means that all is
 // well. Times are in the zone of now. The status page, `roomcall status` and the health
 // message all show it.
@@ -52,7 +56,9 @@ func (l Lang) ProblemsAbroad(s Status, now time.Time) []Problem { return l.sorte
 
 func (l Lang) sorted(s Status, now time.Time, clock clockWords) []Problem {
 	all := slices.DeleteFunc(l.problems(s, now, clock), func(p Problem) bool { return p.Code == "endpoint_not_polled" }) // it is only waited for
-	slices.SortStableFunc(all, func(a, b Problem) int { return severityOrder[a.Severity] - severityOrder[b.Severity] })
+	slices.SortStableFunc(all, func(a, b Problem) int {
+		return cmp.Or(severityOrder[a.Severity]-severityOrder[b.Severity], last[a.Code]-last[b.Code])
+	})
 	return all
 }
 
@@ -186,7 +192,7 @@ func (l Lang) problems(s Status, now time.Time, clock clockWords) (all []Problem
 				add("endpoint_attention", time.Time{}, "", facts).Hint = l.advice(e.Advice, e.Hint)
 			}
 			if e.ClockAheadS != 0 {
-				add("endpoint_clock_off", time.Time{}, "", Facts{"endpoint": e.RoomName(), "off": l.Ahead(e.ClockAheadS)})
+				add("endpoint_clock_off", e.ClockSince, "", Facts{"endpoint": e.RoomName(), "off": l.Ahead(e.ClockAheadS)})
 			}
 			if e.NotUnderstood > 0 {
 				add("endpoint_not_understood", time.Time{}, "", Facts{"endpoint": e.RoomName(), "values": strconv.Itoa(e.NotUnderstood)})

@@ -100,8 +100,9 @@ type Standing struct {
 	CallSince  time.Time `json:"call_since,omitzero"`
 	Incident   *Incident `json:"incident,omitempty"`
 	// ClockAheadS is how far the endpoint's clock is ahead of this machine's, in seconds,
-	// while that is too far; 0 = it is right, or not known.
-	ClockAheadS float64 `json:"clock_ahead_s,omitempty"`
+	// while that is too far; 0 = it is right, or not known. ClockSince is since when.
+	ClockAheadS float64   `json:"clock_ahead_s,omitempty"`
+	ClockSince  time.Time `json:"clock_since,omitzero"`
 }
 
 // Incident is a poor call: from the event quality.degraded to quality.recovered.
@@ -257,7 +258,7 @@ func (s Status) JSON() ([]byte, error) {
 	times := []*time.Time{&s.Identity.Compared, &s.Identity.NewEpochAt, &s.Started, &s.Broker.Since, &s.Broker.ProofSince, &s.Broker.SameIDSince, &s.Broker.LastAck, &s.Buffer.Oldest, &s.Buffer.Since, &s.Clock.LastStep, &s.HTTP.Since}
 	for i := range s.Endpoints {
 		e := &s.Endpoints[i]
-		times = append(times, &e.LastPoll, &e.LastOK, &e.NextPoll, &e.StateSince, &e.GradeSince, &e.CallSince)
+		times = append(times, &e.LastPoll, &e.LastOK, &e.NextPoll, &e.StateSince, &e.GradeSince, &e.CallSince, &e.ClockSince)
 		if e.Incident != nil {
 			in := *e.Incident
 			e.Incident = &in

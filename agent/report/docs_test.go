@@ -142,7 +142,7 @@ func TestEveryProblemHasItsEvent(t *testing.T) {
 		t.Fatal(err)
 	}
 	types := known.Properties.Type.Enum
-	for _, code := range append(health.Codes(), "warning", "broker_same_client_id") {
+	for _, code := range append(health.Codes(), "warning") {
 		switch column := events[code]; {
 		case strings.HasPrefix(strings.TrimSpace(column), "none: "):
 		case !slices.ContainsFunc(words.FindAllStringSubmatch(column, -1), func(m []string) bool { return slices.Contains(types, m[1]) }):

@@ -55,7 +55,7 @@ func (r *Reporter) Health(in HealthInfo) []byte {
 		TsMs: in.At.UnixMilli(), Ts: in.At.UTC().Format("2006-01-02T15:04:05.000Z"),
 		ClientID: r.set.ClientID, Site: r.set.Site,
 		Status: in.Status, StatusCode: healthCodes[in.Status], Problems: int64(in.Problems),
-		Codes: in.Codes, Text: payload.Clip(in.Text), Waiting: int64(in.Waiting),
+		Codes: in.Codes, Text: payload.ClipTo(in.Text, maxSentence), Waiting: int64(in.Waiting),
 		DiskFree: in.DiskFree, Endpoints: int64(in.Endpoints), EndpointsBad: int64(in.EndpointsBad), Version: r.set.Version,
 	}
 	if !in.Oldest.IsZero() {

@@ -136,7 +136,7 @@ func (t *turn) stand() {
 		}
 	}
 	if t.d.ClockOff != nil {
-		st.ClockAheadS = t.d.ClockAhead
+		st.ClockAheadS, st.ClockSince = t.d.ClockAhead, clockTime(t.d.ClockOff.SinceMs)
 	}
 }
 

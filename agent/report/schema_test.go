@@ -210,6 +210,9 @@ func TestHealthMatchesItsSchemaAndIsFlat(t *testing.T) {
 		b := r.Health(in)
 		validate(t, "health", b)
 		doc := object(t, b)
+		if text, _ := doc["text"].(string); len(text) != min(len(in.Text), maxSentence) {
+			t.Errorf("a text of %d bytes has %d left", len(in.Text), len(text))
+		}
 		if doc["status_code"] != map[string]float64{"ok": 0, "fail": 2}[status] || doc["epoch"] == 0.0 || doc["client_id"] == "" {
 			t.Errorf("%s", b)
 		}

@@ -9,7 +9,7 @@ import (
 	"roomcall/cgi"
 )
 
-// maxSentence bounds the text of an event in bytes.
+// maxSentence bounds the text of an event or of the health message in bytes.
 const maxSentence = 1200
 
 // clockTime is a time of the state; 0 = the zero time.
@@ -49,7 +49,7 @@ func (t *turn) onlineText(in *incident, reason string) string {
 
 func (t *turn) clockText(ahead float64) string {
 	code := "endpoint_clock_off"
-	return t.text(code, "", 0, health.Facts{"off": t.r.set.Lang.Ahead(ahead)})
+	return t.text(code, "", t.at, health.Facts{"off": t.r.set.Lang.Ahead(ahead)})
 }
 
 // poorText says what is wrong with the call.

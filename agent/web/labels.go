@@ -16,7 +16,7 @@ var chinese = map[string]string{
 	"The agent does not answer; what is shown may be old. This page goes on by itself when it is back.": "采集代理没有响应，页面内容可能已过时。恢复后页面会自动更新。",
 
 	"All rooms": "全部会场", "Charts and calls": "曲线与通话记录", "No endpoint is configured.": "尚未配置终端。",
-	"What to do:": "处理建议：", "now": "现在",
+	", and something wants attention": "，另有事项需要关注", "What to do:": "处理建议：", "now": "现在",
 
 	"failing": "异常", "busy": "忙", "poor": "较差", "fair": "一般", "in a call": "通话中", "good": "良好", "ready": "就绪",
 	"not polled yet": "尚未采集", "no answer": "无响应", "nothing known": "无数据",

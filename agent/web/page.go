@@ -126,7 +126,9 @@ func newPage(s health.Status, history *History, now time.Time, lang health.Lang)
 	for _, e := range s.Endpoints {
 		p.rooms = append(p.rooms, p.view(e, byDevice[e.Device]))
 	}
-	slices.SortStableFunc(p.rooms, func(a, b roomView) int { return cmp.Compare(a.look, b.look) })
+	slices.SortStableFunc(p.rooms, func(a, b roomView) int {
+		return cmp.Or(cmp.Compare(a.look, b.look), cmp.Compare(len(b.others), len(a.others)))
+	})
 	return p
 }
 
@@ -273,7 +275,11 @@ func (p *page) list() {
 	p.add(markup("<div id=\"rooms\">\n"))
 	for _, v := range p.rooms {
 		p.add(markup("<details id=\"r-"), v.Device, markup("\" class=\"row "), looks[v.look].class, markup("\"><summary data-sign=\""),
-			looks[v.look].sign, markup("\"><b><bdi>"), v.name(), markup("</bdi></b> <span>"), v.headline, markup("</span>"))
+			looks[v.look].sign, markup("\"><b><bdi>"), v.name(), markup("</bdi></b> <span>"), v.headline)
+		if len(v.others) > 0 {
+			p.add(p.w(", and something wants attention"))
+		}
+		p.add(markup("</span>"))
 		p.strip(v.Device, false)
 		p.add(markup("</summary>\n"))
 		if v.look == lookGood {
@@ -281,7 +287,7 @@ func (p *page) list() {
 		}
 		p.advice(v)
 		for _, problem := range v.others {
-			p.add(markup("<p>"), problem.What, markup("</p>"))
+			p.advice(roomView{what: problem.What, hint: problem.Hint, detail: problem.Detail})
 		}
 		p.add(markup("<p><a href=\"/?device="), v.Device, markup("\">"), p.w("Charts and calls"), markup("</a></p></details>\n"))
 	}

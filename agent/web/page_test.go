@@ -131,6 +131,27 @@ func TestRoomsAreListedTheWorstFirstAndOpenToTheirOwnPage(t *testing.T) {
 	}
 }
 
+func TestARoomThatIsWellAndWantsAttentionSaysSoInItsRow(t *testing.T) {
+	s := healthtest.Well()
+	one, other := s.Endpoints[0], s.Endpoints[0]
+	one.Device, other.Device = "room-1", "room-2"
+	other.ClockAheadS, other.ClockSince = 720, noon.Add(-time.Hour)
+	s.Endpoints = []health.Endpoint{one, other}
+	page := ask(&fake{status: s}, "/").Body.String()
+	first, rest, _ := strings.Cut(page, `id="r-room-1"`)
+	for _, want := range []string{`id="r-room-2"`, ", and something wants attention</span>", "is wrong, since 11:00: 12 min ahead of", "give both a time server"} {
+		if !strings.Contains(first, want) {
+			t.Errorf("%q is not in\n%s", want, first)
+		}
+	}
+	if strings.Contains(rest, "wants attention") {
+		t.Errorf("a room that is well wants attention:\n%s", rest)
+	}
+	if zh := ask(&fake{status: s}, "/", inChinese).Body.String(); !strings.Contains(zh, "，另有事项需要关注</span>") {
+		t.Errorf("in Chinese:\n%s", zh)
+	}
+}
+
 func TestTwoHundredRestlessRoomsStaySmall(t *testing.T) {
 	s := healthtest.Well()
 	e := s.Endpoints[0]
