@@ -14,7 +14,7 @@ export WORK
 # shellcheck source=interop/database.sh
 . "$REPO/packaging/scripts/interop/database.sh"
 
-ALL=(mosquitto shared lines python node alerts prometheus homeassistant views schema nodered telegraf postgres grafana)
+ALL=(mosquitto shared lines python node alerts prometheus homeassistant views schema nodered telegraf postgres grafana gateway)
 WANTED=("${@:-${ALL[@]}}")
 wanted() { [[ " ${WANTED[*]} " == *" $1 "* ]]; }
 for name in "${WANTED[@]}"; do
@@ -74,6 +74,7 @@ tools_of() {
 	python) echo jq paho ;;
 	alerts) echo jq node ;;
 	postgres | grafana) echo jq psql pg_createcluster node ;;
+	gateway) echo jq curl psql pg_createcluster ;;
 	mosquitto) echo mosquitto_passwd node ;;
 	telegraf) echo jq curl node influxd victoria-metrics ;;
 	esac
@@ -109,8 +110,8 @@ ready() {
 		NPM_JOB= ;;
 	telegraf)
 		wait "$TELEGRAF_JOB" || { echo "Telegraf's module does not build: $(tail -2 "$WORK/telegraf-build.log")" && return 1; } ;;
-	postgres)
-		start_database || { echo "no PostgreSQL" && return 1; } ;;
+	postgres | gateway)
+		[ "${PGHOST:-}" = "$WORK/database" ] || start_database || { echo "no PostgreSQL" && return 1; } ;;
 	esac
 }
 

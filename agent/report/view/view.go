@@ -313,7 +313,7 @@ func (c *collector) document(to string) (any, error) {
 		return nil, err
 	}
 	f := c.facts().only(&c.o, p.name)
-	if c.o.Call != "" && len(f.Calls) == 0 && len(c.seen) > 0 {
+	if c.o.Call != "" && len(f.Calls) == 0 && (len(c.seen) > 0 || len(c.others) == 0) {
 		if c.book[c.o.Call] != nil {
 			return nil, fmt.Errorf("%w in the time or state that is asked for: %s", ErrNoCall, c.o.Call)
 		}

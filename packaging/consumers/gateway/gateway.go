@@ -332,8 +332,10 @@ func (g *gateway) volc(w http.ResponseWriter, r *http.Request, body []byte) {
 		refuse(http.StatusTooManyRequests, "FlowLimitExceeded", "2 requests a second at most")
 		return
 	}
+	_, offset := start.Zone()
 	o := view.Options{
-		Room: q.RoomID, Metrics: q.Indicator, Granularity: q.Granularity, Zone: start.Location(),
+		Room: q.RoomID, Metrics: q.Indicator, Granularity: q.Granularity,
+		Zone:  time.FixedZone("", offset),               // not start.Location: that may be this machine's zone, with its summer time
 		Since: start, Until: end.Add(-time.Millisecond), // the bucket that begins at the end is the next one
 	}
 	if q.RoomID != "" && len(q.UserID) > 0 {
@@ -461,7 +463,9 @@ func readTRTC(r *http.Request, body []byte) (trtcQuery, error) {
 				list = []any{v}
 			}
 			for _, x := range list {
-				q[name] = append(q[name], fmt.Sprint(x))
+				if x != nil {
+					q[name] = append(q[name], fmt.Sprint(x))
+				}
 			}
 		}
 	}

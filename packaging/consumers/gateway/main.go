@@ -66,7 +66,7 @@ func run(ctx context.Context, args []string) error {
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
-	if host, _, _ := net.SplitHostPort(*listen); g.keys == nil && !net.ParseIP(host).IsLoopback() {
+	if a, ok := at.Addr().(*net.TCPAddr); g.keys == nil && !(ok && a.IP.IsLoopback()) {
 		return errors.Join(at.Close(), fmt.Errorf("%s can be reached by others: give -keys FILE", *listen))
 	}
 	server := &http.Server{Handler: g.handler(), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 5 * time.Minute}

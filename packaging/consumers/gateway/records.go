@@ -61,28 +61,38 @@ func openDatabase(ctx context.Context, url string) (*database, error) {
 	return &database{pool}, nil
 }
 
-// The records of one call: its minutes only where it has no samples, because a minute
-// may hold two calls.
+// The records of one call. A minute may hold two calls, so the call's samples speak for
+// it; its own record does where they were deleted.
 const ofCall = `
 select doc::text from sample where call_id = $1
 union all select doc::text from stream where call_id = $1
 union all select doc::text from event where call_id = $1
 union all select doc::text from call where call_id = $1
-union all select doc::text from minute where doc->>'call_id' = $1 and not exists (select from sample where call_id = $1)`
+union all select doc::text from minute m where call_id = $1 and client_id = split_part($1, '.', 1) and device = split_part($1, '.', 3)
+  and not exists (select from sample s where s.call_id = $1 and s.ts >= m.started and s.ts < m.started + interval '1 minute')`
 
-// The samples in calls of a time, and the calls that they belong to.
+// The samples in calls of a time, and the calls that they belong to, each with its
+// neighbours before and after that time: they say that it was going on all along.
 const samplesOf = `
+with going as (
+  select call_id from call where started < $2 and ended >= $1
+  union select call_id from sample where call_id is not null and ts >= $1 and ts < $2)
 select doc::text from sample where call_id is not null and ts >= $1 and ts < $2
-union all select doc::text from call where started < $2 and ended >= $1`
+union all select doc::text from call where started < $2 and ended >= $1
+union all select near.doc from going, lateral (
+  (select doc::text from sample s where s.call_id = going.call_id and s.ts < $1 order by s.ts desc limit 1)
+  union all (select doc::text from sample s where s.call_id = going.call_id and s.ts >= $2 order by s.ts limit 1)) as near`
 
-// The calls of a time: their records, and for those that run, their events and first and
-// last samples.
+// The calls of a time: their records, and for those that run, their events and the last
+// sample.
 const callsOf = `
 select doc::text from call where started < $2 and ended >= $1
 union all select doc::text from event e where call_id is not null and ts < $2 and ts >= $1::timestamptz - interval '2 days'
   and not exists (select from call c where c.call_id = e.call_id)
-union all (select distinct on (call_id) doc::text from sample s where call_id is not null and ts >= $1 and ts < $2
-  and not exists (select from call c where c.call_id = s.call_id) order by call_id, ts desc)`
+union all select newest.doc from (
+  select distinct call_id from sample s where call_id is not null and ts >= $1 and ts < $2
+    and not exists (select from call c where c.call_id = s.call_id)) as running, lateral (
+  select doc::text from sample s where s.call_id = running.call_id order by s.ts desc limit 1) as newest`
 
 // The calls that began in a time.
 const startsOf = `

@@ -82,12 +82,15 @@ create index on sample (client_id, device, ts desc);
 create index on stream (client_id, device, ts desc);
 create index on event  (ts);
 create index on event  (incident_id);
+create index on event  (call_id);
 create index on call   (started);
 create index on call (call_id);
 create index on minute (client_id, device, started);
 create index on minute (started);
 create index on sample (call_id, ts);
 create index on stream (call_id, ts);
+-- Rows come about in order of time, so this one is small: all rooms of an hour.
+create index on sample using brin (ts);
 
 -- Every room with its newest sample. since is the age of that sample: a silent room is
 -- not the same as an idle one. The index is walked room by room, so this stays fast
