@@ -2,9 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -295,91 +292,5 @@ func TestTRTCIsAnsweredAsItsDocumentSays(t *testing.T) {
 	r.g.limits, r.now = true, time.Unix(base+15*24*3600, 0)
 	if doc := r.trtc(call); text(doc, "Response", "Error", "Code") != "InvalidParameter.StartTsOversize" {
 		t.Errorf("%v", doc)
-	}
-}
-
-// hash and mac are of the signatures below, which are written from the two schemes'
-// descriptions and know nothing of keys.go.
-func hash(s string) string { h := sha256.Sum256([]byte(s)); return hex.EncodeToString(h[:]) }
-func mac(key []byte, s string) []byte {
-	h := hmac.New(sha256.New, key)
-	h.Write([]byte(s))
-	return h.Sum(nil)
-}
-
-func signTencent(at time.Time, key, secret string) func(*http.Request, string) {
-	return func(r *http.Request, body string) {
-		r.Header.Set("Content-Type", "application/json; charset=utf-8")
-		r.Header.Set("X-TC-Timestamp", fmt.Sprint(at.Unix()))
-		day := at.UTC().Format("2006-01-02")
-		canonical := "POST\n/\n\ncontent-type:application/json; charset=utf-8\nhost:" + r.Host + "\n\ncontent-type;host\n" + hash(body)
-		scope := day + "/trtc/tc3_request"
-		toSign := fmt.Sprintf("TC3-HMAC-SHA256\n%d\n%s\n%s", at.Unix(), scope, hash(canonical))
-		k := mac(mac(mac([]byte("TC3"+secret), day), "trtc"), "tc3_request")
-		r.Header.Set("Authorization", fmt.Sprintf("TC3-HMAC-SHA256 Credential=%s/%s, SignedHeaders=content-type;host, Signature=%x", key, scope, mac(k, toSign)))
-	}
-}
-
-func signVolcengine(at time.Time, key, secret string) func(*http.Request, string) {
-	return func(r *http.Request, body string) {
-		stamp, day := at.UTC().Format("20060102T150405Z"), at.UTC().Format("20060102")
-		r.Header.Set("X-Date", stamp)
-		r.Header.Set("X-Content-Sha256", hash(body))
-		canonical := "POST\n/\nAction=ListQuality&Version=2020-12-01\nhost:" + r.Host + "\nx-content-sha256:" + hash(body) + "\nx-date:" + stamp + "\n\nhost;x-content-sha256;x-date\n" + hash(body)
-		scope := day + "/cn-north-1/rtc/request"
-		k := mac(mac(mac(mac([]byte(secret), day), "cn-north-1"), "rtc"), "request")
-		r.Header.Set("Authorization", fmt.Sprintf("HMAC-SHA256 Credential=%s/%s, SignedHeaders=host;x-content-sha256;x-date, Signature=%x", key, scope, mac(k, "HMAC-SHA256\n"+stamp+"\n"+scope+"\n"+hash(canonical))))
-	}
-}
-
-func TestSignaturesAreChecked(t *testing.T) {
-	r := newRig(t)
-	r.g.keys = map[string]string{"k": "secret-1"}
-	const tencentBody = `{"CommId":"a.1.r1.1728000060","StartTime":1728000000,"EndTime":1728003600,"SdkAppId":"1"}`
-	const volcBody = `{"AppId":"x","StartTime":"2024-10-04T00:00:00+08:00","EndTime":"2024-10-05T00:00:00+08:00","Indicator":["poor_time_rate"],"AggregateGranularity":"1d"}`
-	for name, c := range map[string]struct {
-		at     time.Time
-		secret string
-		alter  string
-		ok     bool
-	}{
-		"right":        {r.now, "secret-1", "", true},
-		"wrong secret": {r.now, "secret-2", "", false},
-		"old":          {r.now.Add(-6 * time.Minute), "secret-1", "", false},
-		"other body":   {r.now, "secret-1", " ", false},
-	} {
-		req := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(tencentBody+c.alter))
-		req.Header.Set("X-TC-Action", "DescribeCallDetail")
-		req.Header.Set("X-TC-Version", "2019-07-22")
-		signTencent(c.at, "k", c.secret)(req, tencentBody)
-		_, doc := r.do(req)
-		if refused := text(doc, "Response", "Error", "Code") == "AuthFailure.SignatureFailure"; refused == c.ok {
-			t.Errorf("TRTC %s: %v", name, doc)
-		}
-		if c.ok && text(doc, "Response", "Total") != "1" {
-			t.Errorf("TRTC by POST: %v", doc)
-		}
-		status, doc := r.volc(volcBody+c.alter, func(req *http.Request, _ string) { signVolcengine(c.at, "k", c.secret)(req, volcBody) })
-		if (status == 200) != c.ok || !c.ok && text(doc, "ResponseMetadata", "Error", "Code") != "SignatureDoesNotMatch" {
-			t.Errorf("Volcengine %s: %d %v", name, status, doc)
-		}
-	}
-	if doc := r.trtc("&CommId=a"); text(doc, "Response", "Error", "Code") != "AuthFailure.SignatureFailure" {
-		t.Errorf("not signed: %v", doc)
-	}
-}
-
-func TestKeysAreReadStrictly(t *testing.T) {
-	for text, ok := range map[string]bool{"# c\nk:secret-1\n": true, "": false, "k:short": false, "no colon": false} {
-		path := filepath.Join(t.TempDir(), "keys")
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if keys, err := readKeys(path); (err == nil) != ok || ok && keys["k"] != "secret-1" {
-			t.Errorf("%q: %v, %v", text, keys, err)
-		}
-	}
-	if err := run(context.Background(), []string{"-listen", "0.0.0.0:0", "-records", os.DevNull}); err == nil || !strings.Contains(err.Error(), "-keys") {
-		t.Errorf("open to all without keys: %v", err)
 	}
 }
