@@ -3,7 +3,9 @@ package web
 import (
 	"bytes"
 	"context"
-	"crypto/subtle"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -208,12 +210,29 @@ func (h *handler) export(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// hasKey reports whether the request has the key of Options, or answers 403: records
-// may have names of people.
+// signatureAge is how long a signature holds.
+const signatureAge = time.Minute
+
+// signature shows that a request comes from somebody who has the key, and does not show
+// the key: another program may hold the agent's address.
+func signature(key, uri string, at time.Time) string {
+	when := strconv.FormatInt(at.Unix(), 10)
+	mac := hmac.New(sha256.New, []byte(key))
+	mac.Write([]byte(when + " " + uri))
+	return "Signature " + when + " " + hex.EncodeToString(mac.Sum(nil))
+}
+
+// hasKey reports whether the request is signed with the key of Options, or answers 403:
+// records may have names of people.
 func (h *handler) hasKey(w http.ResponseWriter, r *http.Request) bool {
-	given, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	if h.key != "" && subtle.ConstantTimeCompare([]byte(given), []byte(h.key)) == 1 {
-		return true
+	given := r.Header.Get("Authorization")
+	if _, when, ok := strings.Cut(given, " "); ok && h.key != "" {
+		when, _, _ = strings.Cut(when, " ")
+		s, _ := strconv.ParseInt(when, 10, 64)
+		at := time.Unix(s, 0)
+		if h.now().Sub(at).Abs() <= signatureAge && hmac.Equal([]byte(given), []byte(signature(h.key, r.URL.RequestURI(), at))) {
+			return true
+		}
 	}
 	fail(w, r, http.StatusForbidden, "records may have names of people: only the user that the agent runs as, root and administrators may read them",
 		"run the command as one of these, for example with sudo")

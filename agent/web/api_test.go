@@ -86,10 +86,19 @@ func TestExportStreamsTheRecordsThatMatch(t *testing.T) {
 func TestRecordsThatMayHaveNamesNeedTheKey(t *testing.T) {
 	exports := 0
 	src := &fake{status: healthtest.Well(), export: func(context.Context, io.Writer, Filter) error { exports++; return nil }}
-	for _, given := range []string{"", "Bearer ", "Bearer " + testKey + "0", "Bearer " + testKey[1:], "Basic " + testKey} {
-		w := ask(src, "/api/v1/buffer/export", func(r *http.Request) { r.Header.Set("Authorization", given) })
+	const path = "/api/v1/buffer/export?delivered=1"
+	right := signature(testKey, path, noon)
+	if strings.Contains(right, testKey) {
+		t.Error("the key is shown to whoever is asked")
+	}
+	for name, given := range map[string]string{
+		"none": "", "the key": "Bearer " + testKey, "another key": signature(testKey[1:], path, noon), "half": right[:len(right)-1],
+		"another path": signature(testKey, "/api/v1/buffer/export", noon), "too old": signature(testKey, path, noon.Add(-signatureAge-time.Second)),
+		"too new": signature(testKey, path, noon.Add(signatureAge+time.Second)), "no time": "Signature x " + right, "far away": "Signature 9223372036854775807 x",
+	} {
+		w := ask(src, path, func(r *http.Request) { r.Header.Set("Authorization", given) })
 		if w.Code != http.StatusForbidden || !strings.Contains(w.Body.String(), "names of people") || exports > 0 {
-			t.Errorf("%q: got %d %s", given, w.Code, w.Body)
+			t.Errorf("%s: got %d %s", name, w.Code, w.Body)
 		}
 	}
 	w := httptest.NewRecorder()

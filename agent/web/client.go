@@ -43,7 +43,8 @@ func Get(ctx context.Context, addr, path string, patience time.Duration) (io.Rea
 	return GetWithKey(ctx, addr, path, patience, "")
 }
 
-// GetWithKey is Get for what may have names of people: key is the agent's Options.Key.
+// GetWithKey is Get for what may have names of people: key is the agent's Options.Key,
+// which signs the request and is not sent.
 func GetWithKey(ctx context.Context, addr, path string, patience time.Duration, key string) (io.ReadCloser, error) {
 	if addr == "" {
 		return nil, errors.New("ask the running agent: [agent] http_listen is \"\", so it cannot be asked; set it to \"127.0.0.1:9478\" and restart the agent")
@@ -55,7 +56,7 @@ func GetWithKey(ctx context.Context, addr, path string, patience time.Duration, 
 		return nil, asking(err)
 	}
 	if key != "" {
-		req.Header.Set("Authorization", "Bearer "+key)
+		req.Header.Set("Authorization", signature(key, req.URL.RequestURI(), time.Now()))
 	}
 	resp, err := (&http.Transport{
 		DisableKeepAlives:     true, // one request; also no goroutine stays behind

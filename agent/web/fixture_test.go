@@ -63,7 +63,7 @@ const testKey = "0123456789abcdef"
 func ask(src Source, path string, change ...func(*http.Request)) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(http.MethodGet, path, nil)
 	r.Host = "127.0.0.1:9478"
-	r.Header.Set("Authorization", "Bearer "+testKey)
+	r.Header.Set("Authorization", signature(testKey, path, noon))
 	for _, c := range change {
 		c(r)
 	}
@@ -81,7 +81,7 @@ func ask(src Source, path string, change ...func(*http.Request)) *httptest.Respo
 func askHandler(h http.Handler, path string) *httptest.ResponseRecorder {
 	w := httptest.NewRecorder()
 	r := httptest.NewRequest(http.MethodGet, path, nil)
-	r.Header.Set("Authorization", "Bearer "+testKey)
+	r.Header.Set("Authorization", signature(testKey, path, time.Now()))
 	h.ServeHTTP(w, r)
 	return w
 }

@@ -108,8 +108,8 @@ type Options struct {
 	MaxBytes int64
 	// History is what the page draws; nil = nothing.
 	History *History
-	// Key is what a request has to bring as "Authorization: Bearer KEY" to read
-	// what may have names of people; "" = nobody may.
+	// Key is what signs a request for what may have names of people, see GetWithKey;
+	// "" = nobody may read that.
 	Key string
 	// Language is that of the page, [agent] language: "auto" and "" follow the browser.
 	Language string
