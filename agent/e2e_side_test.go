@@ -151,14 +151,20 @@ func TestStatusAndCheckSayWhoAnswers(t *testing.T) {
 		}
 	}
 
-	if out, errs, _ = r.output("check"); !strings.Contains(out, "warn  status page") {
-		t.Errorf("check does not say that the address is another agent's:\n%s%s", out, errs)
+	if out, errs, _ = r.output("check"); strings.Count(out, "Another agent answers") != 1 {
+		t.Errorf("check does not say once that the address is another agent's:\n%s%s", out, errs)
 	}
 
 	r.writeConfig("nonsense")
 	out, errs, code = r.output("status")
-	if code == 0 || !strings.Contains(errs, "agent at the default address 127.0.0.1:9478 is asked") {
+	if code == 0 || !strings.Contains(errs, "the agent at 127.0.0.1:9478 is asked") {
 		t.Errorf("a bad file: %d\n%s%s", code, out, errs)
+	}
+
+	r.writeConfig("[agent]\nhttp_listen = \"" + r.http + "\"\nsight = \"Berlin\"\n")
+	out, errs, _ = r.output("status")
+	if !strings.Contains(errs, "sight: unknown key") || !strings.Contains(out, client) {
+		t.Errorf("a file with a wrong key: %d\n%s%s", code, out, errs)
 	}
 }
 

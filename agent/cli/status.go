@@ -38,8 +38,8 @@ unless --all is set. While the store catches up after an outage, the pace is mea
 for a second to say how long it will take.
 
 Exit code 1 when no agent answers, when another agent does, and when something is
-wrong (FAIL). Works for every user: where the config cannot be read, the default
-address is asked.`,
+wrong (FAIL). Works for every user, and with a wrong config: where http_listen cannot
+be read, the default address is asked.`,
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.status(cmd.Context(), asJSON, all)
@@ -52,11 +52,13 @@ address is asked.`,
 
 func (a *app) status(ctx context.Context, asJSON, all bool) error {
 	cfg, _, unread := a.look()
+	asked := cfg
 	if unread != nil {
-		fmt.Fprintf(a.stderr, "warning: the config cannot be read, so the agent at the default address %s is asked:\n%v\n", config.DefaultHTTPListen, unread)
-		cfg = nil
+		listen := config.Listen(config.ResolvePath(a.configFlag, a.getenv), config.Options{Elsewhere: true})
+		fmt.Fprintf(a.stderr, "warning: the config is wrong or cannot be read; the agent at %s is asked:\n%v\n", listen, unread)
+		asked = &config.Config{Agent: config.Agent{HTTPListen: listen}}
 	}
-	body, err := askStatus(ctx, cfg)
+	body, err := askStatus(ctx, asked)
 	if err != nil && unread != nil && !errors.Is(unread, fs.ErrPermission) {
 		fmt.Fprintf(a.stderr, "roomcall: %s\n", printableLines(err.Error()))
 		return errReportedConfig
@@ -78,7 +80,7 @@ func (a *app) status(ctx context.Context, asJSON, all bool) error {
 			fmt.Fprint(a.stderr, a.styled(a.stderr, problemLines(report.other, lang, report.now)))
 		}
 	} else {
-		report.status, report.rate = catchingUp(ctx, cfg, st)
+		report.status, report.rate = catchingUp(ctx, asked, st)
 		report.now = time.Now()
 		if _, err = io.WriteString(a.stdout, a.styled(a.stdout, report.text())); err != nil {
 			return err
@@ -90,11 +92,8 @@ func (a *app) status(ctx context.Context, asJSON, all bool) error {
 	return nil
 }
 
-// askStatus asks the running agent of a config, nil = the one at the default address.
+// askStatus asks the running agent of a config.
 func askStatus(ctx context.Context, cfg *config.Config) ([]byte, error) {
-	if cfg == nil {
-		cfg = &config.Config{Agent: config.Agent{HTTPListen: config.DefaultHTTPListen}}
-	}
 	body, err := askAgent(ctx, cfg, "/api/v1/status")
 	if errors.Is(err, web.ErrNotRunning) {
 		if state := serviceState(ctx); state != "" {

@@ -56,6 +56,30 @@ type loader struct {
 // conf.d, the one at path may be missing. The error is either nil or an Errors with
 // every problem; the warnings are returned in both cases.
 func Load(path string, opts Options) (*Config, []Warning, error) {
+	l, err := read(path, opts)
+	if err != nil {
+		return nil, nil, Errors{err}
+	}
+	return l.finish(path)
+}
+
+// Listen is [agent] http_listen of a config that may be wrong elsewhere: a running agent
+// is asked there why. What cannot be read, or is wrong itself, is DefaultHTTPListen.
+func Listen(path string, opts Options) string {
+	l, err := read(path, opts)
+	if err != nil {
+		return DefaultHTTPListen
+	}
+	var a Agent
+	l.table("agent", "agent", &a)
+	if !isListen(a.HTTPListen) {
+		return DefaultHTTPListen
+	}
+	return a.HTTPListen
+}
+
+// read reads the files of a config. Its error says why there is none.
+func read(path string, opts Options) (*loader, *Error) {
 	l := newLoader(path, opts)
 	conf := l.confFiles(path)
 	data, mode, err := readBounded(path, maxFileBytes)
@@ -68,7 +92,7 @@ func Load(path string, opts Options) (*Config, []Warning, error) {
 		if errors.Is(err, fs.ErrNotExist) {
 			e.Hint = "make one with `roomcall init`, or name the file with --config or " + EnvConfig
 		}
-		return nil, nil, Errors{e}
+		return nil, e
 	}
 	for _, p := range conf {
 		if data, mode, err = readBounded(p, maxFileBytes); err != nil {
@@ -78,7 +102,7 @@ func Load(path string, opts Options) (*Config, []Warning, error) {
 		}
 		l.add(p, data, mode)
 	}
-	return l.finish(path)
+	return l, nil
 }
 
 // LoadText checks one text as if it were in the file at path, without conf.d.

@@ -201,3 +201,25 @@ func writeOver(t *testing.T, dir, name, from, to string) {
 		t.Fatal(err)
 	}
 }
+
+func TestTheAddressOfTheAgentIsReadFromAConfigThatIsWrongElsewhere(t *testing.T) {
+	for name, c := range map[string]struct{ text, want string }{
+		"an unknown key":          {"[agent]\nhttp_listen = \"127.0.0.1:9000\"\nsight = 1\n", "127.0.0.1:9000"},
+		"switched off":            {"[agent]\nhttp_listen = \"\"\nsight = 1\n", ""},
+		"no address":              {"[agent]\nhttp_listen = \"here\"\n", DefaultHTTPListen},
+		"not in it":               {"[mqtt]\nbroker = 1\n", DefaultHTTPListen},
+		"not TOML":                {"[agent]\nhttp_listen = \"127.0.0.1:9000\n", DefaultHTTPListen},
+		"an unset variable in it": {"[agent]\nhttp_listen = \"${NOT_SET}\"\n", DefaultHTTPListen},
+	} {
+		path := filepath.Join(t.TempDir(), "agent.toml")
+		if err := os.WriteFile(path, []byte(c.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got := Listen(path, Options{LookupEnv: func(string) (string, bool) { return "", false }}); got != c.want {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+	if got := Listen(filepath.Join(t.TempDir(), "none.toml"), Options{}); got != DefaultHTTPListen {
+		t.Errorf("no file: %q", got)
+	}
+}
