@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math"
 	"net"
+	"path/filepath"
 	"strconv"
 	"sync"
 	"text/tabwriter"
@@ -83,6 +84,9 @@ func (a *app) simulate(ctx context.Context, s simulation) error {
 			return usageError{fmt.Errorf("read --password-file: %w", err)}
 		}
 		s.options.Password = password
+		if full, err := filepath.Abs(s.passwordFile); err == nil {
+			s.passwordFile = full // the config that gets it may be in another folder
+		}
 	}
 	if s.rooms < 1 || s.rooms > maxSimulated {
 		return usageError{fmt.Errorf("--rooms %d: use a number from 1 to %d", s.rooms, maxSimulated)}
@@ -118,6 +122,18 @@ func (a *app) simulate(ctx context.Context, s simulation) error {
 	return nil
 }
 
+// account are the lines of a config that log in.
+func (s simulation) account() string {
+	if s.options.Username == "" {
+		return ""
+	}
+	text := fmt.Sprintf("username = %q\n", s.options.Username)
+	if s.passwordFile != "" {
+		text += fmt.Sprintf("password_file = %q\n", s.passwordFile)
+	}
+	return text
+}
+
 // simulateRoom opens the endpoint of one room, from 0, and prints where it is. The
 // function that it returns answers until its context ends.
 func (a *app) simulateRoom(s simulation, room int, addr string) (func(context.Context) error, error) {
@@ -151,8 +167,8 @@ func (a *app) simulateRoom(s simulation, room int, addr string) (func(context.Co
 	if s.rooms == 1 {
 		fmt.Fprintf(a.stdout, "%ssimulated %s, scenario %s: url = \"%s://%s\"\n", pin, endpoint.Family().Name, o.Scenario, scheme, l.Addr())
 	} else {
-		fmt.Fprintf(a.stdout, "[[endpoint]] # %s, %s\ndevice = \"sim-%d\"\nroom = \"Simulated room %d\"\nurl = \"%s://%s\"\n%s\n",
-			endpoint.Family().Name, o.Scenario, room+1, room+1, scheme, l.Addr(), pin)
+		fmt.Fprintf(a.stdout, "[[endpoint]] # %s, %s\ndevice = \"sim-%d\"\nroom = \"Simulated room %d\"\nurl = \"%s://%s\"\n%s%s\n",
+			endpoint.Family().Name, o.Scenario, room+1, room+1, scheme, l.Addr(), pin, s.account())
 	}
 	return func(ctx context.Context) error { return cgitest.Serve(ctx, endpoint, l, secure) }, nil
 }

@@ -6,6 +6,8 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -59,5 +61,38 @@ func TestSimulateRunsSeveralRooms(t *testing.T) {
 		if !strings.Contains(log.String(), want) {
 			t.Errorf("the log lacks %q:\n%s", want, log.String())
 		}
+	}
+}
+
+func TestTheTablesOfSimulatedRoomsLogIn(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	t.Chdir(t.TempDir())
+	if err := os.WriteFile("secret", []byte("open sesame\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, in := io.Pipe()
+	ended := make(chan int, 1)
+	go func() {
+		ended <- Main(ctx, "test", []string{"simulate", "--listen", "127.0.0.1:0", "--rooms", "2", "--scenario", "idle",
+			"--user", "api", "--password-file", "secret"}, in, io.Discard, func(string) string { return "" })
+		in.Close()
+	}()
+	var tables strings.Builder
+	for lines, rooms := bufio.NewScanner(out), 0; rooms < 2 && lines.Scan(); {
+		tables.WriteString(lines.Text() + "\n")
+		if strings.HasPrefix(lines.Text(), "password_file") {
+			rooms++
+		}
+	}
+	go func() { _, _ = io.Copy(io.Discard, out) }()
+	path := filepath.Join(t.TempDir(), "agent.toml")
+	c, _, err := config.LoadText(path, []byte("[mqtt]\nbroker = \"tcp://127.0.0.1:1\"\n"+tables.String()), config.Options{})
+	if err != nil || len(c.Endpoints) != 2 || c.Endpoints[1].Username != "api" {
+		t.Fatalf("the tables are no config that logs in: %v\n%s", err, tables.String())
+	}
+	cancel()
+	if code := <-ended; code != exitOK {
+		t.Errorf("it ended with %d", code)
 	}
 }

@@ -286,7 +286,7 @@ func (r *statusReport) rank(e health.Endpoint) rank {
 func (r *statusReport) broker() string {
 	w, k := statusWords[r.lang], r.status.Broker
 	line := k.URL + ", " + fmt.Sprintf(w.delivered, k.Acked)
-	if !k.LastAck.IsZero() {
+	if k.Acked > 0 && !k.LastAck.IsZero() { // the broker may acknowledge what it drops
 		line += ", " + fmt.Sprintf(w.last, r.lang.Ago(k.LastAck, r.now))
 	}
 	if k.Proof != "" {
