@@ -64,6 +64,7 @@ type Agent struct {
 	unhealthy  healthFailures
 	free       freeSpace
 	failing    record.Event // the agent.store_failing that is open at the end of a run
+	away       time.Time    // since when the agent before had no broker, zero = it had one
 	reason     string       // why this process was started
 	remember   *lastRun     // to be kept for the next start, nil = kept already
 	copied     bool         // the store was made on another machine, or is a copy
@@ -84,6 +85,7 @@ func newAgent(ctx context.Context, version string, cfg *config.Config, warnings 
 	a := &Agent{version: version, cfg: cfg, log: log, started: time.Now(), newest: record.NewNewest(len(cfg.Endpoints))}
 	if before != nil {
 		a.reload, a.unsaid, a.failing = true, before.recorder.Unsaid(), before.failing
+		a.away = before.brokerAway()
 	}
 	a.newest.StateInterval = cfg.Publish.StateInterval
 	for _, w := range warnings {

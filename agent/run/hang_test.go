@@ -106,8 +106,8 @@ func TestALoopThatDoesNotEndEndsWithTheProcess(t *testing.T) {
 	close(back)
 }
 
-// TestAReloadForgetsNothingThatIsToBeAnnounced: neither what was missed nor that the store
-// was announced as failing.
+// TestAReloadForgetsNothingThatIsToBeAnnounced: neither what was missed, nor that the store
+// was announced as failing, nor since when there is no broker.
 func TestAReloadForgetsNothingThatIsToBeAnnounced(t *testing.T) {
 	log := &hosttest.Log{}
 	cfg := loadText(t, `http_listen = ""`)
@@ -119,6 +119,7 @@ func TestAReloadForgetsNothingThatIsToBeAnnounced(t *testing.T) {
 	for before.recorder.Announce(ev) { // until the way to the recorder is full
 	}
 	before.failing.Type = "agent.store_failing"
+	before.away = time.Now().Add(-time.Hour)
 	if err := before.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -132,5 +133,8 @@ func TestAReloadForgetsNothingThatIsToBeAnnounced(t *testing.T) {
 	}
 	if n := a.newHealthLoop(); n.failing.Type != "agent.store_failing" {
 		t.Error("agent.store_failing will not be closed")
+	}
+	if since := a.Status().Broker.Since; !since.Equal(before.away) {
+		t.Errorf("without a broker since %v, want %v", since, before.away)
 	}
 }

@@ -34,6 +34,9 @@ func (a *Agent) Status() health.Status {
 		ConfigPath: path, ConfigHash: a.cfg.Hash(), WrittenHash: a.cfg.WrittenHash(), Broker: brokerStatus(a.client.Status(), a.cfg.MQTT.Brokers[0]),
 	}
 	s.Refused = a.refused.Load()
+	if away := a.brokerAway(); !away.IsZero() {
+		s.Broker.Since = away
+	}
 	s.Warnings = append(s.Warnings, a.warnings...)
 	s.Limits = map[string]map[string]float64{}
 	for _, p := range a.pollers {
@@ -66,6 +69,19 @@ func (a *Agent) Status() health.Status {
 		s.Broker.Class, s.Broker.Error = "acl", a.client.Status().Proof.Detail
 	}
 	return s
+}
+
+// brokerAway is since when there is no connection to the broker, zero = there is one. A
+// reload does not begin it anew.
+func (a *Agent) brokerAway() time.Time {
+	p := a.client.Status()
+	switch {
+	case p.State == publish.Connected:
+		return time.Time{}
+	case p.Connects == 0 && !a.away.IsZero():
+		return a.away
+	}
+	return p.Since
 }
 
 // lang is the language of what people read: as configured, else as the system's.
