@@ -223,9 +223,8 @@ func (i *initializer) tryEndpoint(ctx context.Context, names ...string) (unwell,
 	}
 	defer func() { _ = client.Close(context.WithoutCancel(ctx)) }()
 	c := i.checker()
-	if !i.in.yes {
-		c.asked = func(err error) bool { return i.remedyFor(err) != nothing }
-	}
+	answered := map[remedy]bool{oldTLS: !i.in.yes || i.in.acceptOldTLS, pin: !i.in.yes || i.in.acceptFingerprint}
+	c.asked = func(err error) bool { return answered[i.remedyFor(err)] }
 	return tryStages(ctx, c, "endpoint", client.Stages(), names)
 }
 
