@@ -224,6 +224,13 @@ func TestTheOldestWaitingConnectionLeavesFirst(t *testing.T) {
 	if !closed[1] || len(c.open) != maxConns {
 		t.Errorf("the one that waits is closed: %v, %d are open", closed[1], len(c.open))
 	}
+	c.changed(conns[1], http.StateActive) // the server reads its end
+	if len(c.open) != maxConns || closed[maxConns] {
+		t.Errorf("one that was closed puts another one out: %v", closed[maxConns])
+	}
+	if c.changed(conns[1], http.StateClosed); len(c.gone) > 0 {
+		t.Error("it is never forgotten")
+	}
 	c.changed(conns[maxConns], http.StateActive)
 	open(http.StateNew) // all others ask
 	if !closed[0] || closed[maxConns+1] || len(c.open) != maxConns {

@@ -175,7 +175,8 @@ func CanListen(addr string) error {
 // idle clients never make another one wait.
 type crowd struct {
 	mu   sync.Mutex
-	open []member // oldest first
+	open []member          // oldest first
+	gone map[net.Conn]bool // those that were closed here, until the server notices: then they are active once more
 }
 
 type member struct {
@@ -186,6 +187,12 @@ type member struct {
 func (c *crowd) changed(conn net.Conn, state http.ConnState) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.gone[conn] {
+		if state == http.StateClosed {
+			delete(c.gone, conn)
+		}
+		return
+	}
 	c.open = slices.DeleteFunc(c.open, func(m member) bool { return m.conn == conn })
 	if state == http.StateClosed || state == http.StateHijacked {
 		return
@@ -196,6 +203,10 @@ func (c *crowd) changed(conn net.Conn, state http.ConnState) {
 		if leaves == len(c.open)-1 {
 			leaves = 0 // all others are asking
 		}
+		if c.gone == nil {
+			c.gone = map[net.Conn]bool{}
+		}
+		c.gone[c.open[leaves].conn] = true
 		c.open[leaves].conn.Close()
 		c.open = slices.Delete(c.open, leaves, leaves+1)
 	}
