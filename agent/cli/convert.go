@@ -42,8 +42,8 @@ default:
 A line that cannot be read is reported with its number and left out; the others are
 converted, and the exit code is 1.`,
 		Args: args(cobra.MaximumNArgs(1)),
-		RunE: func(_ *cobra.Command, list []string) error {
-			if err := f.options(); err != nil {
+		RunE: func(cmd *cobra.Command, list []string) error {
+			if err := errors.Join(f.options(), f.ofOthers(cmd.Flags().Changed)); err != nil {
 				return usageError{err}
 			}
 			return a.convert(f.to, list, f.o)
@@ -103,6 +103,16 @@ func (f *convertFlags) options() (err error) {
 	return f.o.Check(f.to)
 }
 
+// ofOthers rejects options that another system has alone: they would do nothing.
+func (f *convertFlags) ofOthers(given func(name string) bool) error {
+	for _, x := range [][2]string{{"granularity", "volc"}, {"timezone", "volc"}, {"include-approximate", "agora"}, {"swap", "zoom"}} {
+		if given(x[0]) && f.to != x[1] {
+			return fmt.Errorf("--%s is for --to %s; it does nothing for %s", x[0], x[1], f.to)
+		}
+	}
+	return nil
+}
+
 func (a *app) convert(to string, list []string, o report.ConvertOptions) error {
 	p := a.progress("reading records")
 	in, err := openRecords(list, p)
@@ -112,7 +122,7 @@ func (a *app) convert(to string, list []string, o report.ConvertOptions) error {
 	}
 	defer in.Close()
 	o.Bad = func(line int, err error) { fmt.Fprintf(a.stderr, "%sline %d: %v\n", p.clear, line, err) }
-	o.Empty = func(devices []string) { fmt.Fprintln(a.stderr, p.clear+"convert: "+nothingToConvert(o, devices)) }
+	o.Empty = func(others []string) { fmt.Fprintln(a.stderr, p.clear+"convert: "+nothingToConvert(o, others)) }
 	doc, bad := report.Convert(to, io.TeeReader(in, p), o)
 	p.end()
 	if doc == nil {
@@ -142,7 +152,7 @@ func openRecords(list []string, p *progress) (io.ReadCloser, error) {
 // nothingToConvert says why a document is empty.
 func nothingToConvert(o report.ConvertOptions, others []string) string {
 	if len(others) == 0 {
-		return "the input has no record; the document is empty"
+		return "the input has nothing that is asked for; the document is empty"
 	}
 	var asked []string
 	for _, device := range o.Devices {

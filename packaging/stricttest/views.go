@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -29,7 +28,8 @@ type view struct {
 	Device string `json:"device"`
 	TsMs   int64  `json:"ts_ms"`
 	Meta   struct {
-		Part string `json:"part"`
+		Part   string `json:"part"`
+		CallID string `json:"call_id"`
 	} `json:"_meta"`
 	Result struct{ AggregateGranularity string }
 	doc    []byte
@@ -131,19 +131,15 @@ func CheckViews(t *testing.T, p *Published, b *Book) {
 		here := b.inMinute(v.Client+"/"+v.Device, v.minute())
 		switch doc := mustRead(v).(type) {
 		case []ZoomMinute:
-			for _, call := range here {
-				if call.zoomIs(doc, v.minute()) {
-					saw(call.ID)
-					c.zoomMinutes(call, doc, []int64{v.minute()})
-				}
-			}
+			saw(v.Meta.CallID)
+			c.zoomMinutes(b.Call(v.Meta.CallID), doc, []int64{v.minute()})
 		case details:
 			call := b.Call(doc.users[0].Sid)
 			saw(call.ID)
 			c.same("user", doc.users[0], call.userAt(v, doc.users[0]))
 			c.sameSeries(name+" "+call.ID, agoraSeries(doc.metrics), call.seriesOf(v.minute(), v.TsMs, false, false))
 		case TRTCCall:
-			call := b.callAt(v.Client+"/"+v.Device, doc.Users[0].Joined)
+			call := b.Call(v.Meta.CallID)
 			saw(call.ID)
 			u := call.userAt(v, AgoraUser{Left: doc.Users[0].Left, Finished: doc.Users[0].Finished})
 			c.same("user", doc.Users, []TRTCUser{{RoomStr: call.Name, UserID: call.Place(), DeviceType: call.Model, Joined: u.Joined, Left: u.Left, Finished: u.Finished}})
@@ -199,15 +195,6 @@ func (b *Book) inMinute(place string, ms int64) []*BookCall {
 	return out
 }
 
-func (b *Book) callAt(place string, second int64) *BookCall {
-	for _, c := range b.Calls {
-		if c.Place() == place && c.Start == second {
-			return c
-		}
-	}
-	return nil
-}
-
 // userAt is the user of a call as a message of a minute must have it: a call goes on up
 // to its last sample so far, and is over from the end of the minute in which it ended.
 func (c *BookCall) userAt(v *view, got AgoraUser) AgoraUser {
@@ -223,15 +210,6 @@ func (c *BookCall) userAt(v *view, got AgoraUser) AgoraUser {
 		u.Finished = false
 	}
 	return u
-}
-
-// zoomIs tells the calls of one minute apart by the rate that they sent at last.
-func (c *BookCall) zoomIs(doc []ZoomMinute, ms int64) bool {
-	list := c.minute(ms)
-	if len(doc) != 1 || len(list) == 0 || doc[0].Media["audio_output"].BitrateKbps == nil {
-		return false
-	}
-	return math.Round(list[len(list)-1].value["audio_send_bitrate_kbps"]) == float64(*doc[0].Media["audio_output"].BitrateKbps)
 }
 
 // volcBucket compares the message of a bucket that is over.

@@ -333,16 +333,15 @@ func (w *openCalls) most(until int64) int64 {
 	return most
 }
 
-// agoraNet has the share of samples with 5 % loss or less on the way up. All of it
-// is approximate, so it is there only when it is asked for.
+// agoraNet has the share of samples with 5 % loss or less on the way up.
 func agoraNet(f *Facts, o *Options) any {
 	const video, audio = "videoUpstreamExcellentTransRate", "audioUpstreamExcellentTransRate"
 	return agoraRows(f, o, func(m *minutePoints) []AgoraNetRow {
 		row := AgoraNetRow{Ts: m.start / 1000}
-		if o.asksApproximate(video) {
+		if o.asks(video) {
 			row.VideoUp = excellent(m.points, payload.VideoSend)
 		}
-		if o.asksApproximate(audio) {
+		if o.asks(audio) {
 			row.AudioUp = excellent(m.points, payload.AudioSend)
 		}
 		if row.VideoUp == nil && row.AudioUp == nil {

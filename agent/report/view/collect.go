@@ -30,7 +30,7 @@ type collector struct {
 	peers   []rawPeer
 	days    map[int64]bool // UTC days that have a record
 	skipped int
-	others  map[string]bool // devices that are not asked for
+	others  map[string]bool // what the input has in place of what is asked for, see otherThan
 }
 
 // rawPoint and rawPeer name their call by its id until all calls are known.
@@ -53,7 +53,9 @@ func (c *collector) line(l *payload.Line) error {
 		return nil
 	}
 	if !c.o.wants(l.ClientID, l.Device, l.Room) {
-		c.others[l.Device] = true
+		if l.Kind != "event" { // those of agents are of no room
+			c.others[c.o.otherThan(l)] = true
+		}
 		return nil
 	}
 	if c.seen[l.ID] {
@@ -67,6 +69,17 @@ func (c *collector) line(l *payload.Line) error {
 	c.days[l.TsMs/dayMs*dayMs] = true
 	c.record(p)
 	return nil
+}
+
+// otherThan is the agent, room or device of a record that is not asked for.
+func (o *Options) otherThan(l *payload.Line) string {
+	switch {
+	case o.ClientID != "" && o.ClientID != l.ClientID:
+		return l.ClientID
+	case o.Room != "" && o.Room != cmp.Or(l.Room, l.Device):
+		return cmp.Or(l.Room, l.Device)
+	}
+	return l.Device
 }
 
 func (c *collector) record(p any) {
@@ -85,6 +98,9 @@ func (c *collector) record(p any) {
 	case *payload.Call:
 		k := c.book.get(p.CallID, &p.Head)
 		k.StartMs, k.EndMs, k.Finished = p.StartMs, p.EndMs, true
+		for _, g := range sending {
+			k.Sends = k.Sends || len(p.Media[g]) > 0
+		}
 	case *payload.Event:
 		c.event(p)
 	}
@@ -124,10 +140,13 @@ func (k *Call) See(p *payload.Sample) {
 	if !k.Finished {
 		k.EndMs = max(k.EndMs, p.TsMs)
 	}
-	for _, g := range []int{payload.AudioSend, payload.VideoSend, payload.AuxSend} {
+	for _, g := range sending {
 		k.Sends = k.Sends || p.Media[g].Active
 	}
 }
+
+// sending are the groups of what a room sends.
+var sending = []int{payload.AudioSend, payload.VideoSend, payload.AuxSend}
 
 func (c *collector) stream(p *payload.Stream) {
 	if p.CallID == "" {

@@ -168,22 +168,6 @@ func (f *Facts) OfCall(call int) *Facts {
 	return out
 }
 
-// devices lists the devices; with their agents when there are several.
-func (f *Facts) devices() []string {
-	places, agents := map[string]string{}, map[string]bool{}
-	for i := range f.Calls {
-		places[f.Calls[i].place()] = f.Calls[i].Device
-		agents[f.Calls[i].ClientID] = true
-	}
-	list := slices.Sorted(maps.Keys(places))
-	for i, place := range list {
-		if len(agents) == 1 {
-			list[i] = places[place]
-		}
-	}
-	return list
-}
-
 // users names the devices behind the numbers of Agora's users.
 func (f *Facts) users() map[string]string {
 	users := map[string]string{}

@@ -7,6 +7,8 @@ import "slices"
 type Meta struct {
 	Source string `json:"source"`
 	Part   string `json:"part"` // the part of the other system's interface, see Parts
+	// CallID is the call of a document of one call: not all of these replies name it.
+	CallID string `json:"call_id,omitempty"`
 	// Exact: the same fact. Approximate: close, with the reason. Absent: the
 	// endpoint does not say it, so the key is empty or not there.
 	Exact       []string `json:"exact"`
@@ -37,7 +39,7 @@ type served struct {
 }
 
 // list is what the documents serve, and what they do not, with the reason.
-// docs/consume.md has the same rows.
+// docs/convert.md has the same rows.
 var list = []served{
 	{"zoom", nil, exact, "date_time (start of the UTC minute)"},
 	{"zoom", nil, exact, "bitrate (last of the minute, rounded)"},
@@ -57,7 +59,7 @@ var list = []served{
 	{"agora", []string{"details"}, exact, "mid 20019, 20020 (what the room sends; 20019 when the endpoint gives both numbers)"},
 	{"agora", []string{"scale"}, exact, "pcc, pcu (of the rooms in the input: most at one time in the minute, as samples saw them)"},
 	{"agora", []string{"usage"}, exact, "userCount, sessionCount, channelCount (of the rooms in the input; a call counts on the day when it began, UTC)"},
-	{"agora", []string{"diagnosis"}, exact, "user (as uid in the call details), cname"},
+	{"agora", []string{"diagnosis"}, exact, "cname"},
 	{"agora", []string{"details"}, approximate, "join_ts (up to one poll, or 60 s by the join timer)"},
 	{"agora", []string{"details"}, approximate, "leave_ts (up to one poll late; the last sample where nobody saw the end)"},
 	{"agora", []string{"lists"}, approximate, "created_ts (up to one poll, or 60 s by the join timer)"},
@@ -66,7 +68,8 @@ var list = []served{
 	{"agora", []string{"details"}, approximate, "peer_uid (index of the received stream + 1)"},
 	{"agora", []string{"details"}, approximate, "mid 20019 (by 16:9 when the endpoint gives the height alone)"},
 	{"agora", []string{"details"}, onlyIfAsked, "mid 20015, 20017 (loss in windows of about 6 s; theirs is not documented)"},
-	{"agora", []string{"net"}, onlyIfAsked, "audioUpstreamExcellentTransRate, videoUpstreamExcellentTransRate (share of samples, not of packets)"},
+	{"agora", []string{"net"}, approximate, "audioUpstreamExcellentTransRate, videoUpstreamExcellentTransRate (share of samples, not of packets)"},
+	{"agora", []string{"diagnosis"}, approximate, "user (uid of the call details, a hash of client_id/device)"},
 	{"agora", []string{"diagnosis"}, approximate, "cause_tags (limits of the room's profile, not Agora's)"},
 	{"agora", []string{"diagnosis"}, approximate, "exp_id 4, 5 (suspected from the first cause; freezing is not measured)"},
 	{"agora", []string{"details"}, absent, "network, platform, sdk_version (the endpoint does not say them)"},
@@ -114,6 +117,9 @@ func meta(system string, f *Facts, o *Options) *Meta {
 		default:
 			m.Absent = append(m.Absent, s.what)
 		}
+	}
+	if o.oneCall && len(f.Calls) == 1 {
+		m.CallID = f.Calls[0].ID
 	}
 	if system == "agora" && o.Part == "details" {
 		m.Users = f.users()

@@ -140,12 +140,15 @@ type Options struct {
 	// Swap exchanges Zoom's input and output.
 	Swap bool
 
+	oneCall bool // set by Document: the part is one call
+
 	// Bad is called for each line that cannot be read, with its number from 1; nil
 	// = nobody wants to know.
 	Bad func(line int, err error)
-	// Empty is called when the input has no record that is asked for, with the
-	// devices that it has; nil = nobody wants to know.
-	Empty func(devices []string)
+	// Empty is called when the input has no record, or no call for a document of one,
+	// that is asked for, with the devices that it has, or the rooms or agents where
+	// these were asked for; nil = nobody wants to know.
+	Empty func(others []string)
 }
 
 // wants reports whether the records of a device are asked for.
@@ -235,9 +238,6 @@ func (o *Options) Check(to string) error {
 	return nil
 }
 
-// ErrDevices: the zoom view speaks of one participant, and the input has more.
-var ErrDevices = errors.New("the input has several devices and the zoom view speaks of one")
-
 // A SeveralCallsError says that a document of one call was asked for, and the
 // records that are asked for have more.
 type SeveralCallsError struct {
@@ -282,7 +282,7 @@ var ErrNoCall = errors.New("the call is not in the input")
 // of others are skipped and counted in _meta. When lines cannot be read,
 // the document has the others, and the error is a
 // *payload.BadLinesError. Other errors are
-// a *RequestError, a *SeveralCallsError, ErrDevices, ErrNoCall or that of the reader.
+// a *RequestError, a *SeveralCallsError, ErrNoCall or that of the reader.
 func Convert(to string, in io.Reader, o Options) ([]byte, error) {
 	if err := o.Check(to); err != nil {
 		return nil, fmt.Errorf("convert: %w", err)
@@ -291,9 +291,6 @@ func Convert(to string, in io.Reader, o Options) ([]byte, error) {
 	var bad *payload.BadLinesError
 	if err := payload.ReadLines(in, o.Bad, c.line); err != nil && !errors.As(err, &bad) {
 		return nil, fmt.Errorf("convert: %w", err)
-	}
-	if len(c.seen) == 0 && o.Empty != nil {
-		o.Empty(slices.Sorted(maps.Keys(c.others)))
 	}
 	doc, err := c.document(to)
 	if err != nil {
@@ -319,10 +316,12 @@ func (c *collector) document(to string) (any, error) {
 		}
 		return nil, fmt.Errorf("%w: %s; it has %s", ErrNoCall, c.o.Call, cmp.Or(strings.Join(c.book.ids(), ", "), "none"))
 	}
+	if c.o.Empty != nil && len(c.seen) == 0 {
+		c.o.Empty(slices.Sorted(maps.Keys(c.others)))
+	} else if c.o.Empty != nil && p.oneCall && len(f.Calls) == 0 {
+		c.o.Empty(nil)
+	}
 	if p.oneCall && len(f.Calls) > 1 {
-		if devices := f.devices(); to == "zoom" && len(devices) > 1 {
-			return nil, fmt.Errorf("%w; choose one of %s", ErrDevices, strings.Join(devices, ", "))
-		}
 		return nil, &SeveralCallsError{To: to, Part: p.name, Calls: f.Calls}
 	}
 	return Document(to, f, c.o), nil
@@ -334,6 +333,6 @@ func Document(to string, f *Facts, o Options) any {
 	if err != nil {
 		return nil
 	}
-	o.Part = p.name
+	o.Part, o.oneCall = p.name, p.oneCall
 	return p.make(f, &o)
 }

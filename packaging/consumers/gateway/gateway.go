@@ -97,7 +97,7 @@ func trouble(err error) (int, string) {
 	var refused *view.RequestError
 	var several *view.SeveralCallsError
 	switch {
-	case errors.As(err, &refused), errors.As(err, &several), errors.Is(err, view.ErrDevices):
+	case errors.As(err, &refused), errors.As(err, &several):
 		return http.StatusBadRequest, strings.TrimPrefix(err.Error(), "convert: ")
 	case errors.Is(err, view.ErrNoCall):
 		return http.StatusNotFound, strings.TrimPrefix(err.Error(), "convert: ")
