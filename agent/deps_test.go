@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -61,7 +62,7 @@ var allowedArrows = map[string][]string{
 	"roomcall/agent/host":   {},
 	"roomcall/agent/config": {},
 	// below agent/report: payload holds the published structs, view the other
-	// systems' shapes; both are leaves that know only what an endpoint says
+	// systems' shapes; both know only what an endpoint says. story reads records again
 	"roomcall/agent/report":         {"roomcall/agent/health", "roomcall/agent/report/payload", "roomcall/agent/report/view", "roomcall/cgi"},
 	"roomcall/agent/report/payload": {"roomcall/cgi"},
 	"roomcall/agent/report/view":    {"roomcall/agent/report/payload", "roomcall/cgi"},
@@ -93,6 +94,34 @@ func TestPackagesImportOnlyAlongTheArrowsOfTheDesign(t *testing.T) {
 			if !slices.Contains(imports[from], to) {
 				t.Errorf("the design has an arrow from %s to %s, which nobody goes: take it out", from, to)
 			}
+		}
+	}
+}
+
+// TestEachFolderIsInTheTableOfDevelop: what is below packaging is one row.
+func TestEachFolderIsInTheTableOfDevelop(t *testing.T) {
+	page, err := os.ReadFile("../docs/develop.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := map[string]bool{}
+	for row := range strings.Lines(string(page)) {
+		if cells := strings.Split(row, "|"); len(cells) > 2 && strings.HasPrefix(cells[1], " `") {
+			for _, folder := range strings.Split(cells[1], ",") {
+				rows[strings.Trim(folder, " `")] = true
+			}
+		}
+	}
+	for _, p := range modulePackages(t) {
+		folder := strings.TrimPrefix(p.ImportPath, "roomcall/")
+		if folder != "agent" && !strings.HasPrefix(folder, "packaging/") && !rows[folder] {
+			t.Errorf("docs/develop.md has no row for %s", folder)
+		}
+		delete(rows, folder)
+	}
+	for folder := range rows {
+		if _, err := os.Stat("../" + folder); err != nil {
+			t.Errorf("docs/develop.md has a row for %s, which is not there", folder)
 		}
 	}
 }
