@@ -25,8 +25,8 @@ type Look struct {
 const (
 	maxListed = 20
 	maxShort  = 3 // of a kind, in "In short"
-	// showSeconds: a report of less has seconds in its times.
-	showSeconds = 15 * time.Minute
+	// secondsBelow: a report of less has seconds in its times.
+	secondsBelow = 15 * time.Minute
 	// Together: this many rooms within this many milliseconds.
 	clusterRooms  = 5
 	clusterWindow = 60_000
@@ -65,7 +65,6 @@ type row struct {
 type writer struct {
 	*Story
 	Look
-	now  time.Time // makes a clock show the day, or leave it out
 	doc  document
 	from time.Time
 	to   time.Time
@@ -126,7 +125,7 @@ func (w *writer) say(key string, args ...any) string {
 func (w *writer) at(ms int64) string {
 	t := time.UnixMilli(ms).In(w.Zone)
 	switch long := w.to.Sub(w.from); {
-	case long < showSeconds:
+	case long < secondsBelow:
 		return t.Format("15:04:05")
 	case long <= 24*time.Hour:
 		return t.Format("15:04")
@@ -203,7 +202,7 @@ func (w *writer) head() {
 	}
 	w.doc.title = w.say("report", strings.Join(of, ", "))
 	layout := w.say("date")
-	if w.to.Sub(w.from) < showSeconds {
+	if w.to.Sub(w.from) < secondsBelow {
 		layout = w.say("date_seconds")
 	}
 	whole := w.say("whole")
