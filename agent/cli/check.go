@@ -202,9 +202,6 @@ func (c *checker) finish() {
 	}
 }
 
-// spaceMin is the free space in bytes below which nothing can be kept.
-const spaceMin = 1 << 20
-
 // page looks whether the local HTTP can be had. ours: the agent that answers there is
 // that of this config.
 func (c *checker) page(cfg *config.Config, answers, ours bool) (string, error) {
@@ -272,7 +269,7 @@ func (c *checker) store(cfg *config.Config, st health.Status) (detail string, wa
 // so much of it, and may grow to limit; all in bytes.
 func tooSmall(free, used, limit int64) error {
 	switch {
-	case free < spaceMin:
+	case free < health.SpaceMin:
 		return &health.Trouble{Code: "store_full"}
 	case free < limit-used:
 		return &health.Trouble{Code: "disk_small", Facts: health.Facts{"limit": health.Bytes(limit)}}

@@ -42,6 +42,8 @@ var chinese = map[string]words{
 		hint: "请检查磁盘及其连接（例如网络挂载）；磁盘恢复响应后会自动继续记录"},
 	"store_unreadable": {
 		hint: "请检查 data_dir 的权限；如果文件损坏，`roomcall run` 会恢复完好的部分并给出说明"},
+	"disk_full": {what: "存储所在的磁盘已满|，剩余 {free}|：只能在存储已占用的空间内继续记录",
+		hint: "请清理 data_dir 所在的磁盘"},
 	"disk_small": {
 		hint: "存储最多会增长到 {limit}：请清理磁盘，或调小 [buffer] max_bytes"},
 	"store_new_epoch": {what: "记录编号已重新开始|（{ago}）|：{reason}|",
@@ -65,7 +67,7 @@ var chinese = map[string]words{
 	"endpoint_error":       {what: "{endpoint} 有响应，但未返回状态|，自 {since} 起|", hint: "请确认 url 指向该终端；`roomcall poll --raw` 可显示它的应答"},
 	"endpoint_busy": {what: "{endpoint} 忙|，自 {since} 起|",
 		hint: "启动完成或空闲后会恢复应答；如果数分钟后仍然如此，请重启终端"},
-	"endpoint_attention": {what: "{endpoint} 有响应，但有事项需要关注"},
+	"endpoint_attention": {what: "{endpoint} 有响应，但有事项需要关注|，自 {since} 起|"},
 	"endpoint_upgrading": {what: "{endpoint} 正在升级|，自 {since} 起|",
 		hint: "终端正在安装新固件；采集代理会等待升级完成"},
 	"endpoint_poor_call":      {what: "{endpoint} 通话质量差|，自 {since} 起|：{call}"},

@@ -45,6 +45,8 @@ var english = map[string]words{
 		hint: "look at the disk and at what it is connected by, a network mount for instance; recording goes on as soon as it answers"},
 	"store_unreadable": {
 		hint: "look at the permissions of data_dir; if its files are damaged, `roomcall run` salvages what is whole and says so"},
+	"disk_full": {what: "The disk that holds the store is full|, {free} free|: recording goes on only in the space that the store has already",
+		hint: "free space on the disk that holds data_dir"},
 	"disk_small": {severity: Warning,
 		hint: "the store may grow to {limit}: free space, or lower [buffer] max_bytes"},
 
@@ -69,7 +71,7 @@ var english = map[string]words{
 	"endpoint_error":       {what: "{endpoint} answers, but not with its status|, since {since}|", hint: "check that the url names the endpoint; `roomcall poll --raw` shows its answer"},
 	"endpoint_busy": {severity: Warning, what: "{endpoint} is busy|, since {since}|",
 		hint: "it answers again once it has started or is free; if it stays like this for minutes, restart it"},
-	"endpoint_attention": {severity: Warning, what: "{endpoint} answers, and something wants attention"},
+	"endpoint_attention": {severity: Warning, what: "{endpoint} answers, and something wants attention|, since {since}|"},
 	"endpoint_upgrading": {severity: Warning, what: "{endpoint} is upgrading|, since {since}|",
 		hint: "the endpoint installs new firmware; the agent waits until it is done"},
 	"endpoint_poor_call":      {severity: Warning, what: "{endpoint} has a poor call|, since {since}|: {call}"},

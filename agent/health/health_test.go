@@ -34,6 +34,14 @@ func TestProblemsInPlainWordsTheWorstFirst(t *testing.T) {
 		}, "ends each connection of this agent soon after it begins, since 11:55", true},
 		"two agents with one client id, during a connection": {func(s *health.Status) { s.Broker.SameIDSince = noon.Add(-5 * time.Minute) },
 			"ends each connection of this agent soon after it begins, since 11:55", true},
+		"a full disk, and the store has space": {func(s *health.Status) {
+			free := int64(health.SpaceMin - 1)
+			s.Buffer.DiskFree = &free
+		}, "is full, 1024 KiB free: recording goes on only", true},
+		"a disk with a little space": {func(s *health.Status) {
+			free := int64(health.SpaceMin)
+			s.Buffer.DiskFree = &free
+		}, "", false},
 		"endpoint's clock": {func(s *health.Status) {
 			s.Endpoints[0].ClockAheadS, s.Endpoints[0].ClockSince = -28800, noon.Add(-time.Hour)
 		}, "is wrong, since 11:00: 8 h behind", false},

@@ -15,6 +15,8 @@ const (
 	// almostFullPct is how full the store may become with undelivered records, in
 	// percent of max_bytes.
 	almostFullPct = 90
+	// SpaceMin is the free space in bytes below which a store cannot grow.
+	SpaceMin = 1 << 20
 	// stepShown is how long a jump of the clock is shown.
 	stepShown = time.Hour
 	// missedShown is how long polls that were missed are shown.
@@ -122,6 +124,9 @@ func (l Lang) problems(s Status, now time.Time, clock clockWords) (all []Problem
 	default:
 		add(StoreCode(b), b.Since, b.Error, nil)
 	}
+	if b.State == "open" && b.DiskFree != nil && *b.DiskFree < SpaceMin {
+		add("disk_full", time.Time{}, "", Facts{"free": Bytes(*b.DiskFree)})
+	}
 	if b.MemoryHeld > 0 {
 		add("store_memory", b.Since, "", Facts{"records": l.records(uint64(b.MemoryHeld))})
 	}
@@ -189,7 +194,7 @@ func (l Lang) problems(s Status, now time.Time, clock clockWords) (all []Problem
 				_, p.Hint = l.Call(s.Call(e))
 			}
 			if e.Hint != "" {
-				add("endpoint_attention", time.Time{}, "", facts).Hint = l.advice(e.Advice, e.Hint)
+				add("endpoint_attention", e.AdviceSince, "", facts).Hint = l.advice(e.Advice, e.Hint)
 			}
 			if e.ClockAheadS != 0 {
 				add("endpoint_clock_off", e.ClockSince, "", Facts{"endpoint": e.RoomName(), "off": l.Ahead(e.ClockAheadS)})

@@ -63,6 +63,8 @@ type Endpoint struct {
 	Err    string `json:"err,omitempty"`
 	Hint   string `json:"hint,omitempty"` // in English; Advice is for other languages
 	Advice Advice `json:"advice,omitzero"`
+	// AdviceSince is since when there is that advice without an Err.
+	AdviceSince time.Time `json:"advice_since,omitzero"`
 
 	Standing
 
@@ -258,7 +260,7 @@ func (s Status) JSON() ([]byte, error) {
 	times := []*time.Time{&s.Identity.Compared, &s.Identity.NewEpochAt, &s.Started, &s.Broker.Since, &s.Broker.ProofSince, &s.Broker.SameIDSince, &s.Broker.LastAck, &s.Buffer.Oldest, &s.Buffer.Since, &s.Clock.LastStep, &s.HTTP.Since}
 	for i := range s.Endpoints {
 		e := &s.Endpoints[i]
-		times = append(times, &e.LastPoll, &e.LastOK, &e.NextPoll, &e.StateSince, &e.GradeSince, &e.CallSince, &e.ClockSince)
+		times = append(times, &e.LastPoll, &e.LastOK, &e.NextPoll, &e.StateSince, &e.GradeSince, &e.CallSince, &e.ClockSince, &e.AdviceSince)
 		if e.Incident != nil {
 			in := *e.Incident
 			e.Incident = &in

@@ -10,6 +10,7 @@ import (
 
 	"roomcall/agent/host"
 	"roomcall/agent/host/hosttest"
+	"roomcall/agent/report"
 	"roomcall/cgi"
 )
 
@@ -226,6 +227,28 @@ func TestPausesOfUnreachableEndpointsAreSpread(t *testing.T) {
 	}
 	if len(seen) < 10 {
 		t.Errorf("50 rooms that lost the same switch come back at %d different times", len(seen))
+	}
+}
+
+func TestAWarningOfAnEndpointHasSinceWhen(t *testing.T) {
+	var s stats
+	start := time.Unix(1_772_000_000, 0)
+	for i, c := range []struct {
+		thrownOut int
+		err       error
+		since     int // minutes after the start, -1 = there is none
+	}{
+		{thrownOut: 0, since: -1}, {thrownOut: 2, since: 1}, {thrownOut: 3, since: 1}, {thrownOut: 0, since: -1},
+		{thrownOut: 2, since: 4}, {err: &cgi.Error{Kind: cgi.KindRefused}, since: -1}, {thrownOut: 3, since: 6},
+	} {
+		s.done(report.Poll{At: start.Add(time.Duration(i) * time.Minute), Status: cgi.Status{Call: cgi.CallIdle, ThrownOut: c.thrownOut}, Err: c.err}, start, time.Minute, 0)
+		want := time.Time{}
+		if c.since >= 0 {
+			want = start.Add(time.Duration(c.since) * time.Minute)
+		}
+		if got := s.s.AdviceSince; !got.Equal(want) {
+			t.Errorf("after poll %d: since %v, want %v", i, got, want)
+		}
 	}
 }
 

@@ -22,6 +22,8 @@ type Stats struct {
 	// look at all the same.
 	Err    string
 	Advice health.Advice
+	// AdviceSince is since when there is that advice without an Err, zero = there is none.
+	AdviceSince time.Time
 
 	LastPoll time.Time     // end of the newest poll, with its monotonic reading
 	LastOK   time.Time     // end of the newest good one
@@ -61,7 +63,7 @@ func (s *stats) done(p report.Poll, due time.Time, interval time.Duration, skipp
 	v.NotUnderstood = len(p.Status.NotUnderstood)
 	if p.Err != nil {
 		v.Failures++
-		v.InCall = false
+		v.InCall, v.AdviceSince = false, time.Time{}
 		v.State, v.Err, v.Advice = cgi.KindError.String(), p.Err.Error(), health.AdviceOf(p.Err)
 		var failure *cgi.Error
 		if errors.As(p.Err, &failure) {
@@ -69,9 +71,17 @@ func (s *stats) done(p report.Poll, due time.Time, interval time.Duration, skipp
 		}
 		return
 	}
-	v.LastOK, v.Err, v.Advice = p.At, "", health.Advice{}
+	v.LastOK, v.Err = p.At, ""
+	before := v.Advice.Code
+	v.Advice = health.Advice{}
 	if w := p.Status.Warning(); w != nil {
 		v.Advice = health.AdviceOf(w)
+	}
+	switch {
+	case v.Advice.Code == "":
+		v.AdviceSince = time.Time{}
+	case v.Advice.Code != before || v.AdviceSince.IsZero():
+		v.AdviceSince = p.At
 	}
 	v.SourceAPI = p.Status.SourceAPI
 	if p.Status.Model != "" {

@@ -159,7 +159,7 @@ func bufferStatus(in buffer.Info, did record.Stats, sent drain.Stats) health.Buf
 func endpointStatus(e *config.Endpoint, p poll.Stats, newest json.RawMessage, standing health.Standing) health.Endpoint {
 	v := health.Endpoint{
 		Device: e.Device, Room: e.Room, URL: e.URL, Model: p.Model, State: p.State, InCall: p.InCall,
-		SourceAPI: p.SourceAPI, Err: p.Err, Advice: p.Advice, Hint: health.English.HintFor(p.Advice.Code, p.Advice.Facts), Limits: e.Limits,
+		SourceAPI: p.SourceAPI, Err: p.Err, Advice: p.Advice, AdviceSince: p.AdviceSince, Hint: health.English.HintFor(p.Advice.Code, p.Advice.Facts), Limits: e.Limits,
 		LastPoll: p.LastPoll, LastOK: p.LastOK, NextPoll: p.NextPoll, IntervalS: p.Interval.Seconds(),
 		PollMs: float64(p.Took.Microseconds()) / 1000, Polls: p.Polls, Failures: p.Failures, Skipped: p.Skipped,
 		NotUnderstood: p.NotUnderstood, Sample: newest, Standing: standing,
