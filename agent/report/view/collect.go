@@ -114,7 +114,7 @@ func (c *collector) event(p *payload.Event) {
 	switch p.Type {
 	case "call.started":
 		if p.SinceMs != 0 && !k.Finished {
-			k.StartMs = p.SinceMs
+			k.StartMs, k.EndMs = p.SinceMs, max(k.EndMs, p.TsMs) // in the call at that poll
 		}
 	case "call.ended":
 		if !k.Finished {

@@ -440,6 +440,24 @@ func TestPagesAreTrue(t *testing.T) {
 	}
 }
 
+// TestACallThatOnlyItsBeginTellsOfIsThere: of a call that runs there may be no more than
+// its event, or its streams.
+func TestACallThatOnlyItsBeginTellsOfIsThere(t *testing.T) {
+	head := fmt.Sprintf(`"v":1,"epoch":1,"seq":1,"ts_ms":%d,"ts":"","client_id":"a","site":"","room":"","device":"r1","call_id":"a.1.r1.%d"`, at(60).UnixMilli(), base+60)
+	for name, line := range map[string]string{
+		"event":  `{"schema":"roomcall.event/1.0","id":"a.1.r1.event.1","type":"call.started","severity":"info","since_ms":` + fmt.Sprint(at(60).UnixMilli()) + "," + head + "}",
+		"stream": `{"schema":"roomcall.stream/1.0","id":"a.1.r1.stream.1","media":"video","direction":"recv","stream":0,` + head + "}",
+	} {
+		var l AgoraLists
+		if err := json.Unmarshal(convert(t, "agora", []string{line}, Options{Part: "lists", Since: at(0), Until: at(100)}), &l); err != nil {
+			t.Fatal(err)
+		}
+		if len(l.CallLists) != 1 || l.CallLists[0].CreatedTs != base+60 || l.CallLists[0].DestroyedTs != base+60 || l.CallLists[0].Finished {
+			t.Errorf("%s: %+v", name, l.CallLists)
+		}
+	}
+}
+
 func TestUsageCountsCallsOnTheDayOfTheirStart(t *testing.T) {
 	const day = 24 * 3600
 	lines := callsOf(map[string][][2]int64{"r1": {{day - 100, day + 100}, {day + 200, day + 300}}, "r2": {{day + 250, day + 260}}, "r3": {{3 * day, 3*day + 10}}})

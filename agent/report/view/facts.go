@@ -254,7 +254,7 @@ func (b callBook) get(id string, h *payload.Head) *Call {
 	if c == nil {
 		c = &Call{ID: id, ClientID: h.ClientID, Device: h.Device, Room: h.Room}
 		if s, err := strconv.ParseInt(id[strings.LastIndexByte(id, '.')+1:], 10, 64); err == nil && s < 1<<40 {
-			c.StartMs = s * 1000
+			c.StartMs, c.EndMs = s*1000, s*1000
 		}
 		b[id] = c
 	}
