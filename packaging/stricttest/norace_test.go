@@ -1,0 +1,6 @@
+//go:build !race
+
+package stricttest
+
+// raceDetector: the tests run with the race detector.
+const raceDetector = false
