@@ -222,6 +222,9 @@ func (c *checker) page(cfg *config.Config, answers, ours bool) (string, error) {
 	return addr + " is free", nil
 }
 
+// storeLosses are the problems of a store that works, and has not all records or soon will not.
+var storeLosses = []string{"store_missed", "store_almost_full", "store_evicted", "store_quarantined"}
+
 // store looks whether the store can be written and has space, and whether the store of
 // the running agent accepts records; st is the zero value when none answers.
 func (c *checker) store(cfg *config.Config, st health.Status) (detail string, warning error) {
@@ -253,6 +256,12 @@ func (c *checker) store(cfg *config.Config, st health.Status) (detail string, wa
 	if n := len(run.DamagedFiles(dir)); n > 0 {
 		detail += fmt.Sprintf(", %d damaged files kept for examination", n)
 		warning = &health.Trouble{Code: "store_damaged_files"}
+	}
+	for _, p := range slices.Backward(c.lang.Problems(st, time.Now())) { // the worst last, whose hint is shown
+		if slices.Contains(storeLosses, p.Code) {
+			detail += "; " + p.What
+			warning = &health.Trouble{Code: p.Code}
+		}
 	}
 	free, err := host.DiskFree(existing)
 	if err != nil {

@@ -166,6 +166,22 @@ func TestCheckFailsWhileTheRunningAgentsStoreTakesNothing(t *testing.T) {
 	}
 }
 
+func TestCheckTellsWhatTheRunningAgentsStoreIsMissing(t *testing.T) {
+	cfg := &config.Config{Agent: config.Agent{DataDir: t.TempDir()}}
+	for want, c := range map[string]health.Buffer{
+		stageOK:   {State: "open"},
+		stageWarn: {State: "open", Quarantined: 4, Evicted: 2},
+		stageFail: {State: "open", Quarantined: 4, Missed: []health.Missed{{Device: "room-1", Count: 3, Last: time.Now()}}},
+	} {
+		checks := &checker{app: &app{stdout: io.Discard}, lang: health.English}
+		checks.try(t.Context(), "store", func(context.Context) (string, error) { return checks.store(cfg, health.Status{Buffer: c}) })
+		s := checks.stages[0]
+		if s.Result != want || strings.Contains(s.Detail, "because the broker rejects them: 4 records") != (c.Quarantined > 0) || (s.Hint == "") != (want == stageOK) {
+			t.Errorf("%+v: %+v", c, s)
+		}
+	}
+}
+
 func TestTheStoreOfAnotherAgentSaysNothingAboutThisOne(t *testing.T) {
 	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Server", "roomcall")
