@@ -249,6 +249,7 @@ func TestWrongChoicesAreErrors(t *testing.T) {
 		{"agora", Options{Part: "lists", Page: -1}, "negative"},
 		{"agora", Options{Since: time.Unix(2, 0), Until: time.Unix(1, 0)}, "before its start"},
 		{"trtc", Options{Devices: make([]string, 7)}, "InvalidParameter.UserIdsMorethanSix"},
+		{"agora", Options{Part: "scale", Metrics: []string{NoMetrics}}, `unknown metric "none"`},
 		{"trtc", Options{Limit: 101}, "InvalidParameter.PageSizeOversize"},
 		{"trtc", Options{Since: time.Unix(0, 0), Until: time.Unix(3601, 0)}, "InvalidParameter.QueryScaleOversize"},
 	} {

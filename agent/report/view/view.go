@@ -213,7 +213,7 @@ func (o *Options) Check(to string) error {
 		return refuse("", "%v", err)
 	}
 	for _, name := range o.Metrics {
-		if name == NoMetrics && len(o.Metrics) == 1 && p.metrics != nil {
+		if name == NoMetrics && len(o.Metrics) == 1 && (to == "volc" || p.oneCall && p.metrics != nil) {
 			continue
 		}
 		if all := slices.Concat(p.metrics, p.absent); !slices.Contains(all, name) {

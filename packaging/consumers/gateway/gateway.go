@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -183,6 +184,9 @@ var agoraEndpoints = []agoraEndpoint{
 	{path: "/beta/analytics/call/details", part: "details", every: time.Second, back: 3 * 24 * time.Hour},
 }
 
+// detailsRange is how much data Agora's call details have at most.
+const detailsRange = 3 * time.Hour
+
 func agoraError(w http.ResponseWriter, status int, message string) {
 	reply(w, status, map[string]any{"code": status, "message": message})
 }
@@ -231,10 +235,13 @@ func (g *gateway) agora(w http.ResponseWriter, r *http.Request, e agoraEndpoint)
 	}
 	o := view.Options{Part: e.part, Since: start, Until: untilEnd(end), Room: v.Get("cname"), Call: v.Get("call_id"), Approximate: true}
 	if m := v.Get("metric"); m != "" {
-		o.Metrics = strings.Split(m, ",")
+		o.Metrics = strings.FieldsFunc(m, func(r rune) bool { return r == ',' || r == ' ' })
 	}
 	if e.part == "details" && v.Get("exclude_metrics_info") == "true" {
 		o.Metrics = []string{view.NoMetrics}
+	}
+	if end := start.Add(detailsRange); g.limits && e.part == "details" && end.Before(o.Until) {
+		o.Until = end
 	}
 	doc, err := g.convert(r.Context(), "agora", question{call: o.Call, since: start.Truncate(time.Minute), till: end.Truncate(time.Minute).Add(time.Minute), what: e.what}, o)
 	if err != nil {
@@ -334,7 +341,7 @@ func (g *gateway) volc(w http.ResponseWriter, r *http.Request, body []byte) {
 	}
 	_, offset := start.Zone()
 	o := view.Options{
-		Room: q.RoomID, Metrics: q.Indicator, Granularity: q.Granularity,
+		Room: q.RoomID, Metrics: knownIndicators(q.Indicator), Granularity: q.Granularity,
 		Zone:  time.FixedZone("", offset),               // not start.Location: that may be this machine's zone, with its summer time
 		Since: start, Until: end.Add(-time.Millisecond), // the bucket that begins at the end is the next one
 	}
@@ -348,6 +355,20 @@ func (g *gateway) volc(w http.ResponseWriter, r *http.Request, body []byte) {
 		return
 	}
 	reply(w, http.StatusOK, bytes.Replace(doc, []byte(`"RequestId":""`), []byte(`"RequestId":"`+requestID()+`"`), 1))
+}
+
+// knownIndicators leaves out what is not known here: the document's list of names is in
+// another document, and none of them can be served.
+func knownIndicators(asked []string) (known []string) {
+	for _, name := range asked {
+		if slices.Contains(view.Metrics("volc", "quality"), name) {
+			known = append(known, name)
+		}
+	}
+	if known == nil {
+		return []string{view.NoMetrics}
+	}
+	return known
 }
 
 // requestID is a random UUID.

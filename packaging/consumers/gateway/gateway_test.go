@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -442,7 +443,7 @@ func TestVolcengineErrorsHaveItsEnvelope(t *testing.T) {
 		"no Indicator":          {listQuality, map[string]any{"Indicator": []string{}}, "MissingParameter"},
 		"no granularity":        {listQuality, map[string]any{"AggregateGranularity": ""}, "MissingParameter"},
 		"a granularity unknown": {listQuality, map[string]any{"AggregateGranularity": "1h"}, "InvalidParameter"},
-		"an indicator unknown":  {listQuality, map[string]any{"Indicator": []string{"luck"}}, "InvalidParameter"},
+		"an indicator unknown":  {listQuality, map[string]any{"Indicator": []string{"luck"}}, ""},
 		"a time without a zone": {listQuality, map[string]any{"StartTime": "2026-03-02 00:00:00"}, "InvalidParameter"},
 		"no time between":       {listQuality, map[string]any{"EndTime": "2026-03-02T00:00:00+08:00"}, "InvalidParameter"},
 		"a number as a time":    {listQuality, map[string]any{"StartTime": 5}, "InvalidParameter"},
@@ -649,7 +650,8 @@ func TestKeysAreReadFromAFile(t *testing.T) {
 	}
 }
 
-// TestWhatOthersCanReachNeedsKeys: without -keys only loopback answers.
+// TestWhatOthersCanReachNeedsKeys: without -keys only loopback answers; wrong choices end
+// the start.
 func TestWhatOthersCanReachNeedsKeys(t *testing.T) {
 	file, _ := small(t)
 	done, cancel := context.WithCancel(t.Context())
@@ -662,6 +664,14 @@ func TestWhatOthersCanReachNeedsKeys(t *testing.T) {
 	}
 	if err := run(done, []string{"-records", string(file), "-keys", filepath.Join(t.TempDir(), "none")}); err == nil {
 		t.Error("a file of keys that is not there was accepted")
+	}
+	for _, args := range [][]string{{"-nonsense"}, {"-records", string(file), "more"}} {
+		if err := run(done, args); !errors.Is(err, errUsage) {
+			t.Errorf("%v: %v, want wrong usage", args, err)
+		}
+	}
+	if err := run(done, []string{"-records", filepath.Join(t.TempDir(), "none")}); err == nil || errors.Is(err, errUsage) {
+		t.Errorf("a file of records that is not there: %v", err)
 	}
 }
 

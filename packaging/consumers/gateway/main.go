@@ -29,11 +29,18 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, os.Args[1:]); err != nil && !errors.Is(err, flag.ErrHelp) {
+	err := run(ctx, os.Args[1:])
+	switch {
+	case err == nil, errors.Is(err, flag.ErrHelp):
+	case errors.Is(err, errUsage):
+		os.Exit(2) // the flags have said why
+	default:
 		slog.Error("gateway ends", "err", err)
 		os.Exit(1)
 	}
 }
+
+var errUsage = errors.New("wrong usage")
 
 func run(ctx context.Context, args []string) error {
 	fl := flag.NewFlagSet("gateway", flag.ContinueOnError)
@@ -42,8 +49,14 @@ func run(ctx context.Context, args []string) error {
 	database := fl.String("postgres", os.Getenv("DATABASE_URL"), "PostgreSQL with the tables of ../postgres; empty = the PG* variables")
 	keys := fl.String("keys", "", "file with a KEY:SECRET a line, which callers must have; empty = everybody may ask")
 	limits := fl.Bool("limits", false, "enforce the services' own limits of rate and time range")
-	if err := fl.Parse(args); err != nil {
+	if err := fl.Parse(args); errors.Is(err, flag.ErrHelp) {
 		return err
+	} else if err != nil {
+		return errUsage
+	}
+	if fl.NArg() > 0 {
+		fmt.Fprintf(fl.Output(), "unexpected %q; a file of records is named by -records\n", fl.Arg(0))
+		return errUsage
 	}
 	g := &gateway{limits: *limits, now: time.Now}
 	var err error
@@ -53,6 +66,9 @@ func run(ctx context.Context, args []string) error {
 		}
 	}
 	if *file != "" {
+		if _, err := os.Stat(*file); err != nil {
+			return fmt.Errorf("records: %w", err)
+		}
 		g.records = fileRecords(*file)
 	} else {
 		db, err := openDatabase(ctx, *database)
