@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // base is the midnight UTC that the times of the records count from, in Unix seconds.
@@ -212,6 +214,34 @@ func (r *rig) volc(body string, sign func(*http.Request, string)) (int, map[stri
 		sign(req, body)
 	}
 	return r.do(req)
+}
+
+// manyRows is a table with a number of records.
+type manyRows struct {
+	pgx.Rows
+	left int
+}
+
+func (m *manyRows) Next() bool        { m.left--; return m.left >= 0 }
+func (m *manyRows) Scan(...any) error { return nil }
+func (m *manyRows) Err() error        { return nil }
+func (m *manyRows) Close()            {}
+func (m *manyRows) read(context.Context, question) (io.ReadCloser, error) {
+	r, w := io.Pipe()
+	go func() { w.CloseWithError(copyRows(w, m)) }()
+	return r, nil
+}
+
+// A caller hears that a request reads too much, and what to do.
+func TestARequestReadsABoundedNumberOfRecords(t *testing.T) {
+	for rows, want := range map[int]int{maxRecords: 200, maxRecords + 1: 400} {
+		r := newRig(t)
+		r.g.records = &manyRows{left: rows}
+		status, doc := r.get("/beta/analytics/call/lists?start_ts={0}&end_ts={60}&appid=x")
+		if status != want || status == 400 && !strings.Contains(text(doc, "message"), "ask for a shorter time") {
+			t.Errorf("%d records: %d %v", rows, status, doc)
+		}
+	}
 }
 
 // Agora's call details have 3 hours of data, with -limits here too.

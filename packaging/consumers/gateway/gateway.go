@@ -100,6 +100,8 @@ func trouble(err error) (int, string) {
 	switch {
 	case errors.As(err, &refused), errors.As(err, &several):
 		return http.StatusBadRequest, strings.TrimPrefix(err.Error(), "convert: ")
+	case errors.Is(err, errTooMany):
+		return http.StatusBadRequest, errTooMany.Error()
 	case errors.Is(err, view.ErrNoCall):
 		return http.StatusNotFound, strings.TrimPrefix(err.Error(), "convert: ")
 	default:

@@ -12,9 +12,11 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// maxRecords bounds what one request may read. A sample takes about 400 bytes of memory
+// maxRecords bounds what one request may read of the database. A sample takes about 400 bytes of memory
 // while it is summed up.
 const maxRecords = 3_000_000
+
+var errTooMany = fmt.Errorf("more than %d records: ask for a shorter time", maxRecords)
 
 // question says which records a request needs.
 type question struct {
@@ -130,7 +132,7 @@ func copyRows(w io.Writer, rows pgx.Rows) error {
 	out := bufio.NewWriterSize(w, 64<<10)
 	for n := 0; rows.Next(); n++ {
 		if n == maxRecords {
-			return fmt.Errorf("more than %d records: ask for a shorter time", maxRecords)
+			return errTooMany
 		}
 		var doc string
 		if err := rows.Scan(&doc); err != nil {
