@@ -216,6 +216,31 @@ func (r *rig) volc(body string, sign func(*http.Request, string)) (int, map[stri
 	return r.do(req)
 }
 
+// Three a second are three at once, too; one a minute is one a minute.
+func TestRatesAreThoseOfTheDocuments(t *testing.T) {
+	r := newRig(t)
+	r.g.limits = true
+	for every, want := range map[time.Duration]string{time.Second / 3: "[3 1 2]", time.Minute: "[1 0 0]"} {
+		var counts []int
+		for _, c := range []struct {
+			after time.Duration
+			asked int
+		}{{0, 5}, {time.Second, 1}, {900 * time.Millisecond, 5}} {
+			r.now = r.now.Add(c.after)
+			n := 0
+			for range c.asked {
+				if !r.g.tooSoon(every.String(), every) {
+					n++
+				}
+			}
+			counts = append(counts, n)
+		}
+		if fmt.Sprint(counts) != want {
+			t.Errorf("%v: %v, want %s", every, counts, want)
+		}
+	}
+}
+
 // manyRows is a table with a number of records.
 type manyRows struct {
 	pgx.Rows

@@ -29,7 +29,7 @@ type gateway struct {
 	now     func() time.Time
 
 	mu    sync.Mutex // guards asked
-	asked map[string]time.Time
+	asked map[string][]time.Time
 }
 
 func (g *gateway) handler() http.Handler {
@@ -71,13 +71,17 @@ func (g *gateway) tooSoon(name string, every time.Duration) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.asked == nil {
-		g.asked = map[string]time.Time{}
+		g.asked = map[string][]time.Time{}
 	}
-	if g.now().Sub(g.asked[name]) < every {
-		return true
+	// Several a second may come at once.
+	per, most := max(every, time.Second), max(1, int(time.Second/every))
+	list := slices.DeleteFunc(g.asked[name], func(t time.Time) bool { return g.now().Sub(t) >= per })
+	soon := len(list) >= most
+	if !soon {
+		list = append(list, g.now())
 	}
-	g.asked[name] = g.now()
-	return false
+	g.asked[name] = list
+	return soon
 }
 
 func reply(w http.ResponseWriter, status int, doc any) {
