@@ -61,7 +61,7 @@ converted, and the exit code is 1.`,
 	fl.StringVar(&f.metrics, "metric", "", "only these metrics, data types or indicators of that system, a comma list; none = no series")
 	fl.IntVar(&f.o.Limit, "limit", 0, "entries of a page (default: that system's own)")
 	fl.IntVar(&f.o.Page, "page", 0, "which page, from 0")
-	fl.StringVar(&f.zone, "timezone", "UTC", "where days begin: UTC, +08:00 or Asia/Shanghai")
+	fl.StringVar(&f.zone, "timezone", "UTC", "volc: where days begin: UTC, +08:00 or Asia/Shanghai")
 	fl.BoolVar(&f.noSeries, "exclude-metrics", false, "the same as --metric none")
 	fl.BoolVar(&f.o.Approximate, "include-approximate", false, "agora: also metrics that are approximate")
 	fl.StringVar(&f.o.Granularity, "granularity", "5min", "volc: 5min or 1d")
