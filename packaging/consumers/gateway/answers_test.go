@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"roomcall/agent/report/payload"
 )
 
 // base is the midnight UTC that the times of the records count from, in Unix seconds.
@@ -214,6 +216,44 @@ func (r *rig) volc(body string, sign func(*http.Request, string)) (int, map[stri
 		sign(req, body)
 	}
 	return r.do(req)
+}
+
+// timed has the records of the time that a question is about, as the database does.
+type timed struct{ fileRecords }
+
+func (s timed) read(ctx context.Context, q question) (io.ReadCloser, error) {
+	all, err := s.fileRecords.read(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	defer all.Close()
+	var out strings.Builder
+	err = payload.ReadLines(all, nil, func(l *payload.Line) error {
+		if l.TsMs >= q.since.UnixMilli() && l.TsMs < q.till.UnixMilli() {
+			out.Write(l.Bytes)
+			out.WriteByte('\n')
+		}
+		return nil
+	})
+	return io.NopCloser(strings.NewReader(out.String())), err
+}
+
+// A bucket that begins in the time asked for has all of its samples, also those after it.
+func TestTheLastBucketIsWhole(t *testing.T) {
+	for _, granularity := range []string{"5min", "1d"} {
+		var replies []string
+		for _, narrow := range []bool{false, true} {
+			r := newRig(t)
+			if narrow {
+				r.g.records = timed{r.g.records.(fileRecords)}
+			}
+			_, doc := r.volc(`{"AppId":"x","StartTime":"2024-10-04T00:00:00Z","EndTime":"2024-10-04T00:02:00Z","Indicator":["poor_time_rate"],"AggregateGranularity":"`+granularity+`"}`, nil)
+			replies = append(replies, text(doc["Result"], "Indicators"))
+		}
+		if replies[0] != replies[1] || replies[0] == "[]" {
+			t.Errorf("%s: %s of all records, %s of those of the time", granularity, replies[0], replies[1])
+		}
+	}
 }
 
 // Three a second are three at once, too; one a minute is one a minute.

@@ -354,7 +354,12 @@ func (g *gateway) volc(w http.ResponseWriter, r *http.Request, body []byte) {
 	if q.RoomID != "" && len(q.UserID) > 0 {
 		o.Devices = q.UserID[:min(len(q.UserID), maxVolcUsers)]
 	}
-	doc, err := g.convert(r.Context(), "volc", question{since: start, till: end}, o)
+	till := end
+	if view.Granularities[q.Granularity] != 0 { // the last bucket is read to its end
+		last := view.StartOf(o.Until.UnixMilli(), q.Granularity, o.Zone)
+		till = time.UnixMilli(view.EndOf(last, q.Granularity, o.Zone))
+	}
+	doc, err := g.convert(r.Context(), "volc", question{since: start, till: till}, o)
 	if err != nil {
 		status, message := trouble(err)
 		refuse(status, map[int]string{http.StatusInternalServerError: "InternalError"}[status]+map[bool]string{true: "InvalidParameter"}[status < 500], message)
