@@ -1,6 +1,7 @@
 package report
 
 import (
+	"slices"
 	"testing"
 
 	"roomcall/cgi"
@@ -43,4 +44,31 @@ func TestConvertersCallIsAsPublished(t *testing.T) {
 	records, st := script(t, r, viewedCall()...)
 	_, tail := r.Tick(st, "room-1", day.AddDate(0, 0, 1))
 	golden(t, "../view/testdata/call.jsonl", lines(append(records, tail...)))
+}
+
+// A minute keeps 8 calls for the views; the calls themselves are all recorded, and the
+// next minute begins anew.
+func TestAMinuteKeepsABoundedNumberOfCallsForTheViews(t *testing.T) {
+	var polls []Poll
+	for i := range 12 {
+		polls = append(polls, poll(float64(i*4), inCall(0)), poll(float64(i*4+2), idle()))
+	}
+	polls = append(polls, poll(70, inCall(0)), poll(72, idle()), poll(130, idle()))
+	records, _ := script(t, reporter(t, func(s *Settings) { s.Views = Views() }), polls...)
+	if n := len(of(t, records, "call")); n != 13 {
+		t.Errorf("%d calls, want 13", n)
+	}
+	for _, view := range []string{"view/zoom", "view/trtc"} {
+		var got []float64 // messages of the first minute and of the second
+		minutes := map[any]float64{}
+		for _, m := range of(t, records, view) {
+			minutes[m["ts_ms"]]++
+		}
+		for _, end := range []float64{60, 120} {
+			got = append(got, minutes[float64(day.UnixMilli())+end*1000])
+		}
+		if !slices.Equal(got, []float64{maxMinuteCalls, 1}) {
+			t.Errorf("%s: %v messages, want %d and 1", view, got, maxMinuteCalls)
+		}
+	}
 }
