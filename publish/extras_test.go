@@ -211,6 +211,50 @@ func TestNothingIsDeliverableWhereNothingThatIsWrittenIsAccepted(t *testing.T) {
 	}
 }
 
+// A broker that ended the connection at everything for a while and is well again: with
+// all that could be heard left out, records would wait until that is over.
+func TestABrokerThatIsWellAgainIsHeardAtTheNextProof(t *testing.T) {
+	f := brokertest.NewFake(t, brokertest.Faults{
+		Reject:       func(m brokertest.Message) bool { return strings.HasPrefix(m.Topic, below) },
+		CutSubscribe: func(string) bool { return true },
+	})
+	cfg := testConfig(f.URL())
+	cfg.ProofInterval = 100 * time.Millisecond
+	cfg.Birth, cfg.ShortBirth = func() []byte { return []byte("birth") }, func() []byte { return []byte("short") }
+	c := newClient(t, cfg)
+	for range 100 {
+		if left := leftOut(c); strings.Contains(left, "availability") && strings.Contains(left, "short_birth") && strings.Contains(left, "subscribe_echo") {
+			break
+		}
+		if m, err := c.Connect(testContext(t)); err == nil {
+			if m.WaitProof(testContext(t)); m.Deliverable() {
+				t.Fatalf("deliverable: %+v", c.Status().Proof)
+			}
+			_ = m.Close(testContext(t))
+		}
+	}
+	if left := leftOut(c); !strings.Contains(left, "short_birth") {
+		t.Fatalf("%q is left out: the test did not test", left)
+	}
+	f.Set(brokertest.Faults{})
+	for range 10 {
+		m, err := c.Connect(testContext(t))
+		if err != nil {
+			continue
+		}
+		if m.WaitProof(testContext(t)); m.Deliverable() {
+			_ = m.Close(testContext(t))
+			return
+		}
+		select { // it proves again
+		case <-m.Lost():
+		case <-testContext(t).Done():
+		}
+		_ = m.Close(testContext(t))
+	}
+	t.Errorf("nothing is deliverable: %+v; %q is left out", c.Status().Proof, leftOut(c))
+}
+
 // A broker that acknowledges all but the birth answers pings: one wait is enough, because
 // the next is longer.
 func TestABirthThatIsNeverAcknowledgedIsLeftOut(t *testing.T) {

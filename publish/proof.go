@@ -210,14 +210,15 @@ func (m *Conn) prove() {
 		m.closeToAsk(errors.New("logged in without a will: asking the broker whether it rejects the will"))
 		return
 	}
-	if m.announce() != nil {
+	if m.announce(false) != nil {
 		return
 	}
 	err := m.tryEcho()
 	for m.conclude(err) {
 		m.unsubscribe()
 		wait := m.client.cfg.ProofInterval
-		if m.client.proof().State == ProofFailed {
+		failed := m.client.proof().State == ProofFailed
+		if failed {
 			wait = min(wait, retryFailed)
 		}
 		switch m.await(m.late, wait) {
@@ -230,9 +231,19 @@ func (m *Conn) prove() {
 				err = m.tryEcho()
 			}
 		default:
+			if failed && !m.wasHeard() && m.announce(true) != nil {
+				return
+			}
 			err = m.tryEcho()
 		}
 	}
+}
+
+// wasHeard tells whether the broker has acknowledged a message of this package.
+func (m *Conn) wasHeard() bool {
+	m.client.mu.Lock()
+	defer m.client.mu.Unlock()
+	return m.heard
 }
 
 // echoIsLate notes that an echo came back when nobody waited for it any more.
@@ -243,13 +254,15 @@ func (c *Client) echoIsLate(b broker) {
 }
 
 // announce publishes the retained availability "online" and the birth, as far as
-// the broker accepts them.
-func (m *Conn) announce() error {
+// the broker accepts them. With again the availability is tried although it is left
+// out: where all that could be heard is left out and no record goes, there is nothing
+// to lose, and nothing else would show that the broker is well by now.
+func (m *Conn) announce(again bool) error {
 	c := m.client
 	if c.quiet {
 		return nil
 	}
-	if !c.refuses(m.broker, ExtraOnline) {
+	if again || !c.refuses(m.broker, ExtraOnline) {
 		extra := ExtraRetain
 		if c.refuses(m.broker, extra) {
 			extra = ExtraOnline
@@ -306,6 +319,9 @@ func (m *Conn) own(e Extra, msg Message) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	m.heard = true
+	if k := c.delivery.about(m.broker.name); k.unheard { // what was made of that is old
+		k.unheard, k.until = false, time.Time{}
+	}
 	return nil
 }
 
