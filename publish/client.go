@@ -237,6 +237,11 @@ func (c *Client) connectFailed(e *Error) {
 	c.status.Failures++
 	c.backoff.failed()
 	c.next++
+	if e.Class == ClassUnreachable { // the broker went away: that was no punishment
+		for _, k := range c.delivery.known {
+			k.extras.blame = nil
+		}
+	}
 	c.failed = true
 	// somebody who is thrown out can always connect
 	c.early, c.status.SameIDSince = 0, time.Time{}

@@ -74,7 +74,10 @@ func (x *extras) refuses(e Extra) bool {
 // e is left out from now on.
 func (x *extras) ended(e Extra, times int) bool {
 	if x.blame == nil {
-		x.blame, x.refused = map[Extra]int{}, map[Extra]Refusal{}
+		x.blame = map[Extra]int{}
+	}
+	if x.refused == nil {
+		x.refused = map[Extra]Refusal{}
 	}
 	x.blame[e] += times
 	if x.blame[e] < blamedOften {

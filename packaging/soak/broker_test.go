@@ -35,7 +35,13 @@ func TestBrokerThatLostAllGetsItAgainByReplay(t *testing.T) {
 	}
 	seen := sub.size("room-1/sample")
 	sub.waitSize("room-1/sample", seen+3)
-	retained := retainedTopics(t, broker.URL())
+	var retained map[string]string
+	waitFor(t, "the states are back", patience, func() string { // the newest one goes out with the next poll
+		if retained = retainedTopics(t, broker.URL()); retained["room-1/state"] == "" {
+			return "no state yet"
+		}
+		return ""
+	})
 	for _, topic := range []string{"availability", "birth", "room-1/state"} {
 		if retained[topic] == "" {
 			t.Errorf("%s is not there after the broker lost it", topic)
