@@ -237,7 +237,7 @@ func (c *Client) connectFailed(e *Error) {
 	c.status.Failures++
 	c.backoff.failed()
 	c.next++
-	if e.Class == ClassUnreachable { // the broker went away: that was no punishment
+	if e.Hint == hintUnreachable { // the broker went away: that was no punishment
 		for _, k := range c.delivery.known {
 			k.extras.blame = nil
 		}
