@@ -2,6 +2,9 @@ package publish
 
 import (
 	"bytes"
+	"context"
+	"net"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -87,4 +90,64 @@ func BenchmarkDrainBarePaho(b *testing.B) {
 		}
 		b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "msg/s")
 	})
+}
+
+// countedConn counts what goes over the wire in both directions.
+type countedConn struct {
+	net.Conn
+	bytes *atomic.Int64
+}
+
+func (c countedConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	c.bytes.Add(int64(n))
+	return n, err
+}
+
+func (c countedConn) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	c.bytes.Add(int64(n))
+	return n, err
+}
+
+// A reconnect with TLS handshake, login, availability, proof and clean end to mosquitto,
+// which has a chain of one ECDSA certificate: what goes over TCP (without its headers).
+//
+//	go test -run '^$' -bench ReconnectTLS -benchtime 20x ./publish
+func BenchmarkReconnectTLS(b *testing.B) {
+	ca := brokertest.NewCA(b)
+	s := brokertest.Mosquitto(b, brokertest.Conf{CA: ca})
+	for _, resumed := range []bool{false, true} {
+		b.Run(map[bool]string{false: "new", true: "resumed"}[resumed], func(b *testing.B) {
+			cfg := testConfig(s.URL())
+			cfg.CAFile = ca.File
+			var wire atomic.Int64
+			c := newClient(b, cfg)
+			c.open = func(ctx context.Context, b broker) (conn, raw net.Conn, err error) {
+				if raw, err = dialTCP(ctx, b.addr); err == nil {
+					conn, err = c.handshake(ctx, countedConn{raw, &wire}, b)
+				}
+				return conn, raw, err
+			}
+			once := func() {
+				m, err := c.Connect(context.Background())
+				if err != nil {
+					b.Fatal(err)
+				}
+				m.WaitProof(testContext(b))
+				if err := m.Close(testContext(b)); err != nil {
+					b.Fatal(err)
+				}
+			}
+			once()
+			wire.Store(0)
+			for b.Loop() {
+				if !resumed {
+					c.sessions = nil
+				}
+				once()
+			}
+			b.ReportMetric(float64(wire.Load())/float64(b.N), "B-wire/op")
+		})
+	}
 }

@@ -67,6 +67,9 @@ func (c *Client) handshake(ctx context.Context, conn net.Conn, b broker) (net.Co
 		c.certMissing.Store(true)
 		return &tls.Certificate{}, nil
 	}
+	if cfg.Certificates == nil { // else the broker would go on with the certificate of the first time
+		cfg.ClientSessionCache = c.sessions
+	}
 	t := tls.Client(conn, cfg)
 	if err := t.HandshakeContext(ctx); err != nil {
 		conn.Close()

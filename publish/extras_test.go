@@ -1,8 +1,11 @@
 package publish
 
 import (
+	"context"
 	"errors"
+	"net"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -178,6 +181,29 @@ func TestAStateThatWasAcknowledgedLongAgoIsNotToBlame(t *testing.T) {
 	})
 }
 
+// Where nobody listened between two losses the broker went away with them: no state is
+// to blame.
+func TestABrokerThatWentAwayHasPunishedNothing(t *testing.T) {
+	state := Message{Topic: below + "room/state", Payload: []byte("s"), Retain: true}
+	f := brokertest.NewFake(t, brokertest.Faults{Reject: func(m brokertest.Message) bool { return m.Topic == state.Topic }})
+	c := newClient(t, testConfig(f.URL()))
+	for range 2 * blamedOften {
+		m, _ := flow(t, c)
+		if _, err := m.Publish(state); err != nil {
+			t.Fatalf("%v; %q is left out", err, leftOut(c))
+		}
+		waitDone(t, "loss", m.Lost())
+		there := c.open
+		c.open = func(context.Context, broker) (_, _ net.Conn, _ error) {
+			return nil, nil, &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
+		}
+		if _, err := c.Connect(testContext(t)); err == nil {
+			t.Fatal("connected to nobody")
+		}
+		c.open = there
+	}
+}
+
 // A broker that ends the connection at whatever this agent writes gets no records: that
 // it would accept them is not known.
 func TestNothingIsDeliverableWhereNothingThatIsWrittenIsAccepted(t *testing.T) {
@@ -237,18 +263,19 @@ func TestABrokerThatIsWellAgainIsHeardAtTheNextProof(t *testing.T) {
 		t.Fatalf("%q is left out: the test did not test", left)
 	}
 	f.Set(brokertest.Faults{})
-	for range 10 {
-		m, err := c.Connect(testContext(t))
+	ctx := testContext(t)
+	for ctx.Err() == nil {
+		m, err := c.Connect(ctx)
 		if err != nil {
 			continue
 		}
-		if m.WaitProof(testContext(t)); m.Deliverable() {
+		if m.WaitProof(ctx); m.Deliverable() {
 			_ = m.Close(testContext(t))
 			return
 		}
 		select { // it proves again
 		case <-m.Lost():
-		case <-testContext(t).Done():
+		case <-ctx.Done():
 		}
 		_ = m.Close(testContext(t))
 	}

@@ -2,6 +2,10 @@ package publish
 
 import (
 	"context"
+	"crypto/tls"
+	"net"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -177,4 +181,57 @@ func TestASecondConnectWhileConnectedIsRefused(t *testing.T) {
 	}
 	_ = m.Close(testContext(t))
 	connect(t, c)
+}
+
+// A reconnect resumes the TLS session. With a client certificate it does not: the broker
+// would go on with the one of the first time.
+func TestAReconnectResumesTheTLSSession(t *testing.T) {
+	ca := brokertest.NewCA(t)
+	pair := ca.Client(t, "agent-1")
+	for name, tt := range map[string]struct {
+		certs bool
+		want  []bool
+	}{"": {false, []bool{false, true, true}}, "client certificate": {true, []bool{false, false}}} {
+		t.Run(name, func(t *testing.T) {
+			s := brokertest.Mosquitto(t, brokertest.Conf{CA: ca, ClientCerts: tt.certs})
+			cfg := testConfig(s.URL())
+			cfg.CAFile = filepath.Join(t.TempDir(), "ca.pem")
+			copyFile(t, ca.File, cfg.CAFile)
+			if tt.certs {
+				cfg.CertFile, cfg.KeyFile = pair.CertFile, pair.KeyFile
+			}
+			c := newClient(t, cfg)
+			var last net.Conn
+			c.open = func(ctx context.Context, b broker) (conn, raw net.Conn, err error) {
+				conn, raw, err = c.dial(ctx, b)
+				last = conn
+				return conn, raw, err
+			}
+			for i, want := range tt.want {
+				m := connect(t, c)
+				m.WaitProof(testContext(t))
+				if got := last.(*tls.Conn).ConnectionState().DidResume; got != want {
+					t.Errorf("connection %d: resumed %v, want %v", i+1, got, want)
+				}
+				if err := m.Close(testContext(t)); err != nil {
+					t.Error(err)
+				}
+			}
+			copyFile(t, brokertest.NewCA(t).File, cfg.CAFile)
+			if _, err := c.Connect(testContext(t)); err == nil {
+				t.Error("a broker whose CA is trusted no longer was believed")
+			}
+		})
+	}
+}
+
+func copyFile(t *testing.T, from, to string) {
+	t.Helper()
+	b, err := os.ReadFile(from)
+	if err == nil {
+		err = os.WriteFile(to, b, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 }

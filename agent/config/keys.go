@@ -126,7 +126,7 @@ var sections = []section{
 		{name: "limits", kind: text(strings.Join(builtinLimits, ", ")+", or the NAME of a table [limits.NAME]", nil), def: "huawei",
 			doc: "The profile that grades: what is fair and what is poor."},
 	}},
-	{"mqtt", "[mqtt]", "a table [mqtt]", "TLS to the broker is at least 1.2.", []key{
+	{"mqtt", "[mqtt]", "a table [mqtt]", "TLS to the broker is at least 1.2. A reconnect resumes the TLS session where the broker offers that, except with a client certificate, which is read again each time.", []key{
 		{name: "broker", kind: text(brokerURLs, cleanBroker).
 			listOf(list{form: "one URL or a list of them, in quotes: " + brokerURLs, most: maxBrokers, some: true}), def: required, example: `"tcp://127.0.0.1:1883"`,
 			doc: fmt.Sprintf("One URL, or a list of up to %d that are tried in turn, beginning at a place that depends on client_id, so that a fleet is spread over them. Without a port it is 1883 (tcp), 8883 (tls), 80 (ws) or 443 (wss).", maxBrokers)},
