@@ -219,7 +219,7 @@ func (c *checker) page(cfg *config.Config, answers, ours bool) (string, error) {
 	if err := web.CanListen(addr); err != nil {
 		return err.Error(), err
 	}
-	return addr + " is free", nil
+	return "no agent is running; " + addr + " is free for it", nil
 }
 
 // storeLosses are the problems of a store that works, and has not all records or soon will not.

@@ -322,7 +322,7 @@ func (g *forgetter) agreed(ctx context.Context, n int) (bool, error) {
 // verify reads back what was cleared: an access list may deny a write in silence.
 func (g *forgetter) verify(ctx context.Context, topics []string, certain bool) error {
 	if !certain {
-		_, err := fmt.Fprintf(g.stdout, "cleared %d topics; not verified, because the broker shows nothing there\n", len(topics))
+		_, err := fmt.Fprintf(g.stdout, "cleared %s; not verified, because the broker shows nothing there\n", count(topics))
 		return err
 	}
 	after, err := g.read(ctx, g.quiet)
@@ -336,6 +336,13 @@ func (g *forgetter) verify(ctx context.Context, topics []string, certain bool) e
 	if len(left) > 0 {
 		return fmt.Errorf("forget: the broker still retains %d of %d topics, %s first; its access list probably lets this user read and not write there", len(left), len(topics), left[0])
 	}
-	_, err = fmt.Fprintf(g.stdout, "cleared %d topics; read back: nothing is left\n", len(topics))
+	_, err = fmt.Fprintf(g.stdout, "cleared %s; read back: nothing is left\n", count(topics))
 	return err
+}
+
+func count(topics []string) string {
+	if len(topics) == 1 {
+		return "1 topic"
+	}
+	return fmt.Sprintf("%d topics", len(topics))
 }

@@ -59,7 +59,7 @@ func TestNothingIsClearedWithoutAYes(t *testing.T) {
 			t.Errorf("%q: error %v\n%s", answer, err, said)
 		}
 	}
-	if said, err := forgetting(t, f.URL(), "", "room-9", "Y\n"); err != nil || !strings.Contains(said, "cleared 1 topics") || len(f.Retained("p/gone/room-9/state")) > 0 {
+	if said, err := forgetting(t, f.URL(), "", "room-9", "Y\n"); err != nil || !strings.Contains(said, "cleared 1 topic") || len(f.Retained("p/gone/room-9/state")) > 0 {
 		t.Errorf("yes: error %v\n%s", err, said)
 	}
 }
@@ -72,7 +72,7 @@ func TestADeviceOfAnAgentElsewhereThatHasItIsRefused(t *testing.T) {
 	if said, err := forgetting(t, f.URL(), "", "room-1", ""); err == nil || !strings.Contains(err.Error(), "in the config of the running agent gone") {
 		t.Errorf("error %v\n%s", err, said)
 	}
-	if said, err := forgetting(t, f.URL(), "", "room-9", ""); err != nil || !strings.Contains(said, "cleared 1 topics") {
+	if said, err := forgetting(t, f.URL(), "", "room-9", ""); err != nil || !strings.Contains(said, "cleared 1 topic") {
 		t.Errorf("one that has left its config: error %v\n%s", err, said)
 	}
 }
