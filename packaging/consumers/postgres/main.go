@@ -13,20 +13,19 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"os/signal"
-	"slices"
 	"strings"
 	"syscall"
 	"time"
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
+
+	"roomcall/packaging/consumers/postgres/rows"
 )
 
 const (
@@ -34,13 +33,6 @@ const (
 	pause    = 5 * time.Second  // before the next attempt
 	maxBatch = 500              // records per transaction
 )
-
-// kinds are the records to keep; each kind has a table with its name.
-var kinds = []string{"sample", "stream", "event", "call", "minute"}
-
-// notices are the retained messages of an agent about itself; each is a column of the
-// table agent. An empty one, by which somebody forgets the agent, removes its row.
-var notices = []string{"availability", "birth", "health"}
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -78,8 +70,16 @@ func run(ctx context.Context) error {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case m := <-messages:
-			if err := store(ctx, db, batch(m, messages)); err != nil {
+			list := batch(m, messages)
+			waiting := make([]rows.Message, len(list))
+			for i, m := range list {
+				waiting[i] = rows.Message{Topic: m.Topic(), Payload: m.Payload()}
+			}
+			if err := rows.Write(ctx, db, waiting); err != nil {
 				return fmt.Errorf("write records: %w", err)
+			}
+			for _, m := range list {
+				m.Ack()
 			}
 		}
 	}
@@ -107,10 +107,10 @@ func subscribe(ctx context.Context, out chan<- mqtt.Message, lost context.Cancel
 	}
 	filters := map[string]byte{}
 	prefix := cmp.Or(os.Getenv("TOPIC_PREFIX"), "roomcall/v1")
-	for _, kind := range kinds {
+	for _, kind := range rows.Kinds {
 		filters[prefix+"/+/+/"+kind] = 1
 	}
-	for _, notice := range notices {
+	for _, notice := range rows.Notices {
 		filters[prefix+"/+/"+notice] = 1
 	}
 	c := mqtt.NewClient(o)
@@ -143,86 +143,4 @@ func batch(first mqtt.Message, more <-chan mqtt.Message) []mqtt.Message {
 		}
 	}
 	return list
-}
-
-// store writes the messages in one transaction and acknowledges them. If the database
-// rejects the content of one, they are written one by one.
-func store(ctx context.Context, db *pgx.Conn, list []mqtt.Message) error {
-	err := write(ctx, db, list)
-	var refused *pgconn.PgError
-	switch {
-	case errors.As(err, &refused) && (strings.HasPrefix(refused.Code, "22") || strings.HasPrefix(refused.Code, "23")):
-		if len(list) == 1 {
-			slog.Error("record skipped", "topic", list[0].Topic(), "err", err)
-			break
-		}
-		for _, m := range list {
-			if err := store(ctx, db, []mqtt.Message{m}); err != nil {
-				return err
-			}
-		}
-		return nil
-	case err != nil:
-		return err
-	}
-	for _, m := range list {
-		m.Ack()
-	}
-	return nil
-}
-
-// write makes one statement a table, because that is half of the database's work of one
-// a record.
-func write(ctx context.Context, db *pgx.Conn, list []mqtt.Message) error {
-	var rows pgx.Batch // a batch is one transaction
-	type records struct {
-		ids, docs []string
-		at        map[string]int // the place of an id; of two copies the second is written
-	}
-	tables := map[string]*records{}
-	for _, m := range list {
-		parts := strings.Split(m.Topic(), "/")
-		kind := parts[len(parts)-1] // one of kinds or notices, by the subscription
-		if slices.Contains(notices, kind) {
-			queueNotice(&rows, parts[len(parts)-2], kind, string(m.Payload()))
-			continue
-		}
-		var record struct{ ID string }
-		if err := json.Unmarshal(m.Payload(), &record); err != nil || record.ID == "" {
-			slog.Error("not a record, skipped", "topic", m.Topic())
-			continue
-		}
-		t := tables[kind]
-		if t == nil {
-			t = &records{at: map[string]int{}}
-			tables[kind] = t
-		}
-		if i, twice := t.at[record.ID]; twice {
-			t.docs[i] = string(m.Payload())
-			continue
-		}
-		t.at[record.ID] = len(t.ids)
-		t.ids, t.docs = append(t.ids, record.ID), append(t.docs, string(m.Payload()))
-	}
-	for kind, t := range tables {
-		rows.Queue("insert into "+pgx.Identifier{kind}.Sanitize()+" (id, doc) select id, doc::jsonb from unnest($1::text[], $2::text[]) as r (id, doc) on conflict (id) do update set doc = excluded.doc",
-			t.ids, t.docs)
-	}
-	ctx, cancel := context.WithTimeout(ctx, wait)
-	defer cancel()
-	return db.SendBatch(ctx, &rows).Close()
-}
-
-func queueNotice(rows *pgx.Batch, clientID, notice, text string) {
-	switch {
-	case text == "":
-		rows.Queue("delete from agent where client_id = $1", clientID)
-	case notice == "availability":
-		rows.Queue("insert into agent (client_id, availability) values ($1, $2) on conflict (client_id) do update set availability = excluded.availability, since = case when agent.availability is distinct from excluded.availability then now() else agent.since end",
-			clientID, text)
-	default:
-		column := pgx.Identifier{notice}.Sanitize()
-		rows.Queue("insert into agent (client_id, "+column+") values ($1, $2::text::jsonb) on conflict (client_id) do update set "+column+" = excluded."+column,
-			clientID, text)
-	}
 }
