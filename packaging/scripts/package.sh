@@ -80,9 +80,8 @@ linux() { # GOARCH GOARM NAME NFPM_ARCH
 	parts linux "$1" "$2" "linux-$3" roomcall
 	cp service/testdata/packaged.service "$d/roomcall.service"
 	cp packaging/linux/roomcall.sysusers packaging/linux/{copyright,lintian-overrides} packaging/{nfpm,changelog}.yaml "$c/agent.example.toml" "$c/LICENSE" "$d"
-	mkdir -p "$d/man" "$d/completions" "$d/scripts" "$d/docs/zh"
-	cp docs/{install,prepare-endpoint,troubleshoot}.md "$d/docs"
-	cp docs/zh/*.md "$d/docs/zh"
+	mkdir -p "$d/man" "$d/completions" "$d/scripts" "$d/docs"
+	documents "$d/docs"
 	for page in "$c"/man/*; do gzip -9n <"$page" >"$d/man/$(basename "$page").gz"; done
 	cp "$c/completions/bash" "$d/completions/roomcall.bash"
 	cp "$c/completions/fish" "$d/completions/roomcall.fish"
@@ -97,13 +96,17 @@ linux() { # GOARCH GOARM NAME NFPM_ARCH
 	tarball "linux-$3" .tar.gz roomcall roomcall.service roomcall.sysusers
 }
 
+# documents DIR copies every page, so that the links between them lead somewhere.
+documents() { cp -r docs/*.md docs/zh "$1"; }
+
 # tarball NAME SUFFIX FILE...: the plain archive, for manual installs and other systems.
 tarball() {
 	local name=$1 suffix=$2 a=$work/archive/roomcall-$VERSION-$1
 	shift 2
-	mkdir -p "$a"
+	mkdir -p "$a/docs"
+	documents "$a/docs"
 	for f in "$@" sbom.cdx.json THIRD-PARTY-LICENSES.txt; do cp "$work/$name/$f" "$a/"; done
-	cp -r "$work/common/"{agent.example.toml,LICENSE,man,completions} docs/{install,prepare-endpoint,troubleshoot,windows}.md docs/zh packaging/changelog.yaml "$a/"
+	cp -r "$work/common/"{agent.example.toml,LICENSE,man,completions} packaging/changelog.yaml "$a/"
 	"$work/assemble" archive "$a" "$out/roomcall-$VERSION-$name$suffix"
 }
 
