@@ -253,6 +253,9 @@ func (c *checker) store(cfg *config.Config, st health.Status) (detail string, wa
 			detail = fmt.Sprintf("%s is writable: %d records wait, %s on disk", dir, info.Waiting, health.Bytes(info.DiskBytes))
 		}
 	}
+	if every := cfg.Buffer.CommitInterval; every > 0 {
+		detail += fmt.Sprintf("; polls are collected for %s before they are stored, a kill loses them (commit_interval)", every)
+	}
 	if n := len(run.DamagedFiles(dir)); n > 0 {
 		detail += fmt.Sprintf(", %d damaged files kept for examination", n)
 		warning = &health.Trouble{Code: "store_damaged_files"}

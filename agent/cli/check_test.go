@@ -182,6 +182,17 @@ func TestCheckTellsWhatTheRunningAgentsStoreIsMissing(t *testing.T) {
 	}
 }
 
+func TestCheckSaysThatPollsAreCollected(t *testing.T) {
+	for every, said := range map[time.Duration]bool{0: false, 30 * time.Second: true} {
+		cfg := &config.Config{Agent: config.Agent{DataDir: t.TempDir()}, Buffer: config.Buffer{CommitInterval: every}}
+		c := &checker{app: &app{stdout: io.Discard}, lang: health.English}
+		detail, err := c.store(cfg, health.Status{})
+		if strings.Contains(detail, "collected for 30s before they are stored, a kill loses them") != said || err != nil {
+			t.Errorf("%s: %q, %v", every, detail, err)
+		}
+	}
+}
+
 func TestTheStoreOfAnotherAgentSaysNothingAboutThisOne(t *testing.T) {
 	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Server", "roomcall")

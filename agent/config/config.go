@@ -92,9 +92,12 @@ type MQTT struct {
 
 // Buffer is the table [buffer].
 type Buffer struct {
-	MaxBytes      int64         `toml:"max_bytes"`      // bound of the whole store on disk
-	MaxAge        time.Duration `toml:"max_age"`        // 0 = no age limit
-	KeepDelivered time.Duration `toml:"keep_delivered"` // 0 = delivered records go at once
+	MaxBytes int64         `toml:"max_bytes"` // bound of the whole store on disk
+	MaxAge   time.Duration `toml:"max_age"`   // 0 = no age limit
+	// CommitInterval is for how long polls are collected until they are committed
+	// together; 0 = a commit with each poll.
+	CommitInterval time.Duration `toml:"commit_interval"`
+	KeepDelivered  time.Duration `toml:"keep_delivered"` // 0 = delivered records go at once
 }
 
 // Publish is the table [publish].

@@ -18,7 +18,7 @@ var contractKeys = map[string]string{
 		"server_name fingerprint insecure_skip_verify tls_min legacy_ciphers peer_names limits",
 	"[mqtt]": "broker username password password_file ca_file cert_file key_file server_name insecure_skip_verify topic_prefix " +
 		"confirm keepalive max_inflight reconnect_min reconnect_max replay_rate",
-	"[buffer]":  "max_bytes max_age keep_delivered",
+	"[buffer]":  "max_bytes max_age commit_interval keep_delivered",
 	"[publish]": "kinds views state_interval view_timezone",
 }
 

@@ -31,6 +31,7 @@ func TestEveryRangeHoldsAtItsEnds(t *testing.T) {
 		{"[mqtt]", "replay_rate", []string{"0", "1000000"}, []string{"-1", "1000001"}},
 		{"[buffer]", "max_bytes", []string{`"1MiB"`, `"1TiB"`, "1048576"}, []string{"1048575", "1099511627777", `"1025GiB"`, `"16777217TiB"`}},
 		{"[buffer]", "max_age", []string{`"0s"`, `"1s"`, `"87600h"`}, []string{`"999ms"`, `"87601h"`, `"-1s"`}},
+		{"[buffer]", "commit_interval", []string{`"0s"`, `"1s"`, `"5m"`}, []string{`"999ms"`, `"5m1s"`, `"-1s"`}},
 		{"[publish]", "state_interval", []string{`"0s"`, `"1s"`, `"1h"`}, []string{`"999ms"`, `"61m"`}},
 		{"[buffer]", "keep_delivered", []string{`"0s"`, `"1s"`, `"87600h"`}, []string{`"999ms"`, `"87601h"`}},
 		{"[limits.mine]", "audio_loss_pct_poor", []string{"0", "100", "0.5"}, []string{"-0.1", "100.1", "nan", "inf"}},

@@ -42,6 +42,7 @@ func (ev *Event) done(onDisk bool) {
 type pending struct {
 	polls  []report.Poll // at most pollsMax
 	events []Event       // at most eventsMax
+	since  time.Time     // when the first of them came
 	damage []buffer.Damage
 	states map[string][]byte // beside the devices': the recorder's own and its owner's; nil removes one
 
@@ -50,6 +51,7 @@ type pending struct {
 
 // hold keeps a poll until it is committed. It returns the oldest when that had to go.
 func (p *pending) hold(poll report.Poll) (gone []report.Poll) {
+	p.began()
 	p.polls, gone = bounded(append(p.polls, poll), p.inPolls, pollsMax)
 	return gone
 }
@@ -57,8 +59,15 @@ func (p *pending) hold(poll report.Poll) (gone []report.Poll) {
 // holdEvent keeps an event until it is committed. It returns the oldest when that had
 // to go.
 func (p *pending) holdEvent(ev Event) (gone []Event) {
+	p.began()
 	p.events, gone = bounded(append(p.events, ev), p.inEvents, eventsMax)
 	return gone
+}
+
+func (p *pending) began() {
+	if p.count() == 0 {
+		p.since = time.Now()
+	}
 }
 
 // bounded drops the oldest beyond limit, but for the first busy ones, and returns these.

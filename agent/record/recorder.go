@@ -2,7 +2,8 @@
 // them together with the state that made them.
 //
 // Promise: it alone gives numbers to records. A poll is accepted, with all its
-// records, when its commit has returned. While the disk accepts nothing the newest
+// records, when its commit has returned. With a commit interval, polls are collected so
+// long and committed together, see Recorder.collectFor. While the disk accepts nothing the newest
 // polls wait in memory, bounded. What is thrown away without a number is counted by
 // device and announced (agent.missed), and so is each hole in the numbers (agent.gap);
 // all that is announced goes out in bounded portions.
@@ -23,6 +24,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -76,12 +78,13 @@ type Recorder struct {
 
 	asked chan struct{} // signals questions
 
-	commitBytes int64 // bound of the payloads of one commit
+	commitBytes int64         // bound of the payloads of one commit
+	commitEvery time.Duration // for how long polls and events are collected, 0 = not at all
 
 	committed committed // what the store holds
 	identity  identity
 	pending   pending                 // what it does not hold yet
-	unsaved   map[string]report.State // while the store accepts nothing: states up to the newest poll, by device
+	unsaved   map[string]report.State // while polls are collected, or the store accepts nothing: states up to the newest poll, by device
 	stop      <-chan struct{}         // closed when Run has to end
 	gaveUp    bool                    // the store did not come back within stopGrace after that
 	forget    bool                    // the next commit keeps no gaps
@@ -102,13 +105,16 @@ type Options struct {
 	// Made is told of each record that was committed, and of each sample that is shown
 	// without; it must not wait. nil = nobody.
 	Made     func(device, kind string, payload []byte)
-	Devices  int    // how many endpoints are polled
-	MaxBytes int64  // bound of the store, which bounds a commit; 0 = the default
-	Copied   bool   // the store was made elsewhere: it begins a new epoch
-	Unsaid   Unsaid // what the recorder before in this process could not announce
-	Log      *slog.Logger
-	Clock    func() host.Reading // nil = the wall clock and its monotonic reading alone
-	Before   host.Reading        // when the run before committed last; the zero value = not known
+	Devices  int   // how many endpoints are polled
+	MaxBytes int64 // bound of the store, which bounds a commit; 0 = the default
+	// CommitInterval is for how long polls and events are collected in memory until they
+	// are committed together; 0 = a commit with each poll.
+	CommitInterval time.Duration
+	Copied         bool   // the store was made elsewhere: it begins a new epoch
+	Unsaid         Unsaid // what the recorder before in this process could not announce
+	Log            *slog.Logger
+	Clock          func() host.Reading // nil = the wall clock and its monotonic reading alone
+	Before         host.Reading        // when the run before committed last; the zero value = not known
 }
 
 // New makes a recorder that goes on from the saved states. Its error says which
@@ -119,9 +125,10 @@ func New(o Options) (*Recorder, error) {
 		stats: Stats{AppendedByKind: map[string]uint64{}},
 		polls: make(chan report.Poll, max(64, 2*o.Devices)), events: make(chan Event, 64), asked: make(chan struct{}, 1),
 		missed: map[missedKey]*missed{}, commitBytes: commitBytes,
-		committed: committed{states: map[string]report.State{}, told: map[string]time.Time{}},
-		pending:   pending{states: o.States},
-		now:       o.Clock, clock: o.Before,
+		commitEvery: o.CommitInterval,
+		committed:   committed{states: map[string]report.State{}, told: map[string]time.Time{}},
+		pending:     pending{states: o.States},
+		now:         o.Clock, clock: o.Before,
 	}
 	if r.made == nil {
 		r.made = func(string, string, []byte) {}
@@ -219,6 +226,8 @@ func (r *Recorder) Run(ctx context.Context) {
 	defer tidy.Stop()
 	retry := time.NewTimer(retryEvery)
 	defer retry.Stop()
+	collected := time.NewTimer(0) // what is pending was collected long enough
+	defer collected.Stop()
 	failing := false // the last commit failed: the disk is asked again when it is time to
 	for {
 		select {
@@ -233,6 +242,7 @@ func (r *Recorder) Run(ctx context.Context) {
 			r.holdEvent(ev)
 		case <-r.asked:
 		case <-tidy.C:
+		case <-collected.C:
 		case <-retry.C:
 			failing = false
 		}
@@ -243,6 +253,10 @@ func (r *Recorder) Run(ctx context.Context) {
 		r.answerAll(time.Now())
 		if failing {
 			r.count(func(s *Stats) { s.Held = len(r.pending.polls) })
+			continue
+		}
+		if wait := r.collectFor(time.Now()); wait > 0 {
+			collected.Reset(wait)
 			continue
 		}
 		if !r.commit(time.Now()) {
@@ -267,12 +281,27 @@ func (r *Recorder) collect() {
 	}
 }
 
+// collectFor is for how much longer what is pending is collected before it is committed:
+// until the oldest has waited for the commit interval, a commit is full, or somebody
+// waits for it: for an event to be on disk, or for a new epoch. A stop commits at once.
+func (r *Recorder) collectFor(now time.Time) time.Duration {
+	p := &r.pending
+	waitedFor := func(ev Event) bool { return ev.Done != nil }
+	if p.count() == 0 || p.count() >= commitMax || r.identity.next != nil || slices.ContainsFunc(p.events, waitedFor) {
+		return 0
+	}
+	return r.commitEvery - now.Sub(p.since)
+}
+
 func (r *Recorder) hold(p report.Poll) {
 	for _, gone := range r.pending.hold(p) {
 		r.miss(gone.Device, missedFailing, gone.At)
 	}
-	if r.unsaved != nil {
+	switch {
+	case r.unsaved != nil:
 		r.show(p)
+	case r.commitEvery > 0:
+		r.showPending()
 	}
 }
 
@@ -292,6 +321,14 @@ func (r *Recorder) abandon() {
 		r.miss(report.AgentDevice, missedStopped, ev.At)
 	}
 	r.logUnsaid()
+}
+
+// showPending shows the newest state of each device although the store does not have it.
+func (r *Recorder) showPending() {
+	r.unsaved = map[string]report.State{}
+	for _, p := range r.pending.polls {
+		r.show(p)
+	}
 }
 
 // show makes a poll's sample the newest although the store does not have it.
@@ -438,10 +475,7 @@ func (r *Recorder) failing(err error) bool {
 	r.repeats.Failed("write to store", err, "held", len(r.pending.polls),
 		"hint", health.English.HintFor(code, nil)+"; "+health.English.HintFor("store_holds", nil))
 	if r.unsaved == nil {
-		r.unsaved = map[string]report.State{}
-		for _, p := range r.pending.polls {
-			r.show(p)
-		}
+		r.showPending()
 	}
 	return false
 }

@@ -14,6 +14,9 @@ type BirthInfo struct {
 	ConfigHash string // hash of the config without its secrets
 	// StartReason: "first", "start", "boot", "upgrade", "crash" or "watchdog".
 	StartReason string
+	// CommitInterval is for how long polls are collected before they are stored, 0 = not
+	// at all.
+	CommitInterval time.Duration
 	// Short leaves the endpoints and the profiles out, where a broker does not
 	// accept a message that large.
 	Short bool
@@ -31,6 +34,7 @@ type Birth struct {
 	StartedMs  int64             `json:"started_ms" doc:"Start of the agent, Unix milliseconds."`
 	ConfigHash string            `json:"config_hash,omitempty" doc:"Hash of the config without its secrets."`
 	Reason     string            `json:"start_reason,omitempty" doc:"Why it was started: first, start, boot, upgrade, crash, watchdog."`
+	CommitMs   int64             `json:"commit_interval_ms,omitempty" doc:"For so long polls are collected in memory and stored together: a kill loses what was collected. Absent: each poll is stored at once."`
 	Devices    []BirthDevice     `json:"devices" doc:"The endpoints."`
 	Omitted    int64             `json:"devices_omitted,omitempty" doc:"So many endpoints are left out of devices, and limits with them, because the broker does not accept a message that large."`
 	Kinds      []string          `json:"kinds" doc:"What is recorded."`
@@ -66,7 +70,8 @@ func (r *Reporter) Birth(info BirthInfo) []byte {
 		ClientID: r.set.ClientID, Site: r.set.Site, Version: r.set.Version, Epoch: r.set.Epoch,
 		Started:   info.Started.UTC().Format("2006-01-02T15:04:05.000Z"),
 		StartedMs: info.Started.UnixMilli(), ConfigHash: info.ConfigHash, Reason: info.StartReason,
-		Devices: []BirthDevice{}, Kinds: []string{}, Views: append([]string{}, r.views...),
+		CommitMs: info.CommitInterval.Milliseconds(),
+		Devices:  []BirthDevice{}, Kinds: []string{}, Views: append([]string{}, r.views...),
 		Schemas: map[string]string{}, Limits: []BirthLimits{},
 		MOSMethod: MOSMethod, P95ErrPct: payload.PercentileError * 100,
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
@@ -196,6 +197,14 @@ func TestBirthMatchesItsSchema(t *testing.T) {
 	b := r.Birth(BirthInfo{Started: day, ConfigHash: "abc", StartReason: "boot"})
 	validate(t, "birth", b)
 	golden(t, "birth.json", append(b, '\n'))
+	if strings.Contains(string(b), "commit_interval") {
+		t.Error("it says that polls are collected, and they are not")
+	}
+	b = r.Birth(BirthInfo{Started: day, CommitInterval: 30 * time.Second})
+	validate(t, "birth", b)
+	if !strings.Contains(string(b), `"commit_interval_ms":30000`) {
+		t.Errorf("it does not say that polls are collected: %s", b)
+	}
 	validate(t, "birth", reporter(t, func(s *Settings) { s.Kinds, s.Devices = nil, nil }).Birth(BirthInfo{Started: day}))
 }
 

@@ -113,7 +113,7 @@ func (a *Agent) makeDrainer() (err error) {
 		Retry: a.secret.retry,
 	})
 	cfg := PublishConfig(a.cfg)
-	info := report.BirthInfo{Started: a.started, ConfigHash: a.cfg.Hash(), StartReason: a.reason}
+	info := report.BirthInfo{Started: a.started, ConfigHash: a.cfg.Hash(), StartReason: a.reason, CommitInterval: a.cfg.Buffer.CommitInterval}
 	cfg.Birth = func() []byte { return a.reporter.WithEpoch(a.queue.Epoch()).Birth(info) }
 	short := info
 	short.Short = true
@@ -141,7 +141,8 @@ func (a *Agent) makeRecorder() (err error) {
 	before := a.queue.Before()
 	a.recorder, err = record.New(record.Options{
 		Reporter: a.reporter, Store: a.queue, Saved: a.queue.State(), States: states,
-		Copied: a.copied, Unsaid: a.unsaid, Newest: a.newest, Made: a.history.Add, Devices: len(a.cfg.Endpoints), MaxBytes: a.cfg.Buffer.MaxBytes, Log: a.log,
+		Copied: a.copied, Unsaid: a.unsaid, Newest: a.newest, Made: a.history.Add, Devices: len(a.cfg.Endpoints), MaxBytes: a.cfg.Buffer.MaxBytes,
+		CommitInterval: a.cfg.Buffer.CommitInterval, Log: a.log,
 		Clock: host.Now, Before: host.Reading{Wall: before.Wall, Boot: host.Boot{ID: before.Boot, Up: before.Up}},
 	})
 	return err
