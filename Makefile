@@ -11,7 +11,7 @@ GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.1.4
 GREMLINS = github.com/go-gremlins/gremlins/cmd/gremlins@v0.6.0
 FUZZTIME ?= 10m
 
-.PHONY: help build demo test unit needs lint vuln cross bench bench-fleet fuzz mutants crash soak interop package test-packages test-browser pictures test-systemd test-windows example-day clean
+.PHONY: help build demo test unit needs lint vuln cross bench bench-fleet fuzz mutants crash soak interop scale package test-packages test-browser pictures test-systemd test-windows example-day clean
 
 help: ## list the tasks
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -64,6 +64,9 @@ soak: build needs ## power cuts, damage, bad networks, long drains: the full cou
 
 interop: build needs ## run every consumer of packaging/consumers
 	packaging/scripts/interop.sh
+
+scale: needs ## ROOMS simulated rooms (default 10000) on mosquitto and NATS, the figures of docs/scale.md
+	packaging/scripts/scale.sh
 
 example-day: ## write docs/example-day.md again
 	packaging/scripts/example-day.sh

@@ -73,7 +73,7 @@ func (k *check) dns(ctx context.Context) (string, error) {
 func (k *check) tcp(ctx context.Context) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, k.client.cfg.ConnectTimeout)
 	defer cancel()
-	conn, err := dialTCP(ctx, k.broker.addr)
+	conn, err := k.client.cfg.Dial(ctx, "tcp", k.broker.addr)
 	if err != nil {
 		return "", err
 	}

@@ -25,7 +25,7 @@ var (
 // can be closed at once when a peer does not answer.
 func (c *Client) dial(ctx context.Context, b broker) (conn, raw net.Conn, err error) {
 	open := func(ctx context.Context, _, _ string) (net.Conn, error) {
-		socket, err := dialTCP(ctx, b.addr)
+		socket, err := c.cfg.Dial(ctx, "tcp", b.addr)
 		if err != nil {
 			return nil, err
 		}
@@ -43,15 +43,15 @@ func (c *Client) dial(ctx context.Context, b broker) (conn, raw net.Conn, err er
 	return conn, raw, err
 }
 
-// dialTCP sets the kernel's own checks: a peer that vanished is noticed after
+// DialTCP sets the kernel's own checks: a peer that vanished is noticed after
 // 10 s of silence and 3 probes 5 s apart, unacknowledged data after 20 s
 // (Linux).
-func dialTCP(ctx context.Context, addr string) (net.Conn, error) {
+func DialTCP(ctx context.Context, network, addr string) (net.Conn, error) {
 	d := net.Dialer{
 		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 10 * time.Second, Interval: 5 * time.Second, Count: 3},
 		Control:         setSocketOptions,
 	}
-	return d.DialContext(ctx, "tcp", addr)
+	return d.DialContext(ctx, network, addr)
 }
 
 func (c *Client) handshake(ctx context.Context, conn net.Conn, b broker) (net.Conn, error) {

@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"net"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -115,6 +116,9 @@ type Config struct {
 	// and with the result of each later proof unless it fails again. It must
 	// not block.
 	OnProof func(Proof)
+	// Dial opens the TCP connection, below TLS and websocket [DialTCP]. A fleet
+	// simulator counts and cuts there.
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 	// Rand returns the jitter in [0, 1) [math/rand].
 	Rand func() float64
 	// Logger receives the MQTT library's own messages at debug level [none].
@@ -144,6 +148,9 @@ func (cfg Config) withDefaults() Config {
 	}
 	if cfg.Confirm == "" {
 		cfg.Confirm = ConfirmPuback
+	}
+	if cfg.Dial == nil {
+		cfg.Dial = DialTCP
 	}
 	if cfg.Rand == nil {
 		cfg.Rand = rand.Float64

@@ -174,6 +174,16 @@ func (s *Server) Wipe() { os.Remove(filepath.Join(s.Dir, "mosquitto.db")) }
 // Log is what the broker wrote so far.
 func (s *Server) Log() string { return s.log.String() }
 
+// PID is its process, 0 while it does not run.
+func (s *Server) PID() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.cmd == nil {
+		return 0
+	}
+	return s.cmd.Process.Pid
+}
+
 // CountLog is how often text occurs in the broker's log.
 func (s *Server) CountLog(text string) int { return strings.Count(s.Log(), text) }
 
