@@ -122,13 +122,11 @@ func BenchmarkReconnectTLS(b *testing.B) {
 			cfg := testConfig(s.URL())
 			cfg.CAFile = ca.File
 			var wire atomic.Int64
-			c := newClient(b, cfg)
-			c.open = func(ctx context.Context, b broker) (conn, raw net.Conn, err error) {
-				if raw, err = dialTCP(ctx, b.addr); err == nil {
-					conn, err = c.handshake(ctx, countedConn{raw, &wire}, b)
-				}
-				return conn, raw, err
+			cfg.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+				conn, err := DialTCP(ctx, network, addr)
+				return countedConn{conn, &wire}, err
 			}
+			c := newClient(b, cfg)
 			once := func() {
 				m, err := c.Connect(context.Background())
 				if err != nil {
