@@ -70,7 +70,7 @@ func mosquitto(t *testing.T, rooms int, conf brokertest.Conf) *brokertest.Server
 
 func shipped(t *testing.T, name string) string {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(cmpOr(os.Getenv("SIM_CONSUMERS"), "../../consumers"), name))
+	text, err := os.ReadFile(filepath.Join("../../consumers", name))
 	if err != nil {
 		t.Fatal(err)
 	}
