@@ -11,7 +11,7 @@ GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.1.4
 GREMLINS = github.com/go-gremlins/gremlins/cmd/gremlins@v0.6.0
 FUZZTIME ?= 10m
 
-.PHONY: help build demo test unit needs lint vuln cross bench bench-fleet fuzz mutants crash soak interop scale package test-packages test-browser pictures test-systemd test-windows example-day clean
+.PHONY: help build demo test unit needs lint vuln cross bench bench-fleet compare fuzz mutants crash soak interop scale package test-packages test-browser pictures test-systemd test-windows example-day clean
 
 help: ## list the tasks
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -48,13 +48,16 @@ cross: ## build for every platform, each within MAX_BYTES
 		[ "$$size" -le $(MAX_BYTES) ] || { echo "larger than $(MAX_BYTES) bytes"; exit 1; }; \
 	done
 
-bench bench-fleet: export BENCH_GOBUILD = $(GOBUILD)
+bench bench-fleet compare: export BENCH_GOBUILD = $(GOBUILD)
 
 bench: build needs ## speed and size, the figures of docs/benchmarks.md
 	packaging/scripts/bench.sh
 
 bench-fleet: build needs ## 1,000 simulated endpoints in one agent
 	packaging/scripts/bench.sh fleet
+
+compare: build needs ## the same job by Telegraf and Node-RED; COMPARE_SHORT=1 only tries that it works
+	BENCH_SHORT=$(COMPARE_SHORT) packaging/scripts/bench.sh compare
 
 crash: build needs ## kill the agent and the store ROUNDS times (default 1000)
 	packaging/scripts/crash.sh

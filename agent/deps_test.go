@@ -143,8 +143,8 @@ func TestNothingImportsTheMainPackage(t *testing.T) {
 
 // fences lists the libraries that belong to one part of the program.
 var fences = map[string][]string{
-	"go.etcd.io/bbolt":                    {"roomcall/buffer"},
-	"github.com/eclipse/paho":             {"roomcall/publish", "roomcall/packaging/fleet/sim"},
+	"go.etcd.io/bbolt":                    {"roomcall/buffer", "roomcall/packaging/bench/compare"},
+	"github.com/eclipse/paho":             {"roomcall/publish", "roomcall/packaging/fleet/sim", "roomcall/packaging/bench/compare"},
 	"github.com/kardianos/service":        {"roomcall/service"},
 	"github.com/coreos/go-systemd":        {"roomcall/service"},
 	"github.com/spf13/cobra":              {"roomcall/agent/cli"},

@@ -95,7 +95,7 @@ func TestADocumentWithoutMarkersIsLeftAlone(t *testing.T) {
 // TestEveryRowCanBeFilled gives every row its figures and checks both verdicts if
 // there is an aim.
 func TestEveryRowCanBeFilled(t *testing.T) {
-	for name, rows := range tables {
+	for name, rows := range map[string][]row{"all": allRows, "fleet": fleetRows, "backlog": backlogRows} {
 		for _, r := range rows {
 			res := results{figures: map[string][]float64{}}
 			for _, k := range r.keys {

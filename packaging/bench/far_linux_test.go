@@ -8,30 +8,56 @@ import (
 )
 
 // farLine forwards connections to target and delays every byte by delay in each
-// direction; it does not limit the rate.
+// direction; it does not limit the rate. While it is shut, nobody listens at its address.
 type farLine struct {
-	target string
-	delay  time.Duration
-	wg     sync.WaitGroup
-	mu     sync.Mutex
-	ends   []net.Conn
+	addr, target string
+	delay        time.Duration
+	wg           sync.WaitGroup
+	mu           sync.Mutex
+	listener     net.Listener
+	ends         []net.Conn
 }
 
 // far returns the address of a line to target with this delay in each direction.
 func far(tb testing.TB, target string, delay time.Duration) string {
 	tb.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	f := newFarLine(tb, target, delay)
+	f.open(tb)
+	return f.addr
+}
+
+// newFarLine makes a line that is shut.
+func newFarLine(tb testing.TB, target string, delay time.Duration) *farLine {
+	tb.Helper()
+	f := &farLine{addr: freeAddr(tb), target: target, delay: delay}
+	tb.Cleanup(f.shut)
+	return f
+}
+
+func (f *farLine) open(tb testing.TB) {
+	tb.Helper()
+	l, err := net.Listen("tcp", f.addr)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	f := &farLine{target: target, delay: delay}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.listener, f.ends = l, nil
 	f.wg.Go(func() { f.accept(l) })
-	tb.Cleanup(func() {
-		l.Close()
-		f.hangUp()
-		f.wg.Wait()
-	})
-	return l.Addr().String()
+}
+
+// shut ends what goes over the line and waits for it.
+func (f *farLine) shut() {
+	f.mu.Lock()
+	if f.listener != nil {
+		f.listener.Close()
+		f.listener = nil
+	}
+	for _, c := range f.ends {
+		c.Close()
+	}
+	f.mu.Unlock()
+	f.wg.Wait()
 }
 
 func (f *farLine) accept(l net.Listener) {
@@ -46,18 +72,16 @@ func (f *farLine) accept(l net.Listener) {
 			continue
 		}
 		f.mu.Lock()
+		if f.listener != l { // shut meanwhile
+			f.mu.Unlock()
+			near.Close()
+			distant.Close()
+			return
+		}
 		f.ends = append(f.ends, near, distant)
 		f.mu.Unlock()
 		f.wg.Go(func() { f.carry(near, distant) })
 		f.wg.Go(func() { f.carry(distant, near) })
-	}
-}
-
-func (f *farLine) hangUp() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, c := range f.ends {
-		c.Close()
 	}
 }
 

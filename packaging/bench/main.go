@@ -18,7 +18,7 @@ import (
 func main() {
 	doc := flag.String("doc", "docs/benchmarks.md", "file whose table is replaced")
 	flag.Usage = func() {
-		fmt.Fprintln(flag.CommandLine.Output(), "usage: bench [-doc FILE] TABLE RESULTS\nTABLE is all, fleet or backlog; RESULTS holds what the benchmarks printed.")
+		fmt.Fprintln(flag.CommandLine.Output(), "usage: bench [-doc FILE] TABLE RESULTS\nTABLE is all, fleet, backlog, compare or buyers; RESULTS holds what the benchmarks printed.")
 		flag.PrintDefaults()
 	}
 	flag.Parse()
@@ -34,7 +34,7 @@ func main() {
 
 // run prints a table and writes it into the document.
 func run(doc, table, results string, out io.Writer) error {
-	rows, ok := tables[table]
+	fill, ok := tables[table]
 	if !ok {
 		return fmt.Errorf("no table %q", table)
 	}
@@ -43,15 +43,15 @@ func run(doc, table, results string, out io.Writer) error {
 		return fmt.Errorf("read results: %w", err)
 	}
 	res := parse(raw)
-	lines := judge(rows, res)
-	if err := printTable(out, res, lines); err != nil {
+	g := fill(res)
+	if err := g.print(out, res); err != nil {
 		return err
 	}
 	text, err := os.ReadFile(doc)
 	if err != nil {
 		return fmt.Errorf("read document: %w", err)
 	}
-	text, err = replace(text, table, markdown(res, lines))
+	text, err = replace(text, table, g.markdown(res))
 	if err != nil {
 		return fmt.Errorf("%s: %w", doc, err)
 	}

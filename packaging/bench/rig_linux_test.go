@@ -82,31 +82,50 @@ func freeAddr(tb testing.TB) string {
 	return l.Addr().String()
 }
 
-// mosquitto starts a real broker and returns its address. The broker logs only errors,
-// because a log line per message would be part of the figure.
-func mosquitto(tb testing.TB, extra ...string) string {
+// kill ends the child with SIGKILL: it can save nothing.
+func (p *process) kill() {
+	_ = p.cmd.Process.Kill() // it may have ended already
+	<-p.done
+}
+
+// broker is a real mosquitto. It logs only errors, because a log line per message would
+// be part of the figure.
+type broker struct {
+	*process
+	addr, dir string
+}
+
+// mosquitto starts a broker and returns its address.
+func mosquitto(tb testing.TB, extra ...string) string { return newBroker(tb, extra...).addr }
+
+func newBroker(tb testing.TB, extra ...string) *broker {
+	tb.Helper()
+	b := &broker{addr: freeAddr(tb), dir: tb.TempDir()}
+	_, port, _ := net.SplitHostPort(b.addr)
+	lines := append([]string{"listener " + port + " 127.0.0.1", "allow_anonymous true", "log_dest stderr", "log_type error"}, extra...)
+	if os.Geteuid() == 0 {
+		lines = append(lines, "user root")
+	}
+	write(tb, filepath.Join(b.dir, "mosquitto.conf"), strings.Join(lines, "\n")+"\n")
+	b.start(tb)
+	return b
+}
+
+// start starts it, also again.
+func (b *broker) start(tb testing.TB) {
 	tb.Helper()
 	path, err := exec.LookPath("mosquitto")
 	if err != nil {
 		path = "/usr/sbin/mosquitto"
 	}
-	dir, addr := tb.TempDir(), freeAddr(tb)
-	_, port, _ := net.SplitHostPort(addr)
-	lines := append([]string{"listener " + port + " 127.0.0.1", "allow_anonymous true", "log_dest stderr", "log_type error"}, extra...)
-	if os.Geteuid() == 0 {
-		lines = append(lines, "user root")
-	}
-	conf := filepath.Join(dir, "mosquitto.conf")
-	write(tb, conf, strings.Join(lines, "\n")+"\n")
-	p := start(tb, dir, path, "-c", conf)
-	await(tb, p, "mosquitto does not listen", func() bool {
-		c, err := net.Dial("tcp", addr)
+	b.process = start(tb, b.dir, path, "-c", filepath.Join(b.dir, "mosquitto.conf"))
+	await(tb, b.process, "mosquitto does not listen", func() bool {
+		c, err := net.Dial("tcp", b.addr)
 		if err != nil {
 			return false
 		}
 		return c.Close() == nil
 	})
-	return addr
 }
 
 func write(tb testing.TB, path, text string) {
@@ -151,7 +170,7 @@ func newAgent(tb testing.TB, broker, buffer string, devices ...device) *agent {
 	for _, d := range devices {
 		fmt.Fprintf(&text, "[[endpoint]]\ndevice = %q\nurl = %q\npoll_interval = %q\nidle_interval = %q\n", d.name, d.url, d.interval, d.interval)
 	}
-	fmt.Fprintf(&text, "[mqtt]\nbroker = \"tcp://%s\"\nreplay_rate = 0\n[buffer]\n%s\n", broker, buffer)
+	fmt.Fprintf(&text, "[mqtt]\nbroker = \"tcp://%s\"\nreplay_rate = 0\nreconnect_max = \"5s\"\n[buffer]\n%s\n", broker, buffer)
 	write(tb, filepath.Join(a.dir, "agent.toml"), text.String())
 	return a
 }

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -21,17 +23,19 @@ const mediaAction = "WEB_GetMultiCallStatusInfoAPI"
 
 // rooms are simulated endpoints on one address, all of them in an endless call; the
 // first part of the path names the room. They note when each answer to the media
-// request was sent.
+// request was sent. The count of lost packets in it is its number in this room, from 1:
+// every program passes a count on.
 type rooms struct {
-	url string
-	mu  sync.Mutex
-	all map[string]*room
+	url    string
+	mu     sync.Mutex
+	all    map[string]*room
+	paused bool // they answer nothing
 }
 
 type room struct {
 	endpoint *cgitest.Endpoint
 	asked    []time.Time // when media requests arrived
-	answered []time.Time // when their answers were sent
+	answered []time.Time // when their answers were sent, zero before
 }
 
 func newRooms(tb testing.TB, n int) *rooms {
@@ -68,14 +72,51 @@ func (r *rooms) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		http.NotFound(w, req)
 		return
 	}
-	room.endpoint.ServeHTTP(w, req)
-	if req.URL.Query().Get("ActionID") != mediaAction {
-		return
-	}
+	media := req.URL.Query().Get("ActionID") == mediaAction
 	r.mu.Lock()
-	room.asked, room.answered = append(room.asked, came), append(room.answered, time.Now())
+	paused := r.paused
+	if media && !paused {
+		room.asked, room.answered = append(room.asked, came), append(room.answered, time.Time{})
+	}
+	num := len(room.asked)
 	r.mu.Unlock()
-	_ = http.NewResponseController(w).Flush() // it does not matter if the client is gone
+	switch {
+	case paused:
+		http.Error(w, "paused", http.StatusServiceUnavailable)
+	case media:
+		room.endpoint.ServeHTTP(&numbered{ResponseWriter: w, num: num}, req)
+		r.mu.Lock()
+		room.answered[num-1] = time.Now()
+		r.mu.Unlock()
+		_ = http.NewResponseController(w).Flush() // it does not matter if the client is gone
+	default:
+		room.endpoint.ServeHTTP(w, req)
+	}
+}
+
+// pause has no request answered from now on.
+func (r *rooms) pause() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.paused = true
+}
+
+// lossCount is a count of lost packets in a reply.
+var lossCount = regexp.MustCompile(`(LossNum\\*":)[0-9]+`)
+
+// numbered puts the answer's number in place of the counts of lost packets.
+type numbered struct {
+	http.ResponseWriter
+	num int
+}
+
+func (n *numbered) WriteHeader(int) {} // with the body, when its length is known
+
+func (n *numbered) Write(body []byte) (int, error) {
+	text := lossCount.ReplaceAll(body, fmt.Appendf(nil, "${1}%d", n.num))
+	n.Header().Set("Content-Length", strconv.Itoa(len(text)))
+	_, err := n.ResponseWriter.Write(text)
+	return len(body), err
 }
 
 // answer returns when the answer was sent that led to a sample with this timestamp.
@@ -84,7 +125,7 @@ func (r *rooms) answer(name string, stamp time.Time) (time.Time, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, at := range slices.Backward(r.all[name].answered) {
-		if at.Before(stamp.Add(time.Millisecond)) {
+		if !at.IsZero() && at.Before(stamp.Add(time.Millisecond)) {
 			return at, true
 		}
 	}

@@ -68,8 +68,10 @@ const (
 	mb = 1e-6 // bytes to MB
 )
 
-// tables are the rows by the name of the run.
-var tables = map[string][]row{"all": allRows, "fleet": fleetRows, "backlog": backlogRows}
+// tables are made of the results by the name of the run.
+var tables = map[string]func(results) grid{
+	"all": listed(allRows), "fleet": listed(fleetRows), "backlog": listed(backlogRows), "compare": compared, "buyers": forBuyers,
+}
 
 var allRows = []row{
 	{"decode the vendor's example reply, compared with two passes of encoding/json into structs", []string{"cgi Decode/compared median-ns/roomcall", "cgi Decode/compared median-ns/encoding_json"},

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 )
@@ -36,27 +37,48 @@ func values(keys []string, res results) (out []float64, ok bool) {
 	return out, true
 }
 
-// printTable writes the table for a terminal.
-func printTable(out io.Writer, res results, lines []line) error {
+// grid is a table with its head; a terminal shows its first columns. A bare one stands
+// in a document without the facts about the machine.
+type grid struct {
+	head  []string
+	rows  [][]string
+	brief int
+	bare  bool
+}
+
+// listed shows rows one below the other.
+func listed(rows []row) func(results) grid {
+	return func(res results) grid {
+		g := grid{head: []string{"what", "figure", "aim", "met", "command"}, brief: 4}
+		for _, l := range judge(rows, res) {
+			g.rows = append(g.rows, []string{l.what, l.figure, l.aim, l.met, "`" + strings.ReplaceAll(l.command, "|", `\|`) + "`"})
+		}
+		return g
+	}
+}
+
+// print writes the table for a terminal.
+func (g grid) print(out io.Writer, res results) error {
 	fmt.Fprintf(out, "\n%s\n\n", strings.Join(res.machine, "\n"))
 	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(w, "WHAT\tFIGURE\tAIM\tMET")
-	for _, l := range lines {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", l.what, l.figure, l.aim, l.met)
+	fmt.Fprintln(w, strings.ToUpper(strings.Join(g.head[:g.brief], "\t")))
+	for _, r := range g.rows {
+		fmt.Fprintln(w, strings.Join(r[:g.brief], "\t"))
 	}
 	return w.Flush()
 }
 
-// markdown is the table for the document.
-func markdown(res results, lines []line) string {
+// markdown is the table for a document.
+func (g grid) markdown(res results) string {
 	var b strings.Builder
-	for _, fact := range res.machine {
-		fmt.Fprintf(&b, "- %s\n", fact)
+	if !g.bare {
+		for _, fact := range res.machine {
+			fmt.Fprintf(&b, "- %s\n", fact)
+		}
+		b.WriteString("\n")
 	}
-	b.WriteString("\n| what | figure | aim | met | command |\n| --- | --- | --- | --- | --- |\n")
-	for _, l := range lines {
-		command := strings.ReplaceAll(l.command, "|", `\|`)
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | `%s` |\n", l.what, l.figure, l.aim, l.met, command)
+	for _, r := range append([][]string{g.head, slices.Repeat([]string{"---"}, len(g.head))}, g.rows...) {
+		fmt.Fprintf(&b, "| %s |\n", strings.Join(r, " | "))
 	}
 	return b.String()
 }

@@ -4,13 +4,15 @@
 #   bench.sh            everything except the following, about 6 minutes
 #   bench.sh fleet      1,000 endpoints in one agent, about 2.5 minutes
 #   bench.sh backlog    a drain of 1,000,000 records, about 2 minutes
+#   bench.sh compare    the same job by Telegraf, Node-RED and a minimal program, about
+#                       12 minutes besides their builds
 #   bench.sh sizes      only prints the sizes of the stripped binaries
 #
 # BENCH_DIR   folder for stores and results; it must be on a disk, because a file
 #             system in memory has no fsync (default: bin/bench)
 # BENCH_DOC   the document with the table (default: docs/benchmarks.md)
 # BENCH_GOBUILD  the build command without output and package (the Makefile's)
-# BENCH_SHORT any value: short runs, only to test that it works
+# BENCH_SHORT any value: short runs, only to test that it works; no document changes
 set -eu
 cd "$(dirname "$0")/../.."
 mode=${1:-all}
@@ -69,21 +71,99 @@ all() {
 	bench packaging/bench '^BenchmarkMemory$' $seconds
 }
 
+# peers builds what is compared, in $peers. What cannot be built is left out, and its
+# column stays empty.
+peers() {
+	mkdir -p "$peers/npm"
+	rm -f "$peers/telegraf-full"
+	eval "${BENCH_GOBUILD:-CGO_ENABLED=0 go build -trimpath -ldflags '-s -w'} -o '$peers/floor' ./packaging/bench/compare/floor"
+	telegraf=packaging/consumers/telegraf # pins the version
+	go -C $telegraf mod download github.com/influxdata/telegraf || echo "NOT RUN telegraf: no module" >&2
+	source=$(go -C $telegraf list -m -f '{{.Dir}}' github.com/influxdata/telegraf)
+	version=$(go -C $telegraf list -m -f '{{.Version}}' github.com/influxdata/telegraf)
+	telegraf minimal -tags custom,inputs.http,parsers.json,processors.parser,outputs.mqtt,serializers.json
+	if [ -z "${BENCH_SHORT:-}" ]; then telegraf full; else echo "NOT RUN telegraf-full: its build is too long for a short run" >&2; fi
+	red=$(sed -n 's/.*\(node-red@[0-9.]*\).*/\1/p' packaging/scripts/interop.sh | head -n 1)
+	(cd "$peers/npm" && { [ -e package.json ] || npm init -y >/dev/null; } && npm install --no-audit --no-fund --ignore-scripts "$red" >"$dir/npm.log" 2>&1) ||
+		echo "NOT RUN node-red: npm install: $(tail -n 2 "$dir/npm.log")" >&2
+	echo "machine: Telegraf $version, $red, node $(node --version)"
+}
+
+# telegraf NAME BUILD-FLAGS... builds it from its own module, as its documents say.
+telegraf() {
+	what=telegraf-$1
+	shift
+	echo "== build $what" >&2
+	CGO_ENABLED=0 go -C "$source" build "$@" -ldflags "-s -w -X github.com/influxdata/telegraf/internal.Version=${version#v}" -o "$peers/$what" ./cmd/telegraf >"$dir/$what.log" 2>&1 ||
+		echo "NOT RUN $what: $(tail -n 2 "$dir/$what.log")" >&2
+}
+
+# trial PATTERN OUTPUT runs benchmarks of the comparison once.
+trial() {
+	(cd packaging/bench && "$dir/compare.test" -test.run '^$' -test.benchtime 1x -test.bench "$1") >"$2" 2>&1
+}
+
+compare() {
+	go test -c -o "$dir/compare.test" ./packaging/bench
+	{
+		echo "pkg: roomcall/packaging/bench"
+		echo "BenchmarkCompareSize/roomcall 1 $(stat -c %s "$dir/roomcall") bytes"
+		for name in floor telegraf-minimal telegraf-full; do
+			[ ! -e "$peers/$name" ] || echo "BenchmarkCompareSize/$name 1 $(stat -c %s "$peers/$name") bytes"
+		done
+		[ ! -e "$peers/npm/node_modules/node-red" ] ||
+			echo "BenchmarkCompareSize/node-red 1 $(($(stat -L -c %s "$(command -v node)") + $(du -sb "$peers/npm/node_modules" | cut -f1))) bytes"
+	} >>"$results"
+	for pattern in CompareSteady 'CompareDrain$' CompareDrainFar; do # one at a time: these are times
+		echo "== $pattern" >&2
+		trial "^Benchmark$pattern" "$dir/out" || failed=1
+		tee -a "$results" <"$dir/out" >&2
+	done
+	echo "== CompareLosses, CompareWear" >&2
+	jobs=
+	for name in floor samples roomcall roomcall-30s telegraf-minimal telegraf-full node-red; do # at once: these are counts
+		for pattern in 'Losses$/.*' 'Wear$'; do
+			trial "^BenchmarkCompare$pattern/^$name\$" "$dir/out.${pattern%%\$*}.$name" &
+			jobs="$jobs $!"
+		done
+	done
+	for job in $jobs; do wait "$job" || failed=1; done
+	cat "$dir"/out.* | tee -a "$results" >&2
+	rm -f "$dir"/out.*
+}
+
 case $mode in
 all) run=all ;;
 fleet) run="bench packaging/bench ^BenchmarkFleet$ $rounds" ;;
 backlog) run="bench packaging/bench ^BenchmarkBacklog$ $backlog" ;;
+compare) run=compare ;;
 sizes) run=sizes ;;
 *)
-	echo "usage: bench.sh [all|fleet|backlog|sizes]" >&2
+	echo "usage: bench.sh [all|fleet|backlog|compare|sizes]" >&2
 	exit 2
 	;;
 esac
 failed=0
+peers=$dir/peers
+export ROOMCALL_BENCH_PEERS="$peers"
 build linux "$dir/roomcall"
 export ROOMCALL_BENCH_BINARY="$dir/roomcall"
+if [ "$mode" = compare ]; then # before the machine is quiet
+	peers >"$dir/peers.txt"
+fi
 machine >"$results"
+[ "$mode" != compare ] || cat "$dir/peers.txt" >>"$results"
 $run
 [ "$mode" != sizes ] || exit 0
-go run ./packaging/bench -doc "${BENCH_DOC:-docs/benchmarks.md}" "$mode" "$results"
+doc=${BENCH_DOC:-docs/benchmarks.md} readme=README.md raw=docs/benchmarks-compare.txt
+if [ -n "${BENCH_SHORT:-}" ]; then
+	cp "$doc" "$dir/doc.md"
+	cp README.md "$dir/readme.md"
+	doc=$dir/doc.md readme=$dir/readme.md raw=/dev/null
+fi
+go run ./packaging/bench -doc "$doc" "$mode" "$results"
+if [ "$mode" = compare ]; then
+	go run ./packaging/bench -doc "$readme" buyers "$results"
+	grep -E '^(machine:|pkg:|Benchmark)' "$results" >"$raw"
+fi
 exit $failed

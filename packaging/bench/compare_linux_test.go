@@ -1,0 +1,434 @@
+package main
+
+import (
+	"os"
+	"regexp"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	mqtt "github.com/eclipse/paho.mqtt.golang"
+)
+
+// The comparison: the same job by several programs, in turn. An iteration is a whole
+// measurement:
+//
+//	packaging/scripts/bench.sh compare
+
+var (
+	everyPeer = []string{"floor", "samples", "roomcall", "telegraf-minimal", "telegraf-full", "node-red"}
+	// withBacklog are measured where the store is filled: the full Telegraf is the same
+	// code there as the minimal one.
+	withBacklog = []string{"floor", "roomcall", "telegraf-minimal", "node-red"}
+)
+
+const (
+	telegrafBatch = 1000        // its default
+	startUp       = time.Second // nobody has to poll before
+)
+
+// short makes every measurement short; its figures mean nothing.
+func short(full, brief time.Duration) time.Duration {
+	if os.Getenv("BENCH_SHORT") != "" {
+		return brief
+	}
+	return full
+}
+
+// forAudience has the broker hand on everything at once, so that what is missing was not
+// lost behind its back.
+var forAudience = []string{"max_inflight_messages 0", "max_queued_messages 0"}
+
+// BenchmarkCompareSteady measures memory, CPU, delay and bytes written while all is well.
+func BenchmarkCompareSteady(b *testing.B) {
+	for _, size := range []struct {
+		name         string
+		rooms        int
+		every, lasts time.Duration
+	}{
+		{"1", 1, 100 * time.Millisecond, 15 * time.Second},
+		{"50", 50, time.Second, 12 * time.Second},
+		{"500", 500, 5 * time.Second, 12 * time.Second},
+	} {
+		b.Run(size.name, func(b *testing.B) {
+			eachPeer(b, everyPeer, func(b *testing.B, name string) {
+				benchSteady(b, name, size.rooms, short(size.every, min(size.every, 2*time.Second)), short(size.lasts, 3*time.Second))
+			})
+		})
+	}
+}
+
+// BenchmarkCompareWear measures what is written for one endpoint that is polled each
+// second.
+func BenchmarkCompareWear(b *testing.B) {
+	eachPeer(b, append(everyPeer, "roomcall-30s"), func(b *testing.B, name string) {
+		benchSteady(b, name, 1, time.Second, short(time.Minute, 3*time.Second))
+	})
+}
+
+func benchSteady(b *testing.B, name string, n int, every, lasts time.Duration) {
+	sim, br := newRooms(b, n), newBroker(b, forAudience...)
+	p := peers[name](b, job{sim: sim, every: every, broker: br.addr, batch: n})
+	heard := &audience{}
+	heard.listen(b, br.addr, p.topic)
+	p.start(b)
+	await(b, p.process, name+" publishes nothing", func() bool { return heard.count() > 0 })
+	p.sleep(b, short(3*time.Second, 500*time.Millisecond))
+	before, began := p.cpu(b), time.Now()
+	calls, disk := p.written(b)
+	p.sleep(b, lasts)
+	used, ended := p.cpu(b)-before, time.Now()
+	callsEnd, diskEnd := p.written(b)
+	delays, polls := heard.delays(sim, began, ended)
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(p.mustMemory(b, "VmRSS"), "rss-MiB")
+	b.ReportMetric(p.mustMemory(b, "RssAnon"), "anon-MiB")
+	b.ReportMetric(float64(polls), "polls")
+	b.ReportMetric(used.Seconds()*1000/float64(polls), "cpu-s/1000")
+	b.ReportMetric((callsEnd-calls)/float64(polls), "wchar-B/poll")
+	b.ReportMetric((diskEnd-disk)/float64(polls), "disk-B/poll")
+	b.ReportMetric(quantile(delays, 0.5), "median-ms")
+	b.ReportMetric(quantile(delays, 0.99), "p99-ms")
+}
+
+// sleep lets measured time pass; the program must not end meanwhile.
+func (p *peer) sleep(b *testing.B, d time.Duration) {
+	b.Helper()
+	select {
+	case <-time.After(d):
+	case <-p.done:
+		p.fail(b, "it ended")
+	}
+}
+
+// BenchmarkCompareDrain measures how fast a backlog arrives once there is a broker again;
+// nothing is polled meanwhile.
+func BenchmarkCompareDrain(b *testing.B) {
+	eachPeer(b, withBacklog, func(b *testing.B, name string) { benchCompareDrain(b, name, 30, short(10*time.Second, time.Second), 0) })
+}
+
+// BenchmarkCompareDrainFar is the same at a round trip of 20 ms, with fewer records.
+func BenchmarkCompareDrainFar(b *testing.B) {
+	eachPeer(b, withBacklog, func(b *testing.B, name string) {
+		benchCompareDrain(b, name, 20, short(3*time.Second, time.Second), 10*time.Millisecond)
+	})
+}
+
+func benchCompareDrain(b *testing.B, name string, n int, outage, delay time.Duration) {
+	s := newStage(b, name, n, delay)
+	s.begin(b)
+	s.down(b, outage)
+	s.sim.pause()
+	s.back(b)
+	s.settle(b)
+	s.heard.mu.Lock()
+	defer s.heard.mu.Unlock()
+	late := s.heard.got[s.before:]
+	if len(late) < 2 {
+		b.Fatalf("%d records arrived after the outage", len(late))
+	}
+	took := late[len(late)-1].at.Sub(late[0].at)
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(float64(len(late)), "records")
+	b.ReportMetric(float64(len(late)-1)/took.Seconds(), "msg/s")
+}
+
+// BenchmarkCompareLosses counts what is lost, arrives twice or arrives out of order. Polls
+// go on in all of it.
+func BenchmarkCompareLosses(b *testing.B) {
+	outage, pause := short(10*time.Second, 2*time.Second), short(2*time.Second, 500*time.Millisecond)
+	for _, scene := range []struct {
+		name    string
+		happens func(*testing.B, *stage)
+	}{
+		{"down", func(b *testing.B, s *stage) {
+			s.begin(b)
+			s.down(b, outage)
+			s.back(b)
+		}},
+		{"broker_killed", func(b *testing.B, s *stage) {
+			s.begin(b)
+			s.down(b, outage)
+			s.back(b)
+			s.midDrain(b)
+			s.broker.kill()
+			s.line.shut()
+			s.wait(b, pause)
+			s.back(b)
+		}},
+		{"agent_killed", func(b *testing.B, s *stage) {
+			s.begin(b)
+			s.down(b, outage)
+			s.back(b)
+			s.midDrain(b)
+			s.killed = time.Now()
+			s.peer.kill()
+			time.Sleep(pause / 2)
+			s.peer.start(b)
+		}},
+		{"no_broker", func(b *testing.B, s *stage) {
+			s.broker.stop()
+			s.peer.start(b)
+			s.wait(b, 2*outage)
+			due := float64((2*outage-startUp)/s.every) * float64(len(s.sim.all))
+			s.unpolled = max(0, due-float64(s.sim.count()))
+			s.back(b)
+		}},
+	} {
+		b.Run(scene.name, func(b *testing.B) {
+			eachPeer(b, withBacklog, func(b *testing.B, name string) { benchLosses(b, name, scene.happens) })
+		})
+	}
+}
+
+func benchLosses(b *testing.B, name string, happens func(*testing.B, *stage)) {
+	s := newStage(b, name, 10, 2*time.Millisecond)
+	happens(b, s)
+	s.wait(b, short(3*time.Second, time.Second))
+	s.sim.pause()
+	s.settle(b)
+	t := s.heard.tally(s.sim, s.killed)
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(float64(t.of), "of")
+	b.ReportMetric(float64(t.lost), "lost")
+	b.ReportMetric(float64(t.doubled), "doubled")
+	b.ReportMetric(float64(t.disordered), "disordered")
+	b.ReportMetric(float64(t.inFlight), "at-kill")
+	b.ReportMetric(s.unpolled, "unpolled")
+	b.ReportMetric(float64(s.peer.restarts), "restarts")
+}
+
+// stage is a peer between its rooms and a broker that comes and goes. The audience hears
+// the broker before the peer can reach it.
+type stage struct {
+	sim      *rooms
+	every    time.Duration
+	broker   *broker
+	line     *farLine
+	peer     *peer
+	heard    *audience
+	before   int       // what had arrived before the outage ended
+	waiting  int       // answers that had not arrived then
+	killed   time.Time // when the peer was killed
+	unpolled float64   // polls that should have been made without a broker
+}
+
+func newStage(b *testing.B, name string, n int, delay time.Duration) *stage {
+	s := &stage{sim: newRooms(b, n), every: 100 * time.Millisecond, broker: newBroker(b, forAudience...), heard: &audience{}}
+	s.line = newFarLine(b, s.broker.addr, delay)
+	s.peer = peers[name](b, job{sim: s.sim, every: s.every, broker: s.line.addr, batch: telegrafBatch})
+	return s
+}
+
+// begin starts the peer and waits until it publishes.
+func (s *stage) begin(b *testing.B) {
+	s.heard.listen(b, s.broker.addr, s.peer.topic)
+	s.line.open(b)
+	s.peer.start(b)
+	await(b, s.peer.process, "nothing arrives", func() bool { return s.heard.count() > 0 })
+	s.wait(b, time.Second)
+}
+
+func (s *stage) wait(b *testing.B, d time.Duration) { s.peer.supervise(b, time.After(d)) }
+
+// down takes the broker away for a time.
+func (s *stage) down(b *testing.B, d time.Duration) {
+	s.line.shut()
+	s.wait(b, 200*time.Millisecond) // what the broker has accepted reaches the audience
+	s.broker.stop()
+	s.wait(b, d)
+}
+
+// back brings the broker back.
+func (s *stage) back(b *testing.B) {
+	s.broker.start(b)
+	s.heard.listen(b, s.broker.addr, s.peer.topic)
+	s.before = s.heard.count()
+	s.waiting = s.sim.count() - s.before
+	s.line.open(b)
+}
+
+// midDrain waits until a third of the backlog has arrived.
+func (s *stage) midDrain(b *testing.B) {
+	arrived := s.heard.reaches(s.before + s.waiting/3)
+	done := make(chan time.Time)
+	go func() {
+		defer close(done)
+		select {
+		case <-arrived:
+		case <-time.After(patience):
+		}
+	}()
+	s.peer.supervise(b, done)
+}
+
+// settle waits until all answers have arrived and nothing arrives twice any more, or
+// nothing arrives at all.
+func (s *stage) settle(b *testing.B) {
+	complete, silent := 3*time.Second, short(20*time.Second, 8*time.Second)
+	end := time.Now().Add(2 * patience)
+	for began := time.Now(); time.Now().Before(end); {
+		s.wait(b, 100*time.Millisecond)
+		last := s.heard.last()
+		if last.Before(began) {
+			last = began
+		}
+		quiet := time.Since(last)
+		if quiet > silent || quiet > complete && s.heard.tally(s.sim, s.killed).lost == 0 && s.heard.count() > s.before {
+			return
+		}
+	}
+}
+
+// audience is a subscriber that keeps which answer arrived when.
+type audience struct {
+	mu    sync.Mutex
+	got   []heard
+	wants int // reached is closed at so many
+	reach chan struct{}
+}
+
+type heard struct {
+	room string
+	num  int
+	at   time.Time
+}
+
+// A sample of each program has the name of its room and the answer's number.
+var (
+	roomIn = regexp.MustCompile(`room-[0-9]+`)
+	numIn  = regexp.MustCompile(`(?:loss_packets|LossNum)":([0-9]+)`)
+)
+
+// listen connects to the broker, also to one that was started again.
+func (a *audience) listen(tb testing.TB, broker, topic string) {
+	tb.Helper()
+	c := mqtt.NewClient(mqtt.NewClientOptions().AddBroker("tcp://" + broker).SetClientID("audience").SetAutoReconnect(false))
+	settle(tb, c.Connect())
+	tb.Cleanup(func() { c.Disconnect(0) })
+	settle(tb, c.Subscribe(topic, 1, func(_ mqtt.Client, m mqtt.Message) {
+		now := time.Now()
+		room, num := roomIn.Find(m.Payload()), numIn.FindSubmatch(m.Payload())
+		if room == nil || num == nil { // a poll without an answer
+			return
+		}
+		n, _ := strconv.Atoi(string(num[1]))
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.got = append(a.got, heard{string(room), n, now})
+		if a.reach != nil && len(a.got) >= a.wants {
+			close(a.reach)
+			a.reach = nil
+		}
+	}))
+}
+
+func (a *audience) count() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.got)
+}
+
+// last is when the newest arrived.
+func (a *audience) last() time.Time {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.got) == 0 {
+		return time.Time{}
+	}
+	return a.got[len(a.got)-1].at
+}
+
+// reaches is closed when so many have arrived.
+func (a *audience) reaches(n int) <-chan struct{} {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	reach := make(chan struct{})
+	if len(a.got) >= n {
+		close(reach)
+		return reach
+	}
+	a.wants, a.reach = n, reach
+	return reach
+}
+
+// delays are the times from an answer between the two times to its arrival, and how many
+// answers there were.
+func (a *audience) delays(sim *rooms, from, to time.Time) (list []time.Duration, answers int) {
+	sim.mu.Lock()
+	defer sim.mu.Unlock()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, h := range a.got {
+		if at := sim.all[h.room].answered[h.num-1]; !at.Before(from) && at.Before(to) {
+			list = append(list, h.at.Sub(at))
+		}
+	}
+	for _, r := range sim.all {
+		for _, at := range r.answered {
+			if !at.Before(from) && at.Before(to) {
+				answers++
+			}
+		}
+	}
+	return list, answers
+}
+
+// tally is what became of the answers.
+type tally struct{ of, lost, doubled, disordered, inFlight int }
+
+// tally compares what arrived with what was answered. A room's last answer before the
+// program was killed counts only if it arrived: nobody may have read it.
+func (a *audience) tally(sim *rooms, killed time.Time) (t tally) {
+	sim.mu.Lock()
+	defer sim.mu.Unlock()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	highest, times := map[string]int{}, map[heard]int{}
+	for _, h := range a.got {
+		one := heard{room: h.room, num: h.num}
+		if times[one]++; times[one] > 1 {
+			t.doubled++
+			continue
+		}
+		if h.num < highest[h.room] {
+			t.disordered++
+		}
+		highest[h.room] = max(highest[h.room], h.num)
+	}
+	for name, r := range sim.all {
+		last := -1
+		for i, at := range r.asked {
+			if at.Before(killed) {
+				last = i
+			}
+		}
+		for i, at := range r.answered {
+			switch {
+			case times[heard{room: name, num: i + 1}] > 0:
+				t.of++
+			case at.IsZero() || i == last:
+				t.inFlight++
+			default:
+				t.of++
+				t.lost++
+			}
+		}
+	}
+	return t
+}
+
+// count is how many answers were given.
+func (r *rooms) count() (n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, one := range r.all {
+		for _, at := range one.answered {
+			if !at.IsZero() {
+				n++
+			}
+		}
+	}
+	return n
+}
