@@ -52,30 +52,6 @@ func (p *process) cpu(tb testing.TB) time.Duration {
 	return (user + system) * clockTick
 }
 
-// written is what the process had written so far: handed to write calls (files and
-// sockets), and to the disk (pages of files that it made dirty).
-func (p *process) written(tb testing.TB) (calls, disk float64) {
-	tb.Helper()
-	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/io", p.cmd.Process.Pid))
-	if err != nil {
-		p.fail(tb, "read the process: %v", err)
-	}
-	for line := range strings.Lines(string(raw)) {
-		var value float64
-		key, rest, _ := strings.Cut(line, ": ")
-		if _, err := fmt.Sscan(rest, &value); err != nil {
-			continue
-		}
-		switch key {
-		case "wchar":
-			calls = value
-		case "write_bytes":
-			disk = value
-		}
-	}
-	return calls, disk
-}
-
 // peak watches a memory figure until stop, which returns the highest value seen.
 func (p *process) peak(key string) (stop func() float64) {
 	var top float64
