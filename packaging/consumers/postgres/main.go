@@ -32,13 +32,14 @@ const (
 	wait     = 30 * time.Second // for the broker or the database to answer
 	pause    = 5 * time.Second  // before the next attempt
 	maxBatch = 500              // records per transaction
+	maxAhead = 65535            // messages that MQTT allows to be unacknowledged
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	for ctx.Err() == nil {
-		if err := run(ctx); err != nil && ctx.Err() == nil {
+		if err := run(ctx, rows.Write); err != nil && ctx.Err() == nil {
 			slog.Error("starting again", "in", pause, "err", err)
 			select {
 			case <-ctx.Done():
@@ -48,9 +49,12 @@ func main() {
 	}
 }
 
+// writer commits messages, as rows.Write does.
+type writer func(context.Context, *pgx.Conn, []rows.Message) error
+
 // run ends with its connection to the broker or to the database. What was not
 // acknowledged on them is delivered again on the next ones.
-func run(ctx context.Context) error {
+func run(ctx context.Context, write writer) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	db, err := pgx.Connect(ctx, os.Getenv("DATABASE_URL"))
@@ -58,7 +62,7 @@ func run(ctx context.Context) error {
 		return fmt.Errorf("connect to the database: %w", err)
 	}
 	defer db.Close(context.WithoutCancel(ctx))
-	messages := make(chan mqtt.Message, maxBatch)
+	messages := make(chan mqtt.Message, maxAhead)
 	broker, err := subscribe(ctx, messages, cancel)
 	if err != nil {
 		return err
@@ -73,9 +77,9 @@ func run(ctx context.Context) error {
 			list := batch(m, messages)
 			waiting := make([]rows.Message, len(list))
 			for i, m := range list {
-				waiting[i] = rows.Message{Topic: m.Topic(), Payload: m.Payload()}
+				waiting[i] = rows.Message{Topic: m.Topic(), Payload: m.Payload(), Retained: m.Retained()}
 			}
-			if err := rows.Write(ctx, db, waiting); err != nil {
+			if err := write(ctx, db, waiting); err != nil {
 				return fmt.Errorf("write records: %w", err)
 			}
 			for _, m := range list {
@@ -88,7 +92,10 @@ func run(ctx context.Context) error {
 func subscribe(ctx context.Context, out chan<- mqtt.Message, lost context.CancelCauseFunc) (mqtt.Client, error) {
 	o := mqtt.NewClientOptions().AddBroker(os.Getenv("BROKER_URL"))
 	o.SetClientID(cmp.Or(os.Getenv("MQTT_CLIENT_ID"), "roomcall-postgres")).SetCleanSession(false)
-	o.SetAutoReconnect(false).SetAutoAckDisabled(true).SetOrderMatters(false)
+	// Only Ack acknowledges a message. They come in order, because the last of several
+	// words of an agent counts; the handler need not wait, because out has room for all
+	// that may be unacknowledged.
+	o.SetAutoReconnect(false).SetAutoAckDisabled(true).SetOrderMatters(true)
 	o.SetConnectTimeout(wait).SetWriteTimeout(wait).SetProtocolVersion(4)
 	o.SetConnectionLostHandler(func(_ mqtt.Client, err error) { lost(fmt.Errorf("connection to the broker lost: %w", err)) })
 	take := func(_ mqtt.Client, m mqtt.Message) {
@@ -105,8 +112,10 @@ func subscribe(ctx context.Context, out chan<- mqtt.Message, lost context.Cancel
 		}
 		o.SetUsername(user).SetPassword(strings.TrimSpace(string(password)))
 	}
-	filters := map[string]byte{}
 	prefix := cmp.Or(os.Getenv("TOPIC_PREFIX"), "roomcall/v1")
+	// At QoS 0, because nobody needs an old state: none waits while this program is not
+	// running.
+	filters := map[string]byte{prefix + "/+/+/" + rows.State: 0}
 	for _, kind := range rows.Kinds {
 		filters[prefix+"/+/+/"+kind] = 1
 	}

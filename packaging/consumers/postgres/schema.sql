@@ -44,7 +44,10 @@ alter table stream
 alter table event
   add column type        text generated always as (doc->>'type') stored,
   add column severity    text generated always as (doc->>'severity') stored,
-  add column incident_id text generated always as (doc->>'incident_id') stored;
+  add column incident_id text generated always as (doc->>'incident_id') stored,
+  add column since   timestamptz generated always as (to_timestamp((doc->>'since_ms')::bigint / 1000.0::float8)) stored,
+  add column value   float8 generated always as ((doc->>'value')::float8) stored,
+  add column "limit" float8 generated always as ((doc->>'limit')::float8) stored;
 
 alter table call
   add column started      timestamptz generated always as (to_timestamp((doc->>'start_ms')::bigint / 1000.0::float8)) stored,
@@ -68,21 +71,42 @@ create table agent (
   availability text check (availability in ('online', 'offline', 'lost')),
   since        timestamptz not null default now(), -- of the availability, by this database's clock
   birth        jsonb,
-  health       jsonb
+  health       jsonb,
+  heard        timestamptz, -- its last birth or health, by the clock of the consumer
+  site         text   generated always as (coalesce(birth->>'site', health->>'site')) stored,
+  version      text   generated always as (coalesce(birth->>'version', health->>'version')) stored,
+  config       text   generated always as (birth->>'config_hash') stored,
+  started      timestamptz generated always as (to_timestamp((birth->>'started_ms')::bigint / 1000.0::float8)) stored,
+  devices      int    generated always as (jsonb_array_length(birth->'devices') + coalesce((birth->>'devices_omitted')::int, 0)) stored,
+  status       text   generated always as (health->>'status') stored,
+  codes        text   generated always as (health->>'codes') stored,
+  problem      text   generated always as (health->>'text') stored,
+  waiting      bigint generated always as ((health->>'waiting')::bigint) stored
 );
 
--- Who is there, on which version, and how it is doing.
-create view agent_now as
-select client_id, coalesce(availability, 'unknown') as availability, now() - since as since,
-  birth->>'version' as version, health->>'status' as status, health->>'text' as problem,
-  (health->>'waiting')::bigint as waiting, jsonb_array_length(birth->'devices') as devices
-from agent;
+-- The newest sample of each room, retained at the broker as its state. Unlike sample it is
+-- there whatever kinds the agents record, and it is gone when the device leaves the config.
+create table room (
+  client_id text,
+  device    text,
+  doc       jsonb not null,
+  heard     timestamptz, -- its last state, by the clock of the consumer
+  ts        timestamptz not null generated always as (to_timestamp((doc->>'ts_ms')::bigint / 1000.0::float8)) stored,
+  site      text generated always as (doc->>'site') stored,
+  room      text generated always as (coalesce(nullif(doc->>'room', ''), device)) stored,
+  call_id   text generated always as (doc->>'call_id') stored,
+  endpoint_state text generated always as (doc->>'endpoint_state') stored,
+  grade     text generated always as (doc->>'grade') stored,
+  reasons   text generated always as (doc->>'grade_reasons') stored,
+  primary key (client_id, device)
+) with (fillfactor = 50); -- each row changes with each poll
 
 create index on sample (client_id, device, ts desc);
 create index on stream (client_id, device, ts desc);
 create index on event  (ts);
 create index on event  (incident_id);
 create index on event  (call_id);
+create index on event  (client_id, device, type, ts desc);
 create index on call   (started);
 create index on call (call_id);
 create index on minute (client_id, device, started);
@@ -92,31 +116,76 @@ create index on stream (call_id, ts);
 -- Rows come about in order of time, so this one is small: all rooms of an hour.
 create index on sample using brin (ts);
 
--- Every room with its newest sample. since is the age of that sample: a silent room is
--- not the same as an idle one. The index is walked room by room, so this stays fast
--- however many samples there are.
+-- Every room as it is now. since is how long ago it was heard of: a silent room is not
+-- the same as an idle one.
 create view room_now as
-with recursive room as (
-  (select client_id, device from sample order by client_id, device limit 1)
-  union all
-  select n.* from room r, lateral (
-    select s.client_id, s.device from sample s
-    where (s.client_id, s.device) > (r.client_id, r.device) order by s.client_id, s.device limit 1) n
-)
-select n.client_id, n.device, n.site, n.room, n.ts, now() - n.ts as since, n.endpoint_state, n.grade,
-  n.doc->>'grade_reasons' as reasons, n.call_id, n.doc
-from room r, lateral (
-  select * from sample s where (s.client_id, s.device) = (r.client_id, r.device) order by s.ts desc limit 1) n;
+select client_id, device, site, room, ts, now() - heard as since, endpoint_state, grade, reasons, call_id, doc
+from room;
+
+-- Every agent: who is there, on which version and config, and how it is doing. Configs
+-- are the same where config is; no two agents have the same, because client_id is in it.
+create view agent_now as
+select client_id, site, coalesce(availability, 'unknown') as availability, now() - since as since,
+  version, config, started, devices, status, codes, problem, waiting, now() - heard as heard
+from agent;
+
+-- Which versions are out, the most frequent first.
+create view version_now as
+select version, count(*) as agents, count(*) filter (where availability = 'online') as online,
+  sum(devices) as rooms, min(started) as longest_running
+from agent_now group by version order by agents desc;
+
+-- Who is silent: an agent that is lost, that was stopped, or that is connected and has
+-- sent no health for 11 minutes (it sends one every 5); and a room without a state for 5
+-- minutes although its agent is well. since is how long.
+create view silent as
+select client_id, null as device, site, null as room, devices as rooms,
+  case availability when 'online' then 'no health' else availability end as why,
+  case availability when 'online' then heard else since end as since, null as endpoint_state
+from agent_now
+where availability <> 'online' or heard > interval '11 minutes'
+union all
+select r.client_id, r.device, r.site, r.room, 1, 'no state', r.since, r.endpoint_state
+from room_now r left join agent_now a using (client_id)
+where r.since > interval '5 minutes' and coalesce(a.availability, 'online') = 'online'
+  and coalesce(a.heard, '0') <= interval '11 minutes';
 
 -- The opening and closing event of an incident in one row; ended is null while it lasts.
 create view incident as
-select o.incident_id, o.client_id, o.device, o.room, o.type, o.severity, o.call_id,
-  to_timestamp((o.doc->>'since_ms')::bigint / 1000.0::float8) as started, c.ts as ended,
-  o.doc->>'metric' as metric, (o.doc->>'value')::float8 as value, (o.doc->>'limit')::float8 as "limit",
+select o.incident_id, o.client_id, o.device, o.site, o.room, o.type, o.severity, o.call_id,
+  o.since as started, c.ts as ended, o.doc->>'metric' as metric, o.value, o."limit",
   o.doc->>'code' as code, o.doc->>'scope' as scope, o.doc->>'metrics' as metrics, o.doc->>'text' as text
 from event o
 left join event c on c.incident_id = o.incident_id and c.type in ('quality.recovered', 'endpoint.online')
 where o.type in ('quality.degraded', 'endpoint.offline', 'endpoint.refused', 'endpoint.busy', 'endpoint.error', 'endpoint.clock_off');
+
+-- Which room is bad now, the worst first: in a call that is poor or fair, or not usable.
+-- metric is what is worst in its newest reading, since the start of the open incident, or
+-- of this grade in this call where there is none (fair opens none). Silent agents' rooms
+-- are in silent, because nobody knows how they are.
+create view bad_now as
+select r.client_id, r.device, r.site, r.room, r.endpoint_state, r.grade, r.metric,
+  case jsonb_typeof(m.value) when 'number' then m.value::float8 end as value,
+  coalesce(i.started, (
+    select min(s.ts) from sample s where s.call_id = r.call_id and s.ts > coalesce(
+      (select max(p.ts) from sample p where p.call_id = r.call_id and p.grade is distinct from r.grade), '-infinity')),
+    r.ts) as since,
+  i.scope, i.text, r.call_id, r.client_id || '/' || r.device as key
+from (
+  select n.*, case when endpoint_state = 'in_call' then nullif(split_part(reasons, ',', 1), '') end as metric,
+    case endpoint_state when 'in_call' then 'quality.degraded' when 'refused' then 'endpoint.refused' when 'error' then 'endpoint.error'
+      when 'unreachable' then 'endpoint.offline' else 'endpoint.busy' end as type
+  from room_now n
+  where endpoint_state = 'in_call' and grade in ('poor', 'fair') and since < interval '5 minutes'
+    or endpoint_state in ('unreachable', 'refused', 'error', 'busy', 'upgrading')
+) r
+left join agent a using (client_id)
+left join lateral (select coalesce(r.doc->(r.metric || '_pct'), r.doc->(r.metric || '_ms'), r.doc->r.metric) as value) m on true
+left join lateral (
+  select * from incident i where (i.client_id, i.device, i.type) = (r.client_id, r.device, r.type) order by i.started desc limit 1
+) i on i.ended is null
+where coalesce(a.availability, 'online') = 'online'
+order by array_position(array['refused', 'unreachable', 'error', 'busy', 'upgrading', 'in_call'], r.endpoint_state), r.grade desc, since;
 
 -- Gaps in seq: how many records are missing, by topic. 0 rows = none. It reads all rows.
 create view hole as

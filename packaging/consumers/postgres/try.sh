@@ -21,6 +21,8 @@ await 20 grep -q reading "$WORK/loader.log" || fail "postgres: $(cat "$WORK/load
 # Messages that no database can accept must not stop the rest.
 pub -q 1 -t roomcall/v1/x/x/sample -m 'no record'
 pub -q 1 -t roomcall/v1/x/x/sample -m '{"id":"nul","schema":"roomcall.sample/1.0","text":"\u0000"}'
+pub -q 1 -t roomcall/v1/x/x/event -m "{\"id\":\"$(head -c 9000 /dev/urandom | base64 -w 0)\"}"
+pub -q 1 -t roomcall/v1/x/x/state -m '{"ts_ms":"yesterday"}'
 
 live | grep -E '"schema":"roomcall\.(sample|stream|event|call|minute)/' | awk -F'"id":"' '{ split($2, a, "\""); if (!seen[a[1]]++) print }' >"$WORK/live.jsonl"
 want=$(cat "$DAY" "$WORK/live.jsonl" | wc -l)
@@ -47,12 +49,19 @@ last() { [ "$(ask "select count(*) from call where id = 'last.1.x.call.1'")" = 1
 await 60 last || fail "postgres: the last record did not arrive"
 ask "delete from call where client_id = 'last'" >/dev/null
 [ "$(rows)" = "$want" ] || fail "postgres: $(rows) rows after a replay, want $want"
-[ "$(grep -c skipped "$WORK/loader.log")" -ge 2 ] || fail "postgres: the two bad messages were not reported"
+[ "$(grep -c skipped "$WORK/loader.log")" -ge 4 ] || fail "postgres: the four bad messages were not reported"
 
 holes=$(ask "select coalesce(sum(missing), 0) from hole where client_id like 'floor-%' and kind in ('event', 'call', 'minute')")
 [ "$holes" = 0 ] || fail "postgres: $holes records of the day are missing"
 [ "$(ask "select count(*) from incident where client_id like 'floor-%' and ended is null")" = 0 ] || fail "postgres: incidents without an end"
-[ "$(ask "select count(*) from room_now where client_id = 'interop'")" = 3 ] || fail "postgres: room_now does not show the 3 rooms of the running agent"
+
+# The rooms as they were last: of the running agent its states, of the day the newest sample.
+sed -n 's|^\(roomcall/v1/interop/[a-z]*/state\)\t|\1 |p' "$RECORDS" | tac | awk '!seen[$1]++' >"$WORK/states"
+jq -s -r 'map(select(.schema == "roomcall.sample/1.0")) | group_by([.client_id, .device])[] | max_by(.ts_ms) |
+	"roomcall/v1/\(.client_id)/\(.device)/state \(tojson)"' "$DAY" >>"$WORK/states"
+while read -r topic state; do pub -r -q 1 -t "$topic" -m "$state"; done <"$WORK/states"
+rooms() { [ "$(ask "select count(*) filter (where client_id = 'interop'), count(*) from room_now")" = "3|$(wc -l <"$WORK/states")" ]; }
+await 30 rooms || fail "postgres: room_now has $(ask 'select count(*) from room_now') of $(wc -l <"$WORK/states") rooms"
 
 # The agents' own notices: the newest counts, nonsense is skipped, an empty one forgets.
 notice() { pub -r -q 1 -t "roomcall/v1/$1/$2" "${@:3}"; }
@@ -65,9 +74,69 @@ notice interop availability -m online
 notice interop availability -m lost
 notice gone availability -m nonsense
 notice gone health -n
+# The last of many words counts, also when they come at once.
+for _ in $(seq 200); do printf 'online\nlost\n'; done | pub -r -q 1 -l -t roomcall/v1/interop/availability
 agents() { [ "$(ask "select client_id, availability, version, status is not null, devices from agent_now")" = "interop|lost|$("$ROOMCALL" version | awk '{ print $2 }')|t|3" ]; }
 await 30 agents || fail "postgres: agents are $(ask 'table agent_now')"
 
+# The views, with two agents of a small fleet: its rooms are poor with an incident (after
+# an earlier one that is over), fair since the second of three samples, unreachable, and
+# good; one record is missing. The other agent is lost.
+now=$(($(date +%s) * 1000))
+record() { # record DEVICE KIND SEQ AGE_S MORE
+	pub -q 1 -t "roomcall/v1/fleet-1/$1/$2" -m "{\"id\":\"fleet-1.1.$1.$2.$3\",\"epoch\":1,\"seq\":$3,\"ts_ms\":$((now - $4 * 1000)),\"client_id\":\"fleet-1\",\"device\":\"$1\",\"room\":\"Room $1\",$5}"
+}
+state() { # state AGENT DEVICE AGE_S MORE
+	pub -r -q 1 -t "roomcall/v1/$1/$2/state" -m "{\"ts_ms\":$((now - $3 * 1000)),\"client_id\":\"$1\",\"device\":\"$2\",\"room\":\"Room $2\",$4}"
+}
+record poor event 1 900 '"type":"quality.degraded","severity":"warning","incident_id":"i1","since_ms":1'
+record poor event 2 800 '"type":"quality.recovered","severity":"info","incident_id":"i1"'
+record poor event 4 500 "\"type\":\"quality.degraded\",\"severity\":\"warning\",\"incident_id\":\"i2\",\"since_ms\":$((now - 600000)),\"scope\":\"uplink\",\"text\":\"poor\""
+record far event 1 700 "\"type\":\"endpoint.offline\",\"severity\":\"critical\",\"incident_id\":\"i3\",\"since_ms\":$((now - 700000))"
+record fair sample 1 60 '"endpoint_state":"in_call","call_id":"c","grade":"good"'
+record fair sample 2 50 '"endpoint_state":"in_call","call_id":"c","grade":"fair"'
+record fair sample 3 45 '"endpoint_state":"in_call","call_id":"c","grade":"fair"'
+state fleet-1 poor 0 '"endpoint_state":"in_call","call_id":"p","grade":"poor","grade_reasons":"video_send_loss,audio_send_delay","video_send_loss_pct":7.5'
+state fleet-1 fair 0 '"endpoint_state":"in_call","call_id":"c","grade":"fair","grade_reasons":"audio_recv_jitter","audio_recv_jitter_ms":41'
+state fleet-1 far 0 '"endpoint_state":"unreachable"'
+state fleet-1 good 0 '"endpoint_state":"in_call","grade":"good"'
+state fleet-2 hub 0 '"endpoint_state":"in_call","grade":"poor","grade_reasons":"video_send_loss"'
+state fleet-1 old 3600 '"endpoint_state":"idle"'
+state fleet-1 removed 0 '"endpoint_state":"idle"'
+pub -r -q 1 -t roomcall/v1/fleet-1/removed/state -n
+for agent in fleet-1 fleet-2; do
+	notice "$agent" birth -m '{"version":"7","config_hash":"ab","started_ms":1000,"devices":[{"device":"hub"}],"devices_omitted":4}'
+	notice "$agent" health -m "{\"ts_ms\":$now,\"status\":\"warn\",\"codes\":\"store_full\",\"waiting\":3}"
+done
+notice fleet-1 availability -m online
+notice fleet-2 availability -m lost
+shows() { # shows QUERY LINE...
+	local want
+	want=$(printf '%s\n' "${@:2}")
+	said=$(ask "$1")
+	[ "$said" = "$want" ]
+}
+view() { await 30 shows "$@" || fail "postgres: $1 says: $said"; }
+age() { echo "extract(epoch from to_timestamp($now / 1000) - $1)::int"; }
+view "select device, endpoint_state, grade, metric, value, scope, $(age since) from bad_now where client_id like 'fleet-%'" \
+	'far|unreachable|||||700' 'poor|in_call|poor|video_send_loss|7.5|uplink|600' 'fair|in_call|fair|audio_recv_jitter|41||50'
+view "select kind, device, missing from hole where client_id like 'fleet-%'" 'event|poor|1'
+view "select version, agents, online, rooms from version_now where version = '7'" '7|2|1|10'
+view "select client_id, version, config, devices, status, codes, waiting from agent_now where client_id like 'fleet-%' order by 1" \
+	'fleet-1|7|ab|5|warn|store_full|3' 'fleet-2|7|ab|5|warn|store_full|3'
+silent="select client_id, device, rooms, why, since > interval '9 minutes' from silent where client_id like 'fleet-%' order by client_id, device"
+view "$silent" 'fleet-2||5|lost|f'
+ask "delete from room where device = 'old'" >/dev/null
+kill -9 "$LOADER"
+wait "$LOADER" 2>/dev/null || true
+loader # the broker sends again what it retains; what is old there is old here
+view "$silent" 'fleet-1|old|1|no state|t' 'fleet-2||5|lost|f'
+ask "update room set heard = heard - interval '10 minutes' where device = 'good'" >/dev/null
+view "$silent" 'fleet-1|good|1|no state|t' 'fleet-1|old|1|no state|t' 'fleet-2||5|lost|f'
+ask "update agent set heard = heard - interval '20 minutes' where client_id = 'fleet-1'" >/dev/null
+view "$silent" 'fleet-1||5|no health|t' 'fleet-2||5|lost|f'
+ask "delete from event where client_id like 'fleet-%'; delete from sample where client_id like 'fleet-%'" >/dev/null
+
 ask "call forget('100 years', '100 years')" >/dev/null
 [ "$(rows)" = "$want" ] || fail "postgres: forget deleted new records"
-ok postgres "$want records in $want rows after $killed kills and a replay, 0 missing, 2 bad messages reported"
+ok postgres "$want records in $want rows after $killed kills and a replay, 0 missing, 4 bad messages reported; who is silent, which version, which room is bad, what is missing: each seen"

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# Starts a private PostgreSQL on a socket below $WORK. Sets $PGHOST, $PGUSER,
-# $PGDATABASE. If this runs as root, the server runs as the user postgres, because it
+# start_database [SETTING...] starts a private PostgreSQL on a socket below $WORK, with
+# these settings. Sets $PGHOST, $PGUSER, $PGDATABASE, and its process id in $SPAWNED. If this runs as root, the server runs as the user postgres, because it
 # refuses to run as root.
 
 # shellcheck source=lib.sh
@@ -18,7 +18,7 @@ start_database() {
 	export PGHOST=$dir PGUSER=roomcall PGDATABASE=roomcall
 	"${as[@]}" "$bin/initdb" -D "$dir/data" -U roomcall -A trust -E UTF8 --locale=C.UTF-8 --no-sync >"$dir/initdb.log"
 	spawn "$dir/postgres.log" "${as[@]}" "$bin/postgres" -D "$dir/data" -c listen_addresses= \
-		-c unix_socket_directories="$dir" -c fsync=off -c timezone=UTC
+		-c unix_socket_directories="$dir" -c fsync=off -c timezone=UTC "$@"
 	await 30 psql -d postgres -c 'select 1' || {
 		cat "$dir/postgres.log" >&2
 		return 1

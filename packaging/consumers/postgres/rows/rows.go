@@ -7,6 +7,7 @@ import (
 	"errors"
 	"log/slog"
 	"maps"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -25,11 +26,20 @@ var Kinds = []string{"sample", "stream", "event", "call", "minute"}
 // table agent. An empty one, by which somebody forgets the agent, removes its row.
 var Notices = []string{"availability", "birth", "health"}
 
-// Message is one message from the broker, of one of the Kinds or Notices.
+// State is the retained newest sample of a room: a row of the table room. An empty one
+// removes it.
+const State = "state"
+
+// Message is one message from the broker, of one of the Kinds or Notices, or State.
 type Message struct {
-	Topic   string // as in MQTT, with slashes
-	Payload []byte
+	Topic    string // as in MQTT, with slashes
+	Payload  []byte
+	Retained bool // from the broker's memory, so not of this moment
 }
+
+// content are the classes of PostgreSQL's errors that are the content's fault: a value, a
+// constraint, or a limit of the program, such as too long an id.
+var content = []string{"22", "23", "54"}
 
 // Write returns nil when every message is committed, or skipped because the database can
 // never accept it, which is logged; then the broker may forget them all. They are one
@@ -37,7 +47,7 @@ type Message struct {
 func Write(ctx context.Context, db *pgx.Conn, list []Message) error {
 	err := write(ctx, db, list)
 	var refused *pgconn.PgError
-	if errors.As(err, &refused) && (strings.HasPrefix(refused.Code, "22") || strings.HasPrefix(refused.Code, "23")) {
+	if errors.As(err, &refused) && slices.Contains(content, refused.Code[:2]) {
 		if len(list) == 1 {
 			slog.Error("record skipped", "topic", list[0].Topic, "err", err)
 			return nil
@@ -57,11 +67,17 @@ func Write(ctx context.Context, db *pgx.Conn, list []Message) error {
 func write(ctx context.Context, db *pgx.Conn, list []Message) error {
 	var batch pgx.Batch                      // a batch is one transaction
 	tables := map[string]map[string]string{} // kind, id, document
+	words := map[string][]Message{}          // notices by agent
+	rooms := map[[2]string]Message{}         // states by agent and device
 	for _, m := range list {
 		parts := strings.Split(m.Topic, "/")
-		kind := parts[len(parts)-1] // one of Kinds or Notices, by the subscription
-		if slices.Contains(Notices, kind) {
-			queueNotice(&batch, parts[len(parts)-2], kind, string(m.Payload))
+		parent, kind := parts[len(parts)-2], parts[len(parts)-1] // kind is one that the program subscribes to
+		switch {
+		case slices.Contains(Notices, kind):
+			words[parent] = append(words[parent], m)
+			continue
+		case kind == State:
+			rooms[[2]string{parts[len(parts)-3], parent}] = m // of two the second
 			continue
 		}
 		var record struct{ ID string }
@@ -85,13 +101,19 @@ func write(ctx context.Context, db *pgx.Conn, list []Message) error {
 		batch.Queue("insert into "+pgx.Identifier{kind}.Sanitize()+" (id, doc) select id, doc::jsonb from unnest($1::text[], $2::text[]) as r (id, doc) on conflict (id) do update set doc = excluded.doc",
 			ids, docs)
 	}
+	for _, clientID := range slices.Sorted(maps.Keys(words)) {
+		for _, m := range words[clientID] {
+			queueNotice(&batch, clientID, path.Base(m.Topic), m)
+		}
+	}
+	queueRooms(&batch, rooms)
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	return db.SendBatch(ctx, &batch).Close()
 }
 
-func queueNotice(batch *pgx.Batch, clientID, notice, text string) {
-	switch {
+func queueNotice(batch *pgx.Batch, clientID, notice string, m Message) {
+	switch text := string(m.Payload); {
 	case text == "":
 		batch.Queue("delete from agent where client_id = $1", clientID)
 	case notice == "availability":
@@ -99,7 +121,45 @@ func queueNotice(batch *pgx.Batch, clientID, notice, text string) {
 			clientID, text)
 	default:
 		column := pgx.Identifier{notice}.Sanitize()
-		batch.Queue("insert into agent (client_id, "+column+") values ($1, $2::text::jsonb) on conflict (client_id) do update set "+column+" = excluded."+column,
-			clientID, text)
+		batch.Queue("insert into agent (client_id, "+column+", heard) values ($1, $2::text::jsonb, $3) on conflict (client_id) do update set "+column+" = excluded."+column+", heard = greatest(agent.heard, excluded.heard)",
+			clientID, text, heard(m))
 	}
+}
+
+func queueRooms(batch *pgx.Batch, rooms map[[2]string]Message) {
+	var clients, devices, docs []string
+	var at []*time.Time
+	byName := func(a, b [2]string) int { return slices.Compare(a[:], b[:]) }
+	for _, room := range slices.SortedFunc(maps.Keys(rooms), byName) {
+		m := rooms[room]
+		if len(m.Payload) == 0 {
+			batch.Queue("delete from room where (client_id, device) = ($1, $2)", room[0], room[1])
+			continue
+		}
+		clients, devices = append(clients, room[0]), append(devices, room[1])
+		docs, at = append(docs, string(m.Payload)), append(at, heard(m))
+	}
+	if len(docs) > 0 {
+		batch.Queue("insert into room (client_id, device, doc, heard) select client_id, device, doc::jsonb, heard from unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[]) as r (client_id, device, doc, heard) on conflict (client_id, device) do update set doc = excluded.doc, heard = greatest(room.heard, excluded.heard)",
+			clients, devices, docs, at)
+	}
+}
+
+// heard is when the agent said m: now, but what the broker retained is as old as it says,
+// or of unknown age.
+func heard(m Message) *time.Time {
+	now := time.Now()
+	if !m.Retained {
+		return &now
+	}
+	var said struct {
+		TsMs int64 `json:"ts_ms"`
+	}
+	if err := json.Unmarshal(m.Payload, &said); err != nil || said.TsMs == 0 {
+		return nil
+	}
+	if at := time.UnixMilli(said.TsMs); at.Before(now) {
+		return &at
+	}
+	return &now
 }
