@@ -5,39 +5,34 @@
 // Promise: an event is acknowledged to the broker after the receiver has accepted it,
 // never before, and the session stays at the broker while this program is not running.
 // So no alert is lost; after a failure one may come twice. Events that wait are put
-// into one message, at most one message every three seconds, because the receivers
-// reject more than about 20 a minute.
+// into one message, without the incidents that began and ended among them, and there is
+// at most one message in four seconds, because the receivers reject more than about 20 a
+// minute. What the receiver rejects is tried again, after pauses that grow to five minutes.
+//
+// The exception: what an agent sends more than an hour late, after an outage or because of
+// `roomcall buffer replay`, is no alert any more. It is acknowledged at once, and what of
+// it is not over follows in one message when no more comes.
 //
 // ALERT_TO is mail, teams, dingtalk, wecom or feishu. ALERT_URL is the robot's or the
 // workflow's address, ALERT_SECRET its key for signatures (DingTalk and Feishu, when
-// switched on there). For mail, SMTP_ADDR is HOST:PORT, MAIL_FROM and MAIL_TO are
-// addresses (several with commas), SMTP_USER and ALERT_SECRET the account. BROKER_URL,
-// MQTT_USER and MQTT_PASSWORD_FILE name the broker, TOPIC_PREFIX the agents' topic_prefix.
+// switched on there). For mail, SMTP_ADDR is HOST:PORT (465 is TLS from the start),
+// MAIL_FROM and MAIL_TO are addresses (several with commas), SMTP_USER and ALERT_SECRET
+// the account. BROKER_URL, MQTT_USER and MQTT_PASSWORD name the broker, TOPIC_PREFIX
+// the agents' topic_prefix. The secrets ALERT_URL, ALERT_SECRET and MQTT_PASSWORD can be in
+// files, named by ALERT_URL_FILE and so on.
 package main
 
 import (
-	"bytes"
 	"cmp"
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
-	"crypto/tls"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"maps"
-	"mime"
-	"mime/quotedprintable"
 	"net"
-	"net/http"
-	"net/smtp"
 	"net/url"
 	"os"
 	"os/signal"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -46,11 +41,16 @@ import (
 )
 
 const (
-	wait      = 30 * time.Second // for the broker or the receiver to answer
-	pause     = 3 * time.Second  // between two messages, and before the next attempt
-	maxEvents = 500              // in one message; those beyond it wait
-	maxText   = 1800             // bytes of a message; WeCom accepts 2,048, the others more
-	known     = 1000             // newest ids, to drop what arrives twice
+	wait     = 30 * time.Second // for the broker or the receiver to answer
+	pause    = 4 * time.Second  // between two messages, and before the next attempt
+	maxPause = 5 * time.Minute
+	late     = time.Hour        // after which an event that the agent sends again is no alert
+	quiet    = 10 * time.Second // without another late event, before they are sent
+	maxQuiet = time.Minute      // or this long after the first
+	maxAhead = 65535            // messages that MQTT allows to be unacknowledged
+	maxText  = 1800             // bytes of a message; WeCom accepts 2,048, the others more
+	maxLate  = 1000             // late alerts that are kept; the others are counted
+	maxSent  = 1000             // newest ids, at least, to drop what arrives twice
 )
 
 // event has what an alert needs of a record of kind event.
@@ -60,72 +60,205 @@ type event struct {
 	ClientID                                             string `json:"client_id"`
 	Value, Limit                                         *float64
 	TsMs                                                 int64 `json:"ts_ms"`
+	Replayed                                             int
 }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	if err := settings(); err != nil {
+		slog.Error("wrong settings", "err", err)
+		os.Exit(2)
+	}
 	for ctx.Err() == nil {
 		if err := run(ctx); err != nil && ctx.Err() == nil {
 			slog.Error("starting again", "in", pause, "err", err)
-			select {
-			case <-ctx.Done():
-			case <-time.After(pause):
-			}
+			sleep(ctx, pause)
 		}
 	}
 }
 
-// sent are the newest ids that a receiver has accepted, so that what arrives again is
-// not sent again.
-var sent = map[string]bool{}
+// settings says what is wrong with the environment, before the first alert does.
+func settings() error {
+	var wrong []error
+	need := []string{"BROKER_URL"}
+	switch to := os.Getenv("ALERT_TO"); to {
+	case "mail":
+		need = append(need, "SMTP_ADDR", "MAIL_FROM", "MAIL_TO")
+		if _, _, err := net.SplitHostPort(os.Getenv("SMTP_ADDR")); err != nil {
+			wrong = append(wrong, fmt.Errorf("SMTP_ADDR: %w", err))
+		}
+	case "teams", "dingtalk", "wecom", "feishu":
+		address, err := secret("ALERT_URL")
+		if u, bad := url.Parse(address); err == nil && (bad != nil || u.Host == "") {
+			err = errors.New("ALERT_URL is not a URL") // it is a secret, so it is not shown
+		}
+		wrong = append(wrong, err)
+	default:
+		wrong = append(wrong, fmt.Errorf("ALERT_TO is %q; use mail, teams, dingtalk, wecom or feishu", to))
+	}
+	for _, name := range need {
+		if os.Getenv(name) == "" {
+			wrong = append(wrong, errors.New(name+" is not set"))
+		}
+	}
+	for _, name := range []string{"ALERT_SECRET", "MQTT_PASSWORD"} {
+		_, err := secret(name)
+		wrong = append(wrong, err)
+	}
+	return errors.Join(wrong...)
+}
 
-// run ends with its connection to the broker, or when the receiver does not accept a
-// message. What was not acknowledged is delivered again on the next connection.
+// secret is the content of the file that NAME_FILE names, or else NAME itself. The file is
+// read each time, so that a new secret needs no restart.
+func secret(name string) (string, error) {
+	file := os.Getenv(name + "_FILE")
+	if file == "" {
+		return os.Getenv(name), nil
+	}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return "", fmt.Errorf("%s_FILE: %w", name, err)
+	}
+	return strings.TrimSpace(string(data)), nil
+}
+
+func sleep(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}
+
+// What survives a lost connection: the late alerts, which are acknowledged, and the newest
+// ids that the receiver has accepted, so that what arrives again is not sent again.
+var (
+	lateAlerts digest
+	sent       = map[string]bool{}
+	sentBefore map[string]bool
+)
+
+// run ends with its connection to the broker. What was not acknowledged is delivered
+// again on the next one.
 func run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	messages := make(chan mqtt.Message, maxEvents)
+	messages := make(chan mqtt.Message, maxAhead)
 	broker, err := subscribe(ctx, messages, cancel)
 	if err != nil {
 		return err
 	}
 	defer broker.Disconnect(250)
 	slog.Info("reading", "broker", os.Getenv("BROKER_URL"), "to", os.Getenv("ALERT_TO"))
+	var firstLate time.Time
 	for {
+		var noMore <-chan time.Time
+		if !lateAlerts.empty() {
+			noMore = time.After(min(quiet, time.Until(firstLate.Add(maxQuiet))))
+		}
+		var list []mqtt.Message
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case m := <-messages:
-			list := batch(m, messages)
-			lines, ids := alerts(list)
-			if len(lines) > 0 {
-				if err := send(ctx, lines); err != nil {
-					return fmt.Errorf("send to %s: %w", os.Getenv("ALERT_TO"), err)
-				}
-				slog.Info("sent", "alerts", len(lines))
+			list = waiting(m, messages)
+		case <-noMore:
+		}
+		if lateAlerts.empty() {
+			firstLate = time.Now()
+		}
+		now, unacked := triage(list)
+		if len(unacked) == 0 && (len(list) > 0 || lateAlerts.empty()) {
+			continue // nothing to say, or more late ones may come
+		}
+		if err := deliver(ctx, now); err != nil {
+			return err
+		}
+		accepted(unacked)
+		sleep(ctx, pause)
+	}
+}
+
+// triage makes a digest of the events that people should see: warnings, critical ones, and
+// the end of an incident. The late ones go to lateAlerts. unacked are the messages of
+// the others; all else is acknowledged.
+func triage(list []mqtt.Message) (now digest, unacked map[string][]mqtt.Message) {
+	unacked = map[string][]mqtt.Message{}
+	for _, m := range list {
+		var e event
+		if err := json.Unmarshal(m.Payload(), &e); err != nil || e.ID == "" {
+			slog.Error("not an event, skipped", "topic", m.Topic())
+			m.Ack()
+			continue
+		}
+		closes := e.Severity == "info" && e.IncidentID != ""
+		_, twice := unacked[e.ID]
+		switch {
+		case e.Severity != "warning" && e.Severity != "critical" && !closes || sent[e.ID] || sentBefore[e.ID]:
+			m.Ack()
+			continue
+		case e.Replayed == 1 && time.Since(time.UnixMilli(e.TsMs)) > late:
+			if len(lateAlerts.lines) < maxLate {
+				lateAlerts.add(&e, closes, &now)
+			} else {
+				lateAlerts.left++
 			}
-			if len(sent) > known {
-				clear(sent)
-			}
-			maps.Copy(sent, ids)
-			for _, m := range list {
-				m.Ack()
-			}
-			if len(lines) > 0 {
-				select {
-				case <-ctx.Done():
-				case <-time.After(pause):
-				}
-			}
+			remember(e.ID)
+			m.Ack()
+			continue
+		case !twice:
+			now.add(&e, closes, &lateAlerts)
+		}
+		unacked[e.ID] = append(unacked[e.ID], m)
+	}
+	return now, unacked
+}
+
+// deliver sends the alerts, and the late ones with them, until the receiver accepts them.
+func deliver(ctx context.Context, now digest) error {
+	for next := pause; ; next = min(2*next, maxPause) {
+		err := send(ctx, now, lateAlerts)
+		if err == nil {
+			slog.Info("sent", "alerts", len(now.lines), "late", len(lateAlerts.lines))
+			lateAlerts = digest{}
+			return nil
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		in := next
+		var busy *busyError
+		if errors.As(err, &busy) {
+			in = max(next, busy.after)
+		}
+		slog.Error("not accepted, trying again", "to", os.Getenv("ALERT_TO"), "in", in, "err", err)
+		sleep(ctx, in)
+	}
+}
+
+func accepted(unacked map[string][]mqtt.Message) {
+	for id, copies := range unacked {
+		remember(id)
+		for _, m := range copies {
+			m.Ack()
 		}
 	}
+}
+
+func remember(id string) {
+	if len(sent) >= maxSent {
+		sentBefore, sent = sent, map[string]bool{}
+	}
+	sent[id] = true
 }
 
 func subscribe(ctx context.Context, out chan<- mqtt.Message, lost context.CancelCauseFunc) (mqtt.Client, error) {
 	o := mqtt.NewClientOptions().AddBroker(os.Getenv("BROKER_URL"))
 	o.SetClientID(cmp.Or(os.Getenv("MQTT_CLIENT_ID"), "roomcall-alerts-"+os.Getenv("ALERT_TO"))).SetCleanSession(false)
-	o.SetAutoReconnect(false).SetAutoAckDisabled(true).SetOrderMatters(false)
+	// Only Ack acknowledges a message. They come in order, the end of an incident after
+	// its beginning; the handler need not wait, because out has room for all that may be
+	// unacknowledged.
+	o.SetAutoReconnect(false).SetAutoAckDisabled(true).SetOrderMatters(true)
 	o.SetConnectTimeout(wait).SetWriteTimeout(wait).SetProtocolVersion(4)
 	o.SetConnectionLostHandler(func(_ mqtt.Client, err error) { lost(fmt.Errorf("connection to the broker lost: %w", err)) })
 	take := func(_ mqtt.Client, m mqtt.Message) {
@@ -135,13 +268,11 @@ func subscribe(ctx context.Context, out chan<- mqtt.Message, lost context.Cancel
 		}
 	}
 	o.SetDefaultPublishHandler(take)
-	if user := os.Getenv("MQTT_USER"); user != "" {
-		password, err := os.ReadFile(os.Getenv("MQTT_PASSWORD_FILE"))
-		if err != nil {
-			return nil, fmt.Errorf("read MQTT_PASSWORD_FILE: %w", err)
-		}
-		o.SetUsername(user).SetPassword(strings.TrimSpace(string(password)))
+	password, err := secret("MQTT_PASSWORD")
+	if err != nil {
+		return nil, err
 	}
+	o.SetUsername(os.Getenv("MQTT_USER")).SetPassword(password)
 	c := mqtt.NewClient(o)
 	if err := settled(c.Connect()); err != nil {
 		return nil, fmt.Errorf("connect to the broker: %w", err)
@@ -160,10 +291,10 @@ func settled(t mqtt.Token) error {
 	return t.Error()
 }
 
-// batch collects what already waits, up to maxEvents, for one message.
-func batch(first mqtt.Message, more <-chan mqtt.Message) []mqtt.Message {
+// waiting collects what already waits, for one message.
+func waiting(first mqtt.Message, more <-chan mqtt.Message) []mqtt.Message {
 	list := []mqtt.Message{first}
-	for len(list) < maxEvents {
+	for {
 		select {
 		case m := <-more:
 			list = append(list, m)
@@ -171,198 +302,4 @@ func batch(first mqtt.Message, more <-chan mqtt.Message) []mqtt.Message {
 			return list
 		}
 	}
-	return list
-}
-
-// alerts makes a line of each event that people should see: warnings, critical ones,
-// and the end of an incident. ids are those of the events.
-func alerts(list []mqtt.Message) (lines []string, ids map[string]bool) {
-	ids = map[string]bool{}
-	for _, m := range list {
-		var e event
-		if err := json.Unmarshal(m.Payload(), &e); err != nil || e.ID == "" {
-			slog.Error("not an event, skipped", "topic", m.Topic())
-			continue
-		}
-		over := e.Severity == "info" && e.IncidentID != ""
-		if e.Severity != "warning" && e.Severity != "critical" && !over || sent[e.ID] || ids[e.ID] {
-			continue
-		}
-		ids[e.ID] = true
-		lines = append(lines, e.line(over))
-	}
-	return lines, ids
-}
-
-// line is one alert: how bad, when, at which site, and the agent's sentence, which names
-// the room.
-func (e *event) line(over bool) string {
-	mark := map[string]string{"warning": "🟡", "critical": "🔴"}[e.Severity]
-	if over {
-		mark = "🟢"
-	}
-	parts := []string{time.UnixMilli(e.TsMs).Format("01-02 15:04")}
-	if e.Site != "" {
-		parts = append(parts, e.Site)
-	}
-	text := e.Text
-	switch {
-	case text == "": // of an agent of an older version
-		text = cmp.Or(e.Room, e.Device) + ": " + e.Type
-		if e.Value != nil && e.Limit != nil {
-			text += fmt.Sprintf(" (%s %g, limit %g)", e.Metric, *e.Value, *e.Limit)
-		}
-	case e.Device == "agent": // about the agent, which the sentence does not name
-		parts = append(parts, e.ClientID)
-	}
-	parts = append(parts, strings.Join(strings.Fields(text), " ")) // one line
-	return mark + " " + strings.Join(parts, " · ")
-}
-
-// send hands the lines to the receiver.
-func send(ctx context.Context, lines []string) error {
-	text, left := "", len(lines)
-	for _, line := range lines {
-		if len(line) > maxText {
-			line = strings.ToValidUTF8(line[:maxText], "")
-		}
-		if len(text)+len(line) > maxText {
-			break
-		}
-		text, left = text+line+"\n", left-1
-	}
-	if left > 0 {
-		text += fmt.Sprintf("… +%d\n", left)
-	}
-	text = strings.TrimSpace(text)
-	now, secret := time.Now(), os.Getenv("ALERT_SECRET")
-	switch to := os.Getenv("ALERT_TO"); to {
-	case "mail":
-		return mail(ctx, lines[0], text)
-	case "teams": // a workflow "When a Teams webhook request is received"
-		return post(ctx, "", object{"type": "message", "attachments": []object{{
-			"contentType": "application/vnd.microsoft.card.adaptive",
-			"content": object{"$schema": "http://adaptivecards.io/schemas/adaptive-card.json", "type": "AdaptiveCard", "version": "1.4",
-				"body": []object{{"type": "TextBlock", "wrap": true, "text": strings.ReplaceAll(text, "\n", "\n\n")}}}}}})
-	case "dingtalk":
-		query := ""
-		if secret != "" {
-			ms := strconv.FormatInt(now.UnixMilli(), 10)
-			query = "&timestamp=" + ms + "&sign=" + url.QueryEscape(sign(secret, ms+"\n"+secret))
-		}
-		return post(ctx, query, object{"msgtype": "text", "text": object{"content": text}})
-	case "wecom":
-		return post(ctx, "", object{"msgtype": "text", "text": object{"content": text}})
-	case "feishu":
-		text = strings.ReplaceAll(text, "<", "＜") // <at ...> would call people
-		body := object{"msg_type": "text", "content": object{"text": text}}
-		if secret != "" {
-			s := strconv.FormatInt(now.Unix(), 10)
-			body["timestamp"], body["sign"] = s, sign(s+"\n"+secret, "")
-		}
-		return post(ctx, "", body)
-	default:
-		return fmt.Errorf("ALERT_TO is %q; use mail, teams, dingtalk, wecom or feishu", to)
-	}
-}
-
-type object = map[string]any
-
-func sign(key, text string) string {
-	h := hmac.New(sha256.New, []byte(key))
-	h.Write([]byte(text))
-	return base64.StdEncoding.EncodeToString(h.Sum(nil))
-}
-
-// post sends a JSON body to ALERT_URL. A receiver that answers 200 and says in its
-// reply that it did not accept the message has not accepted it.
-func post(ctx context.Context, query string, body object) error {
-	data, err := json.Marshal(body)
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(ctx, wait)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, os.Getenv("ALERT_URL")+query, bytes.NewReader(data))
-	if err != nil {
-		return errors.New("ALERT_URL is not a URL") // the address is a secret
-	}
-	req.Header.Set("Content-Type", "application/json; charset=utf-8")
-	resp, err := http.DefaultClient.Do(req)
-	var failed *url.Error
-	if errors.As(err, &failed) {
-		return failed.Err // without the address
-	}
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	answer, err := io.ReadAll(io.LimitReader(resp.Body, 4096))
-	if err != nil {
-		return err
-	}
-	var said struct {
-		ErrCode, Code int // DingTalk and WeCom; Feishu
-	}
-	_ = json.Unmarshal(answer, &said) // Teams says nothing
-	if resp.StatusCode/100 != 2 || said.ErrCode != 0 || said.Code != 0 {
-		return fmt.Errorf("the receiver answers %s: %s", resp.Status, answer)
-	}
-	return nil
-}
-
-// mail sends the text with its first line as the subject.
-func mail(ctx context.Context, subject, text string) error {
-	addr, from := os.Getenv("SMTP_ADDR"), os.Getenv("MAIL_FROM")
-	to := strings.Split(os.Getenv("MAIL_TO"), ",")
-	host, _, err := net.SplitHostPort(addr)
-	if err != nil {
-		return fmt.Errorf("SMTP_ADDR: %w", err)
-	}
-	conn, err := (&net.Dialer{Timeout: wait}).DialContext(ctx, "tcp", addr)
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	if err := conn.SetDeadline(time.Now().Add(wait)); err != nil {
-		return err
-	}
-	c, err := smtp.NewClient(conn, host)
-	if err != nil {
-		return err
-	}
-	if ok, _ := c.Extension("STARTTLS"); ok {
-		if err := c.StartTLS(&tls.Config{ServerName: host}); err != nil {
-			return err
-		}
-	}
-	if user := os.Getenv("SMTP_USER"); user != "" {
-		if err := c.Auth(smtp.PlainAuth("", user, os.Getenv("ALERT_SECRET"), host)); err != nil {
-			return err
-		}
-	}
-	if err := c.Mail(from); err != nil {
-		return err
-	}
-	for _, one := range to {
-		if err := c.Rcpt(one); err != nil {
-			return err
-		}
-	}
-	w, err := c.Data()
-	if err != nil {
-		return err
-	}
-	fmt.Fprintf(w, "From: %s\r\nTo: %s\r\nSubject: %s\r\nDate: %s\r\n", from, strings.Join(to, ", "),
-		mime.QEncoding.Encode("utf-8", subject), time.Now().Format(time.RFC1123Z))
-	fmt.Fprint(w, "MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n")
-	body := quotedprintable.NewWriter(w)
-	if _, err := io.WriteString(body, text+"\n"); err != nil {
-		return err
-	}
-	if err := errors.Join(body.Close(), w.Close()); err != nil { // the server has accepted it
-		return err
-	}
-	_ = c.Quit()
-	return nil
 }

@@ -1,6 +1,6 @@
 // A receiver of alerts for try.sh: node receiver.mjs OUT. It accepts what Teams, DingTalk,
-// WeCom, Feishu (by HTTP) and a mail server would accept, checks body and signature, and
-// rejects the first message of each in its own way, because that has to come again. It
+// WeCom, Feishu (by HTTP) and a mail server would accept, and checks body and signature. At
+// first it fails in the ways of faults, one a message, because that has to come again. It
 // prints its two ports, and writes each accepted message to OUT as {"to", "text"}.
 import { appendFileSync } from "node:fs";
 import { createHmac } from "node:crypto";
@@ -11,8 +11,15 @@ import assert from "node:assert/strict";
 const out = process.argv[2];
 const accept = (to, text) => appendFileSync(out, JSON.stringify({ to, text }) + "\n");
 const hmac = (key, text) => createHmac("sha256", key).update(text).digest("base64");
-const tried = new Set();
-const first = (to) => !tried.has(to) && tried.add(to);
+// A status with headers and an answer; null is no answer at all.
+const faults = {
+  teams: [[502, {}, "Bad Gateway"], [429, { "retry-after": "9" }, ""]],
+  dingtalk: [[200, {}, '{"errcode":130101,"errmsg":"send too fast"}']],
+  wecom: [[200, {}, '{"errcode":45009,"errmsg":"api freq out of limit"}'], null],
+  feishu: [[200, {}, '{"code":11232,"msg":"too many request"}'], [500, {}, ""]],
+  mail: ["451 try again later", "421 closing"],
+};
+let patience = 0; // when Teams may be asked again
 
 const receivers = {
   teams({ type, attachments: [{ contentType, content }] }) {
@@ -40,13 +47,6 @@ const receivers = {
     return content.text;
   },
 };
-const rejections = {
-  teams: [502, "Bad Gateway"],
-  dingtalk: [200, '{"errcode":130101,"errmsg":"send too fast"}'],
-  wecom: [200, '{"errcode":45009,"errmsg":"api freq out of limit"}'],
-  feishu: [200, '{"code":11232,"msg":"too many request"}'],
-};
-
 const web = createServer(async (req, res) => {
   const { pathname, searchParams } = new URL(req.url, "http://receiver");
   const to = pathname.slice(1);
@@ -55,7 +55,13 @@ const web = createServer(async (req, res) => {
   try {
     assert.match(req.headers["content-type"], /^application\/json/);
     const text = receivers[to](JSON.parse(body), searchParams);
-    if (first(to)) return res.writeHead(rejections[to][0]).end(rejections[to][1]);
+    assert(Date.now() >= patience || to !== "teams", "asked again too early");
+    if (faults[to].length) {
+      const fault = faults[to].shift();
+      if (!fault) return; // and the client waits
+      if (fault[1]["retry-after"]) patience = Date.now() + fault[1]["retry-after"] * 1000;
+      return res.writeHead(fault[0], fault[1]).end(fault[2]);
+    }
     accept(to, text);
     res.end(to === "teams" ? "" : to === "feishu" ? '{"code":0,"msg":"success"}' : '{"errcode":0,"errmsg":"ok"}');
   } catch (err) {
@@ -75,6 +81,10 @@ function decodeMail(text) {
 const post = createMailServer((socket) => {
   let text = "", data = false;
   const say = (line) => socket.write(`${line}\r\n`);
+  if (faults.mail[0]?.startsWith("421")) {
+    say(faults.mail.shift());
+    return socket.end();
+  }
   say("220 receiver");
   socket.on("error", () => {});
   socket.on("data", (part) => {
@@ -86,7 +96,8 @@ const post = createMailServer((socket) => {
         data = false;
         accept("mail", decodeMail(line));
         say("250 accepted");
-      } else if (/^RCPT/.test(line) && first("mail")) say("451 try again later");
+      } else if (/^RCPT/.test(line) && faults.mail.length) say(faults.mail.shift());
+      else if (/^RCPT.*left-the-company/.test(line)) say("550 no such user");
       else if (/^DATA/.test(line)) { data = true; say("354 go on"); }
       else if (/^QUIT/.test(line)) { say("221 bye"); socket.end(); }
       else say("250 ok");

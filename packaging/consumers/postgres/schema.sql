@@ -170,7 +170,7 @@ select r.client_id, r.device, r.site, r.room, r.endpoint_state, r.grade, r.metri
     select min(s.ts) from sample s where s.call_id = r.call_id and s.ts > coalesce(
       (select max(p.ts) from sample p where p.call_id = r.call_id and p.grade is distinct from r.grade), '-infinity')),
     r.ts) as since,
-  i.scope, i.text, r.call_id, r.client_id || '/' || r.device as key
+  i.scope, i.text, r.call_id
 from (
   select n.*, case when endpoint_state = 'in_call' then nullif(split_part(reasons, ',', 1), '') end as metric,
     case endpoint_state when 'in_call' then 'quality.degraded' when 'refused' then 'endpoint.refused' when 'error' then 'endpoint.error'
@@ -185,7 +185,7 @@ left join lateral (
   select * from incident i where (i.client_id, i.device, i.type) = (r.client_id, r.device, r.type) order by i.started desc limit 1
 ) i on i.ended is null
 where coalesce(a.availability, 'online') = 'online'
-order by array_position(array['refused', 'unreachable', 'error', 'busy', 'upgrading', 'in_call'], r.endpoint_state), r.grade desc, since;
+order by array_position(array['unreachable', 'refused', 'error', 'busy', 'upgrading', 'in_call'], r.endpoint_state), r.grade desc, since;
 
 -- Gaps in seq: how many records are missing, by topic. 0 rows = none. It reads all rows.
 create view hole as

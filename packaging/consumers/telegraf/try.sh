@@ -2,13 +2,13 @@
 # Tests the three configs with Telegraf's own code ($WORK/../telegraf.test, built from
 # this folder) and a separate broker, with the records of the running agent and the
 # golden ones; then outputs.conf and the dashboards with a real InfluxDB and a real
-# VictoriaMetrics.
+# VictoriaMetrics, and kafka.conf with a broker that speaks Kafka's protocol.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 . "$REPO/packaging/scripts/interop/lib.sh"
 trap stop_all EXIT
 
-start_broker broker "allow_anonymous true" "max_queued_messages 0"
+start_broker broker "allow_anonymous true" "max_queued_messages 0" "max_inflight_messages 100"
 export ROOMCALL_RECORDS=$WORK/records.jsonl
 {
 	live | tail -n 4000
@@ -44,4 +44,4 @@ panels() { node "$here/../grafana/series.mjs" "$here/$1.json" "http://$2" "$from
 influx=$(panels influxdb "$INFLUX") || fail "telegraf: $influx"
 victoria=$(panels victoriametrics "$VICTORIA") || fail "telegraf: $victoria"
 version=$(sed -n 's|.*influxdata/telegraf \(v[0-9.]*\).*|\1|p' go.mod)
-ok telegraf "json, json_v2 and xpath_json read$(sed -n 's/.*: \([0-9]* records, all . kinds\)$/ \1/p' "$WORK/log" | head -1), no key lost, no row overwritten (Telegraf $version); InfluxDB: $influx; VictoriaMetrics: $victoria"
+ok telegraf "json, json_v2 and xpath_json read$(sed -n 's/.*: \([0-9]* records, all . kinds\)$/ \1/p' "$WORK/log" | head -1), no key lost, no row overwritten (Telegraf $version); InfluxDB: $influx; VictoriaMetrics: $victoria; Kafka (kfake):$(sed -n 's/.*kafka_test.go:[0-9]*:\( [0-9]* records\) to Kafka\(.*\)/\1\2/p' "$WORK/log") over a restart of it and a kill of Telegraf"
