@@ -1,8 +1,8 @@
 // A receiver of alerts for try.sh: node receiver.mjs OUT. It accepts what Teams, DingTalk,
 // WeCom, Feishu (by HTTP) and a mail server would accept, and checks body and signature. At
-// first it fails in the ways of faults, one a message, because that has to come again. It
-// prints its two ports, and writes each accepted message to OUT as {"to", "text"}.
-import { appendFileSync } from "node:fs";
+// first it fails in the ways of faults, one a message, because that has to come again, and
+// does not get beyond the first one until the file OUT.open is there. It prints its two ports, and writes each accepted message to OUT as {"to", "text"}.
+import { appendFileSync, existsSync } from "node:fs";
 import { createHmac } from "node:crypto";
 import { createServer } from "node:http";
 import { createServer as createMailServer } from "node:net";
@@ -19,7 +19,9 @@ const faults = {
   feishu: [[200, {}, '{"code":11232,"msg":"too many request"}'], [500, {}, ""]],
   mail: ["451 try again later", "421 closing"],
 };
-let patience = 0; // when Teams may be asked again
+const fault = (to) => existsSync(`${out}.open`) ? faults[to].shift() : faults[to][0];
+const early = {}; // until when a message of each is too early
+const pause = (to, s) => { early[to] = Date.now() + s * 1000; };
 
 const receivers = {
   teams({ type, attachments: [{ contentType, content }] }) {
@@ -55,12 +57,13 @@ const web = createServer(async (req, res) => {
   try {
     assert.match(req.headers["content-type"], /^application\/json/);
     const text = receivers[to](JSON.parse(body), searchParams);
-    assert(Date.now() >= patience || to !== "teams", "asked again too early");
+    assert(!(Date.now() < early[to]), "too early");
+    pause(to, 4);
     if (faults[to].length) {
-      const fault = faults[to].shift();
-      if (!fault) return; // and the client waits
-      if (fault[1]["retry-after"]) patience = Date.now() + fault[1]["retry-after"] * 1000;
-      return res.writeHead(fault[0], fault[1]).end(fault[2]);
+      const answer = fault(to);
+      if (!answer) return; // and the client waits
+      pause(to, answer[1]["retry-after"] ?? 4);
+      return res.writeHead(answer[0], answer[1]).end(answer[2]);
     }
     accept(to, text);
     res.end(to === "teams" ? "" : to === "feishu" ? '{"code":0,"msg":"success"}' : '{"errcode":0,"errmsg":"ok"}');
@@ -82,7 +85,7 @@ const post = createMailServer((socket) => {
   let text = "", data = false;
   const say = (line) => socket.write(`${line}\r\n`);
   if (faults.mail[0]?.startsWith("421")) {
-    say(faults.mail.shift());
+    say(fault("mail"));
     return socket.end();
   }
   say("220 receiver");
@@ -96,7 +99,7 @@ const post = createMailServer((socket) => {
         data = false;
         accept("mail", decodeMail(line));
         say("250 accepted");
-      } else if (/^RCPT/.test(line) && faults.mail.length) say(faults.mail.shift());
+      } else if (/^RCPT/.test(line) && faults.mail.length) say(fault("mail"));
       else if (/^RCPT.*left-the-company/.test(line)) say("550 no such user");
       else if (/^DATA/.test(line)) { data = true; say("354 go on"); }
       else if (/^QUIT/.test(line)) { say("221 bye"); socket.end(); }

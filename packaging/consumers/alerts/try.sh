@@ -36,6 +36,21 @@ event() { # event SEQ SEVERITY MORE
 event 1 info '"type":"call.started","text":"quiet"'
 event 2 warning '"type":"quality.degraded","incident_id":"i1","text":"会场发出的音频丢包 12 %（限值 10 %）。请检查本会场的上行链路。"'
 pub -q 1 -t roomcall/v1/pc/hub/event -m 'no event'
+kill_all() {
+	for one in "${to[@]}"; do
+		kill -9 "${program[$one]}"
+		wait "${program[$one]}" 2>/dev/null || true
+	done
+}
+restart_all() {
+	sleep 4 # the receivers do not like to be asked so soon
+	for one in "${to[@]}"; do program "$one" "$web/$one?key=$one"; done
+}
+# Killed while the receiver rejects it: the alert comes again.
+for one in "${to[@]}"; do await 60 grep -q 'not accepted' "$WORK/$one.log" || fail "alerts: $one: $(tail -3 "$WORK/$one.log")"; done
+kill_all
+touch "$WORK/accepted.open"
+restart_all
 count() { jq -r --arg to "$1" --arg text "$2" 'select(.to == $to) | .text | split("\n")[] | select(contains($text))' "$WORK/accepted" | grep -c . || true; }
 has() { [ "$(count "$1" "$2")" -ge 1 ]; }
 for one in "${to[@]}"; do
@@ -50,20 +65,17 @@ for one in "${to[@]}"; do
 done
 
 # Killed: what happens meanwhile waits at the broker. The old form without text, too.
-for one in "${to[@]}"; do
-	kill -9 "${program[$one]}"
-	wait "${program[$one]}" 2>/dev/null || true
-done
+kill_all
 event 3 info '"type":"quality.recovered","incident_id":"i1","text":"The call is good again <at user_id=\"all\"></at>"'
 event 4 critical '"type":"endpoint.offline","metric":"video_recv_loss_pct","value":7,"limit":3'
-for one in "${to[@]}"; do program "$one" "$web/$one?key=$one"; done
+restart_all
 for one in "${to[@]}"; do
 	await 40 has "$one" "endpoint.offline (video_recv_loss_pct 7, limit 3)" || fail "alerts: $one: the alert of the time away is missing: $(tail -3 "$WORK/$one.log")"
 	await 20 has "$one" "🟢" || fail "alerts: $one: the end is missing"
 	[ "$(count "$one" quiet)" = 0 ] || fail "alerts: $one: a call that began is no alert"
 	! grep -q "key=$one\|key of" "$WORK/$one.log" || fail "alerts: $one logs a secret: $(cat "$WORK/$one.log")"
-	case $one in dingtalk) faults=1 ;; *) faults=2 ;; esac
-	[ "$(grep -c 'not accepted' "$WORK/$one.log")" = $faults ] || fail "alerts: $one: $(cat "$WORK/$one.log")"
+	case $one in dingtalk) faults=2 ;; *) faults=3 ;; esac
+	[ "$(grep -c 'not accepted' "$WORK/$one.log")" -ge $faults ] || fail "alerts: $one: $(cat "$WORK/$one.log")"
 done
 has mail '🔴 03-02' || has mail '🔴 03-0' || fail "alerts: no time"
 ! grep -q '<at' <(jq -r 'select(.to == "feishu") | .text' "$WORK/accepted") || fail "alerts: a text calls people at Feishu"
