@@ -14,7 +14,7 @@ export WORK
 # shellcheck source=interop/database.sh
 . "$REPO/packaging/scripts/interop/database.sh"
 
-ALL=(mosquitto shared lines python node alerts prometheus homeassistant views schema nodered telegraf postgres grafana gateway)
+ALL=(mosquitto rabbitmq mochi shared lines python node alerts prometheus homeassistant views schema nodered telegraf postgres grafana gateway)
 WANTED=("${@:-${ALL[@]}}")
 wanted() { [[ " ${WANTED[*]} " == *" $1 "* ]]; }
 for name in "${WANTED[@]}"; do
@@ -33,7 +33,7 @@ trap 'exit 130' INT TERM
 # that need it are not run.
 NEEDS=(mosquitto:mosquitto mosquitto_sub:mosquitto-clients jq:jq curl:curl psql:postgresql-client
 	pg_createcluster:postgresql prometheus:prometheus promtool:prometheus node:nodejs npm:npm paho:python3-paho-mqtt
-	influxd:influxdb victoria-metrics:victoria-metrics)
+	influxd:influxdb victoria-metrics:victoria-metrics openssl:openssl rabbitmq-server:rabbitmq-server epmd:erlang-base)
 has() {
 	case $1 in
 	paho) /usr/bin/python3 -c 'import paho.mqtt.client' >/dev/null 2>&1 ;;
@@ -75,7 +75,9 @@ tools_of() {
 	alerts) echo jq node ;;
 	postgres | grafana) echo jq psql pg_createcluster node ;;
 	gateway) echo jq curl psql pg_createcluster ;;
-	mosquitto) echo mosquitto_passwd node ;;
+	mosquitto) echo jq curl node paho openssl mosquitto_passwd ;;
+	rabbitmq) echo jq curl node paho openssl rabbitmq-server epmd ;;
+	mochi) echo jq curl node paho openssl ;;
 	telegraf) echo jq curl node influxd victoria-metrics ;;
 	esac
 }

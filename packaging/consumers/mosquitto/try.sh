@@ -3,7 +3,7 @@
 # consumer may publish arrives, and nothing else does.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
-. "$REPO/packaging/scripts/interop/lib.sh"
+. "$REPO/packaging/scripts/interop/broker.sh"
 trap stop_all EXIT
 
 passwords=$WORK/roomcall.passwords
@@ -15,7 +15,10 @@ cp "$here/roomcall.acl" "$WORK/roomcall.acl"
 chmod 600 "$passwords" "$WORK/roomcall.acl"
 mapfile -t lines < <(grep -v '^#' "$here/roomcall.conf" | grep . |
 	sed "s|/etc/mosquitto/|$WORK/|; s|^persistence true|&\npersistence_location $WORK/broker/|")
-start_broker broker "${lines[@]}"
+certificate
+TLS_PORT=$(free_port)
+start_broker broker "${lines[@]}" "listener $TLS_PORT 127.0.0.1" "cafile $WORK/ca.crt" "certfile $WORK/broker.crt" "keyfile $WORK/broker.key"
+BROKER=$SPAWNED
 
 as() { # as USER COMMAND... adds the account
 	local user=$1
@@ -75,8 +78,24 @@ agent() { # agent CLIENT_ID USER
 	spawn "$WORK/$1.log" "$ROOMCALL" --config "$WORK/$1.toml" run
 }
 agent room-a room-a
+first=$SPAWNED
 await 20 grep -q room-a/hub/stream "$seen" || fail "mosquitto: the agent's records do not arrive"
 agent room-c room-b
 await 30 grep -q 'delivery proof failed' "$WORK/room-c.log" || fail "mosquitto: the denied agent does not notice it"
 if grep -q room-c "$seen"; then fail "mosquitto: a record under another client id arrived"; fi
-ok mosquitto "write only below the own client id, read only the own echo; 5 denied, 3 allowed, agent proven and denied"
+
+stop "$first"
+stop "$SPAWNED"
+rm -r "$WORK/data-room-a"
+
+# Through the loss of consumer and broker, over TLS.
+broker_start() {
+	spawn "$WORK/broker/mosquitto.log" mosquitto -c "$WORK/broker/mosquitto.conf"
+	BROKER=$SPAWNED
+	listens "$TLS_PORT"
+}
+AGENT=("broker = \"tls://127.0.0.1:$TLS_PORT\"" 'ca_file = "ca.crt"' 'username = "room-a"' 'password = "secret-room-a"')
+SESSION=(127.0.0.1 "$TLS_PORT" --user postgres --password secret-postgres --ca "$WORK/ca.crt")
+WATCH=(-h 127.0.0.1 -p "$TLS_PORT" --cafile "$WORK/ca.crt" -u postgres -P secret-postgres)
+through_kills
+ok mosquitto "write only below the own client id, read only the own echo; 5 denied, 3 allowed, agent proven and denied; $TOLD"
