@@ -62,7 +62,7 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	l := lengths{Steady: *steady, ConsumerAway: 10 * time.Second, NetworkCut: 30 * time.Second, Patience: 5 * time.Minute}
+	l := lengths{Steady: *steady, ConsumerAway: 10 * time.Second, NetworkCut: 30 * time.Second, Patience: 5 * time.Minute, Silence: 45 * time.Second}
 	res, err := try(ctx, o, l, nil, func(format string, args ...any) { fmt.Printf(format+"\n", args...) })
 	if err == nil {
 		for _, f := range res.Faults {

@@ -144,5 +144,7 @@ func (b *natsServer) CPU() (time.Duration, error) { return cpuOf(b.cmd.Process.P
 func TestScaleNATS(t *testing.T) {
 	rooms := roomsWanted(t)
 	b := newNATS(t, rooms)
-	playOn(t, "NATS", rooms, fleetOn(fmt.Sprintf("tcp://127.0.0.1:%d", b.port), ""), b, "admin", "room")
+	l := lengthsFor(rooms)
+	l.Silence = 45 * time.Second // after 30 s it hands over again what was not acknowledged
+	playOn(t, "NATS", rooms, l, fleetOn(fmt.Sprintf("tcp://127.0.0.1:%d", b.port), ""), b, "admin", "room")
 }

@@ -24,10 +24,13 @@ type brokerProcess interface {
 	Start() error // again
 }
 
-// lengths are how long the parts of a play take.
+// lengths are how long the parts of a play take; 0 = without that fault.
 type lengths struct {
 	Steady, ConsumerAway, NetworkCut, BrokerAway time.Duration
 	Patience                                     time.Duration // with all rooms to come back
+	// Silence is how long nothing arrives before the rest counts as lost: some brokers
+	// wait before they hand over again what was not acknowledged.
+	Silence time.Duration
 }
 
 // result is what a play has measured.
@@ -170,6 +173,9 @@ func (p *play) steady(ctx context.Context) (err error) {
 }
 
 func (p *play) consumerAway(ctx context.Context) error {
+	if p.length.ConsumerAway == 0 {
+		return nil
+	}
 	began := time.Now()
 	p.c.leave()
 	if err := sleep(ctx, p.length.ConsumerAway); err != nil {
@@ -182,6 +188,9 @@ func (p *play) consumerAway(ctx context.Context) error {
 }
 
 func (p *play) networkCut(ctx context.Context) error {
+	if p.length.NetworkCut == 0 {
+		return nil
+	}
 	began := time.Now()
 	if _, err := p.f.order(order{Do: "cut"}); err != nil {
 		return err
@@ -259,12 +268,8 @@ func (p *play) settle(ctx context.Context, what string, since time.Time) error {
 	return err
 }
 
-const (
-	// before is how much earlier than a fault a replay begins: what was on its way.
-	before = 10 * time.Second
-	// silence is how long nothing arrives before the rest counts as lost.
-	silence = 5 * time.Second
-)
+// before is how much earlier than a fault a replay begins: what was on its way.
+const before = 10 * time.Second
 
 // arrived waits until everything has arrived, or nothing does any more.
 func (p *play) arrived(ctx context.Context, fa *fault) error {
@@ -284,7 +289,7 @@ func (p *play) arrived(ctx context.Context, fa *fault) error {
 		if records+again != last {
 			last, at = records+again, time.Now()
 		}
-		if records >= fa.Made && time.Since(at) > time.Second || time.Since(at) > silence {
+		if records >= fa.Made && time.Since(at) > time.Second || time.Since(at) > p.length.Silence {
 			break
 		}
 		if err := sleep(ctx, newsEvery); err != nil {
