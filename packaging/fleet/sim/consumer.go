@@ -197,26 +197,45 @@ func (c *consumer) count() (records, again int) {
 	return c.records, c.again
 }
 
-// missing compares with what the rooms made. What is missing shows as a hole in the
-// numbers of a topic, but for the newest records, of which only the rooms know.
+// missing is how many of the records that the rooms made have not come. What is missing
+// shows as a hole in the numbers of a topic, but for the newest records, of which only the
+// rooms know.
 func (c *consumer) missing(made map[string][]int) (lost, holes int, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.broken != "" {
-		return 0, 0, errors.New(c.broken)
+	came, holes, err := c.came()
+	for room, row := range made {
+		for i, n := range row {
+			lost += max(0, n-came[room+" "+kinds[i]])
+		}
 	}
-	came := map[string]int{}
+	return lost, holes, err
+}
+
+// invented names a room of which more came than it made.
+func (c *consumer) invented(made map[string][]int) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	came, _, err := c.came()
+	for room, row := range made {
+		for i, n := range row {
+			if came := came[room+" "+kinds[i]]; n < came {
+				err = errors.Join(err, fmt.Errorf("%s: %d records %s arrived, only %d were made", room, came, kinds[i], n))
+			}
+		}
+	}
+	return err
+}
+
+// came is how many records came, by room and kind. Under mu.
+func (c *consumer) came() (came map[string]int, holes int, err error) {
+	came = map[string]int{}
 	for _, a := range c.topics {
 		came[a.room+" "+a.kind] += a.count
 		holes += int(a.last) - a.count
 	}
-	for room, row := range made {
-		for i, n := range row {
-			if n < came[room+" "+kinds[i]] {
-				return 0, 0, fmt.Errorf("%s: %d records %s arrived, only %d were made", room, came[room+" "+kinds[i]], kinds[i], n)
-			}
-			lost += n - came[room+" "+kinds[i]]
-		}
+	if c.broken != "" {
+		err = errors.New(c.broken)
 	}
-	return lost, holes, nil
+	return came, holes, err
 }

@@ -286,18 +286,23 @@ func (p *play) arrived(ctx context.Context, fa *fault) error {
 	for last, at := -1, time.Now(); ; {
 		records, again := p.c.count()
 		fa.Arrived, fa.Again = records, again-was
+		if fa.Lost, fa.Holes, err = p.c.missing(n.Made); err != nil {
+			return err
+		}
 		if records+again != last {
 			last, at = records+again, time.Now()
 		}
-		if records >= fa.Made && time.Since(at) > time.Second || time.Since(at) > p.length.Silence {
+		if quiet := time.Since(at); fa.Lost == 0 && quiet > time.Second || quiet > p.length.Silence {
 			break
 		}
 		if err := sleep(ctx, newsEvery); err != nil {
 			return err
 		}
 	}
-	fa.Lost, fa.Holes, err = p.c.missing(n.Made)
-	return err
+	if n, err = p.f.order(order{Do: "count"}); err != nil { // time alone has made more since
+		return err
+	}
+	return p.c.invented(n.Made)
 }
 
 // again is how many duplicates the faults so far have had.
