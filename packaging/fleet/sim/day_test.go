@@ -144,6 +144,11 @@ func dayOf(t *testing.T, c choice, begin, end time.Duration) bill {
 	if delivered, newest := r.queue.Progress(); delivered != newest {
 		t.Errorf("%d of %d records were delivered", delivered, newest)
 	}
+	for _, topic := range []string{"availability", "birth", "echo", "health", "main/state"} {
+		if _, ok := server.Topics.Retained.Get(r.client.Topic(topic)); !ok {
+			t.Errorf("the broker has no %s", topic)
+		}
+	}
 	t.Logf("%+v", b)
 	stop()
 	<-done
