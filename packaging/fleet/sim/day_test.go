@@ -153,5 +153,6 @@ func dayOf(t *testing.T, c choice, begin, end time.Duration) bill {
 	stop()
 	<-done
 	<-done
+	time.Sleep(time.Minute) // the MQTT library's own patience ends
 	return b
 }
