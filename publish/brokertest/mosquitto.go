@@ -53,6 +53,9 @@ type Conf struct {
 	WebSocket bool
 	// Persistence keeps sessions and retained messages over an orderly stop.
 	Persistence bool
+	// Quiet leaves out the line of log for each packet: they cost the broker more than
+	// the packets.
+	Quiet bool
 	// Extra are further lines of mosquitto.conf.
 	Extra []string
 }
@@ -205,7 +208,10 @@ func (s *Server) end(sig syscall.Signal) {
 }
 
 func (s *Server) start(path string) error {
-	cmd := exec.Command(path, "-v", "-c", filepath.Join(s.Dir, "mosquitto.conf"))
+	cmd := exec.Command(path, "-c", filepath.Join(s.Dir, "mosquitto.conf"))
+	if !s.conf.Quiet {
+		cmd.Args = append(cmd.Args, "-v")
+	}
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		return err

@@ -45,13 +45,13 @@ func lengthsFor(rooms int) lengths {
 	if rooms < 500 {
 		return lengths{Steady: 4 * time.Second, ConsumerAway: 2 * time.Second, NetworkCut: 2 * time.Second, BrokerAway: time.Second, Patience: 2 * time.Minute, Silence: 5 * time.Second}
 	}
-	return lengths{Steady: 30 * time.Second, ConsumerAway: 10 * time.Second, NetworkCut: 30 * time.Second, BrokerAway: 10 * time.Second, Patience: 4 * time.Minute, Silence: 5 * time.Second}
+	return lengths{Steady: 30 * time.Second, ConsumerAway: 10 * time.Second, NetworkCut: 30 * time.Second, BrokerAway: 10 * time.Second, Patience: 8 * time.Minute, Silence: 5 * time.Second}
 }
 
 // mosquitto is a broker with the shipped settings and access list, and a user for each room.
 func mosquitto(t *testing.T, rooms int, conf brokertest.Conf) *brokertest.Server {
 	t.Helper()
-	conf.Persistence = true
+	conf.Persistence, conf.Quiet = true, true
 	for line := range strings.Lines(shipped(t, "mosquitto/roomcall.conf")) {
 		key, _, _ := strings.Cut(line, " ")
 		switch strings.TrimSpace(key) {
