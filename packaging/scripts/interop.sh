@@ -14,7 +14,7 @@ export WORK
 # shellcheck source=interop/database.sh
 . "$REPO/packaging/scripts/interop/database.sh"
 
-ALL=(mosquitto rabbitmq mochi shared lines python node alerts prometheus homeassistant views schema nodered telegraf postgres grafana gateway)
+ALL=(mosquitto rabbitmq mochi shared lines python node alerts prometheus homeassistant views schema nodered telegraf postgres grafana gateway nats)
 WANTED=("${@:-${ALL[@]}}")
 wanted() { [[ " ${WANTED[*]} " == *" $1 "* ]]; }
 for name in "${WANTED[@]}"; do
@@ -75,6 +75,7 @@ tools_of() {
 	alerts) echo jq node ;;
 	postgres | grafana) echo jq psql pg_createcluster node ;;
 	gateway) echo jq curl psql pg_createcluster ;;
+	nats) echo jq psql pg_createcluster node go ;;
 	mosquitto) echo jq curl node paho openssl mosquitto_passwd ;;
 	rabbitmq) echo jq curl node paho openssl rabbitmq-server epmd ;;
 	mochi) echo jq curl node paho openssl ;;
@@ -112,7 +113,7 @@ ready() {
 		NPM_JOB= ;;
 	telegraf)
 		wait "$TELEGRAF_JOB" || { echo "Telegraf's module does not build: $(tail -2 "$WORK/telegraf-build.log")" && return 1; } ;;
-	postgres | gateway)
+	postgres | gateway | nats)
 		[ "${PGHOST:-}" = "$WORK/database" ] || start_database || { echo "no PostgreSQL" && return 1; } ;;
 	esac
 }
