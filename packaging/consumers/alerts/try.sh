@@ -22,7 +22,7 @@ program() { # program NAME URL: starts the program for one receiver
 		MAIL_FROM=roomcall@example.com MAIL_TO=av@example.com,left-the-company@example.com spawn "$WORK/$1.log" "$WORK/alerts"
 	program[$1]=$SPAWNED
 }
-! ALERT_TO=pigeon BROKER_URL='' "$WORK/alerts" 2>"$WORK/wrong" || fail "alerts: starts with wrong settings"
+! ALERT_TO=pigeon BROKER_URL= timeout 30 "$WORK/alerts" 2>"$WORK/wrong" || fail "alerts: starts with wrong settings"
 grep -q 'pigeon.*BROKER_URL is not set' "$WORK/wrong" || fail "alerts: $(cat "$WORK/wrong")"
 to=(mail teams dingtalk wecom feishu)
 for one in "${to[@]}"; do

@@ -182,8 +182,9 @@ from (
 left join agent a using (client_id)
 left join lateral (select coalesce(r.doc->(r.metric || '_pct'), r.doc->(r.metric || '_ms'), r.doc->r.metric) as value) m on true
 left join lateral (
-  select * from incident i where (i.client_id, i.device, i.type) = (r.client_id, r.device, r.type) order by i.started desc limit 1
-) i on i.ended is null
+  select o.incident_id, o.since as started, o.doc->>'scope' as scope, o.doc->>'text' as text from event o
+  where (o.client_id, o.device, o.type) = (r.client_id, r.device, r.type) order by o.ts desc limit 1
+) i on not exists (select from event c where c.incident_id = i.incident_id and c.type in ('quality.recovered', 'endpoint.online'))
 where coalesce(a.availability, 'online') = 'online'
 order by array_position(array['unreachable', 'refused', 'error', 'busy', 'upgrading', 'in_call'], r.endpoint_state), r.grade desc, since;
 

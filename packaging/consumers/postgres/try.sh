@@ -30,11 +30,16 @@ rows() { ask "select (select count(*) from sample) + (select count(*) from strea
 more_than() { [ "$(rows)" -gt "$1" ]; }
 spawn "$WORK/feed.log" bash -c '. "$REPO/packaging/scripts/interop/lib.sh"; feed "$DAY" && feed "$WORK/live.jsonl"'
 FEEDER=$SPAWNED
+# Killed while it waits for a commit that never comes, together with that transaction.
+blocked() { [ "$(ask "select count(*) from pg_stat_activity where wait_event_type = 'Lock'")" -gt 0 ]; }
 killed=0
 for part in 10 4 2; do
 	await 120 more_than $((want / part)) || fail "postgres: only $(rows) of $want rows: $(tail -3 "$WORK/loader.log")"
+	spawn "$WORK/lock.log" psql -X -c begin -c 'lock table sample, stream, event, call, minute in share mode' -c 'select pg_sleep(600)'
+	await 60 blocked || fail "postgres: nothing was being written: $(tail -3 "$WORK/loader.log")"
 	kill -9 "$LOADER"
 	wait "$LOADER" 2>/dev/null || true
+	ask "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()" >/dev/null
 	killed=$((killed + 1))
 	loader
 done
@@ -74,10 +79,17 @@ notice interop availability -m online
 notice interop availability -m lost
 notice gone availability -m nonsense
 notice gone health -n
-# The last of many words counts, also when they come at once.
-for _ in $(seq 200); do printf 'online\nlost\n'; done | pub -r -q 1 -l -t roomcall/v1/interop/availability
 agents() { [ "$(ask "select client_id, availability, version, status is not null, devices from agent_now")" = "interop|lost|$("$ROOMCALL" version | awk '{ print $2 }')|t|3" ]; }
 await 30 agents || fail "postgres: agents are $(ask 'table agent_now')"
+
+# The last word of an agent counts, also when many come at once.
+kill -9 "$LOADER"
+wait "$LOADER" 2>/dev/null || true
+for i in $(seq 100); do printf 'online\nlost\n' | pub -q 1 -l -t "roomcall/v1/pair-$i/availability"; done
+loader
+pairs() { [ "$(ask "select count(*) from agent where client_id like 'pair-%' and availability = 'lost'")" = 100 ]; }
+await 30 pairs || fail "postgres: of 100 agents whose last word is lost $(ask "select count(*) from agent where availability = 'lost'") are"
+ask "delete from agent where client_id like 'pair-%'" >/dev/null
 
 # The views, with two agents of a small fleet: its rooms are poor with an incident (after
 # an earlier one that is over), fair since the second of three samples, unreachable, and
@@ -140,4 +152,4 @@ ask "update agent set heard = now() where client_id = 'fleet-1'; delete from eve
 
 ask "call forget('100 years', '100 years')" >/dev/null
 [ "$(rows)" = "$want" ] || fail "postgres: forget deleted new records"
-ok postgres "$want records in $want rows after $killed kills and a replay, 0 missing, 4 bad messages reported; who is silent, which version, which room is bad, what is missing: each seen"
+ok postgres "$want records in $want rows after $killed kills before a commit and a replay, 0 missing, 4 bad messages reported; who is silent, which version, which room is bad, what is missing: each seen"

@@ -26,6 +26,6 @@ go -C "$REPO/packaging/consumers/postgres" test -run '^$' -bench Consume -bencht
 awk -v records="${1:-100000}" '
 	/^BenchmarkConsume/ { way = $1 ~ /rows/ ? "rows" : "unnest"; for (i = 3; i < NF; i += 2) value[way, $(i + 1)] = $i }
 	function cpu(way) { return value[way, "postgres-ms/1000"] + value[way, "consumer-ms/1000"] + value[way, "broker-ms/1000"] }
-	END { printf "postgres: %d records: %.0f records/s, one insert a record %.0f (%.2f); CPU of 1,000 records: %.0f ms beside %.0f (PostgreSQL %.0f beside %.0f, consumer %.0f, broker %.0f)\n",
-		records, value["unnest", "records/s"], value["rows", "records/s"], value["unnest", "records/s"] / value["rows", "records/s"],
+	END { printf "postgres: %d records: %.0f records/s, %.0f a commit, one insert a record %.0f (%.2f); CPU of 1,000 records: %.0f ms beside %.0f (PostgreSQL %.0f beside %.0f, consumer %.0f, broker %.0f)\n",
+		records, value["unnest", "records/s"], value["unnest", "records/commit"], value["rows", "records/s"], value["unnest", "records/s"] / value["rows", "records/s"],
 		cpu("unnest"), cpu("rows"), value["unnest", "postgres-ms/1000"], value["rows", "postgres-ms/1000"], value["unnest", "consumer-ms/1000"], value["unnest", "broker-ms/1000"] }' "$WORK/bench"
