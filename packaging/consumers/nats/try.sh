@@ -10,6 +10,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 trap stop_nats EXIT
 
 build_nats || fail "nats: does not build"
+go -C "$here" test ./... >"$WORK/test.log" 2>&1 || fail "nats: $(tail "$WORK/test.log")"
 make_nodes cluster.conf 3 4 < <(seq -f 'room-%.0f' 20 && echo interop-nats)
 export PGDATABASE=nats
 createdb nats
@@ -64,14 +65,19 @@ all_there() {
 }
 acknowledged() { sed -n 's/^acknowledged \([0-9]*\).*/\1/p' "$WORK/load.log" | tail -1; }
 
+# What the database does not accept is not acknowledged, by whoever reads it.
 load 2000 150
+ask 'alter table sample rename to away' >/dev/null
+refused() { grep -q 'starting again.*write records' "$NATS_DIR/worker-1.log" "$NATS_DIR/worker-2.log"; }
+await 30 refused || fail "nats: the workers do not notice that a table is missing"
 nodectl kill nats-1
 kill_worker 1
+ask 'alter table away rename to sample' >/dev/null
 sleep 5
 nodectl start nats-1
 worker 1
 cluster healthy || fail "nats: not healthy after a kill: $(tail -5 "$NATS_DIR/cluster.log")"
-all_there "a node and a worker killed"
+all_there "a table missing, a node and a worker killed"
 
 load 3000 150
 nodectl kill nats-2
@@ -127,4 +133,4 @@ await 60 agent online || fail "nats: the agent is $(ask 'table agent_now' | tail
 grep -q 'delivery proven' "$WORK/agent.log" || fail "nats: the agent's delivery is not proven: $(tail -3 "$WORK/agent.log")"
 kill -9 "$SPAWNED"
 await 60 agent lost || fail "nats: the agent is not lost: $(ask 'table agent_now' | tail -1)"
-ok nats "write only below the own client id, read nothing of others; $total acknowledged records of 20 rooms in $total rows, 0 missing, after kill -9 of a node and a worker, a roll, no quorum, a node added and one removed, a full stream"
+ok nats "write only below the own client id, read nothing of others; $total acknowledged records of 20 rooms in $total rows, 0 missing, after a missing table, kill -9 of a node and a worker, no quorum, a roll, a node added and one removed, a full stream"
