@@ -101,6 +101,20 @@ func (r *rooms) pause() {
 	r.paused = true
 }
 
+// count is how many answers were given.
+func (r *rooms) count() (n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, one := range r.all {
+		for _, at := range one.answered {
+			if !at.IsZero() {
+				n++
+			}
+		}
+	}
+	return n
+}
+
 // lossCount is a count of lost packets in a reply.
 var lossCount = regexp.MustCompile(`(LossNum\\*":)[0-9]+`)
 
