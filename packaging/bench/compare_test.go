@@ -33,7 +33,7 @@ func TestTheComparisonSaysWhereOursIsBehindAndWhy(t *testing.T) {
 		"ours was not measured":        {less, map[string]float64{"telegraf-minimal": 4}, " not measured"},
 		"none of the others was":       {less, map[string]float64{"samples": 4, "floor": 1}, " not measured"},
 		"the best of them needs none":  {less, map[string]float64{"samples": 4, "node-red": 0}, " not comparable"},
-		"another of ours in its place": {contest{key: "x %s y", ours: "roomcall", as: "late"}, map[string]float64{"roomcall": 9, "late": 1, "node-red": 4}, "0.25 ahead"},
+		"another of ours in its place": {contest{key: "x %s y", ours: "roomcall", as: "-late"}, map[string]float64{"roomcall": 9, "roomcall-late": 1, "node-red": 4}, "0.25 ahead"},
 	} {
 		if got := strings.Join(c.contest.verdict(contested(c.contest, c.figures)), " "); got != c.want {
 			t.Errorf("%s: %q, want %q", name, got, c.want)

@@ -37,9 +37,12 @@ type peer struct {
 
 // peers prepare the programs by name.
 var peers = map[string]func(testing.TB, job) *peer{
-	"floor":            newFloor,
-	"samples":          func(tb testing.TB, j job) *peer { return newRoomcall(tb, j, "[publish]\nkinds = [\"sample\"]") },
-	"roomcall":         func(tb testing.TB, j job) *peer { return newRoomcall(tb, j, "") },
+	"floor":    newFloor,
+	"samples":  func(tb testing.TB, j job) *peer { return newRoomcall(tb, j, "[publish]\nkinds = [\"sample\"]") },
+	"roomcall": func(tb testing.TB, j job) *peer { return newRoomcall(tb, j, "") },
+	"samples-30s": func(tb testing.TB, j job) *peer {
+		return newRoomcall(tb, j, "commit_interval = \"30s\"\n[publish]\nkinds = [\"sample\"]")
+	},
 	"roomcall-30s":     func(tb testing.TB, j job) *peer { return newRoomcall(tb, j, "commit_interval = \"30s\"") },
 	"telegraf-minimal": newTelegraf("telegraf-minimal"),
 	"telegraf-full":    newTelegraf("telegraf-full"),

@@ -84,6 +84,11 @@ peers() {
 	telegraf minimal -tags custom,inputs.http,parsers.json,processors.parser,outputs.mqtt,serializers.json
 	if [ -z "${BENCH_SHORT:-}" ]; then telegraf full; else echo "NOT RUN telegraf-full: its build is too long for a short run" >&2; fi
 	red=$(sed -n 's/.*\(node-red@[0-9.]*\).*/\1/p' packaging/scripts/interop.sh | head -n 1)
+	if ! command -v npm >/dev/null; then
+		echo "NOT RUN node-red: node and npm are not installed" >&2
+		echo "machine: Telegraf $version"
+		return
+	fi
 	(cd "$peers/npm" && { [ -e package.json ] || npm init -y >/dev/null; } && npm install --no-audit --no-fund --ignore-scripts "$red" >"$dir/npm.log" 2>&1) ||
 		echo "NOT RUN node-red: npm install: $(tail -n 2 "$dir/npm.log")" >&2
 	echo "machine: Telegraf $version, $red, node $(node --version)"
@@ -121,7 +126,7 @@ compare() {
 	done
 	echo "== CompareLosses, CompareWear" >&2
 	jobs=
-	for name in floor samples roomcall roomcall-30s telegraf-minimal telegraf-full node-red; do # at once: these are counts
+	for name in floor samples samples-30s roomcall roomcall-30s telegraf-minimal telegraf-full node-red; do # at once: these are counts
 		for pattern in 'Losses$/.*' 'Wear$'; do
 			trial "^BenchmarkCompare$pattern/^$name\$" "$dir/out.${pattern%%\$*}.$name" &
 			jobs="$jobs $!"
