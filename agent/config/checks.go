@@ -1,8 +1,10 @@
 package config
 
 import (
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net"
@@ -23,12 +25,12 @@ const reservedDevice = "agent"
 const idForm = `a-z, 0-9 and "-", 1 to 63 characters`
 
 // IsID reports whether text may be a client id or a device: a level of a topic.
-func IsID(text string) bool { return idPattern.MatchString(text) }
+func IsID(text string) bool { return len(text) <= 63 && idPattern.MatchString(text) }
 
-var idPattern = regexp.MustCompile(`^[a-z0-9-]{1,63}$`)
+var idPattern = regexp.MustCompile(`^[a-z0-9-]+$`)
 
 func checkID(v string) (string, *Error) {
-	if idPattern.MatchString(v) {
+	if IsID(v) {
 		return v, nil
 	}
 	c := &Error{}
@@ -79,15 +81,13 @@ func isPrefix(v string) bool {
 		!slices.Contains(strings.Split(v, "/"), "") && !strings.ContainsFunc(v, unicode.IsControl)
 }
 
-var hex64 = regexp.MustCompile(`^[0-9a-f]{64}$`)
-
 // cleanFingerprint returns 64 lower-case hex digits.
 func cleanFingerprint(v string) (string, *Error) {
-	hex := strings.ToLower(strings.ReplaceAll(v, ":", ""))
-	if !hex64.MatchString(hex) {
+	v = strings.ToLower(strings.ReplaceAll(v, ":", ""))
+	if b, err := hex.DecodeString(v); err != nil || len(b) != sha256.Size {
 		return "", &Error{}
 	}
-	return hex, nil
+	return v, nil
 }
 
 const (

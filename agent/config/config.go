@@ -29,6 +29,8 @@ type Config struct {
 
 	settings []Setting
 	written  [][]byte // the files, secrets redacted
+
+	hash, writtenHash string
 }
 
 // Agent is the table [agent].

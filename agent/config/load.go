@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -143,6 +144,8 @@ func (l *loader) finish(path string) (*Config, []Warning, error) {
 		c.written = append(c.written, d.redacted())
 	}
 	c.settings = l.settings
+	c.hash = hash(l.settings, func(s Setting) string { return s.Value })
+	c.writtenHash = hash(l.settings, func(s Setting) string { return cmp.Or(s.written, s.Value) })
 	return c, l.warnings, nil
 }
 

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -61,20 +60,22 @@ func (c *Config) AsWritten() string {
 	return b.String()
 }
 
+// Trim drops what is kept for people who look at the configuration: Settings, Effective
+// and AsWritten have nothing afterwards. That is 3 kB for each endpoint.
+func (c *Config) Trim() { c.settings, c.written = nil, nil }
+
 // Hash returns 16 hex digits (the first 64 bits of a SHA-256) over every key and
 // value except secrets. Comments, the order of keys and whether a default is
 // written out do not change it.
-func (c *Config) Hash() string { return c.hash(func(s Setting) string { return s.Value }) }
+func (c *Config) Hash() string { return c.hash }
 
 // WrittenHash is Hash with variables as they are written: it compares files also where
 // the service's environment is another one than the terminal's.
-func (c *Config) WrittenHash() string {
-	return c.hash(func(s Setting) string { return cmp.Or(s.written, s.Value) })
-}
+func (c *Config) WrittenHash() string { return c.writtenHash }
 
-func (c *Config) hash(value func(Setting) string) string {
-	lines := make([]string, 0, len(c.settings))
-	for _, s := range c.settings {
+func hash(settings []Setting, value func(Setting) string) string {
+	lines := make([]string, 0, len(settings))
+	for _, s := range settings {
 		if !isSecret(s.Name) {
 			lines = append(lines, s.Key+" = "+value(s)+"\n")
 		}

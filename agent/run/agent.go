@@ -82,6 +82,7 @@ func New(ctx context.Context, version string, cfg *config.Config, warnings []con
 // newAgent is New. before is the agent of this process that has ended, nil = none; what
 // that could not announce is announced by the new one.
 func newAgent(ctx context.Context, version string, cfg *config.Config, warnings []config.Warning, log *slog.Logger, before *Agent) (*Agent, error) {
+	cfg.Trim()
 	a := &Agent{version: version, cfg: cfg, log: log, started: time.Now(), newest: record.NewNewest(len(cfg.Endpoints))}
 	if before != nil {
 		a.reload, a.unsaid, a.failing = true, before.recorder.Unsaid(), before.failing

@@ -39,12 +39,14 @@ func (a *Agent) Status() health.Status {
 	}
 	s.Warnings = append(s.Warnings, a.warnings...)
 	s.Limits = map[string]map[string]float64{}
-	for _, p := range a.pollers {
-		name := a.cfg.Endpoint(p.Device).Limits
-		if profile, err := profileOf(a.cfg, name); err == nil && s.Limits[name] == nil {
-			s.Limits[name] = profile.Values()
+	for i, p := range a.pollers {
+		e := &a.cfg.Endpoints[i]
+		if s.Limits[e.Limits] == nil {
+			if profile, err := profileOf(a.cfg, e.Limits); err == nil {
+				s.Limits[e.Limits] = profile.Values()
+			}
 		}
-		s.Endpoints = append(s.Endpoints, endpointStatus(a.cfg.Endpoint(p.Device), p.Stats(), a.newest.Of(p.Device), a.newest.Standing(p.Device)))
+		s.Endpoints = append(s.Endpoints, endpointStatus(e, p.Stats(), a.newest.Of(p.Device), a.newest.Standing(p.Device)))
 	}
 	did, sent := a.recorder.Stats(), a.drainer.Stats()
 	s.Buffer = bufferStatus(a.queue.Info(), did, sent)
