@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	newestTotal     = 6000 // samples kept in memory over all devices
+	newestTotal     = 1000 // samples kept in memory over all devices: what one answer of the local HTTP has at most
 	newestPerDevice = 120
 )
 
@@ -42,11 +42,18 @@ type Newest struct {
 
 	mu      sync.Mutex
 	keep    int
-	recent  map[string][]Sample  // by device, oldest first, at most keep each
+	recent  map[string][]past    // by device, oldest first, at most keep each
+	newest  map[string]Sample    // by device: the last one of recent
 	dropped map[string]time.Time // by device: the newest sample that is not kept any more
 	unsent  map[string]Sample    // by device: what the broker does not have yet
 	sent    map[string]sent      // by device: what was handed out last
 	changed chan struct{}
+}
+
+// past is what is kept of a sample when a newer one is there.
+type past struct {
+	at      time.Time
+	payload []byte
 }
 
 // sent is what a state showed, and when it was handed out.
@@ -59,7 +66,8 @@ type sent struct {
 func NewNewest(devices int) *Newest {
 	return &Newest{
 		keep:    min(newestPerDevice, max(2, newestTotal/max(devices, 1))),
-		recent:  map[string][]Sample{},
+		recent:  map[string][]past{},
+		newest:  map[string]Sample{},
 		dropped: map[string]time.Time{},
 		unsent:  map[string]Sample{},
 		sent:    map[string]sent{},
@@ -74,7 +82,7 @@ func (l *Newest) Set(s Sample) bool {
 	l.mu.Lock()
 	list := l.recent[s.Device]
 	if n := len(list); n > 0 {
-		switch age := s.At.Compare(list[n-1].At); {
+		switch age := s.At.Compare(list[n-1].at); {
 		case age < 0:
 			l.mu.Unlock()
 			return false
@@ -82,12 +90,12 @@ func (l *Newest) Set(s Sample) bool {
 			list = list[:n-1]
 		}
 	}
-	list = append(list, s)
+	list = append(list, past{s.At, s.Payload})
 	if over := len(list) - l.keep; over > 0 {
-		l.dropped[s.Device] = list[over-1].At
+		l.dropped[s.Device] = list[over-1].at
 		list = slices.Delete(list, 0, over)
 	}
-	l.recent[s.Device] = list
+	l.recent[s.Device], l.newest[s.Device] = list, s
 	l.unsent[s.Device] = s
 	l.mu.Unlock()
 	select {
@@ -152,8 +160,8 @@ func (l *Newest) PutBack(s Sample) {
 		l.unsent[s.Device] = s
 		return
 	}
-	if list := l.recent[s.Device]; len(list) > 0 && list[len(list)-1].At.Equal(s.At) {
-		l.unsent[s.Device] = list[len(list)-1]
+	if last, ok := l.newest[s.Device]; ok && last.At.Equal(s.At) {
+		l.unsent[s.Device] = last
 	}
 }
 
@@ -161,22 +169,14 @@ func (l *Newest) PutBack(s Sample) {
 func (l *Newest) Of(device string) json.RawMessage {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	list := l.recent[device]
-	if len(list) == 0 {
-		return nil
-	}
-	return list[len(list)-1].Payload
+	return l.newest[device].Payload
 }
 
 // Standing is how a device is over its last polls, the zero value before the first.
 func (l *Newest) Standing(device string) health.Standing {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	list := l.recent[device]
-	if len(list) == 0 {
-		return health.Standing{}
-	}
-	return list[len(list)-1].Standing
+	return l.newest[device].Standing
 }
 
 // Samples are the newest samples of device at or after since, oldest first, at most max;
@@ -184,7 +184,7 @@ func (l *Newest) Standing(device string) health.Standing {
 func (l *Newest) Samples(device string, since time.Time, max int) (list []json.RawMessage, cut bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	var found []Sample
+	var found []past
 	for name, list := range l.recent {
 		if device != "" && device != name {
 			continue
@@ -193,17 +193,17 @@ func (l *Newest) Samples(device string, since time.Time, max int) (list []json.R
 			cut = true
 		}
 		for _, s := range list {
-			if !s.At.Before(since) {
+			if !s.at.Before(since) {
 				found = append(found, s)
 			}
 		}
 	}
-	slices.SortStableFunc(found, func(a, b Sample) int { return a.At.Compare(b.At) })
+	slices.SortStableFunc(found, func(a, b past) int { return a.at.Compare(b.at) })
 	if over := len(found) - max; over > 0 {
 		found, cut = found[over:], true
 	}
 	for _, s := range found {
-		list = append(list, s.Payload)
+		list = append(list, s.payload)
 	}
 	return list, cut
 }

@@ -69,7 +69,7 @@ type Recorder struct {
 	log      *slog.Logger
 	repeats  *host.Repeats
 
-	polls     chan report.Poll
+	polls     chan *report.Poll
 	events    chan Event
 	mu        sync.Mutex // guards what follows up to the empty line
 	stats     Stats
@@ -123,7 +123,7 @@ func New(o Options) (*Recorder, error) {
 	r := &Recorder{
 		reporter: o.Reporter, store: o.Store, newest: o.Newest, made: o.Made, log: o.Log, repeats: host.NewRepeats(o.Log),
 		stats: Stats{AppendedByKind: map[string]uint64{}},
-		polls: make(chan report.Poll, max(64, 2*o.Devices)), events: make(chan Event, 64), asked: make(chan struct{}, 1),
+		polls: make(chan *report.Poll, max(64, 2*o.Devices)), events: make(chan Event, 64), asked: make(chan struct{}, 1),
 		missed: map[missedKey]*missed{}, commitBytes: commitBytes,
 		commitEvery: o.CommitInterval,
 		committed:   committed{states: map[string]report.State{}, told: map[string]time.Time{}},
@@ -199,7 +199,7 @@ func (r *Recorder) restore(saved map[string][]byte) (err error) {
 func (r *Recorder) Submit(p report.Poll) {
 	p.Status.Raw = nil // nobody reads it any more, and held polls stay small
 	select {
-	case r.polls <- p:
+	case r.polls <- &p:
 	default:
 		r.miss(p.Device, missedBusy, p.At)
 	}
@@ -237,7 +237,7 @@ func (r *Recorder) Run(ctx context.Context) {
 			r.abandon()
 			return
 		case p := <-r.polls:
-			r.hold(p)
+			r.hold(*p)
 		case ev := <-r.events:
 			r.holdEvent(ev)
 		case <-r.asked:
@@ -272,7 +272,7 @@ func (r *Recorder) collect() {
 	for {
 		select {
 		case p := <-r.polls:
-			r.hold(p)
+			r.hold(*p)
 		case ev := <-r.events:
 			r.holdEvent(ev)
 		default:
@@ -434,7 +434,7 @@ func (r *Recorder) onDisk(do func() error) error {
 		case err := <-done:
 			return err
 		case p := <-r.polls:
-			r.hold(p)
+			r.hold(*p)
 		case ev := <-r.events:
 			r.holdEvent(ev)
 		case <-late.C:
