@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -27,11 +28,16 @@ type Call struct {
 	Streams, Bad int
 }
 
+// flat are the maps into which samples are read: a page with many rooms reads all.
+var flat = sync.Pool{New: func() any { return map[string]any{} }}
+
 // CallOf reads a sample payload, or the newest state of a device. limits may be nil.
 func CallOf(sample []byte, limits map[string]float64) Call {
-	c := Call{Limits: limits, Values: map[string]float64{}}
-	var all map[string]any
-	if json.Unmarshal(sample, &all) != nil {
+	all := flat.Get().(map[string]any)
+	defer func() { clear(all); flat.Put(all) }()
+	err := json.Unmarshal(sample, &all)
+	c := Call{Limits: limits, Values: make(map[string]float64, len(all))}
+	if err != nil {
 		return c
 	}
 	for key, x := range all {

@@ -11,12 +11,12 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"roomcall/agent/config"
 	"roomcall/agent/health"
 )
 
@@ -277,8 +277,6 @@ const maxQuery = 512
 
 const queryHint = "times are RFC 3339 (2026-01-31T12:00:00Z), an age such as 10m, or a record's ts_ms"
 
-var deviceName = regexp.MustCompile(`^[a-z0-9-]{1,63}$`)
-
 // parseQuery reads the allowed parameters of raw. An unknown or repeated
 // parameter is an error, so that a typing error never widens an answer.
 func parseQuery(raw string, now time.Time, allowed ...string) (Filter, error) {
@@ -310,7 +308,7 @@ func (f *Filter) set(key, v string, now time.Time) (err error) {
 	}
 	switch key {
 	case "device":
-		if !deviceName.MatchString(v) {
+		if !config.IsID(v) {
 			return errors.New("a device name has 1 to 63 of a-z, 0-9 and -")
 		}
 		f.Device = v

@@ -13,7 +13,8 @@ import (
 // Bounds of a History, over all devices together. With many devices each has fewer
 // points, which stand for a longer time, and fewer calls.
 const (
-	historyBytes = 8 << 20 // points
+	historyBytes = 1 << 20 // points, but at least fewestPoints of each device
+	fewestPoints = 120     // a strip of 60 minutes, and as many for a day
 	historyCalls = 4096
 	hourS, dayS  = 3600, 86400
 	finestStep   = 5   // seconds that a reading stands for at least
@@ -64,7 +65,7 @@ func (c call) scope() string {
 func NewHistory(devices []string) *History {
 	h := &History{rooms: map[string]*room{}, listeners: map[*listener]bool{}}
 	each := max(1, len(devices))
-	points := max(4, historyBytes/each/int(unsafe.Sizeof(point{})))
+	points := max(fewestPoints, historyBytes/each/int(unsafe.Sizeof(point{})))
 	readings := newSeries(hourS, finestStep, points/2)
 	minutes := newSeries(dayS, minuteStep, points-readings.keep)
 	for _, name := range devices {

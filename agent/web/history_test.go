@@ -129,7 +129,7 @@ func TestHistoryOfManyDevicesStaysWithinItsBound(t *testing.T) {
 				t.Fatalf("%d devices: %+v does not hold an hour and a day", devices, r.readings)
 			}
 		}
-		if size := points * int(unsafe.Sizeof(point{})); size > historyBytes || c > max(historyCalls, 2*devices) {
+		if size := points * int(unsafe.Sizeof(point{})); size > max(historyBytes, devices*fewestPoints*int(unsafe.Sizeof(point{}))) || c > max(historyCalls, 2*devices) {
 			t.Errorf("%d devices: %d bytes of points, %d calls", devices, size, c)
 		}
 		if r := h.rooms["room-0"]; devices == 1 && (r.readings.step != finestStep || r.minutes.step != minuteStep) {

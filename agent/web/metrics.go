@@ -310,17 +310,7 @@ func mediaMetrics() (list []metric) {
 // measurements are the numbers of a flat sample payload by key. What is not a
 // number, and a payload that cannot be read, is left out.
 func measurements(sample json.RawMessage) map[string]float64 {
-	var raw map[string]any
-	if len(sample) == 0 || json.Unmarshal(sample, &raw) != nil {
-		return nil
-	}
-	out := make(map[string]float64, len(raw))
-	for k, v := range raw {
-		if f, ok := v.(float64); ok {
-			out[k] = f
-		}
-	}
-	return out
+	return health.CallOf(sample, nil).Values
 }
 
 var labelEscape = strings.NewReplacer(`\`, `\\`, "\n", `\n`, `"`, `\"`)
