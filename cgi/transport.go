@@ -19,6 +19,10 @@ import (
 // maxReply.
 const maxHeader = 64 << 10
 
+// connBuffer is what each connection keeps for reading, and the same for writing, in
+// bytes: the header of a reply and a request fit, and a body does not go through it.
+const connBuffer = 1 << 10
+
 // errStatus is an HTTP status that is not an answer of the CGI.
 var errStatus = errors.New("HTTP status")
 
@@ -41,6 +45,8 @@ func newHTTPClient(timeout time.Duration, cfg *tls.Config) *http.Client {
 			MaxIdleConnsPerHost:    1,
 			IdleConnTimeout:        2 * time.Minute,
 			MaxResponseHeaderBytes: maxHeader,
+			ReadBufferSize:         connBuffer,
+			WriteBufferSize:        connBuffer,
 			DisableCompression:     true,
 		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
