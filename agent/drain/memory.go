@@ -12,7 +12,7 @@ import (
 // MB more of memory (RssAnon of the drain in docs/benchmarks.md).
 const (
 	gcSmall = 10
-	gcFleet = 50 // above fleetOver endpoints
+	gcFleet = 25 // above fleetOver endpoints
 	gcDrain = 200
 )
 

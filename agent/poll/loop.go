@@ -100,7 +100,10 @@ func (p *Loop) Run(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for ctx.Err() == nil {
-		wait := p.step(ctx)
+		var wait time.Duration
+		var step sync.WaitGroup
+		step.Go(func() { wait = p.step(ctx) }) // so that the deep stack of a poll ends with it
+		step.Wait()
 		p.Heartbeat.Expect(wait)
 		timer.Reset(wait)
 		select {
