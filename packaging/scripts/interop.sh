@@ -14,7 +14,7 @@ export WORK
 # shellcheck source=interop/database.sh
 . "$REPO/packaging/scripts/interop/database.sh"
 
-ALL=(mosquitto rabbitmq mochi shared lines python node alerts prometheus homeassistant views schema nodered telegraf postgres grafana gateway nats)
+ALL=(mosquitto rabbitmq nats-mqtt mochi shared lines python node alerts prometheus homeassistant views schema nodered telegraf postgres grafana gateway nats)
 WANTED=("${@:-${ALL[@]}}")
 wanted() { [[ " ${WANTED[*]} " == *" $1 "* ]]; }
 for name in "${WANTED[@]}"; do
@@ -78,7 +78,7 @@ tools_of() {
 	nats) echo jq psql pg_createcluster node go ;;
 	mosquitto) echo jq curl node paho openssl mosquitto_passwd ;;
 	rabbitmq) echo jq curl node paho openssl rabbitmq-server epmd ;;
-	mochi) echo jq curl node paho openssl ;;
+	mochi | nats-mqtt) echo jq curl node paho openssl ;;
 	telegraf) echo jq curl node influxd victoria-metrics ;;
 	esac
 }
