@@ -30,10 +30,10 @@ as() { # as USER COMMAND... with the account
 record() { echo "{\"id\":\"$1.1.x.call.1\",\"schema\":\"roomcall.call/1.0\",\"client_id\":\"$1\",\"device\":\"x\",\"ts_ms\":1,\"seq\":1,\"epoch\":1}"; }
 worker 1
 spied=$WORK/spied
-spawn "$spied" timeout 60 bash -c ". $REPO/packaging/scripts/interop/lib.sh; $(declare -f as); as room-2 sub -t 'roomcall/v1/#' -t roomcall/v1/room-1/echo -t '\$MQTT/msgs/#'"
+spawn "$spied" timeout 60 bash -c ". $REPO/packaging/scripts/interop/lib.sh; $(declare -f as); as room-2 sub -t 'roomcall/v1/#' -t roomcall/v1/room-1/health -t '\$MQTT/msgs/#'"
 as room-1 pub -t roomcall/v1/room-1/x/call -m "$(record own)"
 as room-1 pub -t roomcall/v1/room-2/x/call -m "$(record foreign)"
-as room-1 pub -t roomcall/v1/room-1/echo -m proof
+as room-1 pub -t roomcall/v1/room-1/health -m well
 as room-1 pub -t roomcall/v1/room-1/x/call -m 'no record'
 as room-1 pub -t roomcall/v1/room-1/x/call -m '{"id":"nul","schema":"roomcall.call/1.0","text":"\u0000"}'
 as room-1 pub -t roomcall/v1/room-1/x/call -m "$(record end)"

@@ -124,10 +124,12 @@ func run(dir string, nodes []string, list io.Reader) error {
 // needs to prove delivery and to notice a store that is older than what was published.
 // Only over MQTT: $MQTT.sub is where the server delivers a subscription of QoS 1, which
 // confirm = "echo" makes, and an MQTT client cannot ask for it by name.
+// The echo is that of every agent: NATS drops in silence what is denied, so an agent with
+// the account of another one notices it only if it may read the echo that does not come.
 func agentRights(id string) string {
 	own := "roomcall.v1." + id + "."
 	return fmt.Sprintf(`, allowed_connection_types: ["MQTT"], permissions: { publish: [%q], subscribe: [%q, %q, %q, "$MQTT.sub.>"] }`,
-		own+">", own+"echo", own+"health", own+"*.state")
+		own+">", "roomcall.v1.*.echo", own+"health", own+"*.state")
 }
 
 // consumerRights lets the consumer read the two streams by its own durable consumers,
