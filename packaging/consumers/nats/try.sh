@@ -45,6 +45,12 @@ await 30 written end || fail "nats: an allowed record did not arrive: $(tail -3 
 if pub -u room-1 -P wrong -t roomcall/v1/room-1/x -m x 2>/dev/null; then fail "nats: accepts a wrong password"; fi
 if nats_as room-1 pub roomcall.v1.room-1.x.call x >/dev/null 2>&1; then fail "nats: an agent may use NATS' own protocol"; fi
 if nats_as postgres --inbox-prefix _INBOX.postgres consumer rm '$MQTT_msgs' postgres -f >/dev/null 2>&1; then fail "nats: the consumer may delete itself"; fi
+# An agent with the account of another one: nothing of it arrives, and it notices.
+start_simulator stranger quiet-meeting
+printf '%s\n' '[agent]' 'client_id = "stranger"' "data_dir = \"$WORK/stranger\"" 'http_listen = ""' '[[endpoint]]' 'device = "hub"' "url = \"$SIM_URL\"" \
+	'[mqtt]' "broker = \"${MQTT_URLS%%,*}\"" 'username = "room-1"' "password_file = \"$PASSWORDS/room-1\"" >"$WORK/stranger.toml"
+"$ROOMCALL" --config "$WORK/stranger.toml" check >"$WORK/stranger.check" 2>&1 || true # its exit code is 1
+grep -q '^FAIL *broker echo' "$WORK/stranger.check" || fail "nats: an agent with the account of another one does not notice it: $(grep broker "$WORK/stranger.check")"
 ask 'delete from call' >/dev/null
 worker 2
 
@@ -133,4 +139,4 @@ await 60 agent online || fail "nats: the agent is $(ask 'table agent_now' | tail
 grep -q 'delivery proven' "$WORK/agent.log" || fail "nats: the agent's delivery is not proven: $(tail -3 "$WORK/agent.log")"
 kill -9 "$SPAWNED"
 await 60 agent lost || fail "nats: the agent is not lost: $(ask 'table agent_now' | tail -1)"
-ok nats "write only below the own client id, read nothing of others; $total acknowledged records of 20 rooms in $total rows, 0 missing, after a missing table, kill -9 of a node and a worker, no quorum, a roll, a node added and one removed, a full stream"
+ok nats "write only below the own client id, read nothing of others but the echo; $total acknowledged records of 20 rooms in $total rows, 0 missing, after a missing table, kill -9 of a node and a worker, no quorum, a roll, a node added and one removed, a full stream"

@@ -47,7 +47,7 @@ func TestRights(t *testing.T) {
 		if got := agent.Permissions.Publish.Allow; !slices.Equal(got, []string{"roomcall.v1.room-a.>"}) {
 			t.Errorf("%s: an agent may publish %q", name, got)
 		}
-		want := []string{"roomcall.v1.room-a.echo", "roomcall.v1.room-a.health", "roomcall.v1.room-a.*.state", "$MQTT.sub.>"}
+		want := []string{"roomcall.v1.*.echo", "roomcall.v1.room-a.health", "roomcall.v1.room-a.*.state", "$MQTT.sub.>"}
 		if got := agent.Permissions.Subscribe.Allow; !slices.Equal(got, want) {
 			t.Errorf("%s: an agent may subscribe to %q, want %q", name, got, want)
 		}
