@@ -49,7 +49,7 @@ func BenchmarkCompareSteady(b *testing.B) {
 	} {
 		b.Run(size.name, func(b *testing.B) {
 			eachPeer(b, everyPeer, func(b *testing.B, name string) {
-				benchSteady(b, name, size.rooms, short(size.every, min(size.every, 2*time.Second)), short(size.lasts, 3*time.Second))
+				benchSteady(b, name, size.rooms, short(size.every, min(size.every, 2*time.Second)), short(size.lasts, 2*time.Second))
 			})
 		})
 	}
@@ -261,7 +261,7 @@ func (s *stage) midDrain(b *testing.B) {
 // settle waits until all answers have arrived and nothing arrives twice any more, or
 // nothing arrives at all.
 func (s *stage) settle(b *testing.B) {
-	complete, silent := 3*time.Second, short(20*time.Second, 8*time.Second)
+	complete, silent := short(3*time.Second, time.Second), short(20*time.Second, 8*time.Second)
 	end := time.Now().Add(2 * patience)
 	for began := time.Now(); time.Now().Before(end); {
 		s.wait(b, 100*time.Millisecond)
