@@ -15,6 +15,7 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"fmt"
@@ -135,9 +136,16 @@ func read(ctx context.Context, js jetstream.JetStream, stream string) error {
 		if err != nil {
 			return fmt.Errorf("read %s: %w", stream, err)
 		}
-		write := make([]rows.Message, len(list))
-		for i, m := range list {
-			write[i] = rows.Message{Topic: topic(m.Subject()), Payload: m.Data()}
+		var write []rows.Message
+		for _, m := range list {
+			message := rows.Message{Topic: topic(m.Subject()), Payload: m.Data()}
+			write = append(write, message)
+			// A room is as its newest sample says: a state a poll is too much to be read one
+			// at a time, as the notices are.
+			room, isSample := strings.CutSuffix(message.Topic, "/sample")
+			if isSample && !bytes.Contains(message.Payload, []byte(`"replayed":1`)) {
+				write = append(write, rows.Message{Topic: room + "/" + rows.State, Payload: message.Payload, Retained: true})
+			}
 		}
 		if err := rows.Write(ctx, db, write); err != nil {
 			return fmt.Errorf("write records: %w", err)

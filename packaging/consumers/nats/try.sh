@@ -67,6 +67,7 @@ all_there() {
 	wait "$LOAD" || fail "nats: $1: $(tail -1 "$WORK/load.log")"
 	await 60 rows || fail "nats: $1: $(ask 'select count(*) from sample') rows of $total acknowledged"
 	[ "$(ask 'select count(*) from hole')" = 0 ] || fail "nats: $1: records are missing: $(ask 'table hole')"
+	[ "$(ask 'select count(*) from room_now')" = 20 ] || fail "nats: $1: $(ask 'select count(*) from room_now') of 20 rooms"
 	: >"$WORK/load.log"
 }
 acknowledged() { sed -n 's/^acknowledged \([0-9]*\).*/\1/p' "$WORK/load.log" | tail -1; }
