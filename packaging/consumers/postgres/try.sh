@@ -115,7 +115,6 @@ state fleet-1 good 0 '"endpoint_state":"in_call","grade":"good"'
 state fleet-2 hub 0 '"endpoint_state":"in_call","grade":"poor","grade_reasons":"video_send_loss"'
 state fleet-1 old 3600 '"endpoint_state":"idle"'
 state fleet-1 removed 0 '"endpoint_state":"idle"'
-pub -r -q 1 -t roomcall/v1/fleet-1/removed/state -n
 for agent in fleet-1 fleet-2; do
 	notice "$agent" birth -m '{"site":"Example site","version":"7","config_hash":"ab","started_ms":1000,"devices":[{"device":"hub"}],"devices_omitted":4}'
 	notice "$agent" health -m "{\"ts_ms\":$now,\"status\":\"warn\",\"codes\":\"store_full\",\"waiting\":3}"
@@ -130,6 +129,9 @@ shows() { # shows QUERY LINE...
 }
 view() { await 30 shows "$@" || fail "postgres: $1 says: $said"; }
 age() { echo "extract(epoch from to_timestamp($now / 1000) - $1)::int"; }
+view "select count(*) from room where device = 'removed'" 1
+pub -r -q 1 -t roomcall/v1/fleet-1/removed/state -n
+view "select count(*) from room where device = 'removed'" 0
 view "select device, endpoint_state, grade, metric, value, scope, $(age since) from bad_now where client_id like 'fleet-%'" \
 	'far|unreachable|||||700' 'poor|in_call|poor|video_send_loss|7.5|uplink|600' 'fair|in_call|fair|audio_recv_jitter|41||50'
 view "select kind, device, missing from hole where client_id like 'fleet-%'" 'event|poor|1'
