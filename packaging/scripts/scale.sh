@@ -29,7 +29,7 @@ mosquitto() { play '^TestScaleMosquitto$' 20m; }
 tls() { play '^TestScaleMosquittoTLS$' 20m; }
 nats() {
 	(cd packaging/consumers/nats && go build -o "$SCALE_NATS_SERVER" github.com/nats-io/nats-server/v2 && go build -o "$SCALE_NATS_USERS" ./users)
-	play '^TestScaleNATS$' 20m
+	play '^TestScaleNATS' 30m
 }
 # The collector would run all the time: fake time leaves it none.
 day() { SCALE_DAY="$SCALE_DIR/day.json" GOGC=800 play '^TestADayOnTheWire$' 20m; }

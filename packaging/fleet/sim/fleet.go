@@ -143,7 +143,6 @@ func (n *news) add(o news) {
 	n.Proven += o.Proven
 	n.InCall += o.InCall
 	n.Waiting += o.Waiting
-	n.Polls += o.Polls
 	n.Missed += o.Missed
 	n.Sent += o.Sent
 	n.Got += o.Got

@@ -9,7 +9,7 @@ import (
 // stormGraph shows how the rooms come back after the broker was killed: seconds to the
 // right, part of the rooms upwards.
 func stormGraph(list []result) []byte {
-	const left, top, width, height = 60, 40, 640, 280
+	const left, top, width, height = 60, 20, 640, 280
 	most := 10.0
 	for _, r := range list {
 		for _, p := range stormOf(r) {
@@ -39,7 +39,8 @@ func stormGraph(list []result) []byte {
 		for _, p := range stormOf(r) {
 			fmt.Fprintf(&b, "%.1f %.1f ", x(p.S), y(float64(p.Proven)/float64(r.Rooms)))
 		}
-		fmt.Fprintf(&b, `"/>`+"\n"+`<text x="%d" y="22" fill="%s">%s, %s rooms</text>`+"\n", left+i*220, colour, r.Broker, thousands(r.Rooms))
+		fmt.Fprintf(&b, `"/>`+"\n"+`<text x="%d" y="%d" text-anchor="end" fill="%s">%s: %s rooms</text>`+"\n",
+			left+width-10, top+height-14-20*(len(list)-1-i), colour, r.Broker, thousands(r.Rooms))
 	}
 	b.WriteString("</svg>\n")
 	return b.Bytes()

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"os"
@@ -29,7 +30,8 @@ type natsServer struct {
 	gone chan struct{} // closed when it has ended
 }
 
-func newNATS(t *testing.T, rooms int) *natsServer {
+// sync is its sync_interval, "" = as shipped: flushed to disk before each PUBACK.
+func newNATS(t *testing.T, rooms int, sync string) *natsServer {
 	t.Helper()
 	for _, env := range []string{natsEnv, usersEnv} {
 		if os.Getenv(env) == "" {
@@ -38,10 +40,11 @@ func newNATS(t *testing.T, rooms int) *natsServer {
 	}
 	b := &natsServer{t: t, dir: t.TempDir(), port: freePort(t)}
 	b.writeUsers(rooms)
+	const always = "sync_interval: always"
 	for name, changes := range map[string][]string{
 		"single.conf": {"0.0.0.0:4222", fmt.Sprintf("127.0.0.1:%d", freePort(t))},
 		"roomcall.conf": {
-			"0.0.0.0:1883", fmt.Sprintf("127.0.0.1:%d", b.port), "127.0.0.1:8222", fmt.Sprintf("127.0.0.1:%d", freePort(t)),
+			always, cmp.Or(sync, always), "0.0.0.0:1883", fmt.Sprintf("127.0.0.1:%d", b.port), "127.0.0.1:8222", fmt.Sprintf("127.0.0.1:%d", freePort(t)),
 			`"/var/lib/nats"`, fmt.Sprintf("%q", filepath.Join(b.dir, "js")),
 		},
 	} {
@@ -141,10 +144,23 @@ func (b *natsServer) Kill() {
 func (b *natsServer) Memory() (int64, error)      { return residentOf(b.cmd.Process.Pid) }
 func (b *natsServer) CPU() (time.Duration, error) { return cpuOf(b.cmd.Process.Pid) }
 
+// flushedRooms is how many rooms a NATS has at most that flushes before each PUBACK: its
+// disk decides how many records that is.
+const flushedRooms = 1000
+
 func TestScaleNATS(t *testing.T) {
+	rooms := min(roomsWanted(t), flushedRooms)
+	playOnNATS(t, "NATS", rooms, newNATS(t, rooms, ""), lengthsFor(rooms))
+}
+
+func TestScaleNATSThatFlushesLater(t *testing.T) {
 	rooms := roomsWanted(t)
-	b := newNATS(t, rooms)
 	l := lengthsFor(rooms)
+	l.ConsumerAway, l.NetworkCut = 0, 0 // as with the other
+	playOnNATS(t, "NATS, flushing every 2 minutes", rooms, newNATS(t, rooms, "sync_interval: 2m"), l)
+}
+
+func playOnNATS(t *testing.T, name string, rooms int, b *natsServer, l lengths) {
 	l.Silence = 45 * time.Second // after 30 s it hands over again what was not acknowledged
-	playOn(t, "NATS", rooms, l, fleetOn(fmt.Sprintf("tcp://127.0.0.1:%d", b.port), ""), b, "admin", "room")
+	playOn(t, name, rooms, l, fleetOn(fmt.Sprintf("tcp://127.0.0.1:%d", b.port), ""), b, "admin", "room")
 }

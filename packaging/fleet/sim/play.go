@@ -41,7 +41,7 @@ type result struct {
 	MemoryBefore, Memory int64         // of the broker: without rooms, with all connected
 	CPU                  time.Duration // of the broker in the steady part
 	Steady               time.Duration
-	Records, Polls       int     // in the steady part
+	Records              int     // that arrived in the steady part
 	InCall               float64 // part of the rooms in a call at its end
 	Median, P90, P99     int     // milliseconds from the poll's end to the consumer
 	Segments, Carried    int64   // TCP segments both ways until the end, and the bytes in them
@@ -149,7 +149,6 @@ func (p *play) steady(ctx context.Context) (err error) {
 		}
 	}
 	p.c.forgetDelays()
-	before, polls := p.f.news(), 0
 	records, _ := p.c.count()
 	began := time.Now()
 	if err := sleep(ctx, p.length.Steady); err != nil {
@@ -162,13 +161,12 @@ func (p *play) steady(ctx context.Context) (err error) {
 	}
 	now := p.f.news()
 	after, _ := p.c.count()
-	polls = int(now.Polls - before.Polls)
 	o := &p.out
-	o.CPU, o.Steady, o.Records, o.Polls = cpuAfter-cpu, time.Since(began), after-records, polls
+	o.CPU, o.Steady, o.Records = cpuAfter-cpu, time.Since(began), after-records
 	o.InCall = float64(now.InCall) / float64(now.Rooms)
 	o.Median, o.P90, o.P99 = p.c.delay(0.5), p.c.delay(0.9), p.c.delay(0.99)
-	p.say("steady: %.0f records/s, %.0f polls/s, delay %d ms, 90 %% %d ms, 99 %% %d ms; broker %.1f MB, CPU %s",
-		float64(o.Records)/o.Steady.Seconds(), float64(polls)/o.Steady.Seconds(), o.Median, o.P90, o.P99, float64(o.Memory)/1e6, o.CPU)
+	p.say("steady: %.0f records/s, delay %d ms, 90 %% %d ms, 99 %% %d ms; broker %.1f MB, CPU %s",
+		float64(o.Records)/o.Steady.Seconds(), o.Median, o.P90, o.P99, float64(o.Memory)/1e6, o.CPU)
 	return p.settle(ctx, "nothing", began)
 }
 

@@ -193,7 +193,7 @@ func TestTheTablesAndTheGraphHaveWhatWasMeasured(t *testing.T) {
 		t.Error("the old table is still there")
 	}
 	graph, err := os.ReadFile(filepath.Join(dir, "pictures/scale-storm.svg"))
-	if err != nil || !strings.Contains(string(graph), "mosquitto, 1,000 rooms") {
+	if err != nil || !strings.Contains(string(graph), "mosquitto: 1,000 rooms") {
 		t.Errorf("graph: %v\n%s", err, graph)
 	}
 	write("doc.md", "# Doc\n")

@@ -49,7 +49,6 @@ type news struct {
 	Proven    int
 	InCall    int
 	Waiting   uint64 // records that are not delivered
-	Polls     uint64
 
 	// Only for "count".
 	Made      map[string][]int // by room: records accepted by kind, see kinds
@@ -265,7 +264,6 @@ func (p *part) news() (n news) {
 		}
 		delivered, newest := r.queue.Progress()
 		n.Waiting += newest - delivered
-		n.Polls += r.loop.Stats().Polls
 	}
 	return n
 }
