@@ -3,7 +3,7 @@
 # fails when a record is lost, and writes the tables and graphs of that page.
 #
 #   scale.sh               everything, about 15 minutes with 10,000 rooms on two cores
-#   scale.sh mosquitto|tls|nats|day|cluster ...   only these
+#   scale.sh mosquitto|tls|nats|day|postgres|cluster ...   only these
 #
 # ROOMS              how many [10000]; below 500 each part is short
 # SCALE_DIR          folder for results [bin/scale]
@@ -38,7 +38,24 @@ cluster() {
 		echo "NOT RUN: the proof of the NATS cluster" >&2
 		return
 	fi
-	packaging/scripts/scale/nats.sh || failed="$failed cluster"
+	beside cluster packaging/scripts/scale/nats.sh
+}
+postgres() {
+	if ! command -v psql >/dev/null || ! command -v pg_createcluster >/dev/null; then
+		echo "NOT RUN: the consumer of PostgreSQL (install postgresql and postgresql-client)" >&2
+		return
+	fi
+	beside postgres packaging/scripts/scale/postgres.sh
+}
+
+# beside NAME COMMAND... keeps what a script prints, for the document.
+beside() {
+	echo "== $1" >&2
+	if "${@:2}" >"$SCALE_DIR/out"; then
+		tee "$SCALE_DIR/$1.txt" <"$SCALE_DIR/out"
+	else
+		failed="$failed $1"
+	fi
 }
 
 machine() {
@@ -50,13 +67,13 @@ machine() {
 
 tools mosquitto:mosquitto
 parts=("$@")
-[ $# -gt 0 ] || parts=(mosquitto tls nats day cluster)
+[ $# -gt 0 ] || parts=(mosquitto tls nats day postgres cluster)
 machine >"$SCALE_DIR/machine.txt"
 for part in "${parts[@]}"; do
 	case $part in
-	mosquitto | tls | nats | day | cluster) "$part" ;;
+	mosquitto | tls | nats | day | postgres | cluster) "$part" ;;
 	*)
-		echo "usage: scale.sh [mosquitto|tls|nats|day|cluster ...]" >&2
+		echo "usage: scale.sh [mosquitto|tls|nats|day|postgres|cluster ...]" >&2
 		exit 2
 		;;
 	esac

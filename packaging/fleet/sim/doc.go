@@ -68,6 +68,18 @@ func writeDoc(doc, results string) error {
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
+	for _, name := range []string{"postgres", "cluster"} { // what other scripts print
+		lines, err := os.ReadFile(filepath.Join(results, name+".txt"))
+		if errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if text, err = replace(text, name, "```text\n"+strings.TrimSpace(string(lines))+"\n```\n"); err != nil {
+			return err
+		}
+	}
 	return os.WriteFile(doc, text, 0o644)
 }
 
