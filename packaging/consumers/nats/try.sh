@@ -27,20 +27,23 @@ as() { # as USER COMMAND... with the account
 	shift
 	"$@" -u "$user" -P "$(cat "$PASSWORDS/$user")" -i "$user" -q 1
 }
-record() { echo "{\"id\":\"$1.1.x.call.1\",\"schema\":\"roomcall.call/1.0\",\"client_id\":\"$1\",\"device\":\"x\",\"ts_ms\":1,\"seq\":1,\"epoch\":1}"; }
+record() { # record CLIENT_ID DEVICE
+	echo "{\"id\":\"$1.1.$2.call.1\",\"schema\":\"roomcall.call/1.0\",\"client_id\":\"$1\",\"device\":\"$2\",\"ts_ms\":1,\"seq\":1,\"epoch\":1}"
+}
 worker 1
 spied=$WORK/spied
 spawn "$spied" timeout 60 bash -c ". $REPO/packaging/scripts/interop/lib.sh; $(declare -f as); as room-2 sub -t 'roomcall/v1/#' -t roomcall/v1/room-1/health -t '\$MQTT/msgs/#'"
-as room-1 pub -t roomcall/v1/room-1/x/call -m "$(record own)"
-as room-1 pub -t roomcall/v1/room-2/x/call -m "$(record foreign)"
+as room-1 pub -t roomcall/v1/room-1/own/call -m "$(record room-1 own)"
+as room-1 pub -t roomcall/v1/room-2/foreign/call -m "$(record room-2 foreign)"
+as room-1 pub -t roomcall/v1/room-1/x/call -m "$(record room-2 forged)"
 as room-1 pub -t roomcall/v1/room-1/health -m well
 as room-1 pub -t roomcall/v1/room-1/x/call -m 'no record'
-as room-1 pub -t roomcall/v1/room-1/x/call -m '{"id":"nul","schema":"roomcall.call/1.0","text":"\u0000"}'
-as room-1 pub -t roomcall/v1/room-1/x/call -m "$(record end)"
-written() { [ "$(ask "select count(*) from call where client_id = '$1'")" = 1 ]; }
+as room-1 pub -t roomcall/v1/room-1/x/call -m '{"id":"room-1.1.x.call.1","client_id":"room-1","text":"\u0000"}'
+as room-1 pub -t roomcall/v1/room-1/end/call -m "$(record room-1 end)"
+written() { [ "$(ask "select count(*) from call where device = '$1'")" = 1 ]; }
 await 30 written end || fail "nats: an allowed record did not arrive: $(tail -3 "$NATS_DIR/worker-1.log")"
-[ "$(ask 'select string_agg(client_id, $$ $$ order by client_id) from call')" = "end own" ] || fail "nats: arrived: $(ask 'select client_id from call')"
-[ "$(grep -c skipped "$NATS_DIR/worker-1.log")" -ge 2 ] || fail "nats: the two bad messages were not reported"
+[ "$(ask 'select string_agg(device, $$ $$ order by device) from call')" = "end own" ] || fail "nats: arrived: $(ask 'select id from call')"
+[ "$(grep -c skipped "$NATS_DIR/worker-1.log")" -ge 3 ] || fail "nats: the three bad messages were not reported"
 [ "$(cat "$spied")" = "All subscription requests were denied." ] || fail "nats: room-2 reads $(cat "$spied")"
 if pub -u room-1 -P wrong -t roomcall/v1/room-1/x -m x 2>/dev/null; then fail "nats: accepts a wrong password"; fi
 if nats_as room-1 pub roomcall.v1.room-1.x.call x >/dev/null 2>&1; then fail "nats: an agent may use NATS' own protocol"; fi

@@ -137,6 +137,13 @@ func settled(t mqtt.Token) error {
 	if !t.WaitTimeout(wait) {
 		return errors.New("no answer")
 	}
+	if s, ok := t.(*mqtt.SubscribeToken); ok {
+		for filter, granted := range s.Result() {
+			if granted > 2 {
+				return fmt.Errorf("the broker does not let this account read %s", filter)
+			}
+		}
+	}
 	return t.Error()
 }
 

@@ -13,7 +13,8 @@ begin;
 
 create table record (
   id        text primary key,
-  doc       jsonb not null check (doc->>'id' = id),
+  -- Each agent has its own ids, and no other client_id in its records.
+  doc       jsonb not null check (coalesce(doc->>'id' = id and doc->>'client_id' = split_part(id, '.', 1), false)),
   ts        timestamptz generated always as (to_timestamp((doc->>'ts_ms')::bigint / 1000.0::float8)) stored,
   client_id text   generated always as (doc->>'client_id') stored,
   device    text   generated always as (doc->>'device') stored,

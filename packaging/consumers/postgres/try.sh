@@ -18,11 +18,15 @@ loader() {
 loader
 await 20 grep -q reading "$WORK/loader.log" || fail "postgres: $(cat "$WORK/loader.log")"
 
-# Messages that no database can accept must not stop the rest.
+# Messages that no database can accept, and those in the name of another agent, must not
+# stop the rest.
 pub -q 1 -t roomcall/v1/x/x/sample -m 'no record'
-pub -q 1 -t roomcall/v1/x/x/sample -m '{"id":"nul","schema":"roomcall.sample/1.0","text":"\u0000"}'
-pub -q 1 -t roomcall/v1/x/x/event -m "{\"id\":\"$(head -c 9000 /dev/urandom | base64 -w 0)\"}"
+pub -q 1 -t roomcall/v1/x/x/sample -m '{"id":"x.1.x.sample.1","client_id":"x","text":"\u0000"}'
+pub -q 1 -t roomcall/v1/x/x/event -m "{\"id\":\"x.$(head -c 9000 /dev/urandom | base64 -w 0)\",\"client_id\":\"x\"}"
 pub -q 1 -t roomcall/v1/x/x/state -m '{"ts_ms":"yesterday"}'
+pub -q 1 -t roomcall/v1/x/x/call -m '{"id":"y.1.x.call.1","client_id":"y"}'
+pub -q 1 -t roomcall/v1/x/x/call -m '{"id":"x.1.x.call.1","client_id":"y","Client_ID":"x"}'
+{ printf '{"id":"x.1.x.call.2","client_id":"x","text":"' && head -c 300000 /dev/zero | tr '\0' x && echo '"}'; } | pub -q 1 -t roomcall/v1/x/x/call -s
 
 live | grep -E '"schema":"roomcall\.(sample|stream|event|call|minute)/' | awk -F'"id":"' '{ split($2, a, "\""); if (!seen[a[1]]++) print }' >"$WORK/live.jsonl"
 want=$(cat "$DAY" "$WORK/live.jsonl" | wc -l)
@@ -49,12 +53,12 @@ await 120 all || fail "postgres: $(rows) of $want rows: $(tail -3 "$WORK/loader.
 
 # Again, as after `roomcall buffer replay`: nothing changes.
 feed "$WORK/live.jsonl"
-pub -q 1 -t roomcall/v1/x/x/call -m '{"id":"last.1.x.call.1","schema":"roomcall.call/1.0","client_id":"last","device":"x","ts_ms":1,"seq":1,"epoch":1}'
+pub -q 1 -t roomcall/v1/last/x/call -m '{"id":"last.1.x.call.1","schema":"roomcall.call/1.0","client_id":"last","device":"x","ts_ms":1,"seq":1,"epoch":1}'
 last() { [ "$(ask "select count(*) from call where id = 'last.1.x.call.1'")" = 1 ]; }
 await 60 last || fail "postgres: the last record did not arrive"
 ask "delete from call where client_id = 'last'" >/dev/null
 [ "$(rows)" = "$want" ] || fail "postgres: $(rows) rows after a replay, want $want"
-[ "$(grep -c skipped "$WORK/loader.log")" -ge 4 ] || fail "postgres: the four bad messages were not reported"
+[ "$(grep -c skipped "$WORK/loader.log")" -ge 7 ] || fail "postgres: the seven bad messages were not reported"
 
 holes=$(ask "select coalesce(sum(missing), 0) from hole where client_id like 'floor-%' and kind in ('event', 'call', 'minute')")
 [ "$holes" = 0 ] || fail "postgres: $holes records of the day are missing"
@@ -134,6 +138,10 @@ pub -r -q 1 -t roomcall/v1/fleet-1/removed/state -n
 view "select count(*) from room where device = 'removed'" 0
 view "select device, endpoint_state, grade, metric, value, scope, $(age since) from bad_now where client_id like 'fleet-%'" \
 	'far|unreachable|||||700' 'poor|in_call|poor|video_send_loss|7.5|uplink|600' 'fair|in_call|fair|audio_recv_jitter|41||50'
+# A state that comes late, as from another consumer, does not replace a newer one.
+pub -q 1 -t roomcall/v1/fleet-1/poor/state -m "{\"ts_ms\":$((now - 20000)),\"endpoint_state\":\"idle\",\"grade\":\"unknown\"}"
+state fleet-1 old 3600 '"endpoint_state":"idle","grade":"good"'
+view "select device, grade from room_now where client_id = 'fleet-1' and device in ('old', 'poor') order by 1" 'old|good' 'poor|poor'
 view "select kind, device, missing from hole where client_id like 'fleet-%'" 'event|poor|1'
 view "select version, agents, online, rooms from version_now where version = '7'" '7|2|1|10'
 view "select client_id, version, config, devices, status, codes, waiting from agent_now where client_id like 'fleet-%' order by 1" \
@@ -154,4 +162,4 @@ ask "update agent set heard = now() where client_id = 'fleet-1'; delete from eve
 
 ask "call forget('100 years', '100 years')" >/dev/null
 [ "$(rows)" = "$want" ] || fail "postgres: forget deleted new records"
-ok postgres "$want records in $want rows after $killed kills before a commit and a replay, 0 missing, 4 bad messages reported; who is silent, which version, which room is bad, what is missing: each seen"
+ok postgres "$want records in $want rows after $killed kills before a commit and a replay, 0 missing, 7 bad messages reported; who is silent, which version, which room is bad, what is missing: each seen"

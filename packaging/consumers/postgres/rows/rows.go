@@ -16,8 +16,10 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// wait bounds one transaction.
-const wait = 30 * time.Second
+const (
+	wait       = 30 * time.Second // bounds one transaction
+	maxPayload = 256 << 10        // bytes; a birth is the largest, with half of that
+)
 
 // Kinds are the records to keep; each kind has a table with its name.
 var Kinds = []string{"sample", "stream", "event", "call", "minute"}
@@ -43,7 +45,7 @@ var content = []string{"22", "23", "54"}
 
 // Write returns nil when every message is committed, or skipped because the database can
 // never accept it, which is logged; then the broker may forget them all. They are one
-// transaction; if the database rejects the content of one, they are written one by one.
+// transaction; if the database rejects the content of one, each half is tried by itself.
 func Write(ctx context.Context, db *pgx.Conn, list []Message) error {
 	err := write(ctx, db, list)
 	var refused *pgconn.PgError
@@ -52,12 +54,11 @@ func Write(ctx context.Context, db *pgx.Conn, list []Message) error {
 			slog.Error("record skipped", "topic", list[0].Topic, "err", err)
 			return nil
 		}
-		for _, m := range list {
-			if err := Write(ctx, db, []Message{m}); err != nil {
-				return err
-			}
+		half := len(list) / 2
+		if err := Write(ctx, db, list[:half]); err != nil {
+			return err
 		}
-		return nil
+		return Write(ctx, db, list[half:])
 	}
 	return err
 }
@@ -73,6 +74,9 @@ func write(ctx context.Context, db *pgx.Conn, list []Message) error {
 		parts := strings.Split(m.Topic, "/")
 		parent, kind := parts[len(parts)-2], parts[len(parts)-1] // kind is one that the program subscribes to
 		switch {
+		case len(m.Payload) > maxPayload:
+			slog.Error("too long, skipped", "topic", m.Topic, "bytes", len(m.Payload))
+			continue
 		case slices.Contains(Notices, kind):
 			words[parent] = append(words[parent], m)
 			continue
@@ -80,9 +84,11 @@ func write(ctx context.Context, db *pgx.Conn, list []Message) error {
 			rooms[[2]string{parts[len(parts)-3], parent}] = m // of two the second
 			continue
 		}
+		// The broker's access list lets an agent write below its own client id only, so
+		// nobody replaces the record of another one.
 		var record struct{ ID string }
-		if err := json.Unmarshal(m.Payload, &record); err != nil || record.ID == "" {
-			slog.Error("not a record, skipped", "topic", m.Topic)
+		if err := json.Unmarshal(m.Payload, &record); err != nil || !strings.HasPrefix(record.ID, parts[len(parts)-3]+".") {
+			slog.Error("not a record of this agent, skipped", "topic", m.Topic)
 			continue
 		}
 		if tables[kind] == nil {
@@ -140,7 +146,7 @@ func queueRooms(batch *pgx.Batch, rooms map[[2]string]Message) {
 		docs, at = append(docs, string(m.Payload)), append(at, heard(m))
 	}
 	if len(docs) > 0 {
-		batch.Queue("insert into room (client_id, device, doc, heard) select client_id, device, doc::jsonb, heard from unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[]) as r (client_id, device, doc, heard) on conflict (client_id, device) do update set doc = excluded.doc, heard = greatest(room.heard, excluded.heard)",
+		batch.Queue("insert into room (client_id, device, doc, heard) select client_id, device, doc::jsonb, heard from unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[]) as r (client_id, device, doc, heard) on conflict (client_id, device) do update set doc = excluded.doc, heard = greatest(room.heard, excluded.heard) where excluded.ts >= room.ts or room.heard < now() - interval '1 minute'",
 			clients, devices, docs, at)
 	}
 }
