@@ -14,6 +14,7 @@
 # NODES      how many nodes belong to the cluster [3]; 1 = single.conf
 # NODECTL    called as `$NODECTL start NODE` and `$NODECTL stop NODE` [systemctl over ssh]
 # PATIENCE   seconds to wait for healthy [600]
+# MAX_BYTES  bound of what waits for the consumer [20GB, or what it is]
 #
 # It needs jq and the NATS command line: go install github.com/nats-io/natscli/nats@v0.5.1
 set -euo pipefail
@@ -47,8 +48,12 @@ setup() {
 	consumer "$RETAINED" "${filters[@]}" --deliver all --wait 30s --max-pending 1
 }
 stream() { # stream NAME FLAGS... makes it, or changes its bound
-	if as admin stream info "$1" >/dev/null 2>&1; then
-		[ "$1" != "$MESSAGES" ] || as admin stream edit "$1" -f --discard new --max-bytes "${MAX_BYTES:-20GB}" >/dev/null
+	local bound
+	if bound=$(as admin stream info "$1" --json 2>/dev/null | jq .config.max_bytes); then
+		# A bound that is there stays unless MAX_BYTES says otherwise.
+		if [ "$1" = "$MESSAGES" ] && { [ "$bound" -le 0 ] || [ -n "${MAX_BYTES:-}" ]; }; then
+			as admin stream edit "$1" -f --discard new --max-bytes "${MAX_BYTES:-20GB}" >/dev/null
+		fi
 	else
 		as admin stream add "$1" --storage file --defaults "${@:2}" >/dev/null
 	fi
