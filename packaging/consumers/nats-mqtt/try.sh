@@ -10,6 +10,7 @@ go -C "$here/../nats" build -o "$WORK/nats-server" github.com/nats-io/nats-serve
 certificate
 PORT=$(free_port)
 sed "s|\"127.0.0.1:4222\"|\"127.0.0.1:$(free_port)\"|; s|\"0.0.0.0:8883\"|\"127.0.0.1:$PORT\"|; s|/etc/nats/|$WORK/|; s|/etc/nats/|$WORK/|; s|/var/lib/nats|$WORK/store|" "$here/nats.conf" >"$WORK/nats.conf"
+export ROOM_A_PASSWORD=secret-room-a SESSION_PASSWORD=secret-session
 broker_start() {
 	spawn "$WORK/nats.log" "$WORK/nats-server" -c "$WORK/nats.conf"
 	BROKER=$SPAWNED
