@@ -4,8 +4,7 @@
 //
 // An account is a line of the file -accounts: NAME PASSWORD ROLE. An "agent" writes
 // below roomcall/v1/NAME/ and reads there echo, health and states; its client id has to
-// be its name, or to begin with it and a hyphen. A "consumer" reads everything below
-// roomcall/v1/ and writes nothing.
+// be its name. A "consumer" reads everything below roomcall/v1/ and writes nothing.
 package main
 
 import (
@@ -20,6 +19,7 @@ import (
 	"math"
 	"os"
 	"os/signal"
+	"regexp"
 	"strings"
 	"syscall"
 
@@ -112,11 +112,15 @@ func (r *rights) Provides(b byte) bool {
 	return bytes.IndexByte([]byte{mqtt.OnConnectAuthenticate, mqtt.OnACLCheck}, b) >= 0
 }
 
+// appended is what `roomcall check`, `watch` and `forget` append to the client id, so that
+// they put out nobody.
+var appended = regexp.MustCompile(`^(-check|(-watch)?-[A-Z2-7]{8})?$`)
+
 func (r *rights) OnConnectAuthenticate(cl *mqtt.Client, pk packets.Packet) bool {
 	name := string(cl.Properties.Username)
 	a, ok := r.accounts[name]
-	// `roomcall check` appends a word to the client id, so that it puts out nobody.
-	own := cl.ID == name || strings.HasPrefix(cl.ID, name+"-")
+	suffix, own := strings.CutPrefix(cl.ID, name)
+	own = own && appended.MatchString(suffix)
 	return ok && subtle.ConstantTimeCompare([]byte(a.password), pk.Connect.Password) == 1 && (a.role != "agent" || own)
 }
 
