@@ -15,7 +15,6 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"fmt"
@@ -128,8 +127,12 @@ func read(ctx context.Context, js jetstream.JetStream, stream string) error {
 	defer context.AfterFunc(ctx, waiting.Stop)()
 	defer waiting.Stop()
 	slog.Info("reading", "stream", stream)
+	most := maxBatch
+	if stream == retained {
+		most = 1 // before it is acknowledged no second one comes
+	}
 	for {
-		list, err := batch(waiting)
+		list, err := batch(waiting, most)
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -142,8 +145,7 @@ func read(ctx context.Context, js jetstream.JetStream, stream string) error {
 			write = append(write, message)
 			// A room is as its newest sample says: a state a poll is too much to be read one
 			// at a time, as the notices are.
-			room, isSample := strings.CutSuffix(message.Topic, "/sample")
-			if isSample && !bytes.Contains(message.Payload, []byte(`"replayed":1`)) {
+			if room, isSample := strings.CutSuffix(message.Topic, "/sample"); isSample {
 				write = append(write, rows.Message{Topic: room + "/" + rows.State, Payload: message.Payload, Retained: true})
 			}
 		}
@@ -158,14 +160,15 @@ func read(ctx context.Context, js jetstream.JetStream, stream string) error {
 	}
 }
 
-// batch waits for a message and collects those that follow at once, for one transaction.
-func batch(waiting jetstream.MessagesContext) ([]jetstream.Msg, error) {
+// batch waits for a message and collects those that follow at once, for one transaction,
+// most together.
+func batch(waiting jetstream.MessagesContext, most int) ([]jetstream.Msg, error) {
 	first, err := waiting.Next()
 	if err != nil {
 		return nil, err
 	}
 	list := []jetstream.Msg{first}
-	for len(list) < maxBatch {
+	for len(list) < most {
 		m, err := waiting.Next(jetstream.NextMaxWait(linger))
 		if err != nil {
 			break // nothing waits; the next call says what else it is
