@@ -2,8 +2,10 @@
 # A fleet of ROOMS simulated rooms on the brokers that docs/scale.md compares: measures,
 # fails when a record is lost, and writes the tables and graphs of that page.
 #
-#   scale.sh               everything, about 15 minutes with 10,000 rooms on two cores
-#   scale.sh mosquitto|tls|nats|day|postgres|cluster ...   only these
+#   scale.sh               everything, about 15 minutes with 10,000 rooms on two cores, and
+#                          half an hour more for the NATS cluster
+#   scale.sh mosquitto|tls|nats|day|postgres|cluster ...
+#                          only these
 #
 # ROOMS              how many [10000]; below 500 each part is short
 # SCALE_DIR          folder for results [bin/scale]

@@ -63,6 +63,7 @@ func writeDoc(doc, results string) error {
 	if err == nil {
 		if err = json.Unmarshal(raw, &bills); err == nil {
 			text, err = replace(text, "day", dayTable(bills))
+			err = errors.Join(err, os.WriteFile(filepath.Join(filepath.Dir(doc), "pictures/scale-day.svg"), dayGraph(bills), 0o644))
 		}
 	}
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -177,7 +178,7 @@ func back(after string) func(*result) string {
 			}
 			return strings.Join(parts, ", ")
 		}
-		return ""
+		return "not tried"
 	}
 }
 

@@ -58,7 +58,7 @@ func newFleet(j job) (*fleet, error) {
 
 func newWorker(program string, j job) (*worker, error) {
 	w := &worker{cmd: exec.Command(program), answers: make(chan news, 1), ended: make(chan struct{})}
-	w.cmd.Env = append(os.Environ(), workerEnv+"=1", "GOGC=400") // the rooms of a process have memory enough
+	w.cmd.Env = append(os.Environ(), workerEnv+"=1", "GOGC=200") // the rooms of a process have memory enough
 	w.cmd.Stderr = os.Stderr
 	var err error
 	if w.in, err = w.cmd.StdinPipe(); err != nil {

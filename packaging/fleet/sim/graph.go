@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"math"
 )
@@ -44,6 +45,37 @@ func stormGraph(list []result) []byte {
 	}
 	b.WriteString("</svg>\n")
 	return b.Bytes()
+}
+
+// dayGraph shows the bytes of a room and day for each choice.
+func dayGraph(bills []bill) []byte {
+	const left, width, step = 380, 260, 26
+	most := 1.0
+	for _, b := range bills {
+		most = max(most, b.Day)
+	}
+	var b bytes.Buffer
+	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" font-family="sans-serif" font-size="13">`+"\n", left+width+90, step*len(bills)+20)
+	fmt.Fprintf(&b, `<title>Bytes of a room and day for each choice of kinds and intervals</title>`+"\n")
+	fmt.Fprintf(&b, `<rect width="100%%" height="100%%" fill="#fff"/>`+"\n")
+	for i, bill := range bills {
+		y, long := 10+step*i, width*bill.Day/most
+		fmt.Fprintf(&b, `<text x="%d" y="%d" text-anchor="end">%s</text><rect x="%d" y="%d" width="%.1f" height="%d" fill="#1f77b4"/><text x="%.1f" y="%d">%s</text>`+"\n",
+			left-8, y+17, bill.choice, left, y+3, long, step-6, left+long+8, y+17, kilobytes(bill.Day))
+	}
+	b.WriteString("</svg>\n")
+	return b.Bytes()
+}
+
+// String is a choice in short.
+func (c choice) String() string {
+	s := cmp.Or(c.Kinds, "all kinds")
+	for _, part := range []struct{ name, value string }{{"state", c.State}, {"idle poll", c.IdlePoll}, {"keepalive", c.Keep}} {
+		if part.value != "" {
+			s += ", " + part.name + " " + part.value
+		}
+	}
+	return s
 }
 
 func stormOf(r result) []point {

@@ -209,8 +209,11 @@ func (p *part) hush() {
 }
 
 // replaysAtOnce bounds the rooms that replay at a time, as a person would who goes through
-// a fleet.
-const replaysAtOnce = 20
+// a fleet; a room that has no connection at the moment is asked again.
+const (
+	replaysAtOnce = 20
+	replayTries   = 10
+)
 
 func (p *part) replay(ctx context.Context, since time.Time) (n news) {
 	var mu sync.Mutex
@@ -220,7 +223,13 @@ func (p *part) replay(ctx context.Context, since time.Time) (n news) {
 		slots <- struct{}{}
 		all.Go(func() {
 			defer func() { <-slots }()
-			if err := r.replay(ctx, since); err != nil {
+			err := r.replay(ctx, since)
+			for try := 1; err != nil && try < replayTries; try++ { // its connection may be new
+				if err = sleep(ctx, 2*time.Second); err == nil {
+					err = r.replay(ctx, since)
+				}
+			}
+			if err != nil {
 				mu.Lock()
 				defer mu.Unlock()
 				n.Err = fmt.Sprintf("%s: %v", r.cfg.Agent.ClientID, err)
