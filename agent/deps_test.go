@@ -145,6 +145,7 @@ func TestNothingImportsTheMainPackage(t *testing.T) {
 var fences = map[string][]string{
 	"go.etcd.io/bbolt":                    {"roomcall/buffer", "roomcall/packaging/bench/compare"},
 	"github.com/eclipse/paho":             {"roomcall/publish", "roomcall/packaging/fleet/sim", "roomcall/packaging/bench/compare"},
+	"github.com/golang/snappy":            {"roomcall/buffer"},
 	"github.com/kardianos/service":        {"roomcall/service"},
 	"github.com/coreos/go-systemd":        {"roomcall/service"},
 	"github.com/spf13/cobra":              {"roomcall/agent/cli"},

@@ -168,7 +168,7 @@ func (q *Queue) rotate() error {
 	if err != nil {
 		return fmt.Errorf("start segment: %w", err)
 	}
-	w, err := openWriter(q.o, path, h.next)
+	w, err := openWriter(q.o, path)
 	if err != nil {
 		return fmt.Errorf("start segment: %w", err)
 	}

@@ -133,27 +133,24 @@ func BenchmarkPeek(b *testing.B) {
 
 // BenchmarkOpenFull opens a store of 256 MiB, after a kill and after a clean stop.
 func BenchmarkOpenFull(b *testing.B) {
-	for _, segment := range []int64{8 << 20, 16 << 20, 32 << 20} {
-		dir := b.TempDir()
-		o := Options{Dir: dir, MaxBytes: 256 << 20, SegmentBytes: segment}
-		q := open(b, o)
-		for n := uint64(1); q.Info().DiskBytes < 250<<20; n += 1000 {
-			fillFast(b, q, n, 1000)
-		}
-		for _, clean := range []bool{true, false} {
-			b.Run(fmt.Sprintf("segment=%dMiB/clean=%v", segment>>20, clean), func(b *testing.B) {
-				for b.Loop() {
-					b.StopTimer()
-					if clean {
-						q.Close()
-					} else {
-						crash(q)
-					}
-					b.StartTimer()
-					q = open(b, o)
-				}
-			})
-		}
-		crash(q)
+	o := Options{Dir: b.TempDir(), MaxBytes: 256 << 20}
+	q := open(b, o)
+	for n := uint64(1); q.Info().DiskBytes < 250<<20; n += 1000 {
+		fillFast(b, q, n, 1000)
 	}
+	for _, clean := range []bool{true, false} {
+		b.Run(fmt.Sprintf("clean=%v", clean), func(b *testing.B) {
+			for b.Loop() {
+				b.StopTimer()
+				if clean {
+					q.Close()
+				} else {
+					crash(q)
+				}
+				b.StartTimer()
+				q = open(b, o)
+			}
+		})
+	}
+	crash(q)
 }

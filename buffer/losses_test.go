@@ -36,7 +36,7 @@ func TestLostSegmentsAreNamedWhateverTheOrder(t *testing.T) {
 		"removed": func(path string) { os.Remove(path) },
 		"empty":   func(path string) { os.Truncate(path, 0) },
 		"zeros":   func(path string) { b, _ := os.ReadFile(path); clear(b); os.WriteFile(path, b, 0o600) },
-		"half":    func(path string) { b, _ := os.ReadFile(path); clear(b[:len(b)/2]); os.WriteFile(path, b, 0o600) },
+		"most":    func(path string) { b, _ := os.ReadFile(path); clear(b[:len(b)*7/8]); os.WriteFile(path, b, 0o600) },
 	}
 	for way, do := range ways {
 		for _, which := range [][]int{{3}, {3, 4}, {3, 4, 5}, {2, 5}, {3, -1}} {

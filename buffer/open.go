@@ -229,8 +229,8 @@ func (q *Queue) load() error {
 	if err := removeClean(q.o); err != nil {
 		return err
 	}
-	if q.clean {
-		w, err := openWriter(q.o, s.path, q.head.next)
+	if q.clean && q.head.format == FormatVersion {
+		w, err := openWriter(q.o, s.path)
 		if err != nil {
 			return unreadable(asFull(err))
 		}

@@ -224,17 +224,23 @@ func (q *Queue) index(path string) int {
 func readRecords(tx *bbolt.Tx, s segment, from, to uint64, n, size int) (items []Item, err error) {
 	blocks, next := tx.Cursor(), from
 	items = make([]Item, 0, min(uint64(n), to-min(from, to)+1))
+	name, _ := blocks.First()
 	want := append([]byte{blockPrefix}, posKey(from)...)
-	name, _ := blocks.Seek(want)
-	if name == nil {
+	if bytes.Equal(name, metaBucket) {
+		want[0] = oldPrefix
+	}
+	if name, _ = blocks.Seek(want); name == nil {
 		name, _ = blocks.Last()
 	} else if !bytes.Equal(name, want) {
 		name, _ = blocks.Prev()
 	}
-	if bytes.Equal(name, metaBucket) {
+	switch {
+	case name == nil:
+		name, _ = blocks.First()
+	case !isBlock(name):
 		name, _ = blocks.Next()
 	}
-	for ; len(name) == 9 && name[0] == blockPrefix; name, _ = blocks.Next() {
+	for ; isBlock(name); name, _ = blocks.Next() {
 		c := tx.Bucket(name).Cursor()
 		for k, v := c.Seek(posKey(from)); k != nil; k, v = c.Next() {
 			it, _, n1, err := decodeRecord(v)
@@ -248,7 +254,6 @@ func readRecords(tx *bbolt.Tx, s segment, from, to uint64, n, size int) (items [
 				return nil, damagedf("position %d where %d should be", it.Pos, next)
 			}
 			next = it.Pos + 1
-			it.Payload = bytes.Clone(it.Payload)
 			items = append(items, it)
 			if size -= len(it.Payload); len(items) >= n || size <= 0 {
 				return items, nil

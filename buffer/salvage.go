@@ -86,9 +86,7 @@ func (f *finding) add(b []byte, first, last uint64, seen map[uint64]rawRecord) i
 	}
 	f.batch = max(f.batch, batch)
 	if _, known := seen[it.Pos]; !known && it.Pos >= first && it.Pos <= last {
-		frame := bytes.Clone(b[:n])
-		it.Payload = frame[n-crcSize-len(it.Payload) : n-crcSize]
-		seen[it.Pos] = rawRecord{it, frame}
+		seen[it.Pos] = rawRecord{it, bytes.Clone(b[:n])}
 	}
 	return n
 }

@@ -11,26 +11,35 @@ import (
 	"strings"
 	"time"
 
+	"github.com/golang/snappy"
 	"go.etcd.io/bbolt"
 
 	"roomcall/durable"
 )
 
 // A segment is a bbolt file with a bucket "m" that has the head and the state
-// blobs, and buckets of records, named "r" + first position, of at most
-// blockBytes: so a commit rewrites one branch page of a small tree, not two or
-// three of a large one.
+// blobs, and buckets of records, the blocks, named "b" + first position. A block is a
+// page of records: so a commit of few records writes one page of them and none that
+// leads to it but the list of buckets, in which it stands beside "m". A salvaged segment
+// has blocks of up to copyBytes; so have formats 1 and 2, where they are named "r".
 var (
 	metaBucket  = []byte("m")
 	headKey     = []byte("head")
 	statePrefix = byte('s')
-	blockPrefix = byte('r')
+	blockPrefix = byte('b')
+	oldPrefix   = byte('r')
 )
 
 const (
 	pageSize   = 4096
-	blockBytes = 512 << 10 // a tree of one branch page at most: 170 leaves of 4 KiB are 680 KiB
+	blockBytes = pageSize - 16 // a page has a header
+	copyBytes  = 512 << 10     // how much of a salvaged segment is written at one time
 )
+
+// isBlock tells whether a bucket has records.
+func isBlock(name []byte) bool {
+	return len(name) == 9 && (name[0] == blockPrefix || name[0] == oldPrefix)
+}
 
 // segment is what the queue knows of a file without opening it.
 type segment struct {
@@ -130,7 +139,7 @@ func fillSegment(o Options, tmp string, h head, state map[string][]byte, records
 	h.count, h.payloadBytes = uint64(len(records)), 0
 	for len(records) > 0 {
 		n, size := 0, 0
-		for n < len(records) && size < blockBytes {
+		for n < len(records) && size < copyBytes {
 			size += len(records[n].frame)
 			h.payloadBytes += uint64(len(records[n].Payload))
 			n++
@@ -148,6 +157,9 @@ type rawRecord struct {
 	Item
 	frame []byte
 }
+
+// size is what a record takes of its block.
+func (r rawRecord) size() int { return len(r.frame) + 8 + 16 } // its key and what bbolt notes of it
 
 // putRecords adds records to the block that starts at position block.
 func putRecords(tx *bbolt.Tx, block uint64, records []rawRecord) error {
@@ -174,7 +186,7 @@ func putMeta(tx *bbolt.Tx, h head, state map[string][]byte) error {
 		if v == nil {
 			err = m.Delete(key)
 		} else {
-			err = m.Put(key, sealed(append(make([]byte, 0, len(v)+crcSize), v...)))
+			err = m.Put(key, sealed(snappy.Encode(nil, v)))
 		}
 		if err != nil {
 			return err
@@ -192,8 +204,8 @@ type writer struct {
 	step      int64  // by how much the file grows at a time
 	usedBytes int64  // in use (high-water mark)
 	fileBytes int64  // on disk
-	block     uint64 // the block that gets the next records
-	fill      int    // bytes put into that block
+	block     uint64 // the last block
+	fill      int    // bytes of its records; 0 = the next record begins a block
 }
 
 // growStep is by how much the file of a segment grows at a time.
@@ -201,7 +213,7 @@ func growStep(segment int64) int64 { return min(256<<10, segment/4) }
 
 // openWriter opens a segment for appending. The caller has made sure that the
 // file is sound.
-func openWriter(o Options, path string, next uint64) (*writer, error) {
+func openWriter(o Options, path string) (*writer, error) {
 	opts := boltOptions()
 	if runtime.GOOS != "windows" { // there it would size the file as well
 		opts.InitialMmapSize = int(o.SegmentBytes)
@@ -211,7 +223,7 @@ func openWriter(o Options, path string, next uint64) (*writer, error) {
 		return nil, err
 	}
 	o.opened(db)
-	w := &writer{fs: o.fs, db: db, path: path, step: growStep(o.SegmentBytes), block: next}
+	w := &writer{fs: o.fs, db: db, path: path, step: growStep(o.SegmentBytes)}
 	db.AllocSize = int(w.step)
 	if err := w.measure(); err != nil {
 		return nil, errors.Join(err, db.Close())
@@ -235,16 +247,21 @@ func (w *writer) measure() error {
 // commit writes records, state and head in one transaction and returns after
 // fsync.
 func (w *writer) commit(items []Item, state map[string][]byte, h head) error {
-	records := make([]rawRecord, len(items))
+	records, size := make([]rawRecord, len(items)), 0
 	for i := range items {
 		records[i] = rawRecord{items[i], encodeRecord(&items[i], h.batch)}
+		size += records[i].size()
 	}
-	if len(items) > 0 && w.fill >= blockBytes {
-		w.block, w.fill = items[0].Pos, 0
+	if w.fill+size > blockBytes { // the last block stays as it is, or its page would be written too
+		w.fill = 0
 	}
 	err := w.db.Update(func(tx *bbolt.Tx) error {
-		if len(records) > 0 {
-			if err := putRecords(tx, w.block, records); err != nil {
+		for i, r := range records {
+			if w.fill == 0 || w.fill+r.size() > blockBytes {
+				w.block, w.fill = r.Pos, 0
+			}
+			w.fill += r.size()
+			if err := putRecords(tx, w.block, records[i:i+1]); err != nil {
 				return err
 			}
 		}
@@ -252,9 +269,6 @@ func (w *writer) commit(items []Item, state map[string][]byte, h head) error {
 	})
 	if err != nil {
 		return err
-	}
-	for _, r := range records {
-		w.fill += len(r.frame)
 	}
 	return w.measure()
 }

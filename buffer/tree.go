@@ -241,7 +241,10 @@ func readMeta(tx *bbolt.Tx) (h head, state map[string][]byte, err error) {
 			if !ok {
 				return h, nil, damagedf("the state %q fails its check", k[1:])
 			}
-			state[string(k[1:])] = append([]byte{}, blob...)
+			if blob, err = stateOf(blob, h.format); err != nil {
+				return h, nil, err
+			}
+			state[string(k[1:])] = blob
 		}
 	}
 	if h.next == 0 {
@@ -282,7 +285,7 @@ func checkSegment(s segment) (h head, state map[string][]byte, used int64, err e
 	return h, state, used, viewSegment(s.path, all, func(tx *bbolt.Tx) error {
 		n, next := uint64(0), uint64(0)
 		err := tx.ForEach(func(name []byte, b *bbolt.Bucket) error {
-			if len(name) != 9 || name[0] != blockPrefix {
+			if !isBlock(name) {
 				return nil
 			}
 			// In one walk, and each record must be where a search finds it: a disk that

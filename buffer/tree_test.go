@@ -23,9 +23,9 @@ func branchPages(b []byte) (at []int) {
 // memory ends the process. Here it is damage like any other.
 func TestBranchThatLeadsBackToItselfIsDamage(t *testing.T) {
 	c, dir := newClock(), shmDir(t)
-	o := Options{Dir: dir, SegmentBytes: 64 << 10, Now: c.now}
+	o := Options{Dir: dir, Now: c.now}
 	q := open(t, o)
-	fill(t, q, c, "a", 1, 100, 1000)
+	fill(t, q, c, "a", 1, 500, 1000)
 	q.Close()
 	path := filepath.Join(dir, segName(1))
 	b, err := os.ReadFile(path)
@@ -49,7 +49,7 @@ func TestBranchThatLeadsBackToItselfIsDamage(t *testing.T) {
 		db.View(func(tx *bbolt.Tx) error { return readAllOf(tx) })
 	}
 	q = open(t, o)
-	if n := len(drain(t, q, false)); n != 100 || len(q.Damage()) != 1 || q.Damage()[0].Lost != 0 {
+	if n := len(drain(t, q, false)); n != 500 || len(q.Damage()) != 1 || q.Damage()[0].Lost != 0 {
 		t.Fatalf("%d records, damage %+v", n, q.Damage())
 	}
 }
@@ -92,12 +92,20 @@ func TestFaultWhileReadingIsDamage(t *testing.T) {
 		o := Options{Dir: dir, SegmentBytes: 64 << 10, Now: c.now}
 		q := open(t, o)
 		fill(t, q, c, "a", 1, 100, 1000)
-		path := q.segs[0].path
+		path := q.newest().path
+		var child int // the page of a block
+		q.w.db.View(func(tx *bbolt.Tx) error {
+			return tx.ForEach(func(name []byte, b *bbolt.Bucket) error {
+				if isBlock(name) {
+					child = max(child, int(b.Root()))
+				}
+				return nil
+			})
+		})
 		b, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)
 		}
-		child := int(binary.LittleEndian.Uint64(b[branchPages(b)[len(branchPages(b))-1]+16+8:]))
 		for i := range int(binary.LittleEndian.Uint16(b[child*pageSize+10:])) { // the places of its keys
 			binary.LittleEndian.PutUint32(b[child*pageSize+16+16*i+4:], place)
 		}
@@ -161,7 +169,7 @@ func TestRecordMissingFromAFileThatLooksSoundIsDamage(t *testing.T) {
 		}
 		change(t, s.path, true, func(tx *bbolt.Tx) error {
 			return tx.ForEach(func(name []byte, b *bbolt.Bucket) error {
-				if name[0] != blockPrefix || b.Get(posKey(pos)) == nil {
+				if !isBlock(name) || b.Get(posKey(pos)) == nil {
 					return nil
 				}
 				return b.Delete(posKey(pos))

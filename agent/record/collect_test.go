@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -141,9 +142,9 @@ func TestWhatSomebodyWaitsForIsCommittedAtOnce(t *testing.T) {
 
 func TestAKillLosesOnlyWhatWasCollectedAndNoNumberIsUsedTwice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		killed := false
+		var killed atomic.Bool
 		s := &fakeStore{appendHook: func(buffer.Batch) error {
-			if killed {
+			if killed.Load() {
 				return errors.New("killed")
 			}
 			return nil
@@ -162,13 +163,13 @@ func TestAKillLosesOnlyWhatWasCollectedAndNoNumberIsUsedTwice(t *testing.T) {
 		if before == 0 || before == 10 {
 			t.Fatalf("%d of 10 polls are accepted before the kill", before)
 		}
-		killed = true
+		killed.Store(true)
 		stop()
 		saved := map[string][]byte{}
 		for _, b := range s.batches {
 			maps.Copy(saved, b.State)
 		}
-		killed = false
+		killed.Store(false)
 		next := collecting(t, s, 10*time.Second)
 		if err := next.restore(saved); err != nil {
 			t.Fatal(err)
@@ -186,9 +187,10 @@ func TestAKillLosesOnlyWhatWasCollectedAndNoNumberIsUsedTwice(t *testing.T) {
 
 func TestWhatIsCollectedOverAFullDiskIsAcceptedOrAnnouncedAsMissed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		full := true
+		var full atomic.Bool
+		full.Store(true)
 		s := &fakeStore{appendHook: func(buffer.Batch) error {
-			if full {
+			if full.Load() {
 				return buffer.ErrFull
 			}
 			return nil
@@ -203,7 +205,7 @@ func TestWhatIsCollectedOverAFullDiskIsAcceptedOrAnnouncedAsMissed(t *testing.T)
 		if err := r.Stats().Err; !errors.Is(err, buffer.ErrFull) {
 			t.Fatalf("the store fails with %v", err)
 		}
-		full = false
+		full.Store(false)
 		time.Sleep(20 * time.Second)
 		stop()
 		missed := s.missedEvents(t)

@@ -226,7 +226,7 @@ func (r *Recorder) Run(ctx context.Context) {
 	defer tidy.Stop()
 	retry := time.NewTimer(retryEvery)
 	defer retry.Stop()
-	collected := time.NewTimer(0) // what is pending was collected long enough
+	collected := time.NewTimer(tidyEvery) // what is pending was collected long enough
 	defer collected.Stop()
 	failing := false // the last commit failed: the disk is asked again when it is time to
 	for {
