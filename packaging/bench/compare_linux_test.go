@@ -97,20 +97,20 @@ func (p *peer) sleep(b *testing.B, d time.Duration) {
 	}
 }
 
-// BenchmarkCompareDrain measures how fast a backlog arrives once there is a broker again;
+// BenchmarkCompareCatchUp measures how fast a backlog arrives once there is a broker again;
 // nothing is polled meanwhile.
-func BenchmarkCompareDrain(b *testing.B) {
-	eachPeer(b, drained, func(b *testing.B, name string) { benchCompareDrain(b, name, 30, short(10*time.Second, time.Second), 0) })
+func BenchmarkCompareCatchUp(b *testing.B) {
+	eachPeer(b, drained, func(b *testing.B, name string) { benchCatchUp(b, name, 30, short(10*time.Second, time.Second), 0) })
 }
 
-// BenchmarkCompareDrainFar is the same at a round trip of 20 ms, with fewer records.
-func BenchmarkCompareDrainFar(b *testing.B) {
+// BenchmarkCompareCatchUpFar is the same at a round trip of 20 ms, with fewer records.
+func BenchmarkCompareCatchUpFar(b *testing.B) {
 	eachPeer(b, drained, func(b *testing.B, name string) {
-		benchCompareDrain(b, name, 20, short(3*time.Second, time.Second), 10*time.Millisecond)
+		benchCatchUp(b, name, 20, short(3*time.Second, time.Second), 10*time.Millisecond)
 	})
 }
 
-func benchCompareDrain(b *testing.B, name string, n int, outage, delay time.Duration) {
+func benchCatchUp(b *testing.B, name string, n int, outage, delay time.Duration) {
 	s := newStage(b, name, n, delay)
 	s.begin(b)
 	s.down(b, outage)

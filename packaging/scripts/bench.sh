@@ -119,7 +119,7 @@ compare() {
 		[ ! -e "$peers/npm/node_modules/node-red" ] ||
 			echo "BenchmarkCompareSize/node-red 1 $(($(stat -L -c %s "$(command -v node)") + $(du -sb "$peers/npm/node_modules" | cut -f1))) bytes"
 	} >>"$results"
-	for pattern in CompareSteady 'CompareDrain$' CompareDrainFar; do # one at a time: these are times
+	for pattern in CompareSteady 'CompareCatchUp$' CompareCatchUpFar; do # one at a time: these are times
 		echo "== $pattern" >&2
 		trial "^Benchmark$pattern" "$dir/out" || failed=1
 		tee -a "$results" <"$dir/out" >&2
