@@ -3,9 +3,11 @@ package report
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"roomcall/agent/report/payload"
@@ -196,6 +198,29 @@ func BenchmarkPoll(b *testing.B) {
 			for i := range b.N {
 				st, _ = r.Poll(st, poll(float64(5*i), c.st))
 			}
+		})
+	}
+}
+
+// BenchmarkStreams reports polls of calls with more and more received video streams.
+func BenchmarkStreams(b *testing.B) {
+	for _, n := range []int{1, 4, 16, 64} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			s := documented()
+			s.VideoRecv = slices.Repeat(s.VideoRecv[:1], n)
+			r, published := reporter(b, nil), 0
+			var st State
+			b.ReportAllocs()
+			for i := range b.N {
+				var out Output
+				st, out = r.Poll(st, poll(float64(5*i), s))
+				for _, rec := range out.Records {
+					published += len(rec.Payload)
+				}
+			}
+			each := float64(b.N * n)
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/each, "ns/stream")
+			b.ReportMetric(float64(published)/each, "payload-B/stream")
 		})
 	}
 }

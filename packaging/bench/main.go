@@ -17,8 +17,9 @@ import (
 
 func main() {
 	doc := flag.String("doc", "docs/benchmarks.md", "file whose table is replaced")
+	graph := flag.String("graph", "", "SVG file for the graph of growth")
 	flag.Usage = func() {
-		fmt.Fprintln(flag.CommandLine.Output(), "usage: bench [-doc FILE] TABLE RESULTS\nTABLE is all, fleet, backlog, compare or buyers; RESULTS holds what the benchmarks printed.")
+		fmt.Fprintln(flag.CommandLine.Output(), "usage: bench [-doc FILE] TABLE RESULTS\nTABLE is all, fleet, backlog, growth, compare or buyers; RESULTS holds what the benchmarks printed.")
 		flag.PrintDefaults()
 	}
 	flag.Parse()
@@ -30,6 +31,21 @@ func main() {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
+	if *graph != "" {
+		if err := draw(*graph, flag.Arg(1)); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(1)
+		}
+	}
+}
+
+// draw writes the graph of growth.
+func draw(file, results string) error {
+	raw, err := os.ReadFile(results)
+	if err != nil {
+		return fmt.Errorf("read results: %w", err)
+	}
+	return os.WriteFile(file, growthGraph(parse(raw)), 0o644)
 }
 
 // run prints a table and writes it into the document.

@@ -70,7 +70,7 @@ const (
 
 // tables are made of the results by the name of the run.
 var tables = map[string]func(results) grid{
-	"all": listed(allRows), "fleet": listed(fleetRows), "backlog": listed(backlogRows), "compare": compared, "buyers": forBuyers,
+	"all": listed(allRows), "fleet": listed(fleetRows), "backlog": listed(backlogRows), "compare": compared, "buyers": forBuyers, "growth": grown,
 }
 
 var allRows = []row{
@@ -103,9 +103,11 @@ var allRows = []row{
 		one("%.1f MiB"), "", nil, drainCommand},
 	{"stripped binary, linux/amd64", []string{"bench Binary/linux_amd64 bytes"}, scaled(mb, "%.2f MB"), "at most 14 MB", within(14e6), sizeCommand},
 	{"stripped binary, windows/amd64", []string{"bench Binary/windows_amd64 bytes"}, scaled(mb, "%.2f MB"), "at most 14 MB", within(14e6), sizeCommand},
-	{"resident memory (VmRSS), one endpoint in a call at 1 s, after a minute", []string{"bench Memory rss-MiB"}, one("%.1f MiB"), "at most 15 MiB", within(15), memoryCommand},
-	{"anonymous part of it (RssAnon); the rest are the program's file and the store's files", []string{"bench Memory anon-MiB"}, one("%.1f MiB"), "", nil, memoryCommand},
-	{"CPU time of the same", []string{"bench Memory cpu-s/h"}, one("%.1f s an hour"), "", nil, memoryCommand},
+	{"resident memory (VmRSS), highest, page in use: one endpoint in a call at 1 s", []string{"bench Memory/rooms=1 rss-MiB"}, one("%.1f MiB"), "at most 16 MiB", within(16), memoryCommand},
+	{"anonymous part of it (RssAnon); the rest are the program's file and the store's files", []string{"bench Memory/rooms=1 anon-MiB"}, one("%.1f MiB"), "", nil, memoryCommand},
+	{"CPU time of the same", []string{"bench Memory/rooms=1 cpu-s/h"}, one("%.1f s an hour"), "", nil, memoryCommand},
+	{"resident memory, highest, page in use: 50 endpoints at 1 s", []string{"bench Memory/rooms=50 rss-MiB"}, one("%.1f MiB"), "at most 22 MiB", within(22), memoryCommand},
+	{"resident memory, highest, page in use: 500 endpoints at 5 s", []string{"bench Memory/rooms=500 rss-MiB"}, one("%.1f MiB"), "at most 60 MiB", within(60), memoryCommand},
 	{"delay from the endpoint's answer to the subscriber, stored with fsync: median", []string{"bench Delay/samples median-ms"}, one("%.1f ms"), "at most 3 ms", within(3), delayCommand},
 	{"99th percentile", []string{"bench Delay/samples p99-ms"}, one("%.1f ms"), "at most 10 ms", within(10), delayCommand},
 	{"the same for a subscriber of all topics: median, 99th percentile", []string{"bench Delay/all_topics median-ms", "bench Delay/all_topics p99-ms"},

@@ -4,6 +4,9 @@
 #   bench.sh            everything except the following, about 6 minutes
 #   bench.sh fleet      1,000 endpoints in one agent, about 2.5 minutes
 #   bench.sh backlog    a drain of 1,000,000 records, about 2 minutes
+#   bench.sh growth     1 to 1,000 endpoints, 1,000 to 1,000,000 records, 1 to 64 streams,
+#                       about 4 minutes; with a graph in docs/pictures
+#   bench.sh growth-long  the same and 10,000,000 records, some minutes more and 25 GB of disk
 #   bench.sh compare    the same job by Telegraf, Node-RED and a minimal program, about
 #                       12 minutes besides their builds
 #   bench.sh sizes      only prints the sizes of the stripped binaries
@@ -24,9 +27,9 @@ results="$dir/$mode.txt"
 trap 'rm -rf "$dir/_tmp"' EXIT
 
 if [ -n "${BENCH_SHORT:-}" ]; then
-	runs=1 time=200ms opens=1x records=5000x far=1000x seconds=3x samples=20x rounds=2x backlog=20000x
+	runs=1 time=200ms opens=1x records=5000x far=1000x seconds=3x samples=20x rounds=2x backlog=20000x grown=1x
 else
-	runs=3 time=2s opens=5x records=100000x far=10000x seconds=60x samples=300x rounds=24x backlog=1000000x
+	runs=3 time=2s opens=5x records=100000x far=10000x seconds=60x samples=300x rounds=24x backlog=1000000x grown=4x
 fi
 
 # build GOOS FILE builds the program as shipped.
@@ -137,14 +140,28 @@ compare() {
 	rm -f "$dir"/out.*
 }
 
+growth() {
+	bench packaging/bench '^BenchmarkGrowthEndpoints$' $grown
+	bench packaging/bench '^BenchmarkGrowthRecords$' 1x
+	bench agent/report '^BenchmarkStreams$' $time
+}
+
+growth_long() {
+	growth
+	bench packaging/bench '^BenchmarkGrowthLong$' 1x
+}
+
+graph= table=$mode
 case $mode in
 all) run=all ;;
 fleet) run="bench packaging/bench ^BenchmarkFleet$ $rounds" ;;
 backlog) run="bench packaging/bench ^BenchmarkBacklog$ $backlog" ;;
+growth) run=growth graph=docs/pictures/growth.svg ;;
+growth-long) run=growth_long graph=docs/pictures/growth.svg table=growth ;;
 compare) run=compare ;;
 sizes) run=sizes ;;
 *)
-	echo "usage: bench.sh [all|fleet|backlog|compare|sizes]" >&2
+	echo "usage: bench.sh [all|fleet|backlog|growth|growth-long|compare|sizes]" >&2
 	exit 2
 	;;
 esac
@@ -165,8 +182,9 @@ if [ -n "${BENCH_SHORT:-}" ]; then
 	cp "$doc" "$dir/doc.md"
 	cp README.md "$dir/readme.md"
 	doc=$dir/doc.md readme=$dir/readme.md raw=/dev/null
+	[ -z "$graph" ] || graph=$dir/growth.svg
 fi
-go run ./packaging/bench -doc "$doc" "$mode" "$results"
+go run ./packaging/bench -doc "$doc" -graph "$graph" "$table" "$results"
 if [ "$mode" = compare ]; then
 	go run ./packaging/bench -doc "$readme" buyers "$results"
 	grep -E '^(machine:|pkg:|Benchmark)' "$results" >"$raw"
