@@ -3,7 +3,7 @@ package main
 import (
 	"bytes"
 	"fmt"
-	"math"
+	"slices"
 )
 
 // What grows, and how far.
@@ -30,14 +30,14 @@ type growth struct {
 var growths = []growth{
 	{"endpoints in one agent", "poll", grownEndpoints, func(n int) string { return fmt.Sprintf("bench GrowthEndpoints/%d", n) },
 		"us/poll", "rss-MiB", "disk-B/poll", "%.0f µs of CPU", func(v float64, _ int) string { return fmt.Sprintf("%.1f MiB (VmRSS)", v) }, "%.0f bytes to disk"},
-	{"records that wait", "record", append(append([]int{}, grownRecords...), longestBacklog), func(n int) string {
+	{"records that wait", "record", slices.Concat(grownRecords, []int{longestBacklog}), func(n int) string {
 		if n == longestBacklog {
 			return "bench GrowthLong"
 		}
 		return fmt.Sprintf("bench GrowthRecords/%d", n)
 	}, "us/record", "anon-MiB", "disk-B/record", "%.1f µs", func(v float64, _ int) string { return fmt.Sprintf("%.1f MiB (RssAnon)", v) }, "%.0f bytes on disk"},
 	{"received video streams in a poll", "stream", grownStreams, func(n int) string { return fmt.Sprintf("report Streams/%d", n) },
-		"ns/stream", "B/op", "payload-B/stream", "%.0f ns", func(v float64, n int) string { return fmt.Sprintf("%.0f bytes allocated", v/float64(n)) }, "%.0f bytes published"},
+		"ns/stream", "B/op", "payload-B/stream", "%.0f ns", func(v float64, n int) string { return fmt.Sprintf("%.0f bytes allocated a stream", v/float64(n)) }, "%.0f bytes published"},
 }
 
 // grown is the table: what one unit costs while there are more and more of them.
@@ -84,7 +84,11 @@ func growthGraph(res results) []byte {
 		y := func(v float64) float64 { return top + height*(1-min(v, most)/most) }
 		x := func(k int) float64 { return float64(x0) + float64(width*k)/float64(max(len(of.counts)-1, 1)) }
 		for v := 0.0; v <= most; v++ {
-			fmt.Fprintf(&b, `<path d="M%d %.0fh%d" stroke="#ddd"/><text x="%d" y="%.0f" text-anchor="end">%.0f×</text>`+"\n", x0, y(v), width, x0-5, y(v)+4, v)
+			beyond := ""
+			if v == most {
+				beyond = "≥ " // what is beyond is drawn at the edge
+			}
+			fmt.Fprintf(&b, `<path d="M%d %.0fh%d" stroke="#ddd"/><text x="%d" y="%.0f" text-anchor="end">%s%.0f×</text>`+"\n", x0, y(v), width, x0-5, y(v)+4, beyond, v)
 		}
 		for k, n := range of.counts {
 			fmt.Fprintf(&b, `<text x="%.0f" y="%d" text-anchor="middle">%s</text>`+"\n", x(k), top+height+20, abbreviated(n))
@@ -97,7 +101,7 @@ func growthGraph(res results) []byte {
 			}
 			path := "M"
 			for k, n := range of.counts {
-				if v, ok := res.median(of.bench(n) + " " + line.figure); ok && !math.IsNaN(v) {
+				if v, ok := res.median(of.bench(n) + " " + line.figure); ok {
 					path += fmt.Sprintf("%.1f %.1f ", x(k), y(v/unit))
 				}
 			}
