@@ -471,7 +471,7 @@ func (s *session) lost() {
 	}
 	first, last := s.flight[0], s.flight[len(s.flight)-1]
 	if s.d.flow.lost(first.pos, last.pos) {
-		s.d.quarantine(first, fmt.Sprintf("connection lost %d times in a row while this record was first in line", culpritAfter))
+		s.d.quarantine(first, fmt.Sprintf("connection lost %d times in a row while this record was first in line", s.d.flow.losses))
 	}
 }
 

@@ -4,8 +4,10 @@ import "time"
 
 const (
 	// After culpritAfter connections lost in a row with the same record first in line,
-	// that record is quarantined.
+	// that record is quarantined, at first.
 	culpritAfter = 3
+	// culpritsMost bounds how often that number doubles; see flow.
+	culpritsMost = 8
 	// After aloneAfter such connections the record goes alone, and only over a
 	// connection that has lived for steadyFor: so a network that resets often
 	// quarantines no innocent record.
@@ -28,12 +30,17 @@ const (
 //	3rd loss   the record first in line is the culprit
 //
 // So three losses find it, three more when each reset overtakes all acknowledgements.
+// A broker that accepts no record at all, such as one whose disk is full, is not the
+// fault of one record after the other: with each culprit since a record was confirmed,
+// the next one needs twice as many losses.
 type flow struct {
 	window int
 	rate   rateLimit
 
 	first  uint64 // the record that was first in line at the last loss
 	losses int    // in a row with it
+
+	culprits int // since a record was confirmed
 
 	until  uint64 // up to this position the records are suspected
 	single bool   // they go one at a time
@@ -59,7 +66,7 @@ func (f *flow) limit(sent uint64, age time.Duration) (n int, wait time.Duration)
 
 // confirmed notes that the broker has confirmed a record.
 func (f *flow) confirmed() {
-	f.losses = 0
+	f.losses, f.culprits = 0, 0
 	f.width = min(2*f.width, 1<<16)
 }
 
@@ -67,6 +74,9 @@ func (f *flow) confirmed() {
 // flight. It returns true when first is the culprit.
 func (f *flow) lost(first, last uint64) bool {
 	if first != f.first {
+		if f.isCulprit() {
+			f.culprits = min(f.culprits+1, culpritsMost)
+		}
 		f.first, f.losses = first, 0
 	}
 	f.losses++
@@ -78,8 +88,11 @@ func (f *flow) lost(first, last uint64) bool {
 	case f.losses >= aloneAfter:
 		f.until, f.single, f.width = last, false, 1
 	}
-	return f.losses >= culpritAfter
+	return f.isCulprit()
 }
+
+// isCulprit says whether the record that was first in line at the last loss is.
+func (f *flow) isCulprit() bool { return f.losses >= culpritAfter<<f.culprits }
 
 // rateLimit spreads replayed records over time.
 type rateLimit struct {

@@ -88,6 +88,34 @@ func TestTheCulpritIsFoundWithinThreeLosses(t *testing.T) {
 	}
 }
 
+// TestABrokerThatAcceptsNothingIsNotTheFaultOfEachRecord: of 1,000 connections that such a
+// broker cuts few cost a record its place; the first one that is confirmed makes it three
+// losses again, and records at which it cuts stop nobody for ever.
+func TestABrokerThatAcceptsNothingIsNotTheFaultOfEachRecord(t *testing.T) {
+	p := flow{window: 100}
+	head := uint64(1)
+	lose := func(connections int) (culprits int) {
+		for range connections {
+			if p.lost(head, head+50) {
+				head++
+				culprits++
+			}
+		}
+		return culprits
+	}
+	if n := lose(1000); n != 8 { // after 3, 9, 21, 45 and so on
+		t.Errorf("%d records of 1,000 lost connections are culprits", n)
+	}
+	if n := lose(10 * culpritAfter << culpritsMost); n < 9 {
+		t.Errorf("a row of culprits has an end after %d of 10: the number doubles without a bound", n)
+	}
+	p.confirmed()
+	head += 10
+	if n := lose(3); n != 1 {
+		t.Errorf("%d culprits in three losses after a record was confirmed", n)
+	}
+}
+
 // TestWindowDoublesAfterASuspicion: a backlog is back at its speed after a few
 // records, and goes one at a time after the next loss.
 func TestWindowDoublesAfterASuspicion(t *testing.T) {
