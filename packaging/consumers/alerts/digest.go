@@ -98,6 +98,6 @@ func (e *event) line(over bool) string {
 	case e.Device == "agent": // about the agent, which the sentence does not name
 		parts = append(parts, e.ClientID)
 	}
-	parts = append(parts, strings.Join(strings.Fields(text), " ")) // one line
-	return mark + " " + strings.Join(parts, " · ")
+	parts = append(parts, text)
+	return mark + " " + strings.Join(strings.Fields(strings.Join(parts, " · ")), " ") // one line
 }

@@ -17,9 +17,10 @@
 // workflow's address, ALERT_SECRET its key for signatures (DingTalk and Feishu, when
 // switched on there). For mail, SMTP_ADDR is HOST:PORT (465 is TLS from the start),
 // MAIL_FROM and MAIL_TO are addresses (several with commas), SMTP_USER and ALERT_SECRET
-// the account. BROKER_URL, MQTT_USER and MQTT_PASSWORD name the broker, TOPIC_PREFIX
-// the agents' topic_prefix. The secrets ALERT_URL, ALERT_SECRET and MQTT_PASSWORD can be in
-// files, named by ALERT_URL_FILE and so on.
+// the account. BROKER_URL, MQTT_USER and MQTT_PASSWORD name the broker, SSL_CERT_FILE its
+// CA if the system does not know it (Linux), TOPIC_PREFIX the agents' topic_prefix. The
+// secrets ALERT_URL, ALERT_SECRET and MQTT_PASSWORD can be in files, named by
+// ALERT_URL_FILE and so on.
 package main
 
 import (

@@ -6,8 +6,9 @@
 // is one row. A record that the database can never accept is logged and skipped.
 //
 // BROKER_URL (tcp://host:1883, tls://host:8883), MQTT_USER and MQTT_PASSWORD_FILE
-// name the broker, DATABASE_URL the database (or the PG* variables of libpq),
-// TOPIC_PREFIX the agents' topic_prefix.
+// name the broker, SSL_CERT_FILE its CA if the system does not know it (Linux),
+// DATABASE_URL the database (or the PG* variables of libpq), TOPIC_PREFIX the agents'
+// topic_prefix.
 package main
 
 import (
