@@ -165,8 +165,10 @@ func (p *play) steady(ctx context.Context) (err error) {
 	o.CPU, o.Steady, o.Records = cpuAfter-cpu, time.Since(began), after-records
 	o.InCall = float64(now.InCall) / float64(now.Rooms)
 	o.Median, o.P90, o.P99 = p.c.delay(0.5), p.c.delay(0.9), p.c.delay(0.99)
-	p.say("steady: %.0f records/s, delay %d ms, 90 %% %d ms, 99 %% %d ms; broker %.1f MB, CPU %s",
-		float64(o.Records)/o.Steady.Seconds(), o.Median, o.P90, o.P99, float64(o.Memory)/1e6, o.CPU)
+	p.say("steady: %.0f records/s, delay %d ms, 90 %% %d ms, 99 %% %d ms", float64(o.Records)/o.Steady.Seconds(), o.Median, o.P90, o.P99)
+	if p.broker != nil {
+		p.say("broker: %.1f MB, %s CPU in %s", float64(o.Memory)/1e6, o.CPU, o.Steady.Round(time.Second))
+	}
 	return p.settle(ctx, "nothing", began)
 }
 
