@@ -111,3 +111,15 @@ func TestWarnings(t *testing.T) {
 		t.Errorf("loopback is no network: %v", warnings)
 	}
 }
+
+func TestTrimLeavesTheHashes(t *testing.T) {
+	c, _, err := LoadText("agent.toml", []byte("[agent]\nclient_id = \"a\"\n[[endpoint]]\ndevice = \"room-1\"\nurl = \"http://192.0.2.1\"\n[mqtt]\nbroker = \"tcp://127.0.0.1:1883\"\n"), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	hash, written := c.Hash(), c.WrittenHash()
+	c.Trim()
+	if hash == "" || c.Hash() != hash || c.WrittenHash() != written || len(c.Settings()) != 0 || c.AsWritten() != "" {
+		t.Errorf("hashes %q and %q became %q and %q, %d settings are left", hash, written, c.Hash(), c.WrittenHash(), len(c.Settings()))
+	}
+}

@@ -163,3 +163,19 @@ func TestStatesThatShowTheSameAreSentOnlyAnIntervalApart(t *testing.T) {
 		}
 	})
 }
+
+// The bound is driven to: each of many devices has more samples than are kept.
+func TestSamplesOfManyDevicesStayWithinOneBound(t *testing.T) {
+	for _, devices := range []int{8, 50, 500, 1000} {
+		l, start := NewNewest(devices), time.Now()
+		for i := range newestPerDevice + 1 {
+			for d := range devices {
+				l.Set(Sample{Device: fmt.Sprintf("room-%d", d), Payload: []byte("x"), At: start.Add(time.Duration(i) * time.Second)})
+			}
+		}
+		all, cut := l.Samples("", time.Time{}, 10*newestTotal)
+		if most := max(newestTotal, 2*devices); len(all) > most || len(all) < most*9/10 || !cut {
+			t.Errorf("%d devices: %d samples are kept, cut %v", devices, len(all), cut)
+		}
+	}
+}
