@@ -65,8 +65,8 @@ consumer() { # consumer STREAM FLAGS... makes it, or leaves it as it is
 	echo "consumer postgres of $1"
 }
 
-# well is true when all nodes answer, each says that its copies are up to date, and each
-# stream and consumer has all its copies.
+# well is true when all nodes answer, each says that its copies of streams and consumers are
+# up to date, and each stream has all its copies.
 well() {
 	local stream missing
 	[ "$(as system server request jetstream-health "$NODES" 2>/dev/null | jq -r .data.status | grep -c '^ok$')" = "$NODES" ] || return 1

@@ -105,6 +105,7 @@ load 4000 150
 cluster roll nats-1 nats-2 nats-3 || fail "nats: roll: $(tail -5 "$NATS_DIR/cluster.log")"
 all_there "a roll"
 
+if cluster remove nats-1; then fail "nats: one of three nodes may be removed"; fi
 load 4000 150
 cluster add nats-4 || fail "nats: add: $(tail -5 "$NATS_DIR/cluster.log")"
 NODES=4 cluster remove nats-1 || fail "nats: remove: $(tail -5 "$NATS_DIR/cluster.log")"
