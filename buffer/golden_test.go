@@ -101,7 +101,8 @@ func readGolden(t *testing.T, from string) {
 		}
 	}
 	c := newClock()
-	q := open(t, Options{Dir: dir, MaxBytes: 8 << 20, SegmentBytes: 64 << 10, KeepDelivered: 24 * time.Hour, Now: c.now})
+	o := Options{Dir: dir, MaxBytes: 8 << 20, SegmentBytes: 64 << 10, KeepDelivered: 24 * time.Hour, Now: c.now}
+	q := open(t, o)
 	if Began(q.Epoch()).Unix() != 1772366400 || string(q.State()["room-1"]) != "state" || q.State()["agent"][0] != 150 || len(q.Damage()) > 0 {
 		t.Fatalf("epoch %d, state %v, damage %+v", q.Epoch(), q.State(), q.Damage())
 	}
@@ -119,5 +120,10 @@ func readGolden(t *testing.T, from string) {
 	fill(t, q, c, "room-1/sample", 151, 1, 10)
 	if got := drain(t, q, false); len(got) != 130 {
 		t.Fatalf("%d records after one more, want 130", len(got))
+	}
+	q.Close()
+	q = open(t, o)
+	if got := drain(t, q, false); len(got) != 130 || string(q.State()["room-1"]) != "state" || q.State()["agent"][0] != 150 || len(q.Damage()) > 0 {
+		t.Fatalf("after a restart %d records, state %v, damage %+v", len(got), q.State(), q.Damage())
 	}
 }

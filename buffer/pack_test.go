@@ -1,0 +1,77 @@
+package buffer
+
+import (
+	"bytes"
+	"errors"
+	"testing"
+
+	"github.com/golang/snappy"
+	"go.etcd.io/bbolt"
+)
+
+func TestAPayloadIsPackedWhereThatMakesItShorter(t *testing.T) {
+	c := newClock()
+	for name, payload := range map[string][]byte{
+		"text":   bytes.Repeat([]byte(`"video_send_loss_pct":0.08,`), 40),
+		"random": rec("a", 1, c.now(), 1000).Payload,
+		"empty":  {},
+	} {
+		it := Item{Pos: 7, Record: Record{Lane: "a", Num: 1, Time: c.now(), Payload: payload}}
+		frame := encodeRecord(&it, 3)
+		got, batch, size, err := decodeRecord(frame)
+		if err != nil || batch != 3 || size != len(frame) || !bytes.Equal(got.Payload, payload) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if most := recordOverhead + 1 + len(payload); len(frame) > most || name == "text" && len(frame) > most/4 {
+			t.Errorf("%s: %d bytes for a payload of %d", name, len(frame), len(payload))
+		}
+	}
+}
+
+// A few bytes can say that they are a gigabyte.
+func TestWhatIsUnpackedIsBounded(t *testing.T) {
+	packed := snappy.Encode(nil, make([]byte, MaxPayload+1))
+	for name, b := range map[string][]byte{"too large": packed, "no end": {0xff, 0xff, 0xff, 0xff, 0x0f, 1}, "cut": packed[:len(packed)/2], "nothing": {}} {
+		if out, err := unpacked(b, MaxPayload); !errors.Is(err, errDamaged) {
+			t.Errorf("%s: %d bytes, %v", name, len(out), err)
+		}
+	}
+	if out, err := unpacked(snappy.Encode(nil, make([]byte, MaxPayload)), MaxPayload); err != nil || len(out) != MaxPayload {
+		t.Errorf("%d bytes, %v", len(out), err)
+	}
+}
+
+// A commit of few records writes one page of them.
+func TestABlockIsAPageOfRecords(t *testing.T) {
+	c := newClock()
+	q := open(t, Options{Dir: shmDir(t), Now: c.now})
+	fill(t, q, c, "a", 1, 20, 900)
+	var b Batch
+	for n := uint64(21); n <= 60; n++ {
+		b.Records = append(b.Records, rec("a", n, c.now(), 400))
+	}
+	if err := q.Append(b); err != nil {
+		t.Fatal(err)
+	}
+	fill(t, q, c, "a", 61, 1, 20_000)
+	fill(t, q, c, "a", 62, 1, 20)
+	blocks, large := 0, 0
+	err := q.w.db.View(func(tx *bbolt.Tx) error {
+		return tx.ForEach(func(name []byte, b *bbolt.Bucket) error {
+			if !isBlock(name) {
+				return nil
+			}
+			blocks++
+			if s := b.Stats(); s.BranchPageN > 0 || s.LeafPageN > 1 || s.LeafOverflowN > 0 {
+				large++
+			}
+			return nil
+		})
+	})
+	if err != nil || blocks > 12 || large != 1 {
+		t.Errorf("%d blocks, %d of them larger than a page, %v; want few, and one for the record that is larger", blocks, large, err)
+	}
+	if n := len(drain(t, q, false)); n != 62 {
+		t.Errorf("%d records", n)
+	}
+}
