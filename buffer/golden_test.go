@@ -101,7 +101,7 @@ func readGolden(t *testing.T, from string) {
 		}
 	}
 	c := newClock()
-	o := Options{Dir: dir, MaxBytes: 8 << 20, SegmentBytes: 64 << 10, KeepDelivered: 24 * time.Hour, Now: c.now}
+	o := Options{Dir: dir, MaxBytes: 8 << 20, SegmentBytes: 1 << 20, KeepDelivered: 24 * time.Hour, Now: c.now}
 	q := open(t, o)
 	if Began(q.Epoch()).Unix() != 1772366400 || string(q.State()["room-1"]) != "state" || q.State()["agent"][0] != 150 || len(q.Damage()) > 0 {
 		t.Fatalf("epoch %d, state %v, damage %+v", q.Epoch(), q.State(), q.Damage())
