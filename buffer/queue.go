@@ -23,7 +23,7 @@ type Options struct {
 	MaxBytes      int64            // bound of the store on disk, bytes; 0 = 256 MiB, at least 512 KiB
 	MaxAge        time.Duration    // records older than this are evicted; 0 = no limit
 	KeepDelivered time.Duration    // how long delivered records stay for replay
-	SegmentBytes  int64            // size of a segment beside its copy of the state; 0 = by MaxBytes, always at most MaxBytes/8
+	SegmentBytes  int64            // size of a segment beside its copy of the state; 0 = 8 MiB, always at most MaxBytes/8
 	Now           func() time.Time // nil = time.Now
 	// Uptime is how long the machine has been up, sleep included, and the id of that
 	// boot: what ages are counted on. nil, "" and 0 = not known; then the time between
@@ -39,14 +39,10 @@ type Options struct {
 }
 
 const (
-	defaultMaxBytes = 256 << 20
-	minMaxBytes     = 512 << 10
-	minSegmentBytes = 64 << 10
-	// As a rule a segment has about as many blocks as one page lists, so that a commit
-	// writes one page for it; in a large store more, because a start looks into every file.
-	smallSegmentBytes = 512 << 10
-	largeSegmentBytes = 8 << 20
-	mostSegments      = 512
+	defaultMaxBytes     = 256 << 20
+	minMaxBytes         = 512 << 10
+	defaultSegmentBytes = 8 << 20
+	minSegmentBytes     = 64 << 10
 )
 
 // withDefaults fills in what is left out. The size of a segment is a power of
@@ -62,7 +58,7 @@ func (o Options) withDefaults() (Options, error) {
 		return o, fmt.Errorf("open store: %d bytes are too few, at least %d are needed", o.MaxBytes, minMaxBytes)
 	}
 	if o.SegmentBytes == 0 {
-		o.SegmentBytes = min(max(smallSegmentBytes, o.MaxBytes/mostSegments), largeSegmentBytes)
+		o.SegmentBytes = defaultSegmentBytes
 	}
 	limit := min(max(o.SegmentBytes, minSegmentBytes), o.MaxBytes/8, 1<<30)
 	o.SegmentBytes = minSegmentBytes
