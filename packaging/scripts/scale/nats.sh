@@ -9,8 +9,8 @@
 #
 #   nats.sh [runs|sessions|trap]...    [all]
 #
-# It fails where a record is lost or an agent is not proven. Results also go to
-# $SCALE_DIR/nats.txt. It needs node, jq and PostgreSQL (make interop installs them).
+# It prints a line a result, and fails where a record is lost or an agent is not proven. It
+# needs node, jq and PostgreSQL (make interop installs them).
 set -euo pipefail
 REPO=$(cd "$(dirname "$0")/../../.." && pwd)
 WORK=$(mktemp -d "${TMPDIR:-/tmp}/roomcall-nats-XXXXXX")
@@ -18,7 +18,7 @@ export REPO WORK
 . "$REPO/packaging/scripts/interop/nats.sh"
 . "$REPO/packaging/scripts/interop/database.sh"
 # With few ROOMS (scale.sh) one run is enough.
-: "${RUNS:=$((${ROOMS:-10000} < 500 ? 1 : 10))}" "${RECORDS:=60000}" "${RATE:=500}" "${SCALE_DIR:=$WORK}"
+: "${RUNS:=$((${ROOMS:-10000} < 500 ? 1 : 10))}" "${RECORDS:=60000}" "${RATE:=500}"
 
 NATS_DIR=$WORK/nats
 finish() {
@@ -27,7 +27,6 @@ finish() {
 }
 trap finish EXIT
 trap 'exit 130' INT TERM
-say() { echo "$*" | tee -a "$SCALE_DIR/nats.txt"; }
 ask() { psql -X -A -t -v ON_ERROR_STOP=1 -c "$1"; }
 rooms() { seq -f 'room-%.0f' "$1"; }
 
@@ -80,7 +79,7 @@ runs() {
 		wait "$LOAD" || fail "nats: $(tail -1 "$WORK/load.log")"
 		whole() { [ "$(ask 'select count(*) from sample')" -ge $((run * RECORDS)) ]; }
 		await 120 whole || true
-		say "run $run: $(tail -1 "$WORK/load.log"); rows $(ask 'select count(*) from sample') of $((run * RECORDS)), holes $(ask 'select count(*) from hole'), $((SECONDS - began)) s"
+		echo "run $run: $(tail -1 "$WORK/load.log"); rows $(ask 'select count(*) from sample') of $((run * RECORDS)), holes $(ask 'select count(*) from hole'), $((SECONDS - began)) s"
 		[ "$(ask 'select count(*) from sample')" = $((run * RECORDS)) ] && [ "$(ask 'select count(*) from hole')" = 0 ] || fail "nats: records are lost"
 	done
 	kill_worker 1
@@ -107,8 +106,9 @@ sessions() {
 		read -ra connected <<<"$(used)"
 		sleep $minute
 		read -ra after <<<"$(used)"
-		say "$agents agents, $count nodes: $(tail -1 "$WORK/load.log"); servers $((before[0] / 1024)) MiB without, $((after[0] / 1024)) MiB with, $(((after[0] - before[0]) / agents)) KiB an agent; CPU $(((connected[1] - before[1]) * 10 / agents)) ms an agent to connect and prove, $(((after[1] - connected[1]) * 10000 / minute / agents)) µs a second and agent at rest"
-		nats_as admin stream report | grep -F '$MQTT_msgs' | awk -F'│' '{ print "consumers of $MQTT_msgs:" $5 }' | tee -a "$SCALE_DIR/nats.txt"
+		echo "$agents agents, $count nodes: $(tail -1 "$WORK/load.log"); $(nats_as admin stream info '$MQTT_msgs' --json | jq .state.consumer_count) consumer of \$MQTT_msgs"
+		echo "  memory: $((before[0] / 1024)) MiB without them, $((after[0] / 1024)) MiB with them, $(((after[0] - before[0]) / agents)) KiB an agent"
+		echo "  CPU of an agent: $(((connected[1] - before[1]) * 10 / agents)) ms to connect and prove, $(((after[1] - connected[1]) * 10000 / minute / agents)) µs a second at rest"
 		stop "$LOAD"
 	done
 }
@@ -119,8 +119,8 @@ trap_() {
 	local kept
 	nodes cluster.conf 3 200
 	nats_as admin stream add obvious --subjects 'roomcall.v1.*.*.sample' --storage file --retention limits --replicas 3 --defaults >/dev/null
-	nats_as admin stream cluster step-down obvious --preferred nats-1 >/dev/null || true
-	nats_as admin stream cluster step-down '$MQTT_msgs' --preferred nats-2 >/dev/null || true
+	nats_as admin stream cluster step-down obvious --preferred nats-1 >/dev/null 2>&1 || true
+	nats_as admin stream cluster step-down '$MQTT_msgs' --preferred nats-2 >/dev/null 2>&1 || true
 	load 200 20000 1000
 	nodectl kill nats-1
 	sleep 8
@@ -129,7 +129,7 @@ trap_() {
 	wait "$LOAD" || fail "nats: $(tail -1 "$WORK/load.log")"
 	nats_as admin sub --stream obvious --all --raw --count "$(nats_as admin stream info obvious --json | jq .state.messages)" >"$WORK/obvious" 2>/dev/null
 	kept=$(grep -o '"id":"[^"]*"' "$WORK/obvious" | sort -u | wc -l)
-	say "trap: of 20000 acknowledged records a stream over the subjects has $kept, $((20000 - kept)) are lost; \$MQTT_msgs has $(nats_as admin stream info '$MQTT_msgs' --json | jq .state.messages) messages for the consumer"
+	echo "trap: of 20000 acknowledged records a stream over the subjects has $kept, $((20000 - kept)) are lost; \$MQTT_msgs has $(nats_as admin stream info '$MQTT_msgs' --json | jq .state.messages) messages for the consumer"
 }
 
 build_nats
