@@ -58,7 +58,7 @@ const (
 type event struct {
 	ID, Type, Severity, Text, Room, Device, Site, Metric string
 	IncidentID                                           string `json:"incident_id"`
-	ClientID                                             string `json:"client_id"`
+	ClientID                                             string `json:"-"` // of the topic
 	Value, Limit                                         *float64
 	TsMs                                                 int64 `json:"ts_ms"`
 	Replayed                                             int
@@ -186,13 +186,21 @@ func run(ctx context.Context) error {
 func triage(list []mqtt.Message) (now digest, unacked map[string][]mqtt.Message) {
 	unacked = map[string][]mqtt.Message{}
 	for _, m := range list {
+		// The broker's access list lets an agent write below its own client id only, so no
+		// agent ends or hides the alerts of another one.
+		levels := strings.Split(m.Topic(), "/")
 		var e event
-		if err := json.Unmarshal(m.Payload(), &e); err != nil || e.ID == "" {
-			slog.Error("not an event, skipped", "topic", m.Topic())
+		err := json.Unmarshal(m.Payload(), &e)
+		e.ClientID = levels[len(levels)-3]
+		if err != nil || !strings.HasPrefix(e.ID, e.ClientID+".") {
+			slog.Error("not an event of this agent, skipped", "topic", m.Topic())
 			m.Ack()
 			continue
 		}
 		closes := e.Severity == "info" && e.IncidentID != ""
+		if e.IncidentID != "" {
+			e.IncidentID = e.ClientID + "." + e.IncidentID
+		}
 		_, twice := unacked[e.ID]
 		switch {
 		case e.Severity != "warning" && e.Severity != "critical" && !closes || sent[e.ID] || sentBefore[e.ID]:

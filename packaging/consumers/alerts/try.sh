@@ -67,11 +67,13 @@ done
 # Killed: what happens meanwhile waits at the broker. The old form without text, too.
 kill_all
 event 3 info '"type":"quality.recovered","incident_id":"i1","text":"The call is good again <at user_id=\"all\"></at>"'
+pub -q 1 -t roomcall/v1/other/hub/event -m '{"id":"pc.1.hub.event.4","ts_ms":1772452800000,"client_id":"pc","severity":"critical","text":"in the name of another agent"}'
 event 4 critical '"type":"endpoint.offline","metric":"video_recv_loss_pct","value":7,"limit":3'
 restart_all
 for one in "${to[@]}"; do
 	await 40 has "$one" "endpoint.offline (video_recv_loss_pct 7, limit 3)" || fail "alerts: $one: the alert of the time away is missing: $(tail -3 "$WORK/$one.log")"
 	await 20 has "$one" "🟢" || fail "alerts: $one: the end is missing"
+	[ "$(count "$one" 'in the name')" = 0 ] || fail "alerts: $one: an alert in the name of another agent"
 	[ "$(count "$one" quiet)" = 0 ] || fail "alerts: $one: a call that began is no alert"
 	! grep -q "key=$one\|key of" "$WORK/$one.log" || fail "alerts: $one logs a secret: $(cat "$WORK/$one.log")"
 	case $one in dingtalk) faults=2 ;; *) faults=3 ;; esac

@@ -113,7 +113,7 @@ func (r *rights) Provides(b byte) bool {
 }
 
 // appended is what `roomcall check`, `watch` and `forget` append to the client id, so that
-// they put out nobody.
+// they disconnect nobody.
 var appended = regexp.MustCompile(`^(-check|(-watch)?-[A-Z2-7]{8})?$`)
 
 func (r *rights) OnConnectAuthenticate(cl *mqtt.Client, pk packets.Packet) bool {

@@ -157,7 +157,7 @@ select o.incident_id, o.client_id, o.device, o.site, o.room, o.type, o.severity,
   o.since as started, c.ts as ended, o.doc->>'metric' as metric, o.value, o."limit",
   o.doc->>'code' as code, o.doc->>'scope' as scope, o.doc->>'metrics' as metrics, o.doc->>'text' as text
 from event o
-left join event c on c.incident_id = o.incident_id and c.type in ('quality.recovered', 'endpoint.online')
+left join event c on (c.incident_id, c.client_id) = (o.incident_id, o.client_id) and c.type in ('quality.recovered', 'endpoint.online')
 where o.type in ('quality.degraded', 'endpoint.offline', 'endpoint.refused', 'endpoint.busy', 'endpoint.error', 'endpoint.clock_off');
 
 -- Which room is bad now, the worst first: in a call that is poor or fair, or not usable.
@@ -185,7 +185,7 @@ left join lateral (select coalesce(r.doc->(r.metric || '_pct'), r.doc->(r.metric
 left join lateral (
   select o.incident_id, o.since as started, o.doc->>'scope' as scope, o.doc->>'text' as text from event o
   where (o.client_id, o.device, o.type) = (r.client_id, r.device, r.type) order by o.ts desc limit 1
-) i on not exists (select from event c where c.incident_id = i.incident_id and c.type in ('quality.recovered', 'endpoint.online'))
+) i on not exists (select from event c where (c.incident_id, c.client_id) = (i.incident_id, r.client_id) and c.type in ('quality.recovered', 'endpoint.online'))
 where coalesce(a.availability, 'online') = 'online'
 order by array_position(array['unreachable', 'refused', 'error', 'busy', 'upgrading', 'in_call'], r.endpoint_state), r.grade desc, since;
 

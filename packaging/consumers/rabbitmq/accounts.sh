@@ -8,7 +8,7 @@ ctl=${RABBITMQCTL:-rabbitmqctl}
 kind=$1 name=$2
 read -r password
 # A client reads through queues that are named after its client id. `roomcall check`,
-# `watch` and `forget` append something to it, so that they put out nobody; no more than
+# `watch` and `forget` append something to it, so that they disconnect nobody; no more than
 # that, or the account room would reach the queues of room-a.
 queue="mqtt-subscription-$name(-check|(-watch)?-[A-Z2-7]{8})?qos[01]"
 case $kind in
