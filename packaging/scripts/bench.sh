@@ -48,7 +48,7 @@ bench() {
 machine() {
 	echo "machine: $(date -u +%Y-%m-%d) (UTC), commit $(git rev-parse --short HEAD 2>/dev/null || echo unknown)"
 	echo "machine: $(nproc) cores, $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1), $(awk '/^MemTotal/ {printf "%.1f GiB", $2 / 1048576}' /proc/meminfo)"
-	echo "machine: Linux $(uname -r), $(go version | cut -d' ' -f3), mosquitto $(PATH="$PATH:/usr/sbin" mosquitto -h | sed -n 's/^mosquitto version //p')"
+	echo "machine: Linux $(uname -r | cut -d- -f1), $(go version | cut -d' ' -f3), mosquitto $(PATH="$PATH:/usr/sbin" mosquitto -h | sed -n 's/^mosquitto version //p')"
 	echo "machine: store on $(stat -f -c %T "$dir") (disk $(basename "$(df --output=source "$dir" | tail -n 1)"))"
 	echo "machine: load average before the run: $(cut -d' ' -f1 /proc/loadavg)"
 }

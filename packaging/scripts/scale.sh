@@ -63,14 +63,15 @@ beside() {
 machine() {
 	echo "$(date -u +%Y-%m-%d) (UTC), commit $(git rev-parse --short HEAD 2>/dev/null || echo unknown)"
 	echo "$(nproc) cores, $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1), $(awk '/^MemTotal/ {printf "%.1f GiB", $2 / 1048576}' /proc/meminfo); rooms, broker and consumer share them"
-	echo "Linux $(uname -r), $(go version | cut -d' ' -f3), mosquitto $(command mosquitto -h | sed -n 's/^mosquitto version //p'), nats-server $(cd packaging/consumers/nats && go list -m -f '{{.Version}}' github.com/nats-io/nats-server/v2)"
+	echo "Linux $(uname -r | cut -d- -f1), $(go version | cut -d' ' -f3), mosquitto $(command mosquitto -h | sed -n 's/^mosquitto version //p'), nats-server $(cd packaging/consumers/nats && go list -m -f '{{.Version}}' github.com/nats-io/nats-server/v2)"
 	echo "load average before the run: $(cut -d' ' -f1 /proc/loadavg)"
 }
 
 tools mosquitto:mosquitto
 parts=("$@")
 [ $# -gt 0 ] || parts=(mosquitto tls nats day postgres cluster)
-machine >"$SCALE_DIR/machine.txt"
+# Above the table of the brokers: when and where these were measured.
+[[ " ${parts[*]} " != *" mosquitto "* && " ${parts[*]} " != *" tls "* && " ${parts[*]} " != *" nats "* ]] || machine >"$SCALE_DIR/machine.txt"
 for part in "${parts[@]}"; do
 	case $part in
 	mosquitto | tls | nats | day | postgres | cluster) "$part" ;;
