@@ -39,16 +39,16 @@ func writeDoc(doc, results string) error {
 	if err != nil {
 		return err
 	}
-	facts, err := os.ReadFile(filepath.Join(results, machineFile))
-	if err != nil {
-		return err
-	}
-	machine := "- " + strings.ReplaceAll(strings.TrimSpace(string(facts)), "\n", "\n- ") + "\n"
 	list, err := readResults(filepath.Join(results, resultsFile))
 	if err != nil {
 		return err
 	}
 	if len(list) > 0 {
+		facts, err := os.ReadFile(filepath.Join(results, machineFile))
+		if err != nil {
+			return err
+		}
+		machine := "- " + strings.ReplaceAll(strings.TrimSpace(string(facts)), "\n", "\n- ") + "\n"
 		for name, body := range map[string]string{"brokers": machine + "\n" + brokersTable(list), "faults": faultsTable(list)} {
 			if text, err = replace(text, name, body); err != nil {
 				return err
