@@ -105,6 +105,9 @@ func (w *worker) listen(out io.Reader) {
 	w.mu.Unlock()
 }
 
+// orderMost is within which a worker carries out an order; the longest is a replay.
+const orderMost = 10 * time.Minute
+
 // answer waits for the end of an order.
 func (w *worker) answer() (news, error) {
 	select {
@@ -117,6 +120,8 @@ func (w *worker) answer() (news, error) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		return news{}, fmt.Errorf("a worker has ended: %w", w.err)
+	case <-time.After(orderMost):
+		return news{}, errors.New("a worker does not answer")
 	}
 }
 

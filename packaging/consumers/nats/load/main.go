@@ -28,6 +28,7 @@ var (
 	records   = flag.Int("records", 3000, "of all rooms together")
 	rate      = flag.Float64("rate", 100, "records a second, of all rooms together")
 	begin     = flag.Int("begin", 100, "rooms that begin a second")
+	within    = flag.Duration("within", 30*time.Minute, "give up after that")
 	stay      = flag.Bool("stay", false, "when all records are acknowledged, keep the sessions until SIGTERM")
 )
 
@@ -37,6 +38,8 @@ func main() {
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	ctx, cancel := context.WithTimeout(ctx, *within)
+	defer cancel()
 	say := func() {
 		fmt.Printf("acknowledged %d of %d, rooms proven %d of %d, connections lost %d\n", acknowledged.Load(), *records, proven.Load(), *rooms, lost.Load())
 	}
