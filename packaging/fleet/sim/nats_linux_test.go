@@ -146,7 +146,7 @@ func (b *natsServer) CPU() (time.Duration, error) { return cpuOf(b.cmd.Process.P
 
 // flushedRooms is how many rooms a NATS has at most that flushes before each PUBACK: its
 // disk decides how many records that is.
-const flushedRooms = 1000
+const flushedRooms = 500
 
 func TestScaleNATS(t *testing.T) {
 	rooms := min(roomsWanted(t), flushedRooms)
