@@ -122,6 +122,7 @@ func brokersTable(list []result) string {
 		what string
 		text func(r *result) string
 	}{
+		{"measured (UTC)", func(r *result) string { return r.Began.UTC().Format("2006-01-02 15:04") }},
 		{"rooms", func(r *result) string { return thousands(r.Rooms) }},
 		{"memory of the broker without a room (VmRSS)", func(r *result) string { return megabytes(r.MemoryBefore) }},
 		{"with all rooms", func(r *result) string { return megabytes(r.Memory) }},

@@ -37,6 +37,7 @@ type lengths struct {
 type result struct {
 	Broker string // name for people
 	Rooms  int
+	Began  time.Time
 
 	MemoryBefore, Memory int64         // of the broker: without rooms, with all connected
 	CPU                  time.Duration // of the broker in the steady part
@@ -85,6 +86,7 @@ func (c *curve) within(part float64, rooms int) float64 {
 // run plays. What went wrong is in the result as far as it is a measure, and an error where
 // there is nothing to go on with.
 func (p *play) run(ctx context.Context) (err error) {
+	p.out.Began = time.Now()
 	p.out.Rooms, p.out.Patience = p.f.rooms, p.length.Patience
 	if err := p.f.await(ctx, "all stores are open", p.length.Patience, func(news) bool { return true }); err != nil {
 		return err
