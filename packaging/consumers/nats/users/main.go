@@ -148,14 +148,15 @@ var consumerRights = func() string {
 // keep returns the password in the file, and makes it if there is none.
 func keep(path string) (string, error) {
 	old, err := os.ReadFile(path)
-	if err == nil {
-		return strings.TrimSpace(string(old)), nil
+	password := strings.TrimSpace(string(old))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		password = rand.Text()
+		return password, write(path, password+"\n")
+	case err == nil && password == "":
+		return "", fmt.Errorf("%s is empty: remove it, and a new password is made", path)
 	}
-	if !errors.Is(err, fs.ErrNotExist) {
-		return "", err
-	}
-	password := rand.Text()
-	return password, write(path, password+"\n")
+	return password, err
 }
 
 // write replaces the file whole, so that a server that reads it never finds a part.

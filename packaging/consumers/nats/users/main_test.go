@@ -129,6 +129,12 @@ func TestBadList(t *testing.T) {
 			t.Errorf("%q: %v", list, err)
 		}
 	}
+	if err := os.WriteFile(filepath.Join(dir, "passwords", "room-a"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := run(dir, nil, strings.NewReader("room-a")); err == nil {
+		t.Error("an empty password is accepted")
+	}
 	if now, _ := os.ReadFile(filepath.Join(dir, "users.conf")); string(now) != string(old) {
 		t.Error("a bad list replaced the old one")
 	}
