@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"roomcall/packaging/consumers/postgres/rows"
 	"strconv"
 	"strings"
 	"testing"
@@ -17,6 +16,8 @@ import (
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
 	"github.com/jackc/pgx/v5"
+
+	"roomcall/packaging/consumers/postgres/rows"
 )
 
 // BenchmarkConsume reads b.N records that wait at the broker into the database, as this

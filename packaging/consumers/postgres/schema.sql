@@ -11,6 +11,13 @@
 
 begin;
 
+-- In another encoding records with, say, Chinese names would be rejected one by one.
+do $$ begin
+  if current_setting('server_encoding') <> 'UTF8' then
+    raise exception 'this database has the encoding %; records need UTF8', current_setting('server_encoding');
+  end if;
+end $$;
+
 create table record (
   id        text primary key,
   -- Each agent has its own ids, and no other client_id in its records.
