@@ -28,6 +28,7 @@ import (
 const (
 	admin    = "admin"    // sets up, looks after the streams: cluster.sh
 	postgres = "postgres" // the consumer in this folder
+	reader   = "reader"   // reads everything over MQTT: `roomcall watch`, alerts
 	system   = "system"   // removes nodes: cluster.sh
 	cluster  = "cluster"  // the nodes among themselves
 )
@@ -69,7 +70,10 @@ func run(dir string, nodes []string, list io.Reader) error {
 	if err := user(postgres, consumerRights); err != nil {
 		return err
 	}
-	seen := map[string]bool{admin: true, postgres: true, system: true, cluster: true}
+	if err := user(reader, readerRights); err != nil {
+		return err
+	}
+	seen := map[string]bool{admin: true, postgres: true, reader: true, system: true, cluster: true}
 	for lines := bufio.NewScanner(list); ; {
 		if !lines.Scan() {
 			if err := lines.Err(); err != nil {
@@ -131,6 +135,10 @@ func agentRights(id string) string {
 	return fmt.Sprintf(`, allowed_connection_types: ["MQTT"], permissions: { publish: [%q], subscribe: [%q, %q, %q, "$MQTT.sub.>"] }`,
 		own+">", "roomcall.v1.*.echo", own+"health", own+"*.state")
 }
+
+// readerRights lets a person or a program read the fleet over MQTT, also with a session,
+// and write nothing.
+const readerRights = `, allowed_connection_types: ["MQTT"], permissions: { publish: { deny: ">" }, subscribe: ["roomcall.v1.>", "$MQTT.sub.>"] }`
 
 // consumerRights lets the consumer read the two streams by its own durable consumers,
 // which admin has made, and acknowledge. It can write, change and delete nothing.

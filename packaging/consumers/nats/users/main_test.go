@@ -40,7 +40,7 @@ func TestRights(t *testing.T) {
 		for _, u := range o.Users {
 			users[u.Username] = u
 		}
-		if len(users) != 5 { // admin, postgres, system and the two
+		if len(users) != 6 { // admin, postgres, reader, system and the two
 			t.Errorf("%s: users %v", name, users)
 		}
 		agent := users["room-a"]
@@ -53,6 +53,10 @@ func TestRights(t *testing.T) {
 		}
 		if _, ok := agent.AllowedConnectionTypes["MQTT"]; !ok || len(agent.AllowedConnectionTypes) != 1 {
 			t.Errorf("%s: an agent may connect by %v", name, agent.AllowedConnectionTypes)
+		}
+		rights := users["reader"].Permissions
+		if !slices.Equal(rights.Publish.Deny, []string{">"}) || len(rights.Publish.Allow) > 0 || !slices.Equal(rights.Subscribe.Allow, []string{"roomcall.v1.>", "$MQTT.sub.>"}) {
+			t.Errorf("%s: a reader may publish %v, subscribe to %v", name, rights.Publish, rights.Subscribe)
 		}
 		for _, subject := range users["postgres"].Permissions.Publish.Allow {
 			if !strings.HasPrefix(subject, "$JS.ACK.") && !strings.HasPrefix(subject, "$JS.API.CONSUMER.INFO.") && !strings.HasPrefix(subject, "$JS.API.CONSUMER.MSG.NEXT.") {
@@ -104,8 +108,8 @@ func TestPasswordsStay(t *testing.T) {
 		}
 		last = now
 	}
-	if len(last) != 6 {
-		t.Errorf("passwords of %d users, want 6", len(last))
+	if len(last) != 7 {
+		t.Errorf("passwords of %d users, want 7", len(last))
 	}
 }
 
@@ -119,7 +123,7 @@ func TestBadList(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, list := range []string{"Room A", "room-a\nroom-a", "admin", "postgres", "system", "cluster", "a.b", "a/b", `x" }`, strings.Repeat("a", 64)} {
+	for _, list := range []string{"Room A", "room-a\nroom-a", "admin", "postgres", "reader", "system", "cluster", "a.b", "a/b", `x" }`, strings.Repeat("a", 64)} {
 		err := run(dir, nil, strings.NewReader(list))
 		if err == nil {
 			t.Errorf("%q is accepted", list)
