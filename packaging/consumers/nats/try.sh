@@ -141,7 +141,7 @@ END
 spawn "$WORK/agent.log" "$ROOMCALL" --config "$WORK/agent.toml" run
 agent() { [ "$(ask "select availability || ' ' || version from agent_now where client_id = 'interop-nats'")" = "$1 $("$ROOMCALL" version | awk '{ print $2 }')" ]; }
 await 60 agent online || fail "nats: the agent is $(ask 'table agent_now' | tail -1): $(tail -3 "$WORK/agent.log")"
-grep -q 'delivery proven' "$WORK/agent.log" || fail "nats: the agent's delivery is not proven: $(tail -3 "$WORK/agent.log")"
+await 60 grep -q 'delivery proven' "$WORK/agent.log" || fail "nats: the agent's delivery is not proven: $(tail -3 "$WORK/agent.log")"
 kill -9 "$SPAWNED"
 await 60 agent lost || fail "nats: the agent is not lost: $(ask 'table agent_now' | tail -1)"
 ok nats "write only below the own client id, read nothing of others but the echo; $total acknowledged records of 20 rooms in $total rows, 0 missing, after a missing table, kill -9 of a node and a worker, no quorum, a roll, a node added and one removed, a full stream"
