@@ -1,6 +1,7 @@
 package record
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"maps"
@@ -9,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"roomcall/agent/report"
 	"roomcall/buffer"
 )
 
@@ -182,6 +184,45 @@ func TestAKillLosesOnlyWhatWasCollectedAndNoNumberIsUsedTwice(t *testing.T) {
 			t.Errorf("%d samples, want %d", len(got), before+1)
 		}
 		numbered(t, s.lane("room-1/sample"))
+	})
+}
+
+// A restored backup is noticed by what the retained states say is published, also where
+// the newest poll of each device is always one that is collected.
+func TestTheStateOfACollectedPollTellsWhatIsPublished(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &fakeStore{}
+		r := collecting(t, s, 10*time.Second)
+		defer recording(t, r)()
+		<-r.Compare(nil, true) // a connection
+		read := func() report.Identity {
+			r.polled("room-1", activeStatus, nil)
+			synctest.Wait()
+			for _, shown := range taken(r.newest, time.Now()) {
+				id, ok := report.ReadIdentity(shown.Payload)
+				if !ok || !bytes.Contains(shown.Payload, []byte(`"recorded":0`)) {
+					t.Fatalf("the state of a poll that is collected: %s", shown.Payload)
+				}
+				return id
+			}
+			t.Fatal("no state")
+			return report.Identity{}
+		}
+		if id := read(); id.Seq != 0 {
+			t.Errorf("before the first commit: %+v", id)
+		}
+		time.Sleep(11 * time.Second)
+		id := read()
+		if id.Kind != "sample" || id.Seq != 1 {
+			t.Errorf("after a commit of one sample: %+v", id)
+		}
+		restored := collecting(t, &fakeStore{}, 10*time.Second)
+		if _, behind, inUse := restored.behind([]report.Identity{id}); !behind || !inUse {
+			t.Error("a store without that sample does not notice it")
+		}
+		if _, behind, _ := r.behind([]report.Identity{id}); behind {
+			t.Error("the store that has it is believed to be behind")
+		}
 	})
 }
 

@@ -339,7 +339,7 @@ func (r *Recorder) show(p report.Poll) {
 	}
 	st, out := r.reporter.Poll(st, p)
 	r.unsaved[p.Device] = st
-	sample := report.MarkUnrecorded(out.Sample)
+	sample := report.MarkUnrecorded(out.Sample, r.committed.states[p.Device])
 	r.newest.Set(Sample{Device: p.Device, Payload: sample, Shows: out.Shows, Standing: out.Standing, At: p.At, Fresh: freshIntervals * out.Interval})
 	r.made(p.Device, "sample", sample)
 }

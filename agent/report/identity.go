@@ -13,7 +13,7 @@ import (
 type Identity struct {
 	Epoch        int64
 	Device, Kind string
-	Seq          uint64 // 0 = none: a state whose sample is not recorded
+	Seq          uint64 // of a state whose sample is not recorded that of the last one that is; 0 = none
 	Position     uint64 // of the newest record in the store, in the echo; 0 = not said
 }
 
@@ -27,6 +27,7 @@ const epochEnd = (1<<33 - 1) << 20
 func ReadIdentity(payload []byte) (Identity, bool) {
 	var p struct {
 		ID, Device string
+		RecordedID string `json:"recorded_id"`
 		Epoch      int64
 		Seq        uint64
 		Position   uint64
@@ -35,6 +36,10 @@ func ReadIdentity(payload []byte) (Identity, bool) {
 		return Identity{}, false
 	}
 	id := Identity{Epoch: p.Epoch, Device: p.Device, Seq: p.Seq, Position: p.Position}
+	if p.ID == "" { // the state of a sample that is not recorded names the last one that is
+		p.ID = p.RecordedID
+		id.Seq, _ = strconv.ParseUint(p.ID[strings.LastIndexByte(p.ID, '.')+1:], 10, 64)
+	}
 	if parts := strings.Split(p.ID, "."); len(parts) == 5 {
 		id.Kind = parts[3]
 	} else {

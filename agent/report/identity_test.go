@@ -58,12 +58,14 @@ func TestOnlyARecordIsRenumbered(t *testing.T) {
 
 func TestIdentityIsReadFromPayloadsOfOursOnly(t *testing.T) {
 	for text, want := range map[string]Identity{
-		`{"id":"pc.7.hub.sample.3","epoch":7,"seq":3,"device":"hub"}`:    {7, "hub", "sample", 3, 0},
-		`{"id":"pc.7.hub.view/zoom.3","epoch":7,"seq":3,"device":"hub"}`: {7, "hub", "view/zoom", 3, 0},
-		`{"epoch":7,"device":"hub","recorded":0}`:                        {7, "hub", "", 0, 0},
-		`{"epoch":7,"status":"ok"}`:                                      {7, "", "", 0, 0},
-		`{"epoch":7,"seq":9}`:                                            {7, "", "", 0, 0},
-		`{"seq":3}`:                                                      {}, `online`: {}, ``: {}, `{"epoch":-1}`: {}, `{"epoch":"x"}`: {},
+		`{"id":"pc.7.hub.sample.3","epoch":7,"seq":3,"device":"hub"}`:              {7, "hub", "sample", 3, 0},
+		`{"id":"pc.7.hub.view/zoom.3","epoch":7,"seq":3,"device":"hub"}`:           {7, "hub", "view/zoom", 3, 0},
+		`{"epoch":7,"device":"hub","recorded":0}`:                                  {7, "hub", "", 0, 0},
+		`{"epoch":7,"device":"hub","recorded":0,"recorded_id":"c.7.hub.sample.5"}`: {7, "hub", "sample", 5, 0},
+		`{"epoch":7,"device":"hub","recorded":0,"recorded_id":"c.7.hub.5"}`:        {7, "hub", "", 0, 0},
+		`{"epoch":7,"status":"ok"}`:                                                {7, "", "", 0, 0},
+		`{"epoch":7,"seq":9}`:                                                      {7, "", "", 0, 0},
+		`{"seq":3}`:                                                                {}, `online`: {}, ``: {}, `{"epoch":-1}`: {}, `{"epoch":"x"}`: {},
 		`{"epoch":9007199253692415}`: {9007199253692415, "", "", 0, 0}, // the last one that a clock makes, in 2242
 		`{"epoch":9007199253692416}`: {}, `{"epoch":9223372036854775807}`: {},
 	} {

@@ -166,8 +166,12 @@ func fresh(interval time.Duration) time.Duration {
 func MarkReplayed(p []byte) []byte { return payload.MarkReplayed(p) }
 
 // MarkUnrecorded makes a sample's payload one that no record has: with "recorded":0,
-// without id and seq.
-func MarkUnrecorded(p []byte) []byte { return payload.MarkUnrecorded(p) }
+// without id and seq, but with the id of the newest one that committed, the state of its
+// device in the store, knows: a store that was put back is noticed by it.
+func MarkUnrecorded(p []byte, committed State) []byte {
+	id, _ := ReadIdentity(p)
+	return payload.MarkUnrecorded(p, committed.Last(id.Kind))
+}
 
 // Filter chooses records by device and time. The zero value chooses all.
 type Filter struct {

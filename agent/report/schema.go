@@ -165,6 +165,9 @@ func stateSchema() obj {
 			out[i].Value = append(slices.Clone(out[i].Value.(obj)), payload.Pair{Key: "recorded", Value: obj{
 				{Key: "type", Value: "integer"}, {Key: "const", Value: 0},
 				{Key: "description", Value: "0 while the store does not hold the sample; then id and seq are absent. Else absent."},
+			}}, payload.Pair{Key: "recorded_id", Value: obj{
+				{Key: "type", Value: "string"},
+				{Key: "description", Value: "With recorded 0: the id of the device's newest sample that the store holds; absent if it holds none."},
 			}})
 		case "required":
 			out[i].Value = slices.DeleteFunc(slices.Clone(out[i].Value.([]string)), func(key string) bool { return key == "id" || key == "seq" })
@@ -186,7 +189,7 @@ func topics() []topic {
 		{"health", "{prefix}/{client_id}/health", "health", "How the agent itself is doing: at each change, and at least every five minutes.", true, false},
 		{"echo", "{prefix}/{client_id}/echo", "echo", "Proof of delivery: the agent publishes it and reads it back; it also tells a store that was put back.", true, false},
 		{"agent_event", "{prefix}/{client_id}/agent/event", "event", "The agent's own events.", false, false},
-		{"state", "{prefix}/{client_id}/{device}/state", "state", "The newest sample; never set by replayed records. While the store accepts nothing it has recorded 0 and neither id nor seq.", true, true},
+		{"state", "{prefix}/{client_id}/{device}/state", "state", "The newest sample; never set by replayed records. While the store accepts nothing, or polls are collected, it has recorded 0 and neither id nor seq.", true, true},
 	}
 	for _, kind := range SchemaKinds()[2:] {
 		list = append(list, topic{word(kind), "{prefix}/{client_id}/{device}/" + kind, word(kind), "One record of this kind a message.", false, true})

@@ -103,12 +103,16 @@ func MarkReplayed(p []byte) []byte {
 }
 
 // MarkUnrecorded makes a sample's payload one that no record has: without id and seq,
-// and with "recorded":0 as its last key. p is not changed.
-func MarkUnrecorded(p []byte) []byte {
-	out := bytes.Clone(p)
+// and with "recorded":0 and "recorded_id" at its end: its own id with the number last, of
+// the newest one that a record has; 0 = none. p is not changed.
+func MarkUnrecorded(p []byte, last uint64) []byte {
+	out, id := bytes.Clone(p), []byte(nil)
 	for _, key := range []string{`"id":`, `"seq":`} { // of the head, which comes first
 		if from := bytes.Index(out, []byte(key)); from >= 0 {
 			if n := bytes.IndexByte(out[from:], ','); n >= 0 {
+				if id == nil {
+					id = bytes.Clone(out[from+len(key) : from+n])
+				}
 				out = append(out[:from], out[from+n+1:]...)
 			}
 		}
@@ -116,5 +120,9 @@ func MarkUnrecorded(p []byte) []byte {
 	if len(out) < 3 || out[len(out)-1] != '}' {
 		return out
 	}
-	return append(out[:len(out)-1], `,"recorded":0}`...)
+	out = append(out[:len(out)-1], `,"recorded":0`...)
+	if dot := bytes.LastIndexByte(id, '.'); last > 0 && dot > 0 {
+		out = fmt.Appendf(out, `,"recorded_id":%s%d"`, id[:dot+1], last)
+	}
+	return append(out, '}')
 }
