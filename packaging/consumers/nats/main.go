@@ -68,7 +68,7 @@ func run(ctx context.Context) error {
 	defer cancel()
 	nc, err := connect()
 	if err != nil {
-		return fmt.Errorf("connect to NATS: %w", err)
+		return fmt.Errorf("connect to NATS (NATS_URL): %w", err)
 	}
 	defer nc.Close()
 	js, err := jetstream.New(nc)
