@@ -148,7 +148,7 @@ func (q *Queue) loadForReading() (err error) {
 // segment:
 //
 //	there is none             a new store begins
-//	sound, the mark names it  the last stop was clean: it is written on
+//	sound, the mark names it  the last stop was clean: it is written on, but not in an older format
 //	sound                     a kill: it is flushed, because what it holds counts from now on, and
 //	                          stays as it is; the next append starts a new one
 //	sound, but commits that   the disk has lost them: salvaged, with a new epoch and an empty

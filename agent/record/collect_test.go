@@ -226,6 +226,26 @@ func TestTheStateOfACollectedPollTellsWhatIsPublished(t *testing.T) {
 	})
 }
 
+// A number of the old epoch under the name of the new one would be an id that nobody used,
+// and lead to the next epoch.
+func TestWhileANewEpochBeginsAStateNamesNoRecord(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := collecting(t, &fakeStore{}, 10*time.Second)
+		stop := recording(t, r)
+		r.polled("room-1", activeStatus, nil)
+		synctest.Wait()
+		stop()
+		for _, next := range []*newEpoch{nil, {Epoch: 7}} {
+			r.identity.next = next
+			time.Sleep(time.Second)
+			r.hold(report.Poll{Device: "room-1", At: time.Now(), Status: activeStatus})
+			if id, _ := report.ReadIdentity(r.newest.Of("room-1")); (id.Seq == 1) != (next == nil) {
+				t.Errorf("new epoch %v: %+v", next, id)
+			}
+		}
+	})
+}
+
 func TestWhatIsCollectedOverAFullDiskIsAcceptedOrAnnouncedAsMissed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var full atomic.Bool

@@ -339,7 +339,11 @@ func (r *Recorder) show(p report.Poll) {
 	}
 	st, out := r.reporter.Poll(st, p)
 	r.unsaved[p.Device] = st
-	sample := report.MarkUnrecorded(out.Sample, r.committed.states[p.Device])
+	var committed report.State // none while a new epoch begins: the numbers may be those of the old one
+	if r.identity.next == nil {
+		committed = r.committed.states[p.Device]
+	}
+	sample := report.MarkUnrecorded(out.Sample, committed)
 	r.newest.Set(Sample{Device: p.Device, Payload: sample, Shows: out.Shows, Standing: out.Standing, At: p.At, Fresh: freshIntervals * out.Interval})
 	r.made(p.Device, "sample", sample)
 }

@@ -14,7 +14,7 @@ import (
 //
 //	ROOMS=50 go test -run '^$' -bench DelayMany -benchtime 60x ./packaging/bench
 //
-// cpu-ms/poll is the agent's, and polls/commit how many polls came into one commit.
+// cpu-ms/poll is the agent's.
 func BenchmarkDelayMany(b *testing.B) {
 	n := 50
 	if v, err := strconv.Atoi(os.Getenv("ROOMS")); err == nil {
