@@ -55,7 +55,7 @@ func TestRights(t *testing.T) {
 			t.Errorf("%s: an agent may connect by %v", name, agent.AllowedConnectionTypes)
 		}
 		rights := users["reader"].Permissions
-		if !slices.Equal(rights.Publish.Deny, []string{">"}) || len(rights.Publish.Allow) > 0 || !slices.Equal(rights.Subscribe.Allow, []string{"roomcall.v1.>", "$MQTT.sub.>"}) {
+		if rights.Publish == nil || !slices.Equal(rights.Publish.Deny, []string{">"}) || len(rights.Publish.Allow) > 0 || !slices.Equal(rights.Subscribe.Allow, []string{"roomcall.v1.>", "$MQTT.sub.>"}) {
 			t.Errorf("%s: a reader may publish %v, subscribe to %v", name, rights.Publish, rights.Subscribe)
 		}
 		for _, subject := range users["postgres"].Permissions.Publish.Allow {
