@@ -23,7 +23,7 @@ type Options struct {
 	MaxBytes      int64            // bound of the store on disk, bytes; 0 = 256 MiB, at least 512 KiB
 	MaxAge        time.Duration    // records older than this are evicted; 0 = no limit
 	KeepDelivered time.Duration    // how long delivered records stay for replay
-	SegmentBytes  int64            // size of a segment beside its copy of the state; 0 = 8 MiB, always at most MaxBytes/8
+	SegmentBytes  int64            // size of a segment beside its copy of the state; 0 = 2 MiB, always at most MaxBytes/8
 	Now           func() time.Time // nil = time.Now
 	// Uptime is how long the machine has been up, sleep included, and the id of that
 	// boot: what ages are counted on. nil, "" and 0 = not known; then the time between
@@ -41,7 +41,7 @@ type Options struct {
 const (
 	defaultMaxBytes     = 256 << 20
 	minMaxBytes         = 512 << 10
-	defaultSegmentBytes = 8 << 20
+	defaultSegmentBytes = 2 << 20
 	minSegmentBytes     = 64 << 10
 )
 
