@@ -306,6 +306,9 @@ func (r *statusReport) store() string {
 	} else if r.rate < 0 {
 		line += ", " + w.growing
 	}
+	if b.CommitIntervalS > 0 {
+		line += ", " + fmt.Sprintf(w.collected, b.Collected, r.lang.For(time.Duration(b.CommitIntervalS*float64(time.Second))))
+	}
 	line += fmt.Sprintf(", %s / %s", health.Bytes(b.BytesOnDisk), health.Bytes(b.MaxBytes))
 	if room := r.roomLeft(); room > 0 {
 		line += ", " + fmt.Sprintf(w.roomLeft, r.lang.For(room))
@@ -364,7 +367,7 @@ type statusText struct {
 	broker, store, log, agent                  string
 	delivered, last, proof                     string
 	waiting, oldest, catchingUp, growing, lost string
-	roomLeft                                   string
+	roomLeft, collected                        string
 	version, ofCommand, up                     string
 }
 
@@ -374,7 +377,8 @@ var statusWords = map[health.Lang]statusText{
 		room: "ROOM", state: "STATE", polled: "POLLED", more: "(--all shows each)", moreProblems: "and %d more",
 		broker: "broker", store: "store", log: "log", agent: "agent",
 		delivered: "%d delivered", last: "last %s", proof: "delivery %s",
-		waiting: "%d waiting", oldest: "oldest %s", catchingUp: "catching up at %.0f/s, about %s left", growing: "not getting fewer", roomLeft: "room for about %s more", lost: "%d lines lost",
+		waiting: "%d waiting", oldest: "oldest %s", catchingUp: "catching up at %.0f/s, about %s left", growing: "not getting fewer",
+		collected: "%d polls not stored yet (each %s)", roomLeft: "room for about %s more", lost: "%d lines lost",
 		version: "version %s", ofCommand: " (this command: %s)", up: "up %s",
 	},
 	health.Chinese: {
@@ -382,7 +386,8 @@ var statusWords = map[health.Lang]statusText{
 		room: "会议室", state: "状态", polled: "采集", more: "（--all 显示全部）", moreProblems: "另有 %d 个问题",
 		broker: "MQTT", store: "存储", log: "日志", agent: "采集代理",
 		delivered: "已送达 %d 条", last: "最近 %s", proof: "送达验证%s",
-		waiting: "待发 %d 条", oldest: "最早 %s", catchingUp: "正在补发，%.0f 条/秒，约剩 %s", growing: "积压未减少", roomLeft: "约可再存 %s", lost: "丢失 %d 行",
+		waiting: "待发 %d 条", oldest: "最早 %s", catchingUp: "正在补发，%.0f 条/秒，约剩 %s", growing: "积压未减少",
+		collected: "%d 次采集尚未写入（每 %s 写入）", roomLeft: "约可再存 %s", lost: "丢失 %d 行",
 		version: "版本 %s", ofCommand: "（本命令：%s）", up: "已运行 %s",
 	},
 }

@@ -137,7 +137,7 @@ var chinese = map[string]words{
 	"event_online_accepted":          {what: "{endpoint} 中断 {for}后恢复上报状态"},
 	"event_online_clock_right":       {what: "{endpoint} 的时钟在 {for}后恢复正常"},
 	"event_online_device_removed":    {what: "{endpoint} 已移出配置"},
-	"event_started":                  {what: "采集代理已启动|，版本 {version}|：{reason}|"},
+	"event_started":                  {what: "采集代理已启动|，版本 {version}|：{reason}||；{detail}|"},
 	"event_gap":                      {what: "{device} 的 {count} 条 {kind} 记录（编号 {first} 至 {last}）未送达就已丢失|：{reason}|（{detail}）|"},
 	"event_missed":                   {what: "{device} 有 {count} 次采集或事件未能记录|，自 {since} 起|：{reason}|"},
 	"event_quarantined":              {what: "MQTT 服务器不接受 {device} 的一条 {kind} 记录（编号 {first}）|：{reason}|"},

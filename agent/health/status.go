@@ -205,8 +205,12 @@ type Buffer struct {
 	// start of this process, by device and reason; device "agent" stands for its events.
 	Missed     []Missed `json:"missed,omitempty"`
 	MemoryHeld int      `json:"memory_held"` // records in memory until the disk has space
-	DiskFree   *int64   `json:"disk_free,omitempty"`
-	Error      string   `json:"error,omitempty"`
+	// Collected are the polls in memory until they are stored together, each
+	// CommitIntervalS seconds; a kill loses them. Both are absent without commit_interval.
+	Collected       int     `json:"collected,omitempty"`
+	CommitIntervalS float64 `json:"commit_interval_s,omitempty"`
+	DiskFree        *int64  `json:"disk_free,omitempty"`
+	Error           string  `json:"error,omitempty"`
 	// Cause is why the store accepts nothing: full, read_only, io_error,
 	// not_writable, missing, no_answer or failed; "" = it accepts.
 	Cause string    `json:"cause,omitempty"`

@@ -256,6 +256,7 @@ func (r *Recorder) Run(ctx context.Context) {
 			continue
 		}
 		if wait := r.collectFor(time.Now()); wait > 0 {
+			r.count(func(s *Stats) { s.Collected = len(r.pending.polls) })
 			collected.Reset(wait)
 			continue
 		}
@@ -461,7 +462,7 @@ var errHangs = errors.New("the disk does not answer")
 
 // working notes that the store accepts what it is given.
 func (r *Recorder) working() {
-	r.count(func(s *Stats) { s.Err, s.FailingSince, s.Held = nil, time.Time{}, 0 })
+	r.count(func(s *Stats) { s.Err, s.FailingSince, s.Held, s.Collected = nil, time.Time{}, 0, 0 })
 	r.repeats.Worked("write to store")
 	r.unsaved = nil
 }
@@ -473,7 +474,7 @@ func (r *Recorder) failing(err error) bool {
 		if s.Err == nil {
 			s.FailingSince = r.now().Wall
 		}
-		s.Err, s.Held = err, len(r.pending.polls)
+		s.Err, s.Held, s.Collected = err, len(r.pending.polls), 0
 	})
 	code := health.StoreCode(health.Buffer{Cause: StoreCause(err)})
 	r.repeats.Failed("write to store", err, "held", len(r.pending.polls),

@@ -12,6 +12,7 @@ type Stats struct {
 	Missed         []Missed  // polls and events that were never accepted, by device and reason
 	Evicted        uint64    // records that a limit removed undelivered
 	Held           int       // polls in memory until the store accepts them
+	Collected      int       // polls in memory until the commit interval is over
 	Err            error     // why the store accepted nothing at the last try, nil = it did
 	FailingSince   time.Time // since when, zero = it accepts
 	Compared       int       // messages of the broker that the store was compared with last

@@ -66,10 +66,12 @@ type Agent struct {
 	failing    record.Event // the agent.store_failing that is open at the end of a run
 	away       time.Time    // since when the agent before had no broker, zero = it had one
 	reason     string       // why this process was started
-	remember   *lastRun     // to be kept for the next start, nil = kept already
-	copied     bool         // the store was made on another machine, or is a copy
-	tripped    atomic.Bool  // the watchdog's mark is there
-	marking    atomic.Bool  // it is being written or removed
+	// Polls may have been collected and not stored when the process before ended.
+	uncommitted bool
+	remember    *lastRun    // to be kept for the next start, nil = kept already
+	copied      bool        // the store was made on another machine, or is a copy
+	tripped     atomic.Bool // the watchdog's mark is there
+	marking     atomic.Bool // it is being written or removed
 }
 
 // New opens the store and prepares the loops; nothing runs yet. The caller must
@@ -143,9 +145,11 @@ func (a *Agent) Run(ctx context.Context, ready func()) error {
 	if a.page.listen != "" {
 		drainer.Go(func() { a.restoreHistory(draining, historyRecords) })
 	}
-	a.recorder.Announce(record.Event{At: a.started, AgentEvent: report.AgentEvent{
-		Type: "agent.started", Reason: a.reason,
-	}})
+	started := report.AgentEvent{Type: "agent.started", Reason: a.reason}
+	if a.uncommitted {
+		started.Detail = Lang(a.cfg).Why("collected")
+	}
+	a.recorder.Announce(record.Event{At: a.started, AgentEvent: started})
 	a.log.Info("agent runs", "version", a.version, "client_id", a.cfg.Agent.ClientID,
 		"endpoints", len(a.pollers), "data_dir", a.cfg.Agent.DataDir, "http", a.page.where())
 	ready()

@@ -69,7 +69,9 @@ func (a *Agent) findReason() {
 	mark := filepath.Join(a.cfg.Agent.DataDir, watchdogFile)
 	err := os.Remove(mark)
 	a.copied = was.copied(now)
-	a.reason = startReason(was, now, a.queue.Clean() || a.reload, err == nil)
+	clean := a.queue.Clean() || a.reload
+	a.reason = startReason(was, now, clean, err == nil)
+	a.uncommitted = was != nil && !clean && a.cfg.Buffer.CommitInterval > 0
 	if was == nil || *was != now {
 		a.remember = &now
 	}

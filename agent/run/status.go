@@ -50,6 +50,7 @@ func (a *Agent) Status() health.Status {
 	}
 	did, sent := a.recorder.Stats(), a.drainer.Stats()
 	s.Buffer = bufferStatus(a.queue.Info(), did, sent)
+	s.Buffer.Collected, s.Buffer.CommitIntervalS = did.Collected, a.cfg.Buffer.CommitInterval.Seconds()
 	s.Buffer.DiskFree = a.free.get(func() (int64, error) { return host.DiskFree(a.cfg.Agent.DataDir) })
 	s.Broker.Acked = sent.Acked
 	a.unhealthy.show(&s.Broker, now)
