@@ -167,7 +167,7 @@ var sections = []section{
 		{name: "max_age", kind: orZero(duration(time.Second, decade)), def: 720 * time.Hour,
 			doc: `The bound of a record's age; "0s" = no limit.`},
 		{name: "commit_interval", kind: orZero(duration(time.Second, 5*time.Minute)), def: time.Duration(0),
-			doc: `For so long polls are collected in memory and written together: less wear of a memory card, and a kill or a power cut loses what was collected. "0s" = each poll is written at once.`},
+			doc: `Polls are collected in memory for this long and written together: less wear of a memory card, and a kill or a power cut loses what was collected. "0s" = each poll is written at once.`},
 		{name: "keep_delivered", kind: orZero(duration(time.Second, decade)), def: day,
 			doc: "Delivered records stay this long for `roomcall buffer replay`, inside max_bytes."},
 	}},

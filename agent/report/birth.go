@@ -34,7 +34,7 @@ type Birth struct {
 	StartedMs  int64             `json:"started_ms" doc:"Start of the agent, Unix milliseconds."`
 	ConfigHash string            `json:"config_hash,omitempty" doc:"Hash of the config without its secrets."`
 	Reason     string            `json:"start_reason,omitempty" doc:"Why it was started: first, start, boot, upgrade, crash, watchdog."`
-	CommitMs   int64             `json:"commit_interval_ms,omitempty" doc:"For so long polls are collected in memory and stored together: a kill loses what was collected. Absent: each poll is stored at once."`
+	CommitMs   int64             `json:"commit_interval_ms,omitempty" doc:"Polls are collected in memory for this long and stored together: a kill loses what was collected. Absent: each poll is stored at once."`
 	Devices    []BirthDevice     `json:"devices" doc:"The endpoints."`
 	Omitted    int64             `json:"devices_omitted,omitempty" doc:"So many endpoints are left out of devices, and limits with them, because the broker does not accept a message that large."`
 	Kinds      []string          `json:"kinds" doc:"What is recorded."`

@@ -58,7 +58,7 @@ func BenchmarkCompareSteady(b *testing.B) {
 // BenchmarkCompareWear measures what is written for one endpoint that is polled each
 // second.
 func BenchmarkCompareWear(b *testing.B) {
-	eachPeer(b, append(everyPeer, "samples-30s", "roomcall-30s"), func(b *testing.B, name string) {
+	eachPeer(b, append(everyPeer, "samples-collected", "roomcall-collected"), func(b *testing.B, name string) {
 		benchSteady(b, name, 1, time.Second, short(time.Minute, 3*time.Second))
 	})
 }

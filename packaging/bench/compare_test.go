@@ -29,6 +29,7 @@ func TestTheComparisonSaysWhereOursIsBehindAndWhy(t *testing.T) {
 		"more is better":               {more, map[string]float64{"samples": 8, "telegraf-minimal": 4, "node-red": 2}, "2.00 ahead"},
 		"more, and another has it":     {more, map[string]float64{"samples": 2, "telegraf-minimal": 4}, "0.50 behind: because"},
 		"the same":                     {less, map[string]float64{"samples": 4, "telegraf-minimal": 4}, "1.00 equal"},
+		"nearly the same":              {less, map[string]float64{"samples": 4.1, "telegraf-minimal": 4}, "1.02 equal"},
 		"the floor is no other":        {less, map[string]float64{"samples": 4, "telegraf-full": 8, "floor": 1}, "0.50 ahead"},
 		"ours was not measured":        {less, map[string]float64{"telegraf-minimal": 4}, " not measured"},
 		"none of the others was":       {less, map[string]float64{"samples": 4, "floor": 1}, " not measured"},

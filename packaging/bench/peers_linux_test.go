@@ -40,13 +40,13 @@ var peers = map[string]func(testing.TB, job) *peer{
 	"floor":    newFloor,
 	"samples":  func(tb testing.TB, j job) *peer { return newRoomcall(tb, j, "[publish]\nkinds = [\"sample\"]") },
 	"roomcall": func(tb testing.TB, j job) *peer { return newRoomcall(tb, j, "") },
-	"samples-30s": func(tb testing.TB, j job) *peer {
-		return newRoomcall(tb, j, "commit_interval = \"30s\"\n[publish]\nkinds = [\"sample\"]")
+	"samples-collected": func(tb testing.TB, j job) *peer {
+		return newRoomcall(tb, j, "commit_interval = \"6s\"\n[publish]\nkinds = [\"sample\"]")
 	},
-	"roomcall-30s":     func(tb testing.TB, j job) *peer { return newRoomcall(tb, j, "commit_interval = \"30s\"") },
-	"telegraf-minimal": newTelegraf("telegraf-minimal"),
-	"telegraf-full":    newTelegraf("telegraf-full"),
-	"node-red":         newNodeRED,
+	"roomcall-collected": func(tb testing.TB, j job) *peer { return newRoomcall(tb, j, "commit_interval = \"6s\"") },
+	"telegraf-minimal":   newTelegraf("telegraf-minimal"),
+	"telegraf-full":      newTelegraf("telegraf-full"),
+	"node-red":           newNodeRED,
 }
 
 // eachPeer runs a measurement for the peers named.

@@ -53,17 +53,19 @@ func perSecond(format string) func([]float64) string {
 func pair(a, b, unit string) []string { return []string{a + " " + unit, b + " " + unit} }
 
 const (
-	decodeCommand = "go test -run '^$' -bench Decode ./cgi"
-	reportCommand = "go test -run '^$' -bench Poll ./agent/report"
-	bufferCommand = "go test -run '^$' -bench 'Append|BareBbolt' ./buffer"
-	openCommand   = "go test -run '^$' -bench OpenFull -benchtime 5x ./buffer"
-	drainCommand  = "go test -run '^$' -bench 'Drain$' -benchtime 100000x ./packaging/bench"
-	farCommand    = "go test -run '^$' -bench DrainFar -benchtime 10000x ./packaging/bench"
-	sizeCommand   = "packaging/scripts/bench.sh sizes"
-	memoryCommand = "go test -run '^$' -bench Memory -benchtime 60x ./packaging/bench"
-	delayCommand  = "go test -run '^$' -bench Delay -benchtime 300x ./packaging/bench"
-	fleetCommand  = "go test -run '^$' -bench Fleet -benchtime 24x ./packaging/bench"
-	longCommand   = "go test -run '^$' -bench Backlog -benchtime 1000000x ./packaging/bench"
+	decodeCommand  = "go test -run '^$' -bench Decode ./cgi"
+	reportCommand  = "go test -run '^$' -bench Poll ./agent/report"
+	bufferCommand  = "go test -run '^$' -bench 'Append|BareBbolt' ./buffer"
+	openCommand    = "go test -run '^$' -bench OpenFull -benchtime 5x ./buffer"
+	drainCommand   = "go test -run '^$' -bench 'Drain$' -benchtime 100000x ./packaging/bench"
+	farCommand     = "go test -run '^$' -bench DrainFar -benchtime 10000x ./packaging/bench"
+	sizeCommand    = "packaging/scripts/bench.sh sizes"
+	memoryCommand  = "go test -run '^$' -bench Memory -benchtime 60x ./packaging/bench"
+	delayCommand   = "go test -run '^$' -bench 'Delay$' -benchtime 300x ./packaging/bench"
+	writtenCommand = "go test -run '^$' -bench Written -benchtime 20x ./packaging/bench"
+	manyCommand    = "go test -run '^$' -bench DelayMany -benchtime 30x ./packaging/bench"
+	fleetCommand   = "go test -run '^$' -bench Fleet -benchtime 24x ./packaging/bench"
+	longCommand    = "go test -run '^$' -bench Backlog -benchtime 1000000x ./packaging/bench"
 
 	mb = 1e-6 // bytes to MB
 )
@@ -108,6 +110,15 @@ var allRows = []row{
 	{"CPU time of the same", []string{"bench Memory/rooms=1 cpu-s/h"}, one("%.1f s an hour"), "", nil, memoryCommand},
 	{"resident memory, highest, page in use: 50 endpoints at 1 s", []string{"bench Memory/rooms=50 rss-MiB"}, one("%.1f MiB"), "at most 22 MiB", within(22), memoryCommand},
 	{"resident memory, highest, page in use: 500 endpoints at 5 s", []string{"bench Memory/rooms=500 rss-MiB"}, one("%.1f MiB"), "at most 60 MiB", within(60), memoryCommand},
+	{"written to disk a poll by the agent, broker there: one endpoint, samples only", []string{"bench Written/rooms=1/samples disk-B/poll"}, scaled(1e-3, "%.1f kB"), "at most 20 kB", within(20e3), writtenCommand},
+	{"the same, all kinds", []string{"bench Written/rooms=1/all disk-B/poll"}, scaled(1e-3, "%.1f kB"), "at most 24 kB", within(24e3), writtenCommand},
+	{"50 endpoints at one tick, samples only", []string{"bench Written/rooms=50/samples disk-B/poll"}, scaled(1e-3, "%.1f kB"), "at most 6 kB", within(6e3), writtenCommand},
+	{"the same, all kinds", []string{"bench Written/rooms=50/all disk-B/poll"}, scaled(1e-3, "%.1f kB"), "at most 6 kB", within(6e3), writtenCommand},
+	{"one endpoint, six polls a commit (`commit_interval = \"30s\"` at a poll each 5 s), samples only", []string{"bench Written/collected/samples disk-B/poll"}, scaled(1e-3, "%.1f kB"), "at most 5 kB", within(5e3), writtenCommand},
+	{"the same, all kinds", []string{"bench Written/collected/all disk-B/poll"}, scaled(1e-3, "%.1f kB"), "at most 5 kB", within(5e3), writtenCommand},
+	{"delay with 50 endpoints at one tick, all kinds, set_tcp_nodelay: median", []string{"bench DelayMany median-ms"}, one("%.1f ms"), "at most 5 ms", within(5), manyCommand},
+	{"99th percentile", []string{"bench DelayMany p99-ms"}, one("%.1f ms"), "at most 20 ms", within(20), manyCommand},
+	{"the agent's CPU time a poll in it", []string{"bench DelayMany cpu-ms/poll"}, one("%.2f ms"), "", nil, manyCommand},
 	{"delay from the endpoint's answer to the subscriber, stored with fsync: median", []string{"bench Delay/samples median-ms"}, one("%.1f ms"), "at most 3 ms", within(3), delayCommand},
 	{"99th percentile", []string{"bench Delay/samples p99-ms"}, one("%.1f ms"), "at most 10 ms", within(10), delayCommand},
 	{"the same for a subscriber of all topics: median, 99th percentile", []string{"bench Delay/all_topics median-ms", "bench Delay/all_topics p99-ms"},

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Measures speed and size, prints a table and puts it into docs/benchmarks.md.
 #
-#   bench.sh            everything except the following, about 6 minutes
+#   bench.sh            everything except the following, about 12 minutes
 #   bench.sh fleet      1,000 endpoints in one agent, about 2.5 minutes
 #   bench.sh backlog    a drain of 1,000,000 records, about 2 minutes
 #   bench.sh growth     1 to 1,000 endpoints, 1,000 to 1,000,000 records, 1 to 64 streams,
@@ -27,9 +27,9 @@ results="$dir/$mode.txt"
 trap 'rm -rf "$dir/_tmp"' EXIT
 
 if [ -n "${BENCH_SHORT:-}" ]; then
-	runs=1 time=200ms opens=1x records=5000x far=1000x seconds=3x samples=20x rounds=2x backlog=20000x grown=1x
+	runs=1 time=200ms opens=1x records=5000x far=1000x seconds=3x samples=20x rounds=2x backlog=20000x grown=1x written=3x many=3x
 else
-	runs=3 time=2s opens=5x records=100000x far=10000x seconds=60x samples=300x rounds=24x backlog=1000000x grown=4x
+	runs=3 time=2s opens=5x records=100000x far=10000x seconds=60x samples=300x rounds=24x backlog=1000000x grown=4x written=20x many=30x
 fi
 
 # build GOOS FILE builds the program as shipped.
@@ -72,6 +72,8 @@ all() {
 	bench buffer '^BenchmarkOpenFull$' $opens
 	bench packaging/bench '^BenchmarkDelay$' $samples
 	bench packaging/bench '^BenchmarkMemory$' $seconds
+	bench packaging/bench '^BenchmarkWritten$' $written
+	bench packaging/bench '^BenchmarkDelayMany$' $many
 }
 
 # peers builds what is compared, in $peers. What cannot be built is left out, and its
@@ -122,15 +124,15 @@ compare() {
 		[ ! -e "$peers/npm/node_modules/node-red" ] ||
 			echo "BenchmarkCompareSize/node-red 1 $(($(stat -L -c %s "$(command -v node)") + $(du -sb "$peers/npm/node_modules" | cut -f1))) bytes"
 	} >>"$results"
-	for pattern in CompareSteady 'CompareCatchUp$' CompareCatchUpFar; do # one at a time: these are times
+	for pattern in CompareSteady 'CompareCatchUp$' CompareCatchUpFar 'CompareLosses$/no_broker'; do # one at a time: these are times
 		echo "== $pattern" >&2
 		trial "^Benchmark$pattern" "$dir/out" || failed=1
 		tee -a "$results" <"$dir/out" >&2
 	done
 	echo "== CompareLosses, CompareWear" >&2
 	jobs=
-	for name in floor samples samples-30s roomcall roomcall-30s telegraf-minimal telegraf-full node-red; do # at once: these are counts
-		for pattern in 'Losses$/.*' 'Wear$'; do
+	for name in floor samples samples-collected roomcall roomcall-collected telegraf-minimal telegraf-full node-red; do # at once: these are counts
+		for pattern in 'Losses$/[^n].*' 'Wear$'; do
 			trial "^BenchmarkCompare$pattern/^$name\$" "$dir/out.${pattern%%\$*}.$name" &
 			jobs="$jobs $!"
 		done
