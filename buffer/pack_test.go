@@ -3,6 +3,9 @@ package buffer
 import (
 	"bytes"
 	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
 	"testing"
 
 	"github.com/golang/snappy"
@@ -73,5 +76,66 @@ func TestABlockIsAPageOfRecords(t *testing.T) {
 	}
 	if n := len(drain(t, q, false)); n != 62 {
 		t.Errorf("%d records", n)
+	}
+}
+
+// jsonRec is a record that packing makes shorter.
+func jsonRec(lane string, num uint64, c *clock) Record {
+	r := rec(lane, num, c.t, 0)
+	for i := range 40 {
+		r.Payload = fmt.Appendf(r.Payload, `{"number":%d,"%s_loss_pct":%d}`, num, lane, i)
+	}
+	return r
+}
+
+// TestPackedRecordsAreSalvaged: they are found without their tree, also when a payload
+// holds what a record begins with, or a whole one.
+func TestPackedRecordsAreSalvaged(t *testing.T) {
+	for _, damage := range damages[:4] {
+		t.Run(damage.name, func(t *testing.T) {
+			c, dir := newClock(), shmDir(t)
+			o := Options{Dir: dir, SegmentBytes: 64 << 10, Now: c.now}
+			q := open(t, o)
+			foreign := encodeRecord(&Item{Pos: 7, Record: jsonRec("foreign", 1, c)}, 1)
+			var want []Record
+			for i := uint64(1); i <= 120; i++ {
+				r := jsonRec("a", i, c)
+				switch i % 3 {
+				case 1:
+					r.Payload = append(bytes.Clone(r.Payload), foreign[:8]...)
+				case 2:
+					r.Payload = append(foreign[:len(foreign):len(foreign)], r.Payload...)
+				}
+				want = append(want, r)
+				if err := q.Append(Batch{Records: []Record{r}, State: map[string][]byte{"a": []byte(fmt.Sprint(i))}}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			path := q.segs[0].path
+			if len(q.segs) < 2 {
+				t.Fatal("one segment")
+			}
+			q.Close()
+			b, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			rnd := rand.New(rand.NewPCG(1, 2))
+			if err := os.WriteFile(path, damage.do(b, rnd), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			q = open(t, o)
+			items := drain(t, q, false)
+			lost := uint64(0)
+			for _, d := range q.Damage() {
+				lost += d.Lost
+			}
+			if uint64(len(items))+lost != 120 || len(items) < 110 {
+				t.Fatalf("%d records, damage %+v", len(items), q.Damage())
+			}
+			for _, it := range items {
+				wantRecord(t, it, want[it.Num-1])
+			}
+		})
 	}
 }

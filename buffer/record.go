@@ -59,8 +59,9 @@ func (b Batch) check() error {
 	return nil
 }
 
-// Room is an upper bound of what the batch adds to a segment, in bytes: full pages, and
-// the pages that each commit writes anew.
+// Room is what the batch adds to a segment, in bytes: full pages, and the pages that each
+// commit writes anew. Records that packing does not shorten, and of which a page holds
+// one, need more; the reserve of MakeRoom is for them.
 func (b Batch) Room() int64 {
 	n := int64(0)
 	for _, r := range b.Records {

@@ -95,9 +95,6 @@ func (c *Client) tlsConfig(b broker) (*tls.Config, error) {
 			return nil, fileError("[mqtt] cert_file and key_file", err)
 		}
 		t.Certificates = []tls.Certificate{cert}
-		c.mu.Lock()
-		c.status.ClientCertExpires = cert.Leaf.NotAfter
-		c.mu.Unlock()
 	}
 	return t, nil
 }

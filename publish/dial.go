@@ -75,11 +75,6 @@ func (c *Client) handshake(ctx context.Context, conn net.Conn, b broker) (net.Co
 		conn.Close()
 		return nil, err
 	}
-	if certs := t.ConnectionState().PeerCertificates; len(certs) > 0 {
-		c.mu.Lock()
-		c.status.BrokerCertExpires = certs[0].NotAfter
-		c.mu.Unlock()
-	}
 	return t, nil
 }
 

@@ -35,9 +35,6 @@ type Status struct {
 	// Skipped messages of the broker were too large, Ignored answers belonged to no
 	// question. Both are of the connection of the moment.
 	Skipped, Ignored uint64
-	// BrokerCertExpires and ClientCertExpires are the ends of the certificates,
-	// zero without.
-	BrokerCertExpires, ClientCertExpires time.Time
 
 	Connects uint64 // established connections
 	Failures uint64 // failed Connect calls

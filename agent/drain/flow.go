@@ -7,7 +7,7 @@ const (
 	// that record is quarantined, at first.
 	culpritAfter = 3
 	// culpritsMost bounds how often that number doubles; see flow.
-	culpritsMost = 8
+	culpritsMost = 5
 	// After aloneAfter such connections the record goes alone, and only over a
 	// connection that has lived for steadyFor: so a network that resets often
 	// quarantines no innocent record.
