@@ -333,6 +333,27 @@ func TestRetainedTopicsTellHowTheAgentIs(t *testing.T) {
 	}
 }
 
+// TestAKillWithACommitIntervalIsToldAtTheNextStart: what was collected is gone without a
+// hole in the numbers, so the event of the start has to say it.
+func TestAKillWithACommitIntervalIsToldAtTheNextStart(t *testing.T) {
+	r := newRig(t)
+	sim := newSimulator(t, cgitest.Options{})
+	broker := brokertest.Mosquitto(t, brokertest.Conf{})
+	sub := r.consumer(broker)
+	r.configure(endpointTable("room-1", sim.url()), mqttTable(broker.URL()), "[buffer]\ncommit_interval = \"1s\"")
+	r.run()
+	r.waitSamples(sub, "room-1", 3, pollOK)
+	r.kill()
+	r.run()
+	own := "roomcall/v1/" + r.client + "/agent/event"
+	sub.Wait(func(got []brokertest.Message) bool { return said(got, own, `"reason":"crash"`, "were not stored") })
+	for _, m := range sub.Messages() {
+		if m.Topic == own && strings.Contains(string(m.Payload), `"reason":"first"`) && strings.Contains(string(m.Payload), "were not stored") {
+			t.Errorf("said at the first start, too: %s", m.Payload)
+		}
+	}
+}
+
 func has(got []brokertest.Message, topic, payload string) bool {
 	return slices.ContainsFunc(got, func(m brokertest.Message) bool {
 		return m.Topic == topic && (payload == "" || string(m.Payload) == payload)

@@ -378,7 +378,7 @@ var statusWords = map[health.Lang]statusText{
 		broker: "broker", store: "store", log: "log", agent: "agent",
 		delivered: "%d delivered", last: "last %s", proof: "delivery %s",
 		waiting: "%d waiting", oldest: "oldest %s", catchingUp: "catching up at %.0f/s, about %s left", growing: "not getting fewer",
-		collected: "%d polls not stored yet (each %s)", roomLeft: "room for about %s more", lost: "%d lines lost",
+		collected: "%d polls not stored yet (stored every %s)", roomLeft: "room for about %s more", lost: "%d lines lost",
 		version: "version %s", ofCommand: " (this command: %s)", up: "up %s",
 	},
 	health.Chinese: {
@@ -387,7 +387,7 @@ var statusWords = map[health.Lang]statusText{
 		broker: "MQTT", store: "存储", log: "日志", agent: "采集代理",
 		delivered: "已送达 %d 条", last: "最近 %s", proof: "送达验证%s",
 		waiting: "待发 %d 条", oldest: "最早 %s", catchingUp: "正在补发，%.0f 条/秒，约剩 %s", growing: "积压未减少",
-		collected: "%d 次采集尚未写入（每 %s 写入）", roomLeft: "约可再存 %s", lost: "丢失 %d 行",
+		collected: "%d 次采集尚未写入（写入间隔 %s）", roomLeft: "约可再存 %s", lost: "丢失 %d 行",
 		version: "版本 %s", ofCommand: "（本命令：%s）", up: "已运行 %s",
 	},
 }

@@ -124,6 +124,19 @@ func TestStatusSaysHowLongCatchingUpTakes(t *testing.T) {
 	}
 }
 
+func TestStatusSaysHowManyPollsAreNotStoredYet(t *testing.T) {
+	s := healthtest.Well()
+	if text := statusOf(s, health.English); strings.Contains(text, "not stored yet") {
+		t.Errorf("without commit_interval:\n%s", text)
+	}
+	s.Buffer.Collected, s.Buffer.CommitIntervalS = 4, 30
+	for lang, want := range map[health.Lang]string{health.English: "4 polls not stored yet (stored every 30 s)", health.Chinese: "4 次采集尚未写入（写入间隔 30 秒）"} {
+		if text := statusOf(s, lang); !strings.Contains(text, want) {
+			t.Errorf("no %q:\n%s", want, text)
+		}
+	}
+}
+
 func TestStatusSaysHowLongTheStoreHasRoom(t *testing.T) {
 	s := healthtest.Well()
 	s.Broker.State, s.Buffer.Waiting, s.Buffer.DeliveredKept = "waiting", 3000, 9000

@@ -51,13 +51,16 @@ func TestPollsAreCollectedAndCommittedTogetherAndTheStateGoesOutAtOnce(t *testin
 			time.Sleep(5*time.Second - 1)
 		}
 		synctest.Wait()
-		if n := s.commits(); n != 0 {
-			t.Fatalf("%d commits before the interval is over", n)
+		if n, held := s.commits(), r.Stats().Collected; n != 0 || held != 12 {
+			t.Fatalf("%d commits before the interval is over, %d polls are collected", n, held)
 		}
 		time.Sleep(10)
 		synctest.Wait()
 		if n := s.commits(); n != 1 || len(s.lane("room-1/sample")) != 6 || len(s.lane("room-2/sample")) != 6 || len(s.lane("room-1/event")) != 1 {
 			t.Errorf("%d commits with the records %v", n, s.records())
+		}
+		if n := r.Stats().Collected; n != 0 {
+			t.Errorf("%d polls count as collected after the commit", n)
 		}
 		numbered(t, s.lane("room-1/sample"))
 		r.polled("room-3", idleStatus, nil)
