@@ -54,7 +54,7 @@ func TestPollsAreCollectedAndCommittedTogetherAndTheStateGoesOutAtOnce(t *testin
 		if n, held := s.commits(), r.Stats().Collected; n != 0 || held != 12 {
 			t.Fatalf("%d commits before the interval is over, %d polls are collected", n, held)
 		}
-		time.Sleep(10)
+		time.Sleep(10 * time.Nanosecond)
 		synctest.Wait()
 		if n := s.commits(); n != 1 || len(s.lane("room-1/sample")) != 6 || len(s.lane("room-2/sample")) != 6 || len(s.lane("room-1/event")) != 1 {
 			t.Errorf("%d commits with the records %v", n, s.records())
@@ -68,7 +68,7 @@ func TestPollsAreCollectedAndCommittedTogetherAndTheStateGoesOutAtOnce(t *testin
 		if n := s.commits(); n != 1 {
 			t.Errorf("%d commits, want the next one an interval after the next poll", n)
 		}
-		time.Sleep(2)
+		time.Sleep(2 * time.Nanosecond)
 		synctest.Wait()
 		if n := s.commits(); n != 2 {
 			t.Errorf("%d commits, want 2", n)
@@ -201,15 +201,15 @@ func TestTheStateOfACollectedPollTellsWhatIsPublished(t *testing.T) {
 		read := func() report.Identity {
 			r.polled("room-1", activeStatus, nil)
 			synctest.Wait()
-			for _, shown := range taken(r.newest, time.Now()) {
-				id, ok := report.ReadIdentity(shown.Payload)
-				if !ok || !bytes.Contains(shown.Payload, []byte(`"recorded":0`)) {
-					t.Fatalf("the state of a poll that is collected: %s", shown.Payload)
-				}
-				return id
+			states := taken(r.newest, time.Now())
+			if len(states) == 0 {
+				t.Fatal("no state")
 			}
-			t.Fatal("no state")
-			return report.Identity{}
+			id, ok := report.ReadIdentity(states[0].Payload)
+			if !ok || !bytes.Contains(states[0].Payload, []byte(`"recorded":0`)) {
+				t.Fatalf("the state of a poll that is collected: %s", states[0].Payload)
+			}
+			return id
 		}
 		if id := read(); id.Seq != 0 {
 			t.Errorf("before the first commit: %+v", id)
