@@ -198,6 +198,7 @@ func TestTheStateOfACollectedPollTellsWhatIsPublished(t *testing.T) {
 		r := collecting(t, s, 10*time.Second)
 		defer recording(t, r)()
 		<-r.Compare(nil, true) // a connection
+		synctest.Wait()
 		read := func() report.Identity {
 			r.polled("room-1", activeStatus, nil)
 			synctest.Wait()

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -71,7 +70,7 @@ func fillSizes(t testing.TB, dir string, n int, size func(num int) int) {
 			num++
 			b.Records = append(b.Records, buffer.Record{
 				Lane: "past/sample", Num: uint64(num), Time: made, Fresh: 2 * time.Second,
-				Payload: fmt.Appendf(nil, `{"seq":%d,"ts_ms":%d,"text":"%s"}`, num, made.UnixMilli(), strings.Repeat("x", size(num))),
+				Payload: fmt.Appendf(nil, `{"seq":%d,"ts_ms":%d,"text":"%s"}`, num, made.UnixMilli(), letters(size(num))),
 			})
 		}
 		if err := q.Append(b); err != nil {
@@ -81,4 +80,13 @@ func fillSizes(t testing.TB, dir string, n int, size func(num int) int) {
 	if err := q.Close(); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// letters is a text that packing does not make shorter.
+func letters(n int) []byte {
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = 'a' + byte(rand.IntN(26))
+	}
+	return b
 }
