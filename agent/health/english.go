@@ -403,7 +403,7 @@ var whyWords = map[Lang]map[string]string{
 		// why an agent started
 		"first": "for the first time", "start": "by a person or a service", "boot": "the machine was started",
 		"upgrade": "another version was installed", "crash": "it had ended without a stop", "watchdog": "it had hung",
-		"collected": "polls that it had collected until then (commit_interval) were not stored",
+		"collected": "any polls that it had collected until then (commit_interval) were not stored",
 	},
 	Chinese: {
 		"reverted":       "存储落后于已发布的内容，例如恢复了备份或快照",
@@ -420,7 +420,7 @@ var whyWords = map[Lang]map[string]string{
 		"restarted":      "启动时发现：机器关机了这么久，或者当时或现在的时钟不准",
 		"first":          "首次启动", "start": "由人员或服务启动", "boot": "机器开机",
 		"upgrade": "安装了新版本", "crash": "上次异常退出", "watchdog": "上次无响应",
-		"collected": "此前暂存在内存中的采集（commit_interval）未写入存储",
+		"collected": "此前如有暂存在内存中的采集（commit_interval），则未写入存储",
 	},
 }
 

@@ -2,8 +2,8 @@
 // them together with the state that made them.
 //
 // Promise: it alone gives numbers to records. A poll is accepted, with all its
-// records, when its commit has returned. With a commit interval, polls are collected so
-// long and committed together, see Recorder.collectFor. While the disk accepts nothing the newest
+// records, when its commit has returned. With a commit interval, polls are collected for
+// that long and committed together, see Recorder.collectFor. While the disk accepts nothing the newest
 // polls wait in memory, bounded. What is thrown away without a number is counted by
 // device and announced (agent.missed), and so is each hole in the numbers (agent.gap);
 // all that is announced goes out in bounded portions.
