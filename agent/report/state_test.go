@@ -111,7 +111,7 @@ func TestHistogramsOfVersion1AreRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := st.d.Call.Media[payload.AudioSend]["l"]
+	l, _ := st.d.Call.Media[payload.AudioSend].Of(payload.Loss)
 	want := payload.Stat{N: 19, Sum: 105, Max: 18, Hist: payload.Histogram{Counts: make([]uint32, 77)}}
 	want.Hist.Counts[0] = 12
 	copy(want.Hist.Counts[89-17:], []uint32{1, 1, 1, 2, 2})

@@ -3,7 +3,6 @@ package payload
 import (
 	"encoding/json"
 	"fmt"
-	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -39,9 +38,69 @@ func (row *measure) ofMinute() statistic { return row.minute }
 // "loss_pct_avg". What is absent is not in it.
 type Summary map[string]float64
 
-// CallSums collects the samples of an open call: for each group the sums by the
-// measures' short names.
-type CallSums [Groups]map[string]Stat
+// byMeasure has values for some of the measures, in their order; it is copied with every
+// poll. In JSON it is an object with the measures' short names.
+type byMeasure[V value] []entry[V]
+
+type entry[V value] struct {
+	measure int
+	value   V
+}
+
+type value interface {
+	appendJSON(b []byte) []byte
+}
+
+// Of is the value for a measure; not ok: there is none.
+func (f byMeasure[V]) Of(measure int) (v V, ok bool) {
+	for i := range f {
+		if f[i].measure == measure {
+			return f[i].value, true
+		}
+	}
+	return v, false
+}
+
+// MarshalJSON writes it without reflection, because the state is written with every poll.
+func (f byMeasure[V]) MarshalJSON() ([]byte, error) {
+	if f == nil {
+		return []byte("null"), nil
+	}
+	b := append(make([]byte, 0, 512), '{')
+	for i := range f {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(append(append(b, '"'), measureTable[f[i].measure].short...), `":`...)
+		b = f[i].value.appendJSON(b)
+	}
+	return append(b, '}'), nil
+}
+
+// UnmarshalJSON reads what MarshalJSON wrote; a name that is not known is left out.
+func (f *byMeasure[V]) UnmarshalJSON(b []byte) error {
+	var all map[string]V
+	if err := json.Unmarshal(b, &all); err != nil || all == nil {
+		return err
+	}
+	*f = byMeasure[V]{}
+	for k := range measureTable {
+		if v, ok := all[measureTable[k].short]; ok {
+			*f = append(*f, entry[V]{k, v})
+		}
+	}
+	return nil
+}
+
+// A reading is the last one of a measure.
+type reading float64
+
+func (x reading) appendJSON(b []byte) []byte { return appendNumber(b, float64(x)) }
+
+func appendNumber(b []byte, x float64) []byte { return strconv.AppendFloat(b, x, 'g', -1, 64) }
+
+// CallSums collects the samples of an open call, for each group.
+type CallSums [Groups]byMeasure[Stat]
 
 // Add returns the sums with a sample counted in; c stays as it is.
 func (c CallSums) Add(media *GroupMedia) CallSums {
@@ -63,8 +122,8 @@ func (c *CallSums) Summaries() (out GroupSummaries) {
 // what the newest sample with an active stream said: what it did not say is
 // absent.
 type MinuteSums struct {
-	Sums [Groups]map[string]Stat    `json:"sums"`
-	Last [Groups]map[string]float64 `json:"last"`
+	Sums [Groups]byMeasure[Stat]    `json:"sums"`
+	Last [Groups]byMeasure[reading] `json:"last"`
 }
 
 // Add returns the sums with a sample counted in; s stays as it is.
@@ -75,11 +134,10 @@ func (s MinuteSums) Add(media *GroupMedia) MinuteSums {
 			continue
 		}
 		s.Sums[g] = addTo(s.Sums[g], m, (*measure).ofMinute)
-		s.Last[g] = map[string]float64{}
+		s.Last[g] = make(byMeasure[reading], 0, len(s.Last[g]))
 		for k := range measureTable {
-			row := &measureTable[k]
-			if x := m.Values[k]; x.Known && row.minute&last != 0 {
-				s.Last[g][row.short] = x.Value
+			if x := m.Values[k]; x.Known && measureTable[k].minute&last != 0 {
+				s.Last[g] = append(s.Last[g], entry[reading]{k, reading(x.Value)})
 			}
 		}
 	}
@@ -88,17 +146,15 @@ func (s MinuteSums) Add(media *GroupMedia) MinuteSums {
 
 // Any reports whether a sample with an active stream was counted.
 func (s *MinuteSums) Any() bool {
-	return slices.ContainsFunc(s.Last[:], func(m map[string]float64) bool { return m != nil })
+	return slices.ContainsFunc(s.Last[:], func(f byMeasure[reading]) bool { return f != nil })
 }
 
 // Summaries is what the minute's record says.
 func (s *MinuteSums) Summaries() (out GroupSummaries) {
 	for g := range out {
 		out[g] = summary(s.Sums[g], (*measure).ofMinute)
-		for k := range measureTable {
-			if x, ok := s.Last[g][measureTable[k].short]; ok {
-				out[g][measureTable[k].key+"_last"] = x
-			}
+		for _, x := range s.Last[g] {
+			out[g][measureTable[x.measure].key+"_last"] = float64(x.value)
 		}
 	}
 	return out
@@ -106,30 +162,28 @@ func (s *MinuteSums) Summaries() (out GroupSummaries) {
 
 // addTo returns new sums with the readings counted in of which statistics are
 // wanted.
-func addTo(sums map[string]Stat, m *Media, wanted func(*measure) statistic) map[string]Stat {
+func addTo(sums byMeasure[Stat], m *Media, wanted func(*measure) statistic) byMeasure[Stat] {
 	if !m.Active {
 		return sums
 	}
-	out := maps.Clone(sums)
-	if out == nil {
-		out = map[string]Stat{}
-	}
+	out := make(byMeasure[Stat], 0, len(sums)+1)
 	for k := range measureTable {
-		row := &measureTable[k]
-		want := wanted(row) &^ last
-		if x := m.Values[k]; x.Known && want != 0 {
-			out[row.short] = out[row.short].add(x.Value, want)
+		s, known := sums.Of(k)
+		if x, want := m.Values[k], wanted(&measureTable[k])&^last; x.Known && want != 0 {
+			s, known = s.add(x.Value, want), true
+		}
+		if known {
+			out = append(out, entry[Stat]{k, s})
 		}
 	}
 	return out
 }
 
-func summary(sums map[string]Stat, wanted func(*measure) statistic) Summary {
+func summary(sums byMeasure[Stat], wanted func(*measure) statistic) Summary {
 	out := Summary{}
-	for k := range measureTable {
-		row := &measureTable[k]
-		s, ok := sums[row.short]
-		if !ok || s.N == 0 {
+	for i := range sums {
+		row, s := &measureTable[sums[i].measure], &sums[i].value
+		if s.N == 0 {
 			continue
 		}
 		for _, st := range statisticTable {
@@ -179,27 +233,25 @@ func (s *Stat) value(which statistic) float64 {
 	}
 }
 
-// MarshalJSON writes a list of numbers because the state is written with
-// every poll: n and sum, max and min unless both are 0, the histogram if there is one.
-func (s Stat) MarshalJSON() ([]byte, error) {
-	b := make([]byte, 0, 64+4*len(s.Hist.Counts))
-	number := func(before byte, x float64) { b = strconv.AppendFloat(append(b, before), x, 'g', -1, 64) }
-	number('[', s.N)
-	number(',', s.Sum)
+// appendJSON writes a list of numbers: n and sum, max and min unless both are 0, the
+// histogram if there is one.
+func (s Stat) appendJSON(b []byte) []byte {
+	b = appendNumber(append(b, '['), s.N)
+	b = appendNumber(append(b, ','), s.Sum)
 	if s.Max != 0 || s.Min != 0 || len(s.Hist.Counts) > 0 {
-		number(',', s.Max)
-		number(',', s.Min)
+		b = appendNumber(append(b, ','), s.Max)
+		b = appendNumber(append(b, ','), s.Min)
 	}
 	if len(s.Hist.Counts) > 0 {
-		number(',', float64(s.Hist.First))
+		b = appendNumber(append(b, ','), float64(s.Hist.First))
 	}
 	for _, n := range s.Hist.Counts {
 		b = strconv.AppendUint(append(b, ','), uint64(n), 10)
 	}
-	return append(b, ']'), nil
+	return append(b, ']')
 }
 
-// UnmarshalJSON reads what MarshalJSON wrote and refuses all else.
+// UnmarshalJSON reads what appendJSON wrote and refuses all else.
 func (s *Stat) UnmarshalJSON(b []byte) error {
 	var list []float64
 	if err := json.Unmarshal(b, &list); err != nil {
