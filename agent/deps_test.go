@@ -150,7 +150,7 @@ var fences = map[string][]string{
 	"github.com/coreos/go-systemd":        {"roomcall/service"},
 	"github.com/spf13/cobra":              {"roomcall/agent/cli"},
 	"github.com/gorilla/websocket":        {"roomcall/publish"},
-	"github.com/valyala/fastjson":         {"roomcall/cgi"},
+	"github.com/valyala/fastjson":         {"roomcall/cgi", "roomcall/agent/web"},
 	"gopkg.in/natefinch/lumberjack":       {"roomcall/agent/host"},
 	"golang.org/x/term":                   {"roomcall/agent/host"},
 	"github.com/hashicorp/go-retryable":   {"roomcall/cgi"},

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 	"unsafe"
+
+	"github.com/valyala/fastjson"
 )
 
 // Bounds of a History, over all devices together. With many devices each has fewer
@@ -88,7 +90,7 @@ func (h *History) Add(device, kind string, payload []byte) {
 func (r *room) add(kind string, payload []byte) {
 	switch kind {
 	case "sample":
-		p := pointOf(measurements(payload))
+		p := pointOf(payload)
 		r.readings.add(p)
 		r.minutes.add(p)
 	case "call":
@@ -216,27 +218,41 @@ func highest(a, b uint16) uint16 { return max(a, b) }
 func lowest(a, b uint16) uint16  { return min(a, b) }
 func later(_, b uint16) uint16   { return b }
 
-// pointOf makes a point of the numbers of a sample.
-func pointOf(numbers map[string]float64) point {
-	p := point{t: uint32(min(max(numbers["ts_ms"]/1000, 0), math.MaxUint32))}
-	code, known := numbers["endpoint_state_code"]
+// pointOf makes a point of a sample's payload.
+func pointOf(sample []byte) point {
+	parser := parsers.Get()
+	defer parsers.Put(parser)
+	v, err := parser.ParseBytes(sample)
+	if err != nil {
+		return point{level: levelGrade} // nothing is known
+	}
+	p := point{t: uint32(min(max(v.GetFloat64("ts_ms")/1000, 0), math.MaxUint32))}
+	code := v.GetInt("endpoint_state_code")
 	switch {
-	case !known || code == 1:
-		p.level = levelGrade + level(min(max(numbers["grade_code"], 0), 3))
+	case !v.Exists("endpoint_state_code") || code == 1:
+		p.level = levelGrade + level(min(max(v.GetInt("grade_code"), 0), 3))
 	case code == 0:
 		p.level = levelIdle
 	default:
 		p.level = level(min(max(code, 2), 6)) - 1
 	}
-	for m := range media {
-		for c := range curves {
-			if v, ok := numbers[media[m].key(curves[c].key)]; ok {
-				p.values[m*len(curves)+c] = uint16(min(max(math.Round(v*curves[c].scale), 0)+1, math.MaxUint16))
-			}
+	for i, key := range columnKeys {
+		if x := v.Get(key); x != nil && x.Type() == fastjson.TypeNumber {
+			p.values[i] = uint16(min(max(math.Round(x.GetFloat64()*curves[i%len(curves)].scale), 0)+1, math.MaxUint16))
 		}
 	}
 	return p
 }
+
+var parsers fastjson.ParserPool
+
+// columnKeys are the keys of the values of a point.
+var columnKeys = func() (keys [len(media) * len(curves)]string) {
+	for i := range keys {
+		keys[i] = media[i/len(curves)].key(curves[i%len(curves)].key)
+	}
+	return keys
+}()
 
 // merge adds a later poll.
 func (p *point) merge(now *point) {
@@ -324,11 +340,9 @@ func (s *series) columns(since, now time.Time) map[string]any {
 		states[i], grades[i] = p.level.codes()
 	}
 	out := map[string]any{"step_s": s.step, "t": times, "endpoint_state_code": states, "grade_code": grades}
-	for m := range media {
-		for c := range curves {
-			if col := (column{points, m*len(curves) + c}); slices.ContainsFunc(points, col.said) {
-				out[media[m].key(curves[c].key)] = col
-			}
+	for i, key := range columnKeys {
+		if col := (column{points, i}); slices.ContainsFunc(points, col.said) {
+			out[key] = col
 		}
 	}
 	return out

@@ -109,7 +109,7 @@ func TestHistoryOfManyDevicesStaysWithinItsBound(t *testing.T) {
 			names = append(names, fmt.Sprintf("room-%d", i))
 		}
 		h := historyOf(names...)
-		sample, c := pointOf(measurements(aSample(noon, 1, 1))), 0
+		sample, c := pointOf(aSample(noon, 1, 1)), 0
 		for _, name := range names {
 			r := h.rooms[name]
 			for i := range uint32(r.readings.keep + r.minutes.keep) {
