@@ -1,6 +1,7 @@
 package cgi
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -168,9 +169,9 @@ func readAnswer(resp *http.Response) (answer, error) {
 	if resp.ContentLength > maxReply {
 		return out, errLarge
 	}
-	var err error
-	out.body, err = io.ReadAll(io.LimitReader(resp.Body, maxReply+1))
-	if err != nil {
+	body := bytes.NewBuffer(make([]byte, 0, max(resp.ContentLength, 0)+bytes.MinRead))
+	_, err := body.ReadFrom(io.LimitReader(resp.Body, maxReply+1))
+	if out.body = body.Bytes(); err != nil {
 		return out, fmt.Errorf("read body: %w", err)
 	}
 	if len(out.body) > maxReply {

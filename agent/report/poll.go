@@ -78,7 +78,9 @@ func (t *turn) readStreams() {
 		payload.VideoSend: st.VideoSend, payload.VideoRecv: st.VideoRecv,
 		payload.AuxSend: {st.AuxSend}, payload.AuxRecv: {st.AuxRecv},
 	} {
-		for i := range list[:min(len(list), payload.MaxStreams)] {
+		list = list[:min(len(list), payload.MaxStreams)]
+		t.streams[g] = make([]payload.Media, 0, len(list))
+		for i := range list {
 			t.streams[g] = append(t.streams[g], payload.StreamMedia(&list[i]))
 		}
 	}
@@ -276,17 +278,14 @@ func (t *turn) event(ev payload.Event) { t.events = append(t.events, ev) }
 
 // emitStreams writes one row for each active stream.
 func (t *turn) emitStreams() {
-	for g := range payload.Groups {
-		for i := range t.streams[g] {
-			m := &t.streams[g][i]
-			if !m.Active {
-				continue
+	s := payload.Stream{CallID: t.sample.CallID}
+	for g, group := range payload.GroupNames {
+		s.Media, s.Direction = group.Media, group.Direction
+		for i, m := range t.streams[g] {
+			if m.Active {
+				s.Stream, s.Peer, s.Measured = int64(i), t.peer(m.Name), m
+				t.write("stream", t.at, &s)
 			}
-			t.write("stream", t.at, &payload.Stream{
-				CallID: t.sample.CallID,
-				Media:  payload.GroupNames[g].Media, Direction: payload.GroupNames[g].Direction, Stream: int64(i),
-				Peer: t.peer(m.Name), Measured: *m,
-			})
 		}
 	}
 }
