@@ -194,7 +194,9 @@ func binary(tb testing.TB) string {
 		return path
 	}
 	path := filepath.Join(tb.TempDir(), "roomcall")
-	if out, err := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", path, "roomcall/agent").CombinedOutput(); err != nil {
+	build := exec.Command("go", "build", "-trimpath", "-tags", "nethttpomithttp2", "-ldflags", "-s -w", "-o", path, "roomcall/agent") // as in the Makefile
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
 		tb.Fatalf("build the agent: %v\n%s", err, out)
 	}
 	return path

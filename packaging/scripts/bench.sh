@@ -34,7 +34,7 @@ fi
 
 # build GOOS FILE builds the program as shipped.
 build() {
-	eval "GOOS=$1 GOARCH=amd64 ${BENCH_GOBUILD:-CGO_ENABLED=0 go build -trimpath -ldflags '-s -w'} -o '$2' ./agent"
+	eval "GOOS=$1 GOARCH=amd64 ${BENCH_GOBUILD:-CGO_ENABLED=0 go build -trimpath -tags nethttpomithttp2 -ldflags '-s -w'} -o '$2' ./agent"
 }
 
 # bench PACKAGE PATTERN TIME runs benchmarks and keeps their output. One that fails
@@ -81,7 +81,7 @@ all() {
 peers() {
 	mkdir -p "$peers/npm"
 	rm -f "$peers/telegraf-full"
-	eval "${BENCH_GOBUILD:-CGO_ENABLED=0 go build -trimpath -ldflags '-s -w'} -o '$peers/floor' ./packaging/bench/compare/floor"
+	eval "${BENCH_GOBUILD:-CGO_ENABLED=0 go build -trimpath -tags nethttpomithttp2 -ldflags '-s -w'} -o '$peers/floor' ./packaging/bench/compare/floor"
 	telegraf=packaging/consumers/telegraf # pins the version
 	go -C $telegraf mod download github.com/influxdata/telegraf || echo "NOT RUN telegraf: no module" >&2
 	source=$(go -C $telegraf list -m -f '{{.Dir}}' github.com/influxdata/telegraf)
