@@ -118,8 +118,8 @@ func (b *batch) state(device string) report.State {
 	return b.last.states[device]
 }
 
-func (b *batch) poll(p report.Poll) {
-	st, out := b.reporter.Poll(b.state(p.Device), p)
+func (b *batch) poll(p *report.Poll) {
+	st, out := b.reporter.Poll(b.state(p.Device), *p)
 	b.set(p.Device, st, out.Records)
 	b.samples = append(b.samples, Sample{
 		Device: p.Device, Payload: slices.Clone(out.Sample), Shows: out.Shows, Standing: out.Standing, At: p.At, Fresh: freshIntervals * out.Interval,

@@ -68,7 +68,7 @@ func TestAFullStoreWritesInProportionToWhatItAccepts(t *testing.T) {
 	run := func(minutes int, deliver func()) {
 		for range minutes * 6 { // a tick of 10 s
 			for _, room := range names {
-				r.hold(report.Poll{Device: room, At: now, Status: st})
+				r.hold(&report.Poll{Device: room, At: now, Status: st})
 			}
 			before := s.commits
 			if !r.commit(now) {

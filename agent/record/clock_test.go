@@ -107,7 +107,7 @@ func TestTenBootsWithRandomClocksLoseNothing(t *testing.T) {
 				}
 				r.checkClock()
 				now := clocks()
-				r.hold(report.Poll{Device: "room-1", At: now.Wall, Boot: now.Boot, Status: idleStatus})
+				r.hold(&report.Poll{Device: "room-1", At: now.Wall, Boot: now.Boot, Status: idleStatus})
 				polls++
 				if !r.commit(now.Wall) {
 					t.Fatal("not accepted")

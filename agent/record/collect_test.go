@@ -242,7 +242,7 @@ func TestWhileANewEpochBeginsAStateNamesNoRecord(t *testing.T) {
 		for _, next := range []*newEpoch{nil, {Epoch: 7}} {
 			r.identity.next = next
 			time.Sleep(time.Second)
-			r.hold(report.Poll{Device: "room-1", At: time.Now(), Status: activeStatus})
+			r.hold(&report.Poll{Device: "room-1", At: time.Now(), Status: activeStatus})
 			if id, _ := report.ReadIdentity(r.newest.Of("room-1")); (id.Seq == 1) != (next == nil) {
 				t.Errorf("new epoch %v: %+v", next, id)
 			}

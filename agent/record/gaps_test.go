@@ -284,7 +284,7 @@ func TestAStoreThatRejectsTheGapsStillAcceptsPolls(t *testing.T) {
 	r := recorderOver(t, s, log.Logger())
 	s.next = []buffer.Gap{lost("room-1/sample", 1, 2)}
 	for range 5 {
-		r.hold(report.Poll{Device: "room-1", At: time.Now(), Status: idleStatus})
+		r.hold(&report.Poll{Device: "room-1", At: time.Now(), Status: idleStatus})
 	}
 	r.commit(time.Now())
 	if n := len(s.lane("room-1/sample")); n != 5 || r.missedTotal() != 0 {

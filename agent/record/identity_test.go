@@ -58,7 +58,7 @@ func (p *place) poll(n int, at time.Time) {
 	p.t.Helper()
 	for range n {
 		for _, room := range []string{"room-1", "room-2"} {
-			p.r.pending.hold(report.Poll{Device: room, At: at, Status: activeStatus})
+			p.r.pending.hold(&report.Poll{Device: room, At: at, Status: activeStatus})
 		}
 		at = at.Add(5 * time.Second)
 	}

@@ -148,7 +148,7 @@ func TestMissingAgainAndAgainIsAnnouncedOnceAMinuteAtMost(t *testing.T) {
 	at := time.Now()
 	for range 600 { // ten minutes
 		for _, room := range []string{"room-1", "room-2"} {
-			r.hold(report.Poll{Device: room, At: at, Status: idleStatus})
+			r.hold(&report.Poll{Device: room, At: at, Status: idleStatus})
 		}
 		r.commit(at)
 		at = at.Add(time.Second)
@@ -182,7 +182,7 @@ func TestAStoreThatRejectsEverythingLosesNothing(t *testing.T) {
 		r := recorderOver(t, s, nil)
 		r.holdEvent(started())
 		for range n {
-			r.hold(report.Poll{Device: "room-1", At: time.Now(), Status: idleStatus})
+			r.hold(&report.Poll{Device: "room-1", At: time.Now(), Status: idleStatus})
 		}
 		for range 5 {
 			if r.commit(time.Now()) {

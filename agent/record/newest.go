@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	newestTotal     = 1000 // samples kept in memory over all devices: what one answer of the local HTTP has at most
+	newestTotal     = 256 // samples kept in memory over all devices, but two of each
 	newestPerDevice = 120
 )
 

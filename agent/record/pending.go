@@ -40,9 +40,9 @@ func (ev *Event) done(onDisk bool) {
 
 // pending is what the store does not hold yet, each list oldest first.
 type pending struct {
-	polls  []report.Poll // at most pollsMax
-	events []Event       // at most eventsMax
-	since  time.Time     // when the first of them came
+	polls  []*report.Poll // at most pollsMax
+	events []Event        // at most eventsMax
+	since  time.Time      // when the first of them came
 	damage []buffer.Damage
 	states map[string][]byte // beside the devices': the recorder's own and its owner's; nil removes one
 
@@ -50,7 +50,7 @@ type pending struct {
 }
 
 // hold keeps a poll until it is committed. It returns the oldest when that had to go.
-func (p *pending) hold(poll report.Poll) (gone []report.Poll) {
+func (p *pending) hold(poll *report.Poll) (gone []*report.Poll) {
 	p.began()
 	p.polls, gone = bounded(append(p.polls, poll), p.inPolls, pollsMax)
 	return gone

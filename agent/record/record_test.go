@@ -216,7 +216,7 @@ func TestPollsHeldInMemoryAreBounded(t *testing.T) {
 		}}
 		r := recorderOver(t, s, nil)
 		for range pollsMax + 50 {
-			r.hold(report.Poll{Device: "room-1", At: time.Now(), Status: idleStatus})
+			r.hold(&report.Poll{Device: "room-1", At: time.Now(), Status: idleStatus})
 			time.Sleep(time.Second)
 		}
 		for range eventsMax + 50 {
@@ -262,7 +262,7 @@ func TestEvictionIsRememberedInTheBatchThatCommitsItAndAnnouncedWithTheNextDeliv
 		}
 		r := recorderOver(t, s, nil)
 		poll := func() bool {
-			r.hold(report.Poll{Device: "room-1", At: time.Now(), Status: idleStatus})
+			r.hold(&report.Poll{Device: "room-1", At: time.Now(), Status: idleStatus})
 			return r.commit(time.Now())
 		}
 		if poll() {
@@ -428,7 +428,7 @@ func TestOnlyWhatTheStoreRejectsIsLeftOut(t *testing.T) {
 			r.pending.holdEvent(started())
 			r.pending.holdEvent(clockEvent(time.Now(), host.Elapsed{Step: time.Hour}))
 			for _, room := range []string{"room-1", "room-2", "room-3", "room-1"} {
-				r.pending.hold(report.Poll{Device: room, At: time.Now(), Status: idleStatus})
+				r.pending.hold(&report.Poll{Device: room, At: time.Now(), Status: idleStatus})
 			}
 			if !r.commit(time.Now()) || r.pending.count() != 0 {
 				t.Fatalf("%d polls and events are left", r.pending.count())
@@ -459,7 +459,7 @@ func TestAStoreThatAlwaysWantsToEvictDoesNotHoldTheRecorder(t *testing.T) {
 	}}
 	r := recorderOver(t, s, nil)
 	for range 3 {
-		r.pending.hold(report.Poll{Device: "room-1", At: time.Now(), Status: idleStatus})
+		r.pending.hold(&report.Poll{Device: "room-1", At: time.Now(), Status: idleStatus})
 	}
 	if !r.commit(time.Now()) || s.commits() > 4 {
 		t.Errorf("%d commits for three polls", s.commits())
@@ -558,7 +558,7 @@ func TestStatesOfOthersAreInTheFirstCommitOnly(t *testing.T) {
 	r := recorderOver(t, s, nil)
 	r.pending.states = map[string][]byte{".run": []byte("x")}
 	for range 2 {
-		r.pending.hold(report.Poll{Device: "room-1", At: time.Now(), Status: idleStatus})
+		r.pending.hold(&report.Poll{Device: "room-1", At: time.Now(), Status: idleStatus})
 		r.commit(time.Now())
 	}
 	if string(s.batches[0].State[".run"]) != "x" || s.batches[0].State["room-1"] == nil {
@@ -578,7 +578,7 @@ func TestACommitIsBoundedInBytes(t *testing.T) {
 	}
 	at := time.Now()
 	for i := range commitMax {
-		r.pending.hold(report.Poll{Device: "room-1", At: at.Add(time.Duration(i) * time.Second), Status: st})
+		r.pending.hold(&report.Poll{Device: "room-1", At: at.Add(time.Duration(i) * time.Second), Status: st})
 	}
 	r.commit(at)
 	if len(s.batches) < 2 {
@@ -598,9 +598,9 @@ func TestACommitIsBoundedInBytes(t *testing.T) {
 func TestRoomIsMadeForRecordsAndStates(t *testing.T) {
 	s := &fakeStore{}
 	r := recorderOver(t, s, nil)
-	r.pending.hold(report.Poll{Device: "room-1", At: time.Now(), Status: idleStatus})
+	r.pending.hold(&report.Poll{Device: "room-1", At: time.Now(), Status: idleStatus})
 	r.commit(time.Now())
-	r.pending.hold(report.Poll{Device: "room-1", At: time.Now(), Status: idleStatus})
+	r.pending.hold(&report.Poll{Device: "room-1", At: time.Now(), Status: idleStatus})
 	if _, err := r.makeBatch(time.Now(), commitMax, true); err != nil {
 		t.Fatal(err)
 	}
@@ -609,7 +609,7 @@ func TestRoomIsMadeForRecordsAndStates(t *testing.T) {
 		t.Errorf("room for %d bytes was asked for; the payload alone has %d, a state takes a page", s.asked, payload)
 	}
 	for _, device := range []string{"room-1", "room-2", "room-3"} {
-		r.pending.hold(report.Poll{Device: device, At: time.Now(), Status: idleStatus})
+		r.pending.hold(&report.Poll{Device: device, At: time.Now(), Status: idleStatus})
 	}
 	r.commit(time.Now())
 	b, err := r.makeBatch(time.Now().Add(3*time.Minute), commitMax, true)
@@ -627,7 +627,7 @@ func TestAMinuteIsClosedOnceAndNotBeforeItsLastPollsAreIn(t *testing.T) {
 	r := recorderOver(t, s, nil)
 	minute := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	for i := range commitMax + 1 { // more than one commit holds, all in one minute
-		r.pending.hold(report.Poll{Device: "room-1", At: minute.Add(time.Duration(i) * 100 * time.Millisecond), Status: activeStatus})
+		r.pending.hold(&report.Poll{Device: "room-1", At: minute.Add(time.Duration(i) * 100 * time.Millisecond), Status: activeStatus})
 	}
 	r.commit(minute.Add(time.Minute + minuteGrace - time.Second))
 	if n := len(s.lane("room-1/minute")); n != 0 {
@@ -644,7 +644,7 @@ func TestAMinuteIsClosedOnceAndNotBeforeItsLastPollsAreIn(t *testing.T) {
 	}
 
 	for i := range commitMax + 1 { // the same, but the disk was full meanwhile
-		r.pending.hold(report.Poll{Device: "room-2", At: minute.Add(time.Duration(i) * 100 * time.Millisecond), Status: activeStatus})
+		r.pending.hold(&report.Poll{Device: "room-2", At: minute.Add(time.Duration(i) * 100 * time.Millisecond), Status: activeStatus})
 	}
 	r.commit(minute.Add(20 * time.Minute))
 	if n := len(s.lane("room-2/minute")); n != 1 {
@@ -655,7 +655,7 @@ func TestAMinuteIsClosedOnceAndNotBeforeItsLastPollsAreIn(t *testing.T) {
 func TestACommittedSampleIsThePresentForTwoIntervals(t *testing.T) {
 	r := recorderOver(t, &fakeStore{}, nil)
 	at := time.Now()
-	r.pending.hold(report.Poll{Device: "room-1", At: at, Status: activeStatus})
+	r.pending.hold(&report.Poll{Device: "room-1", At: at, Status: activeStatus})
 	r.commit(at)
 	select {
 	case <-r.newest.Changed():
@@ -777,7 +777,7 @@ func TestSinceWhenTheStoreFailsIsKnown(t *testing.T) {
 	r := recorderOver(t, &fakeStore{appendHook: func(buffer.Batch) error { return fail }}, nil)
 	since := func(err error) time.Time {
 		fail = err
-		r.hold(report.Poll{Device: "room-1", At: time.Now(), Status: idleStatus})
+		r.hold(&report.Poll{Device: "room-1", At: time.Now(), Status: idleStatus})
 		r.commit(time.Now())
 		return r.Stats().FailingSince
 	}

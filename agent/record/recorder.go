@@ -237,7 +237,7 @@ func (r *Recorder) Run(ctx context.Context) {
 			r.abandon()
 			return
 		case p := <-r.polls:
-			r.hold(*p)
+			r.hold(p)
 		case ev := <-r.events:
 			r.holdEvent(ev)
 		case <-r.asked:
@@ -273,7 +273,7 @@ func (r *Recorder) collect() {
 	for {
 		select {
 		case p := <-r.polls:
-			r.hold(*p)
+			r.hold(p)
 		case ev := <-r.events:
 			r.holdEvent(ev)
 		default:
@@ -294,7 +294,7 @@ func (r *Recorder) collectFor(now time.Time) time.Duration {
 	return r.commitEvery - now.Sub(p.since)
 }
 
-func (r *Recorder) hold(p report.Poll) {
+func (r *Recorder) hold(p *report.Poll) {
 	for _, gone := range r.pending.hold(p) {
 		r.miss(gone.Device, missedFailing, gone.At)
 	}
@@ -333,12 +333,12 @@ func (r *Recorder) showPending() {
 }
 
 // show makes a poll's sample the newest although the store does not have it.
-func (r *Recorder) show(p report.Poll) {
+func (r *Recorder) show(p *report.Poll) {
 	st, there := r.unsaved[p.Device]
 	if !there {
 		st = r.committed.states[p.Device]
 	}
-	st, out := r.reporter.Poll(st, p)
+	st, out := r.reporter.Poll(st, *p)
 	r.unsaved[p.Device] = st
 	var committed report.State // none while a new epoch begins: the numbers may be those of the old one
 	if r.identity.next == nil {
@@ -439,7 +439,7 @@ func (r *Recorder) onDisk(do func() error) error {
 		case err := <-done:
 			return err
 		case p := <-r.polls:
-			r.hold(*p)
+			r.hold(p)
 		case ev := <-r.events:
 			r.holdEvent(ev)
 		case <-late.C:

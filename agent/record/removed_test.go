@@ -55,7 +55,7 @@ func newRemovedRig(t *testing.T, devices ...string) *removedRig {
 
 func (g *removedRig) poll(t *testing.T, device string, st cgi.Status, err error) {
 	t.Helper()
-	g.r.hold(report.Poll{Device: device, At: time.Now(), Status: st, Err: err})
+	g.r.hold(&report.Poll{Device: device, At: time.Now(), Status: st, Err: err})
 	if !g.r.commit(time.Now()) {
 		t.Fatal("not accepted")
 	}
@@ -140,7 +140,7 @@ func TestManyDevicesThatLeaveAreClosedInPortions(t *testing.T) {
 	}
 	g := newRemovedRig(t, names...)
 	for _, name := range names {
-		g.r.hold(report.Poll{Device: name, At: time.Now(), Err: &cgi.Error{Kind: cgi.KindRefused, Reason: "x"}})
+		g.r.hold(&report.Poll{Device: name, At: time.Now(), Err: &cgi.Error{Kind: cgi.KindRefused, Reason: "x"}})
 	}
 	if !g.r.commit(time.Now()) {
 		t.Fatal("not accepted")

@@ -79,7 +79,7 @@ func (s *search) putBack() (err error) {
 		if one.event != nil {
 			s.pending.events = slices.Insert(s.pending.events, 0, *one.event)
 		} else {
-			s.pending.polls = slices.Insert(s.pending.polls, 0, *one.poll)
+			s.pending.polls = slices.Insert(s.pending.polls, 0, one.poll)
 		}
 	}
 	s.suspects = nil
@@ -95,5 +95,5 @@ func (p *pending) takeFirst(b *batch, err error) suspect {
 	}
 	poll := p.polls[0]
 	p.polls = slices.Delete(p.polls, 0, 1)
-	return suspect{poll: &poll, err: err}
+	return suspect{poll: poll, err: err}
 }

@@ -32,7 +32,7 @@ func rejecting(t *testing.T, n int, rejects func(buffer.Batch) bool) (r *Recorde
 	r.pending.holdEvent(started())
 	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	for i := range n {
-		r.pending.hold(report.Poll{Device: "room-1", At: at.Add(time.Duration(i) * time.Second / 100), Status: idleStatus})
+		r.pending.hold(&report.Poll{Device: "room-1", At: at.Add(time.Duration(i) * time.Second / 100), Status: idleStatus})
 	}
 	return r, s, asked
 }
@@ -48,7 +48,7 @@ func TestAStoreThatRejectsWhateverItIsGivenIsAskedAFewTimesAndAllKeepsItsPlace(t
 	if len(r.pending.events) != 1 || len(r.pending.polls) != 100 || r.missedTotal() != 0 {
 		t.Errorf("%d events and %d polls are left, %d missed", len(r.pending.events), len(r.pending.polls), r.missedTotal())
 	}
-	if !slices.IsSortedFunc(r.pending.polls, func(a, b report.Poll) int { return a.At.Compare(b.At) }) {
+	if !slices.IsSortedFunc(r.pending.polls, func(a, b *report.Poll) int { return a.At.Compare(b.At) }) {
 		t.Error("the polls are out of order")
 	}
 	if !errors.Is(r.Stats().Err, buffer.ErrRefused) {

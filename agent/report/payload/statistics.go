@@ -66,7 +66,7 @@ func (f byMeasure[V]) MarshalJSON() ([]byte, error) {
 	if f == nil {
 		return []byte("null"), nil
 	}
-	b := append(make([]byte, 0, 512), '{')
+	b := append(make([]byte, 0, 32*len(f)+2), '{')
 	for i := range f {
 		if i > 0 {
 			b = append(b, ',')
