@@ -87,7 +87,9 @@ func (q *Queue) commit(b Batch) error {
 		}
 		b.State = with
 	}
-	size := b.Room()
+	h, items := q.number(b)
+	packs := packed(items)
+	size := sizeOnDisk(packs, b.State)
 	if q.w != nil && q.w.usedBytes+size > q.segmentRoom() && q.newest().count > 0 {
 		q.closeWriter(true)
 	}
@@ -99,14 +101,17 @@ func (q *Queue) commit(b Batch) error {
 	if err := q.w.reserve(size); err != nil {
 		return fmt.Errorf("grow segment: %w", err)
 	}
-	h, items := q.prepare(b)
-	if err := q.w.commit(items, b.State, h); err != nil {
+	s := q.newest()
+	h.count, h.payloadBytes = s.count+uint64(len(items)), s.payloadBytes
+	for _, it := range items {
+		h.payloadBytes += uint64(len(it.Payload))
+	}
+	if err := q.w.commit(packs, b.State, h); err != nil {
 		// The handle may be dead, and the file longer than known: it stays as it is.
 		q.closeWriter(false)
 		return err
 	}
 	q.mu.Lock()
-	s := q.newest()
 	s.last, s.count, s.payloadBytes, s.fileBytes = h.next-1, h.count, h.payloadBytes, q.w.fileBytes
 	q.head = h
 	q.progress.saved, q.progress.savedAt = h.cursor, q.o.Now()
@@ -123,19 +128,16 @@ func (q *Queue) commit(b Batch) error {
 	return nil
 }
 
-// prepare numbers the records of a batch and makes the head that goes with it. Under wmu.
-func (q *Queue) prepare(b Batch) (head, []Item) {
-	now := q.o.Now()
-	h, s := q.headNow(), q.newest()
+// number gives the records of a batch their positions and makes the head that goes with
+// it, but for what it says of its segment. Under wmu.
+func (q *Queue) number(b Batch) (head, []Item) {
+	now, h := q.o.Now(), q.headNow()
 	h.batch++
 	h.clock, h.wall = max(h.clock, q.at(now)), now.UnixMilli()
-	h.count, h.payloadBytes = s.count, s.payloadBytes
 	items := make([]Item, len(b.Records))
 	for i, r := range b.Records {
-		items[i] = Item{Pos: h.next, Record: r, acceptedAt: h.clock, requeued: b.requeued}
+		items[i] = Item{Pos: h.next, Record: r, batch: h.batch, acceptedAt: h.clock, requeued: b.requeued}
 		h.next++
-		h.count++
-		h.payloadBytes += uint64(len(r.Payload))
 	}
 	h.epoch = max(h.epoch, b.Epoch)
 	if b.Evict != nil {

@@ -118,8 +118,8 @@ func TestRecordsOfACommitUnderWayAreNotRead(t *testing.T) {
 	q := open(t, Options{Dir: shmDir(t), Now: c.now})
 	fill(t, q, c, "a", 1, 3, 100)
 	q.wmu.Lock() // the part of Append that writes, without what follows its return
-	h, items := q.prepare(Batch{Records: []Record{rec("a", 4, c.t, 100)}})
-	err := q.w.commit(items, nil, h)
+	h, items := q.number(Batch{Records: []Record{rec("a", 4, c.t, 100)}})
+	err := q.w.commit(packed(items), nil, h)
 	q.wmu.Unlock()
 	n := 0
 	err = errors.Join(err, q.Scan(func(Item, bool) error { n++; return nil }))

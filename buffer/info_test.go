@@ -79,7 +79,7 @@ func TestRecordsOnTheBorderOfTwoReadsAreSalvaged(t *testing.T) {
 			it.Payload = make([]byte, MaxPayload)
 		}
 		want = append(want, it)
-		b = append(b, encodeRecord(&it, 1)...)
+		b = append(b, packed([]Item{it})[0].frame...)
 	}
 	path := filepath.Join(shmDir(t), "file")
 	if err := os.WriteFile(path, b, 0o600); err != nil {
@@ -90,7 +90,7 @@ func TestRecordsOnTheBorderOfTwoReadsAreSalvaged(t *testing.T) {
 		t.Fatalf("%d of %d records found, %v", len(found.records), len(want), err)
 	}
 	for i, r := range found.records {
-		wantRecord(t, r.Item, want[i].Record)
+		wantRecord(t, r, want[i].Record)
 	}
 }
 

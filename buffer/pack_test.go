@@ -7,27 +7,59 @@ import (
 	"math/rand/v2"
 	"os"
 	"testing"
+	"time"
 
 	"github.com/golang/snappy"
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"go.etcd.io/bbolt"
 )
 
-func TestAPayloadIsPackedWhereThatMakesItShorter(t *testing.T) {
+// TestRecordsArePackedTogether: what they repeat is there once; a pack that is full ends;
+// and a record that packing does not shorten, or a large one, is what it was.
+func TestRecordsArePackedTogether(t *testing.T) {
 	c := newClock()
-	for name, payload := range map[string][]byte{
-		"text":   bytes.Repeat([]byte(`"video_send_loss_pct":0.08,`), 40),
-		"random": rec("a", 1, c.now(), 1000).Payload,
-		"empty":  {},
+	text := func(num uint64) []byte {
+		return fmt.Appendf(nil, `{"v":1,"schema":"roomcall.stream/1.0","id":"agent.1.room-1.stream.%d","media":"video","direction":"recv","loss_pct":0.%d}`, num, num)
+	}
+	random := func(size int) func(uint64) []byte {
+		return func(num uint64) []byte { return rec("a", num, c.t, size).Payload }
+	}
+	for _, l := range []struct {
+		name          string
+		records       int
+		payload       func(num uint64) []byte
+		packs, atMost int // bytes of all packs
+	}{
+		{"six of a poll", 6, text, 1, 450},
+		{"many", 300, text, 4, 9000},
+		{"random", 3, random(1000), 1, 3300},
+		{"empty", 2, func(uint64) []byte { return nil }, 1, 120},
+		{"large", 3, random(MaxPayload), 3, 3*MaxPayload + 1000},
 	} {
-		it := Item{Pos: 7, Record: Record{Lane: "a", Num: 1, Time: c.now(), Payload: payload}}
-		frame := encodeRecord(&it, 3)
-		got, batch, size, err := decodeRecord(frame)
-		if err != nil || batch != 3 || size != len(frame) || !bytes.Equal(got.Payload, payload) {
-			t.Errorf("%s: %v", name, err)
-		}
-		if most := recordOverhead + 1 + len(payload); len(frame) > most || name == "text" && len(frame) > most/4 {
-			t.Errorf("%s: %d bytes for a payload of %d", name, len(frame), len(payload))
-		}
+		t.Run(l.name, func(t *testing.T) {
+			var items []Item
+			for i := range l.records {
+				it := Item{Pos: 7 + 2*uint64(i), batch: 3, acceptedAt: 5, requeued: i%2 == 0, Record: Record{Lane: "a", Num: uint64(i), Fresh: time.Second, Time: c.now(), Payload: l.payload(uint64(i))}}
+				items = append(items, it)
+			}
+			packs := packed(items)
+			var got []Item
+			total := 0
+			for _, p := range packs {
+				some, size, err := decodeRecords(append(p.frame, "what follows"...))
+				if err != nil || size != len(p.frame) || some[0].Pos != p.first {
+					t.Fatalf("%d bytes of %d, %v", size, len(p.frame), err)
+				}
+				got, total = append(got, some...), total+size
+			}
+			if diff := cmp.Diff(items, got, cmp.AllowUnexported(Item{}), cmpopts.EquateEmpty()); diff != "" {
+				t.Error(diff)
+			}
+			if len(packs) != l.packs || total > l.atMost {
+				t.Errorf("%d packs of %d bytes, want %d of at most %d", len(packs), total, l.packs, l.atMost)
+			}
+		})
 	}
 }
 
@@ -51,7 +83,7 @@ func TestABlockIsAPageOfRecords(t *testing.T) {
 	fill(t, q, c, "a", 1, 20, 900)
 	var b Batch
 	for n := uint64(21); n <= 60; n++ {
-		b.Records = append(b.Records, rec("a", n, c.now(), 400))
+		b.Records = append(b.Records, jsonRec("a", n, c))
 	}
 	if err := q.Append(b); err != nil {
 		t.Fatal(err)
@@ -96,7 +128,7 @@ func TestPackedRecordsAreSalvaged(t *testing.T) {
 			c, dir := newClock(), shmDir(t)
 			o := Options{Dir: dir, SegmentBytes: 64 << 10, Now: c.now}
 			q := open(t, o)
-			foreign := encodeRecord(&Item{Pos: 7, Record: jsonRec("foreign", 1, c)}, 1)
+			foreign := packed([]Item{{Pos: 7, Record: jsonRec("foreign", 1, c)}})[0].frame
 			var want []Record
 			for i := uint64(1); i <= 120; i++ {
 				r := jsonRec("a", i, c)

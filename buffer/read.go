@@ -2,7 +2,6 @@ package buffer
 
 import (
 	"bytes"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"iter"
@@ -224,43 +223,52 @@ func (q *Queue) index(path string) int {
 func readRecords(tx *bbolt.Tx, s segment, from, to uint64, n, size int) (items []Item, err error) {
 	blocks, next := tx.Cursor(), from
 	items = make([]Item, 0, min(uint64(n), to-min(from, to)+1))
-	name, _ := blocks.First()
-	want := append([]byte{blockPrefix}, posKey(from)...)
-	if bytes.Equal(name, metaBucket) {
-		want[0] = oldPrefix
+	prefix := blockPrefix
+	if name, _ := blocks.First(); bytes.Equal(name, metaBucket) {
+		prefix = oldPrefix
 	}
-	if name, _ = blocks.Seek(want); name == nil {
-		name, _ = blocks.Last()
-	} else if !bytes.Equal(name, want) {
-		name, _ = blocks.Prev()
-	}
-	switch {
-	case name == nil:
-		name, _ = blocks.First()
-	case !isBlock(name):
+	name, _ := atOrBefore(blocks, append([]byte{prefix}, posKey(from)...))
+	if !isBlock(name) {
 		name, _ = blocks.Next()
 	}
 	for ; isBlock(name); name, _ = blocks.Next() {
 		c := tx.Bucket(name).Cursor()
-		for k, v := c.Seek(posKey(from)); k != nil; k, v = c.Next() {
-			it, _, n1, err := decodeRecord(v)
-			if err != nil || n1 != len(v) || len(k) != 8 || binary.BigEndian.Uint64(k) != it.Pos {
+		for k, v := atOrBefore(c, posKey(from)); k != nil; k, v = c.Next() {
+			some, n1, err := decodeRecords(v)
+			if err != nil || n1 != len(v) || !bytes.Equal(k, posKey(some[0].Pos)) {
 				return nil, damagedf("the record at key %x fails its check", k)
 			}
-			if it.Pos > to {
-				return items, missing(s, next, to)
-			}
-			if it.Pos < next || it.Pos > next && s.whole() {
-				return nil, damagedf("position %d where %d should be", it.Pos, next)
-			}
-			next = it.Pos + 1
-			items = append(items, it)
-			if size -= len(it.Payload); len(items) >= n || size <= 0 {
-				return items, nil
+			for _, it := range some {
+				switch {
+				case it.Pos < from:
+					continue
+				case it.Pos > to:
+					return items, missing(s, next, to)
+				case it.Pos < next || it.Pos > next && s.whole():
+					return nil, damagedf("position %d where %d should be", it.Pos, next)
+				}
+				next = it.Pos + 1
+				items = append(items, it)
+				if size -= len(it.Payload); len(items) >= n || size <= 0 {
+					return items, nil
+				}
 			}
 		}
 	}
 	return items, missing(s, next, to)
+}
+
+// atOrBefore moves a cursor to a key, else to the one before it, else to the first.
+func atOrBefore(c *bbolt.Cursor, key []byte) (k, v []byte) {
+	if k, v = c.Seek(key); k == nil {
+		k, v = c.Last()
+	} else if !bytes.Equal(k, key) {
+		k, v = c.Prev()
+	}
+	if k == nil {
+		k, v = c.First()
+	}
+	return k, v
 }
 
 // missing is damage if a segment without holes ends before a position.

@@ -27,8 +27,9 @@ type Record struct {
 type Item struct {
 	Pos uint64
 	Record
-	requeued   bool  // out of order: its number says nothing about its neighbours
-	acceptedAt int64 // store clock when accepted, ms: what ages are counted from
+	requeued   bool   // out of order: its number says nothing about its neighbours
+	batch      uint64 // number of the batch it came with
+	acceptedAt int64  // store clock when accepted, ms: what ages are counted from
 }
 
 // Batch is what one transaction commits.
@@ -59,9 +60,9 @@ func (b Batch) check() error {
 	return nil
 }
 
-// Room is what the batch adds to a segment, in bytes: full pages, and the pages that each
-// commit writes anew. Records that packing does not shorten, and of which a page holds
-// one, need more; the reserve of MakeRoom is for them.
+// Room is what the batch adds to a segment at most, in bytes, if packing shortens nothing:
+// full pages, and the pages that each commit writes anew. Records of which a page holds
+// one need more; the reserve of MakeRoom is for them.
 func (b Batch) Room() int64 {
 	n := int64(0)
 	for _, r := range b.Records {

@@ -11,12 +11,12 @@ import (
 
 // finding is what a scan found in a file without its tree.
 type finding struct {
-	records      []rawRecord // whole ones by position, each once
-	payloadBytes uint64      // of the records
-	heads        []head      // every whole head, in file order
-	failed       int         // pages that could not be read
-	pages        int         // how many of 4 KiB could be read
-	batch        uint64      // highest batch number of a record or head, whatever its position
+	records      []Item // whole ones by position, each once
+	payloadBytes uint64 // of the records
+	heads        []head // every whole head, in file order
+	failed       int    // pages that could not be read
+	pages        int    // how many of 4 KiB could be read
+	batch        uint64 // highest batch number of a record or head, whatever its position
 }
 
 // scanFile searches a file, in one pass, for whole heads and for whole records with
@@ -35,10 +35,10 @@ func scanFile(path string, first, last uint64, byPage bool) (*finding, error) {
 	if err != nil {
 		return out, unreadable(err)
 	}
-	seen := map[uint64]rawRecord{}
+	seen := map[uint64]Item{}
 	var failed error
 	const window = 4 << 20
-	buf := make([]byte, window+maxRecord)
+	buf := make([]byte, window+maxFrame)
 	for base := int64(0); ; base += window {
 		left := buf[:max(0, min(int64(len(buf)), st.Size()-base))]
 		n, err := out.readAround(readerOf(f), left, base)
@@ -67,9 +67,9 @@ func scanFile(path string, first, last uint64, byPage bool) (*finding, error) {
 	return out, failed
 }
 
-// add adds the head or record that begins at b, if one does, and returns how many
-// bytes it has, else 1.
-func (f *finding) add(b []byte, first, last uint64, seen map[uint64]rawRecord) int {
+// add adds the head or records that begin at b, if some do, and returns how many bytes
+// they have, else 1.
+func (f *finding) add(b []byte, first, last uint64, seen map[uint64]Item) int {
 	if len(b) >= headSize && string(b[:3]) == headMagic {
 		if h, err := decodeHead(b[:headSize]); err == nil {
 			f.heads = append(f.heads, h)
@@ -77,16 +77,15 @@ func (f *finding) add(b []byte, first, last uint64, seen map[uint64]rawRecord) i
 			return headSize
 		}
 	}
-	if len(b) < 3 || string(b[:3]) != recordMagic {
-		return 1
-	}
-	it, batch, n, err := decodeRecord(b)
+	items, n, err := decodeRecords(b)
 	if err != nil {
 		return 1
 	}
-	f.batch = max(f.batch, batch)
-	if _, known := seen[it.Pos]; !known && it.Pos >= first && it.Pos <= last {
-		seen[it.Pos] = rawRecord{it, bytes.Clone(b[:n])}
+	for _, it := range items {
+		f.batch = max(f.batch, it.batch)
+		if _, known := seen[it.Pos]; !known && it.Pos >= first && it.Pos <= last {
+			seen[it.Pos] = it
+		}
 	}
 	return n
 }

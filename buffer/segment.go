@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -18,10 +19,10 @@ import (
 )
 
 // A segment is a bbolt file with a bucket "m" that has the head and the state
-// blobs, and buckets of records, the blocks, named "b" + first position. A block is a
-// page of records: so a commit of few records writes one page of them and none that
-// leads to it but the list of buckets, in which it stands beside "m". A salvaged segment
-// has blocks of up to copyBytes; so have formats 1 and 2, where they are named "r".
+// blobs, and buckets of packs, the blocks, named "b" + first position; so is the key of a
+// pack its first position. A block is a page: so a commit of few records writes one page of
+// them and none that leads to it but the list of buckets, in which it is beside "m".
+// Formats 1 and 2 have blocks of many pages, named "r" + first position.
 var (
 	metaBucket  = []byte("m")
 	headKey     = []byte("head")
@@ -33,7 +34,7 @@ var (
 const (
 	pageSize   = 4096
 	blockBytes = pageSize - 16 // a page has a header
-	copyBytes  = 512 << 10     // how much of a salvaged segment is written at one time
+	copyPacks  = 128           // how many packs of a salvaged segment are written at one time
 )
 
 // isBlock tells whether a bucket has records.
@@ -109,7 +110,7 @@ func boltOptions() *bbolt.Options {
 // createSegment makes a segment with the given head, state and records. At a kill
 // or a power cut there is either no file of that name or a whole one; before it
 // gets its name, ready is called, for what has to be on disk first.
-func createSegment(o Options, path string, h head, state map[string][]byte, records []rawRecord, ready func(tmp string) error) (err error) {
+func createSegment(o Options, path string, h head, state map[string][]byte, items []Item, ready func(tmp string) error) (err error) {
 	tmp := path + ".tmp"
 	if err := o.fs.Remove(tmp); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
@@ -119,7 +120,7 @@ func createSegment(o Options, path string, h head, state map[string][]byte, reco
 			o.fs.Remove(tmp)
 		}
 	}()
-	if err := fillSegment(o, tmp, h, state, records); err != nil {
+	if err := fillSegment(o, tmp, h, state, items); err != nil {
 		return err
 	}
 	if err := ready(tmp); err != nil {
@@ -128,7 +129,7 @@ func createSegment(o Options, path string, h head, state map[string][]byte, reco
 	return durable.Publish(o.fs, tmp, path)
 }
 
-func fillSegment(o Options, tmp string, h head, state map[string][]byte, records []rawRecord) (err error) {
+func fillSegment(o Options, tmp string, h head, state map[string][]byte, items []Item) (err error) {
 	db, err := bbolt.Open(tmp, 0o600, boltOptions())
 	if err != nil {
 		return err
@@ -136,40 +137,38 @@ func fillSegment(o Options, tmp string, h head, state map[string][]byte, records
 	defer func() { err = errors.Join(err, db.Close()) }()
 	o.opened(db)
 	db.AllocSize = pageSize
-	h.count, h.payloadBytes = uint64(len(records)), 0
-	for len(records) > 0 {
-		n, size := 0, 0
-		for n < len(records) && size < copyBytes {
-			size += len(records[n].frame)
-			h.payloadBytes += uint64(len(records[n].Payload))
-			n++
-		}
-		if err := db.Update(func(tx *bbolt.Tx) error { return putRecords(tx, records[0].Pos, records[:n]) }); err != nil {
+	h.count, h.payloadBytes = uint64(len(items)), 0
+	for _, it := range items {
+		h.payloadBytes += uint64(len(it.Payload))
+	}
+	var last block
+	for part := range slices.Chunk(packed(items), copyPacks) {
+		if err := db.Update(func(tx *bbolt.Tx) error { return last.put(tx, part) }); err != nil {
 			return err
 		}
-		records = records[n:]
 	}
 	return db.Update(func(tx *bbolt.Tx) error { return putMeta(tx, h, state) })
 }
 
-// rawRecord is a record as it is on disk.
-type rawRecord struct {
-	Item
-	frame []byte
+// block is the last block of a segment.
+type block struct {
+	first uint64 // position
+	fill  int    // bytes of its packs; 0 = the next pack begins a block
 }
 
-// size is what a record takes of its block.
-func (r rawRecord) size() int { return len(r.frame) + 8 + 16 } // its key and what bbolt notes of it
-
-// putRecords adds records to the block that starts at position block.
-func putRecords(tx *bbolt.Tx, block uint64, records []rawRecord) error {
-	b, err := tx.CreateBucketIfNotExists(append([]byte{blockPrefix}, posKey(block)...))
-	if err != nil {
-		return err
-	}
-	b.FillPercent = 1
-	for _, r := range records {
-		if err := b.Put(posKey(r.Pos), r.frame); err != nil {
+// put adds packs to the last block and to new ones.
+func (l *block) put(tx *bbolt.Tx, packs []pack) error {
+	for _, p := range packs {
+		if l.fill == 0 || l.fill+p.size() > blockBytes {
+			*l = block{first: p.first}
+		}
+		l.fill += p.size()
+		b, err := tx.CreateBucketIfNotExists(append([]byte{blockPrefix}, posKey(l.first)...))
+		if err != nil {
+			return err
+		}
+		b.FillPercent = 1
+		if err := b.Put(posKey(p.first), p.frame); err != nil {
 			return err
 		}
 	}
@@ -201,11 +200,10 @@ type writer struct {
 	fs        durable.FS
 	db        *bbolt.DB
 	path      string
-	step      int64  // by how much the file grows at a time
-	usedBytes int64  // in use (high-water mark)
-	fileBytes int64  // on disk
-	block     uint64 // the last block
-	fill      int    // bytes of its records; 0 = the next record begins a block
+	step      int64 // by how much the file grows at a time
+	usedBytes int64 // in use (high-water mark)
+	fileBytes int64 // on disk
+	last      block
 }
 
 // growStep is by how much the file of a segment grows at a time.
@@ -244,33 +242,33 @@ func (w *writer) measure() error {
 	})
 }
 
-// commit writes records, state and head in one transaction and returns after
-// fsync.
-func (w *writer) commit(items []Item, state map[string][]byte, h head) error {
-	records, size := make([]rawRecord, len(items)), 0
-	for i := range items {
-		records[i] = rawRecord{items[i], encodeRecord(&items[i], h.batch)}
-		size += records[i].size()
+// commit writes packs, state and head in one transaction and returns after fsync.
+func (w *writer) commit(packs []pack, state map[string][]byte, h head) error {
+	size := 0
+	for _, p := range packs {
+		size += p.size()
 	}
-	if w.fill+size > blockBytes { // the last block stays as it is, or its page would be written too
-		w.fill = 0
+	if w.last.fill+size > blockBytes { // it stays as it is, or its page would be written too
+		w.last.fill = 0
 	}
-	err := w.db.Update(func(tx *bbolt.Tx) error {
-		for i, r := range records {
-			if w.fill == 0 || w.fill+r.size() > blockBytes {
-				w.block, w.fill = r.Pos, 0
-			}
-			w.fill += r.size()
-			if err := putRecords(tx, w.block, records[i:i+1]); err != nil {
-				return err
-			}
-		}
-		return putMeta(tx, h, state)
-	})
+	err := w.db.Update(func(tx *bbolt.Tx) error { return errors.Join(w.last.put(tx, packs), putMeta(tx, h, state)) })
 	if err != nil {
 		return err
 	}
 	return w.measure()
+}
+
+// sizeOnDisk is what a commit needs at most: the pages of its packs, and those that it
+// writes anew.
+func sizeOnDisk(packs []pack, state map[string][]byte) int64 {
+	n := int64(8 * pageSize)
+	for _, p := range packs {
+		n += int64((p.size() + blockBytes - 1) / blockBytes * pageSize)
+	}
+	for k, v := range state {
+		n += int64(len(k)+len(v)+32) * 5 / 4
+	}
+	return n
 }
 
 // reserve makes sure that the file has room for so many more bytes, by writing

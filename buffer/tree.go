@@ -292,13 +292,15 @@ func checkSegment(s segment) (h head, state map[string][]byte, used int64, err e
 			// lost writes mixes branches and leaves of several commits.
 			search := b.Cursor()
 			return b.ForEach(func(k, v []byte) error {
-				it, _, size, err := decodeRecord(v)
+				items, size, err := decodeRecords(v)
 				found, _ := search.Seek(k)
-				if err != nil || size != len(v) || !bytes.Equal(k, posKey(it.Pos)) || !bytes.Equal(k, found) || it.Pos < next {
+				if err != nil || size != len(v) || !bytes.Equal(k, posKey(items[0].Pos)) || !bytes.Equal(k, found) || items[0].Pos < next {
 					return damagedf("the record at key %x fails its check", k)
 				}
-				if next = it.Pos + 1; it.Pos <= s.last {
-					n++
+				for _, it := range items {
+					if next = it.Pos + 1; it.Pos <= s.last {
+						n++
+					}
 				}
 				return nil
 			})
