@@ -10,6 +10,7 @@ import (
 	"errors"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -20,9 +21,10 @@ import (
 )
 
 const (
-	// pollGroup is how many endpoints share one tick. A burst of this size
-	// costs less CPU than the same polls spread out, and goes into one commit.
-	pollGroup = 50
+	// pollGroup is how many endpoints share one tick; the groups are spread over the
+	// interval. A burst costs less CPU than the same polls spread out, and goes into one
+	// commit; but in a larger one the first answers wait until the others are worked on.
+	pollGroup = 10
 	// pollSlots bounds the polls that are worked on at one time. One that waits for
 	// its endpoint longer than slotPatience costs nothing and leaves its slot to
 	// others, so that silent endpoints delay no other.
@@ -81,14 +83,21 @@ type Loop struct {
 	polled   bool      // the first poll was made
 }
 
-// New makes a loop for each endpoint; nothing runs yet.
+// New makes a loop for each endpoint; nothing runs yet. A group is of neighbours by name:
+// so are the pages that hold their states.
 func New(list []Config, r Recorder, log *slog.Logger) []*Loop {
+	var names []string
+	for _, c := range list {
+		names = append(names, c.Device)
+	}
+	slices.Sort(names)
 	slots := make(chan struct{}, pollSlots)
 	spread := shares(len(list))
 	repeats := host.NewRepeats(log)
 	origin := time.Now().Add(-rand.N(time.Minute)) // a phase of its own for each agent
 	var out []*Loop
-	for i, c := range list {
+	for _, c := range list {
+		i, _ := slices.BinarySearch(names, c.Device)
 		out = append(out, &Loop{Config: c, slots: slots, origin: origin, share: spread[i], recorder: r, repeats: repeats})
 	}
 	return out
@@ -239,7 +248,7 @@ func shares(n int) []float64 {
 	groups := (n + pollGroup - 1) / pollGroup
 	out := make([]float64, n)
 	for i := range out {
-		out[i] = float64(i%groups) / float64(groups)
+		out[i] = float64(i/pollGroup) / float64(groups)
 	}
 	return out
 }

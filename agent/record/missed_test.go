@@ -218,6 +218,7 @@ func TestTheStateIsShownWhileTheStoreAcceptsNothing(t *testing.T) {
 		shown := func() map[string]any {
 			t.Helper()
 			r.polled("room-1", status, nil)
+			time.Sleep(gatherFor)
 			synctest.Wait()
 			got := taken(r.newest, time.Now())
 			if len(got) != 1 {

@@ -28,32 +28,34 @@ func recording(t *testing.T, r *Recorder) (stop func()) {
 	return func() { cancel(); <-ended }
 }
 
-// TestNobodyIsWaitedFor: a poll that is there is committed whatever else is under way,
-// and what comes during a commit goes into the next one together.
-func TestNobodyIsWaitedFor(t *testing.T) {
+// TestPollsOfOneTickShareACommit: a poll waits a moment for those of the others, not at all
+// when each is here, and nobody waits for one that comes later.
+func TestPollsOfOneTickShareACommit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &fakeStore{appendHook: func(buffer.Batch) error { time.Sleep(5 * time.Millisecond); return nil }} // a disk
+		s := &fakeStore{}
 		r := recorderOver(t, s, nil)
-		for _, d := range []string{"room-1", "room-2", "room-3"} {
-			r.polled(d, idleStatus, nil)
-		}
-		stop := recording(t, r)
-		time.Sleep(10 * time.Millisecond)
-		if n := s.commits(); n != 1 || len(s.records()) != 3 {
-			t.Fatalf("%d commits with %d records for three polls that are there", n, len(s.records()))
-		}
-		stop()
-		s.batches = nil
 		defer recording(t, r)()
-		synctest.Wait()
+		commits := func(after time.Duration, want int) {
+			t.Helper()
+			time.Sleep(after)
+			synctest.Wait()
+			if n := s.commits(); n != want {
+				t.Errorf("%d commits, want %d", n, want)
+			}
+		}
+		r.polled("room-1", idleStatus, nil)
+		commits(gatherFor-1, 0)
+		commits(1, 1)
+		r.polled("room-1", idleStatus, nil)
+		commits(gatherFor/2, 1)
+		r.polled("room-2", idleStatus, nil)
+		commits(gatherFor/2, 2)
 		for _, d := range []string{"room-1", "room-2", "room-3"} {
 			r.polled(d, idleStatus, nil)
-			time.Sleep(time.Millisecond)
 		}
-		time.Sleep(10 * time.Millisecond)
-		synctest.Wait()
-		if n := s.commits(); n != 2 || len(s.records()) != 3 {
-			t.Errorf("%d commits with %d records, want 2 with 3 after two writes of the disk", n, len(s.records()))
+		commits(0, 3)
+		if n := len(s.records()); n != 6 {
+			t.Errorf("%d records", n)
 		}
 	})
 }

@@ -43,6 +43,9 @@ const (
 	// tidyEvery is how often what time alone brings is looked at: ages, minutes,
 	// clock.
 	tidyEvery = 5 * time.Second
+	// gatherFor is how long a poll waits for those of other endpoints, which are polled
+	// at the same tick, to share a commit with them.
+	gatherFor = 4 * time.Millisecond
 )
 
 // Store is what the recorder needs of the buffer.
@@ -80,6 +83,7 @@ type Recorder struct {
 
 	commitBytes int64         // bound of the payloads of one commit
 	commitEvery time.Duration // for how long polls and events are collected, 0 = not at all
+	devices     int           // how many endpoints are polled
 
 	committed committed // what the store holds
 	identity  identity
@@ -125,10 +129,10 @@ func New(o Options) (*Recorder, error) {
 		stats: Stats{AppendedByKind: map[string]uint64{}},
 		polls: make(chan *report.Poll, max(64, 2*o.Devices)), events: make(chan Event, 64), asked: make(chan struct{}, 1),
 		missed: map[missedKey]*missed{}, commitBytes: commitBytes,
-		commitEvery: o.CommitInterval,
-		committed:   committed{states: map[string]report.State{}, told: map[string]time.Time{}},
-		pending:     pending{states: o.States},
-		now:         o.Clock, clock: o.Before,
+		commitEvery: o.CommitInterval, devices: o.Devices,
+		committed: committed{states: map[string]report.State{}, told: map[string]time.Time{}},
+		pending:   pending{states: o.States},
+		now:       o.Clock, clock: o.Before,
 	}
 	if r.made == nil {
 		r.made = func(string, string, []byte) {}
@@ -246,7 +250,7 @@ func (r *Recorder) Run(ctx context.Context) {
 		case <-retry.C:
 			failing = false
 		}
-		r.collect() // what came meanwhile goes into the same commit; nobody is waited for
+		r.collect() // what came meanwhile goes into the same commit
 		r.Heartbeat.Beat()
 		r.checkClock()
 		r.checkDamage()
@@ -256,7 +260,9 @@ func (r *Recorder) Run(ctx context.Context) {
 			continue
 		}
 		if wait := r.collectFor(time.Now()); wait > 0 {
-			r.count(func(s *Stats) { s.Collected = len(r.pending.polls) })
+			if r.commitEvery > 0 {
+				r.count(func(s *Stats) { s.Collected = len(r.pending.polls) })
+			}
 			collected.Reset(wait)
 			continue
 		}
@@ -285,13 +291,18 @@ func (r *Recorder) collect() {
 // collectFor is for how much longer what is pending is collected before it is committed:
 // until the oldest has waited for the commit interval, a commit is full, or somebody
 // waits for it: for an event to be on disk, or for a new epoch. A stop commits at once.
+// Without an interval it is gathered for a moment, unless each endpoint's poll is here.
 func (r *Recorder) collectFor(now time.Time) time.Duration {
 	p := &r.pending
 	waitedFor := func(ev Event) bool { return ev.Done != nil }
 	if p.count() == 0 || p.count() >= commitMax || r.identity.next != nil || slices.ContainsFunc(p.events, waitedFor) {
 		return 0
 	}
-	return r.commitEvery - now.Sub(p.since)
+	wait := r.commitEvery
+	if wait == 0 && len(p.polls) < r.devices {
+		wait = gatherFor
+	}
+	return wait - now.Sub(p.since)
 }
 
 func (r *Recorder) hold(p *report.Poll) {
