@@ -271,9 +271,6 @@ func decodePack(b []byte) (items []Item, size int, err error) {
 		if it, _, fields, err = cutFields(fields); err != nil {
 			return nil, 0, err
 		}
-		if len(items) > 0 && it.Pos <= items[len(items)-1].Pos {
-			return nil, 0, damagedf("position %d after %d", it.Pos, items[len(items)-1].Pos)
-		}
 		items = append(items, it)
 	}
 	if len(items) == 0 {

@@ -123,8 +123,8 @@ func TestRecordsOfACommitUnderWayAreNotRead(t *testing.T) {
 	q.wmu.Unlock()
 	n := 0
 	err = errors.Join(err, q.Scan(func(Item, bool) error { n++; return nil }))
-	if got := drain(t, q, false); err != nil || len(got) != 3 || n != 3 {
-		t.Fatalf("%d records peeked and %d scanned, want 3; %v", len(got), n, err)
+	if got := drain(t, q, false); err != nil || len(got) != 3 || n != 3 || items[0].batch != h.batch {
+		t.Fatalf("%d records peeked and %d scanned, want 3; batch %d of %d; %v", len(got), n, items[0].batch, h.batch, err)
 	}
 }
 

@@ -2,7 +2,9 @@ package poll
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -215,6 +217,18 @@ func TestGroupsAreSpreadOverTheInterval(t *testing.T) {
 	}
 	if len(count) != 1000/pollGroup {
 		t.Errorf("%d groups of 1000 endpoints", len(count))
+	}
+	var list []Config
+	for i := range 3 * pollGroup {
+		list = append(list, Config{Device: fmt.Sprintf("room-%02d", i)})
+	}
+	rand.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
+	for i, p := range New(list, nil, slog.New(slog.DiscardHandler)) {
+		var n int
+		fmt.Sscanf(p.Device, "room-%d", &n)
+		if p.Device != list[i].Device || p.share != float64(n/pollGroup)/3 {
+			t.Errorf("%s, the one after %s, is polled at %v of the interval; a group is of neighbours by name", p.Device, list[i].Device, p.share)
+		}
 	}
 }
 

@@ -45,6 +45,9 @@ func TestPollsOfOneTickShareACommit(t *testing.T) {
 		}
 		r.polled("room-1", idleStatus, nil)
 		commits(gatherFor-1, 0)
+		if n := r.Stats().Collected; n != 0 {
+			t.Errorf("status shows %d collected polls without a commit interval", n)
+		}
 		commits(1, 1)
 		r.polled("room-1", idleStatus, nil)
 		commits(gatherFor/2, 1)
