@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"os/signal"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -35,6 +36,7 @@ func (a *app) runCommand() *cobra.Command {
 			// A panic otherwise ends with exit code 2, that of a wrong config, after
 			// which systemd does not start the service again.
 			debug.SetTraceback("crash")
+			a.beLean()
 			s := run.NewSupervisor(a.version, a.load, a.newLogger)
 			opts := service.Options{
 				Name: serviceName, Alive: s.Alive, StatusLine: s.StatusLine, Reload: s.AskReload,
@@ -52,6 +54,22 @@ func (a *app) runCommand() *cobra.Command {
 	_ = cmd.Flags().MarkHidden("as-service")
 	return cmd
 }
+
+// beLean sets what the process costs; GOMAXPROCS and GOGC in the environment have the last
+// word. One processor at a time is enough, because the loops mostly wait: on several they
+// wake each other's threads for a few microseconds of work each. More than gcPercent costs
+// memory, less costs CPU time.
+func (a *app) beLean() {
+	if a.getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(1)
+	}
+	if a.getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
+}
+
+// gcPercent is by how much the heap may grow until the next garbage collection.
+const gcPercent = 50
 
 type alarmKind struct {
 	code string

@@ -110,7 +110,6 @@ type Options struct {
 	Announce   func(record.Event) bool
 	Ended      func(error) // called when a connection has ended, with the reason; nil = nobody asks
 	Log        *slog.Logger
-	Endpoints  int
 	Retry      <-chan struct{} // ends a pause before the next connection; nil = never
 }
 
@@ -124,7 +123,6 @@ type Drainer struct {
 	flow        flow
 	proofChange chan struct{} // signals a change of the delivery proof
 	announced   chan struct{} // signals what became of the announcement of a quarantine
-	memory      *memory
 	repeats     *host.Repeats
 
 	mu           sync.Mutex
@@ -142,7 +140,6 @@ func New(o Options) *Drainer {
 		flow:        flow{window: o.Window, rate: newRateLimit(o.ReplayRate), steady: steadyFor},
 		proofChange: make(chan struct{}, 1),
 		announced:   make(chan struct{}, 1),
-		memory:      newMemory(o.Endpoints),
 		repeats:     host.NewRepeats(o.Log),
 		stats:       Stats{AckedByKind: map[string]uint64{}},
 	}
@@ -180,7 +177,6 @@ func (d *Drainer) Stats() Stats {
 // Run connects, drains and connects again until ctx ends. grace bounds what is
 // done after that: wait for what is in flight, publish "offline", disconnect.
 func (d *Drainer) Run(ctx context.Context, grace context.Context) {
-	d.memory.begin()
 	defer d.finishQuarantine() // what was announced while the agent stopped
 	for ctx.Err() == nil {
 		d.Heartbeat.Beat()
@@ -350,7 +346,6 @@ func (s *session) read(limit int) bool {
 	}
 	s.d.repeats.Worked("read from store")
 	s.ahead, s.empty = items, len(items) == 0
-	s.d.memory.read(len(items) == s.d.Window, s.empty)
 	return !s.empty
 }
 

@@ -200,7 +200,6 @@ func drainOver(t *testing.T, b *fakeBroker) (d *Drainer, q *fakeQueue, log *host
 			return true
 		},
 	})
-	d.memory.fixed = true
 	d.Broker = b
 	ctx, cancel := context.WithCancel(t.Context())
 	grace, end := context.WithCancel(t.Context())

@@ -40,7 +40,6 @@ func drain(t *testing.T, faults brokertest.Faults, window int, change func(*publ
 	d := &draining{t: t, q: q, broker: brokertest.NewFake(t, faults)}
 	log := &hosttest.Log{}
 	d.Drainer = New(Options{Queue: q, Newest: record.NewNewest(1), Window: window, Announce: d.take, Log: log.Logger()})
-	d.memory = &memory{fixed: true}
 	d.flow.steady = 0
 	cfg := publish.Config{
 		Brokers: []string{d.broker.URL()}, ClientID: "pc", MaxInflight: window,

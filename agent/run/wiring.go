@@ -109,7 +109,7 @@ func (a *Agent) makeDrainer() (err error) {
 	a.secret = newBrokerSecret(a.cfg.MQTT)
 	a.drainer = drain.New(drain.Options{
 		Queue: a.queue, Newest: a.newest, Window: a.cfg.MQTT.MaxInflight, ReplayRate: a.cfg.MQTT.ReplayRate,
-		Announce: a.recorder.Announce, Ended: a.ended, Log: a.log, Endpoints: len(a.cfg.Endpoints),
+		Announce: a.recorder.Announce, Ended: a.ended, Log: a.log,
 		Retry: a.secret.retry,
 	})
 	cfg := PublishConfig(a.cfg)

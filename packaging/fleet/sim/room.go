@@ -104,7 +104,7 @@ func newRoom(cfg *config.Config, e poll.Endpoint, dial func(context.Context, str
 	}
 	r.drainer = drain.New(drain.Options{
 		Queue: r.queue, Newest: r.newest, Window: cfg.MQTT.MaxInflight, ReplayRate: cfg.MQTT.ReplayRate,
-		Announce: r.recorder.Announce, Ended: func(error) { r.recorder.Offline() }, Log: quiet, Endpoints: 1,
+		Announce: r.recorder.Announce, Ended: func(error) { r.recorder.Offline() }, Log: quiet,
 	})
 	p := run.PublishConfig(cfg)
 	p.Birth = func() []byte { return r.birth(false) }
