@@ -2,6 +2,8 @@ package main
 
 import (
 	_ "embed"
+	"math/rand/v2"
+	"regexp"
 	"testing"
 	"time"
 
@@ -54,6 +56,25 @@ func benchAgentDrain(b *testing.B, broker string) {
 	b.ReportMetric(stop(), "anon-MiB")
 }
 
+// varied returns samples that differ in each digit of their numbers, so that packing does
+// not find one record in the other.
+func varied(n int) (list [][]byte) {
+	rnd, number := rand.New(rand.NewPCG(1, 2)), regexp.MustCompile(`":[0-9.]+`)
+	for range n {
+		list = append(list, number.ReplaceAllFunc(sample, func(number []byte) []byte {
+			out := []byte(`":`)
+			for _, c := range number[2:] {
+				if c != '.' {
+					c = '1' + byte(rnd.IntN(9))
+				}
+				out = append(out, c)
+			}
+			return out
+		}))
+	}
+	return list
+}
+
 // fill makes a store with n waiting samples.
 func fill(b *testing.B, dir string, n int) {
 	b.Helper()
@@ -62,13 +83,13 @@ func fill(b *testing.B, dir string, n int) {
 		b.Fatal(err)
 	}
 	defer q.Close()
-	made := time.Now().Add(-time.Hour)
+	made, samples := time.Now().Add(-time.Hour), varied(256)
 	for num := 0; num < n; {
 		var batch buffer.Batch
 		for range min(commit, n-num) {
 			num++
 			batch.Records = append(batch.Records, buffer.Record{
-				Lane: "past/sample", Num: uint64(num), Time: made, Fresh: 2 * time.Second, Payload: sample,
+				Lane: "past/sample", Num: uint64(num), Time: made, Fresh: 2 * time.Second, Payload: samples[num%len(samples)],
 			})
 		}
 		if err := q.Append(batch); err != nil {
