@@ -15,7 +15,7 @@ import (
 
 // aSample is the payload of a poll in a call.
 func aSample(at time.Time, loss float64, grade int) []byte {
-	return fmt.Appendf(nil, `{"ts_ms":%d,"endpoint_state_code":1,"grade_code":%d,"video_send_loss_pct":%g,"video_send_bitrate_kbps":1920,"video_send_fps":30}`,
+	return fmt.Appendf(nil, `{"ts_ms":%d,"endpoint_state_code":1,"grade_code":%d,"video_send_loss_pct":%g,"video_send_bitrate_kbps":1920,"video_send_fps":30,"video_send_jitter_ms":"x"}`,
 		at.UnixMilli(), grade, loss)
 }
 

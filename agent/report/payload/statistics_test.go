@@ -1,10 +1,13 @@
 package payload
 
 import (
+	"encoding/json"
 	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
+
+	"roomcall/cgi"
 )
 
 func TestPercentileKeepsItsStatedError(t *testing.T) {
@@ -40,5 +43,29 @@ func TestHistogramIsBoundedAndAddLeavesTheOldOneAlone(t *testing.T) {
 	}
 	if len(h.Counts) != buckets || h.Counts[0] != 3 || h.Counts[buckets-1] != 2 {
 		t.Errorf("%d buckets: %v", len(h.Counts), h.Counts)
+	}
+}
+
+func TestAddLeavesTheOldSumsAlone(t *testing.T) {
+	sample := func(x float64) *GroupMedia {
+		m := Media{Active: true}
+		for k := range m.Values {
+			m.Values[k] = cgi.Known(x)
+		}
+		return &GroupMedia{VideoRecv: m}
+	}
+	marshal := func(v any) string {
+		b, err := json.Marshal(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b)
+	}
+	minute, call := MinuteSums{}.Add(sample(1)), CallSums{}.Add(sample(1))
+	before := marshal(minute) + marshal(call)
+	minute.Add(sample(2))
+	call.Add(sample(2))
+	if after := marshal(minute) + marshal(call); after != before {
+		t.Errorf("%s\nbecame\n%s", before, after)
 	}
 }
