@@ -254,7 +254,7 @@ func decodePack(b []byte) (items []Item, size int, err error) {
 		return nil, 0, errCut
 	}
 	n := binary.BigEndian.Uint32(b[magicSize:])
-	if int64(n) > int64(len(b)-packOverhead) {
+	if int64(n) > int64(min(len(b), maxFrame)-packOverhead) { // a scan meets what only looks like a pack
 		return nil, 0, errCut
 	}
 	size = packOverhead + int(n)

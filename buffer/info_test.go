@@ -69,17 +69,30 @@ func TestInfoKnowsTheOldestWaitingRecordFromMemory(t *testing.T) {
 	}
 }
 
+// TestRecordsOnTheBorderOfTwoReadsAreSalvaged: the largest pack begins at the end of the
+// first one.
 func TestRecordsOnTheBorderOfTwoReadsAreSalvaged(t *testing.T) {
 	const window = 4 << 20
 	var want []Item
 	var b []byte
-	for pos := uint64(1); len(b) < 2*window+5000; pos++ {
-		it := Item{Pos: pos, Record: rec("a", pos, newClock().t, 3000)}
-		if pos == 40 {
-			it.Payload = make([]byte, MaxPayload)
+	add := func(sizes ...int) {
+		var items []Item
+		for _, size := range sizes {
+			pos := uint64(len(want) + len(items) + 1)
+			items = append(items, Item{Pos: pos, Record: rec("a", pos, newClock().t, size)})
 		}
-		want = append(want, it)
-		b = append(b, packed([]Item{it})[0].frame...)
+		packs := packed(items)
+		if len(packs) != 1 {
+			t.Fatalf("%d packs", len(packs))
+		}
+		want, b = append(want, items...), append(b, packs[0].frame...)
+	}
+	for len(b) < window-3100 {
+		add(3000)
+	}
+	add(packBytes-100, MaxPayload)
+	for len(b) < 2*window+5000 {
+		add(3000)
 	}
 	path := filepath.Join(shmDir(t), "file")
 	if err := os.WriteFile(path, b, 0o600); err != nil {

@@ -2,6 +2,7 @@ package buffer
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -73,6 +74,40 @@ func TestWhatIsUnpackedIsBounded(t *testing.T) {
 	}
 	if out, err := unpacked(snappy.Encode(nil, make([]byte, MaxPayload)), MaxPayload); err != nil || len(out) != MaxPayload {
 		t.Errorf("%d bytes, %v", len(out), err)
+	}
+}
+
+// A scan computes no checksum of megabytes for each few bytes that look like a pack.
+func TestAPackIsBounded(t *testing.T) {
+	frame := binary.BigEndian.AppendUint32(newFrame(packMagic, 0), uint32(maxFrame))
+	frame = sealed(append(frame, make([]byte, maxFrame)...))
+	if _, _, err := decodeRecords(frame); err != errCut {
+		t.Errorf("a pack of %d bytes: %v", len(frame), err)
+	}
+}
+
+// TestACommitFindsItsRoom: bbolt never grows the file, also for the largest batches, and
+// the list of blocks has its part.
+func TestACommitFindsItsRoom(t *testing.T) {
+	c := newClock()
+	for _, l := range []struct{ records, size int }{{1, 10}, {3, MaxPayload}, {3800, 2100}, {490, 17_000}} {
+		q := open(t, Options{Dir: shmDir(t), SegmentBytes: 32 << 20, Now: c.now})
+		for n := range 4 {
+			var b Batch
+			for i := range l.records {
+				b.Records = append(b.Records, rec("a", uint64(n*l.records+i+1), c.t, l.size))
+			}
+			q.wmu.Lock()
+			_, items := q.number(b)
+			before, room := q.w.usedBytes, sizeOnDisk(packed(items), nil)
+			q.wmu.Unlock()
+			if err := q.Append(b); err != nil {
+				t.Fatal(err)
+			}
+			if took := q.w.usedBytes - before; took > room {
+				t.Errorf("%d records of %d bytes need %d pages, of which %d were reserved", l.records, l.size, took/pageSize, room/pageSize)
+			}
+		}
 	}
 }
 

@@ -258,12 +258,14 @@ func (w *writer) commit(packs []pack, state map[string][]byte, h head) error {
 	return w.measure()
 }
 
-// sizeOnDisk is what a commit needs at most: the pages of its packs, and those that it
-// writes anew.
+// sizeOnDisk is what a commit needs at most, if its states can be packed: the pages of its
+// packs, their places in the list of blocks, of which bbolt leaves half the page empty, and
+// the pages that it writes anew.
 func sizeOnDisk(packs []pack, state map[string][]byte) int64 {
+	const listed = 2 * (1 + 8 + 16 + 16) // name, root, and what bbolt notes of it
 	n := int64(8 * pageSize)
 	for _, p := range packs {
-		n += int64((p.size() + blockBytes - 1) / blockBytes * pageSize)
+		n += int64((p.size()+blockBytes-1)/blockBytes*pageSize + listed)
 	}
 	for k, v := range state {
 		n += int64(len(k)+len(v)+32) * 5 / 4
