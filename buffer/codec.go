@@ -124,10 +124,10 @@ const (
 
 // A pack on disk: magic "rcp" and version, length (4), the fields of its records one
 // after the other, packed, CRC-32C. Its records have rising positions. When they have
-// packBytes unpacked, a pack is full: packed, that is about a page, and damage costs
-// whole pages anyway.
+// packBytes unpacked, a pack is full: so far back snappy looks, and so much a page that
+// the disk has lost may cost.
 const (
-	packBytes    = 16 << 10
+	packBytes    = 64 << 10
 	packOverhead = magicSize + 4 + crcSize
 	maxUnpacked  = packBytes + maxRecord
 )

@@ -33,7 +33,7 @@ func TestRecordsArePackedTogether(t *testing.T) {
 		packs, atMost int // bytes of all packs
 	}{
 		{"six of a poll", 6, text, 1, 450},
-		{"many", 300, text, 4, 9000},
+		{"many", 1000, text, 3, 24_000},
 		{"random", 3, random(1000), 1, 3300},
 		{"empty", 2, func(uint64) []byte { return nil }, 1, 120},
 		{"large", 3, random(MaxPayload), 3, 3*MaxPayload + 1000},
@@ -117,14 +117,14 @@ func TestABlockIsAPageOfRecords(t *testing.T) {
 	q := open(t, Options{Dir: shmDir(t), Now: c.now})
 	fill(t, q, c, "a", 1, 20, 900)
 	var b Batch
-	for n := uint64(21); n <= 60; n++ {
+	for n := uint64(21); n <= 30; n++ {
 		b.Records = append(b.Records, jsonRec("a", n, c))
 	}
 	if err := q.Append(b); err != nil {
 		t.Fatal(err)
 	}
-	fill(t, q, c, "a", 61, 1, 20_000)
-	fill(t, q, c, "a", 62, 1, 20)
+	fill(t, q, c, "a", 31, 1, 20_000)
+	fill(t, q, c, "a", 32, 1, 20)
 	blocks, large := 0, 0
 	err := q.w.db.View(func(tx *bbolt.Tx) error {
 		return tx.ForEach(func(name []byte, b *bbolt.Bucket) error {
@@ -141,7 +141,7 @@ func TestABlockIsAPageOfRecords(t *testing.T) {
 	if err != nil || blocks > 12 || large != 1 {
 		t.Errorf("%d blocks, %d of them larger than a page, %v; want few, and one for the record that is larger", blocks, large, err)
 	}
-	if n := len(drain(t, q, false)); n != 62 {
+	if n := len(drain(t, q, false)); n != 32 {
 		t.Errorf("%d records", n)
 	}
 }
