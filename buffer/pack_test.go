@@ -7,12 +7,12 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"reflect"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/golang/snappy"
-	"github.com/google/go-cmp/cmp"
-	"github.com/google/go-cmp/cmp/cmpopts"
 	"go.etcd.io/bbolt"
 )
 
@@ -54,8 +54,13 @@ func TestRecordsArePackedTogether(t *testing.T) {
 				}
 				got, total = append(got, some...), total+size
 			}
-			if diff := cmp.Diff(items, got, cmp.AllowUnexported(Item{}), cmpopts.EquateEmpty()); diff != "" {
-				t.Error(diff)
+			same := func(a, b Item) bool {
+				payload := bytes.Equal(a.Payload, b.Payload)
+				a.Payload, b.Payload = nil, nil
+				return payload && reflect.DeepEqual(a, b)
+			}
+			if !slices.EqualFunc(items, got, same) {
+				t.Error("the records are not what they were")
 			}
 			if len(packs) != l.packs || total > l.atMost {
 				t.Errorf("%d packs of %d bytes, want %d of at most %d", len(packs), total, l.packs, l.atMost)

@@ -57,8 +57,10 @@ func (a *app) runCommand() *cobra.Command {
 
 // beLean sets what the process costs; GOMAXPROCS and GOGC in the environment have the last
 // word. One processor at a time is enough, because the loops mostly wait: on several they
-// wake each other's threads for a few microseconds of work each. More than gcPercent costs
-// memory, less costs CPU time.
+// wake each other's threads for a few microseconds of work each. The price: while a page of
+// the store that memory no longer has comes from a disk that hangs, all loops wait for it,
+// as on several they would at the next garbage collection. More than gcPercent costs memory,
+// less costs CPU time.
 func (a *app) beLean() {
 	if a.getenv("GOMAXPROCS") == "" {
 		runtime.GOMAXPROCS(1)

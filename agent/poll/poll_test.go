@@ -199,6 +199,35 @@ func TestPollsUnderWayAreBounded(t *testing.T) {
 	})
 }
 
+// TestSilentEndpointsDelayNoOther: an endpoint that does not answer leaves its slot.
+func TestSilentEndpointsDelayNoOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		silent := &fakeEndpoint{answer: func(int) (cgi.Status, time.Duration, error) { return idleStatus, time.Hour, nil }}
+		slots := make(chan struct{}, 1)
+		for range 3 {
+			p := newTestLoop(silent, &fakeRecorder{})
+			p.slots = slots
+			go p.Run(ctx)
+		}
+		synctest.Wait()
+		r := &fakeRecorder{}
+		p := newTestLoop(&fakeEndpoint{answer: func(int) (cgi.Status, time.Duration, error) { return idleStatus, 0, nil }}, r)
+		p.slots = slots
+		go p.Run(ctx)
+		time.Sleep(3 * slotPatience)
+		synctest.Wait()
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if len(r.polls) != 1 {
+			t.Errorf("%d polls of an endpoint that answers, beside three that do not", len(r.polls))
+		}
+		cancel()
+		synctest.Wait()
+	})
+}
+
 func TestGroupsAreSpreadOverTheInterval(t *testing.T) {
 	if got := shares(1); got[0] != 0 {
 		t.Errorf("one endpoint polls at %v of the interval", got)
