@@ -6,7 +6,7 @@
 #   bench.sh backlog    a drain of 1,000,000 records, about 2 minutes
 #   bench.sh growth     1 to 1,000 endpoints, 1,000 to 1,000,000 records, 1 to 64 streams,
 #                       about 4 minutes; with a graph in docs/pictures
-#   bench.sh growth-long  the same and 10,000,000 records, some minutes more and 25 GB of disk
+#   bench.sh growth-long  the same and 10,000,000 records, some minutes more and 10 GB of disk
 #   bench.sh compare    the same job by Telegraf, Node-RED and a minimal program, about
 #                       12 minutes besides their builds
 #   bench.sh sizes      only prints the sizes of the stripped binaries
