@@ -21,10 +21,12 @@ import (
 )
 
 const (
-	// pollGroup is how many endpoints share one tick; the groups are spread over the
-	// interval. A burst costs less CPU than the same polls spread out, and goes into one
-	// commit; but in a larger one the first answers wait until the others are worked on.
-	pollGroup = 10
+	// A tick is shared by pollGroup endpoints, by more where there would be more than
+	// pollGroups ticks in an interval. A burst costs less CPU than the same polls spread
+	// out, and goes into one commit; but in a larger one the first answers wait until the
+	// others are worked on.
+	pollGroup  = 10
+	pollGroups = 20
 	// pollSlots bounds the polls that are worked on at one time. One that waits for
 	// its endpoint longer than slotPatience costs nothing and leaves its slot to
 	// others, so that silent endpoints delay no other.
@@ -245,10 +247,10 @@ func nextTick(origin, start, now time.Time, interval time.Duration, share float6
 
 // shares spreads n endpoints over an interval in a few even groups.
 func shares(n int) []float64 {
-	groups := (n + pollGroup - 1) / pollGroup
+	groups := min((n+pollGroup-1)/pollGroup, pollGroups)
 	out := make([]float64, n)
 	for i := range out {
-		out[i] = float64(i/pollGroup) / float64(groups)
+		out[i] = float64(i*groups/n) / float64(groups)
 	}
 	return out
 }

@@ -232,20 +232,22 @@ func TestGroupsAreSpreadOverTheInterval(t *testing.T) {
 	if got := shares(1); got[0] != 0 {
 		t.Errorf("one endpoint polls at %v of the interval", got)
 	}
-	count := map[float64]int{}
-	for _, s := range shares(1000) {
-		if s < 0 || s >= 1 {
-			t.Fatalf("share %v", s)
+	for n, most := range map[int]int{pollGroup + 1: 6, 5 * pollGroup: pollGroup, 1000: 1000 / pollGroups} {
+		count := map[float64]int{}
+		for _, s := range shares(n) {
+			if s < 0 || s >= 1 {
+				t.Fatalf("share %v", s)
+			}
+			count[s]++
 		}
-		count[s]++
-	}
-	for share, n := range count {
-		if n > pollGroup {
-			t.Errorf("%d endpoints poll at once at %v", n, share)
+		for share, polls := range count {
+			if polls > most {
+				t.Errorf("%d of %d endpoints poll at once at %v", polls, n, share)
+			}
 		}
-	}
-	if len(count) != 1000/pollGroup {
-		t.Errorf("%d groups of 1000 endpoints", len(count))
+		if want := min((n+pollGroup-1)/pollGroup, pollGroups); len(count) != want {
+			t.Errorf("%d groups of %d endpoints, want %d", len(count), n, want)
+		}
 	}
 	var list []Config
 	for i := range 3 * pollGroup {
