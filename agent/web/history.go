@@ -15,7 +15,7 @@ import (
 // Bounds of a History, over all devices together. With many devices each has fewer
 // points, which stand for a longer time, and fewer calls.
 const (
-	historyBytes = 1 << 19 // points, but at least fewestPoints of each device
+	historyBytes = 1 << 20 // points, but at least fewestPoints of each device
 	fewestPoints = 120     // a strip of 60 minutes, and as many for a day
 	historyCalls = 4096
 	hourS, dayS  = 3600, 86400
