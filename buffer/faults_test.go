@@ -206,7 +206,7 @@ func TestReadsAndWritesThatFailAtRandomLoseNothing(t *testing.T) {
 						polls[d]++
 						r.Submit(report.Poll{Device: d, At: time.Now(), Took: time.Millisecond, Status: cgi.Status{
 							Call: cgi.CallActive, SourceAPI: "WEB_GetMultiCallStatusInfoAPI", AudioSend: cgi.Stream{Active: true, BitrateKbps: cgi.Known(64)},
-						}})
+						}}, 0)
 					}
 					time.Sleep(time.Second)
 					if i%5 == 0 && deliver(t, store) != nil {

@@ -211,3 +211,27 @@ func TestPackedRecordsAreSalvaged(t *testing.T) {
 		})
 	}
 }
+
+// TestStatesFillTheirPages: a commit writes whole pages, so states that a new segment begins
+// with share theirs.
+func TestStatesFillTheirPages(t *testing.T) {
+	q := open(t, Options{Dir: shmDir(t)})
+	const devices, size = 60, 900
+	noise := rand.NewChaCha8([32]byte{})
+	b := Batch{State: map[string][]byte{}}
+	for i := range devices {
+		state := make([]byte, size)
+		_, _ = noise.Read(state) // it never fails
+		b.State[fmt.Sprintf("room-%d", i)] = state
+	}
+	if err := q.Append(b); err != nil {
+		t.Fatal(err)
+	}
+	var s bbolt.BucketStats
+	if err := q.w.db.View(func(tx *bbolt.Tx) error { s = tx.Bucket(metaBucket).Stats(); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if most := devices*size*3/2/pageSize + 1; s.LeafPageN > most {
+		t.Errorf("%d states of %d bytes fill %d pages, want at most %d", devices, size, s.LeafPageN, most)
+	}
+}

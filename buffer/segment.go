@@ -35,6 +35,7 @@ const (
 	pageSize   = 4096
 	blockBytes = pageSize - 16 // a page has a header
 	copyPacks  = 128           // how many packs of a salvaged segment are written at one time
+	stateFill  = 0.9           // of a page of states that is split: half of one would make twice as many to write
 )
 
 // isBlock tells whether a bucket has records.
@@ -180,6 +181,7 @@ func putMeta(tx *bbolt.Tx, h head, state map[string][]byte) error {
 	if err != nil {
 		return err
 	}
+	m.FillPercent = stateFill
 	for k, v := range state {
 		key := append([]byte{statePrefix}, k...)
 		if v == nil {

@@ -25,7 +25,7 @@ const (
 	// pollGroups ticks in an interval. A burst costs less CPU than the same polls spread
 	// out, and goes into one commit; but in a larger one the first answers wait until the
 	// others are worked on.
-	pollGroup  = 10
+	pollGroup  = 9
 	pollGroups = 20
 	// pollSlots bounds the polls that are worked on at one time. One that waits for
 	// its endpoint longer than slotPatience costs nothing and leaves its slot to
@@ -51,9 +51,9 @@ type Endpoint interface {
 	Close(ctx context.Context) error
 }
 
-// Recorder is where the results go.
+// Recorder is where the results go, each with how many other polls are under way.
 type Recorder interface {
-	Submit(report.Poll)
+	Submit(p report.Poll, others int)
 }
 
 // Config is one endpoint and its pace.
@@ -159,6 +159,7 @@ func (p *Loop) poll(ctx context.Context) bool {
 	status, err := p.Endpoint.Poll(limited)
 	cancel()
 	leave()
+	others := len(p.slots)
 	ended := host.Now()
 	at := ended.Wall
 	if ctx.Err() != nil {
@@ -170,7 +171,7 @@ func (p *Loop) poll(ctx context.Context) bool {
 	result := report.Poll{Device: p.Device, At: at, Boot: ended.Boot, Took: at.Sub(start), Status: status, Err: err}
 	p.note(result)
 	p.stats.done(result, due, max(p.interval, due.Sub(at)), skipped)
-	p.recorder.Submit(result)
+	p.recorder.Submit(result, others)
 	return true
 }
 

@@ -199,6 +199,31 @@ func TestPollsUnderWayAreBounded(t *testing.T) {
 	})
 }
 
+// TestTheRecorderKnowsHowManyPollsAreUnderWay: others are counted while they are worked on,
+// not an endpoint that does not answer.
+func TestTheRecorderKnowsHowManyPollsAreUnderWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		r := &fakeRecorder{}
+		slots := make(chan struct{}, pollSlots)
+		for _, took := range []time.Duration{time.Hour, slotPatience + 30, slotPatience + 20, slotPatience - 2, slotPatience - 1} {
+			p := newTestLoop(&fakeEndpoint{answer: func(int) (cgi.Status, time.Duration, error) { return idleStatus, took, nil }}, r)
+			p.slots, p.Timeout = slots, time.Minute
+			go p.Run(ctx)
+		}
+		time.Sleep(2 * slotPatience)
+		synctest.Wait()
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if want := []int{4, 3, 0, 0}; !slices.Equal(r.others, want) {
+			t.Errorf("beside %v, want %v", r.others, want)
+		}
+		cancel()
+		synctest.Wait()
+	})
+}
+
 // TestSilentEndpointsDelayNoOther: an endpoint that does not answer leaves its slot.
 func TestSilentEndpointsDelayNoOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

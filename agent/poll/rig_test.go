@@ -81,12 +81,13 @@ func newTestLoop(e Endpoint, r Recorder) *Loop {
 
 // fakeRecorder counts what it is told.
 type fakeRecorder struct {
-	mu    sync.Mutex
-	polls []report.Poll
+	mu     sync.Mutex
+	polls  []report.Poll
+	others []int // how many were under way with each
 }
 
-func (r *fakeRecorder) Submit(p report.Poll) {
+func (r *fakeRecorder) Submit(p report.Poll, others int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.polls = append(r.polls, p)
+	r.polls, r.others = append(r.polls, p), append(r.others, others)
 }

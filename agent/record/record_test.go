@@ -28,8 +28,8 @@ func recording(t *testing.T, r *Recorder) (stop func()) {
 	return func() { cancel(); <-ended }
 }
 
-// TestPollsOfOneTickShareACommit: a poll waits a moment for those of the others, not at all
-// when each is here, and nobody waits for one that comes later.
+// TestPollsOfOneTickShareACommit: a poll waits a moment for others that are under way, and
+// not at all for any that is not.
 func TestPollsOfOneTickShareACommit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &fakeStore{}
@@ -43,20 +43,22 @@ func TestPollsOfOneTickShareACommit(t *testing.T) {
 				t.Errorf("%d commits, want %d", n, want)
 			}
 		}
-		r.polled("room-1", idleStatus, nil)
+		r.polledBeside(2, "room-1", idleStatus, nil)
 		commits(gatherFor-1, 0)
 		if n := r.Stats().Collected; n != 0 {
 			t.Errorf("status shows %d collected polls without a commit interval", n)
 		}
 		commits(1, 1)
-		r.polled("room-1", idleStatus, nil)
+		r.polledBeside(1, "room-2", idleStatus, nil)
 		commits(gatherFor/2, 1)
-		r.polled("room-2", idleStatus, nil)
+		r.polledBeside(1, "room-3", idleStatus, nil)
 		commits(gatherFor/2, 2)
-		for _, d := range []string{"room-1", "room-2", "room-3"} {
-			r.polled(d, idleStatus, nil)
-		}
+		r.polledBeside(1, "room-1", idleStatus, nil)
+		commits(gatherFor/2, 2)
+		r.polledBeside(0, "room-2", idleStatus, nil)
 		commits(0, 3)
+		r.polledBeside(0, "room-1", idleStatus, nil)
+		commits(0, 4)
 		if n := len(s.records()); n != 6 {
 			t.Errorf("%d records", n)
 		}

@@ -27,6 +27,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"roomcall/agent/health"
@@ -43,8 +44,8 @@ const (
 	// tidyEvery is how often what time alone brings is looked at: ages, minutes,
 	// clock.
 	tidyEvery = 5 * time.Second
-	// gatherFor is how long a poll waits for those of other endpoints, which are polled
-	// at the same tick, to share a commit with them.
+	// gatherFor is how long a poll waits at most for those of other endpoints that are under
+	// way, to share a commit with them.
 	gatherFor = 4 * time.Millisecond
 )
 
@@ -79,11 +80,11 @@ type Recorder struct {
 	missed    map[missedKey]*missed
 	questions []question // of the drain about the identity, not answered yet
 
-	asked chan struct{} // signals questions
+	underWay atomic.Int64  // polls that the poll loops wait for
+	asked    chan struct{} // signals questions
 
 	commitBytes int64         // bound of the payloads of one commit
 	commitEvery time.Duration // for how long polls and events are collected, 0 = not at all
-	devices     int           // how many endpoints are polled
 
 	committed committed // what the store holds
 	identity  identity
@@ -129,10 +130,10 @@ func New(o Options) (*Recorder, error) {
 		stats: Stats{AppendedByKind: map[string]uint64{}},
 		polls: make(chan *report.Poll, max(64, 2*o.Devices)), events: make(chan Event, 64), asked: make(chan struct{}, 1),
 		missed: map[missedKey]*missed{}, commitBytes: commitBytes,
-		commitEvery: o.CommitInterval, devices: o.Devices,
-		committed: committed{states: map[string]report.State{}, told: map[string]time.Time{}},
-		pending:   pending{states: o.States},
-		now:       o.Clock, clock: o.Before,
+		commitEvery: o.CommitInterval,
+		committed:   committed{states: map[string]report.State{}, told: map[string]time.Time{}},
+		pending:     pending{states: o.States},
+		now:         o.Clock, clock: o.Before,
 	}
 	if r.made == nil {
 		r.made = func(string, string, []byte) {}
@@ -198,10 +199,11 @@ func (r *Recorder) restore(saved map[string][]byte) (err error) {
 	return nil
 }
 
-// Submit hands a poll to the recorder; it never blocks the poll loop. When the
-// channel is full the poll is missed.
-func (r *Recorder) Submit(p report.Poll) {
+// Submit hands a poll to the recorder, which may wait for as many others to share a
+// commit; it never blocks the poll loop. When the channel is full the poll is missed.
+func (r *Recorder) Submit(p report.Poll, others int) {
 	p.Status.Raw = nil // nobody reads it any more, and held polls stay small
+	r.underWay.Store(int64(others))
 	select {
 	case r.polls <- &p:
 	default:
@@ -291,7 +293,7 @@ func (r *Recorder) collect() {
 // collectFor is for how much longer what is pending is collected before it is committed:
 // until the oldest has waited for the commit interval, a commit is full, or somebody
 // waits for it: for an event to be on disk, or for a new epoch. A stop commits at once.
-// Without an interval it is gathered for a moment, unless each endpoint's poll is here.
+// Without an interval it is gathered for a moment while other polls are under way.
 func (r *Recorder) collectFor(now time.Time) time.Duration {
 	p := &r.pending
 	waitedFor := func(ev Event) bool { return ev.Done != nil }
@@ -299,7 +301,7 @@ func (r *Recorder) collectFor(now time.Time) time.Duration {
 		return 0
 	}
 	wait := r.commitEvery
-	if wait == 0 && len(p.polls) < r.devices {
+	if wait == 0 && r.underWay.Load() > 0 {
 		wait = gatherFor
 	}
 	return wait - now.Sub(p.since)

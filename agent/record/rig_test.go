@@ -157,7 +157,12 @@ func reporterFor(t *testing.T, kinds []string, devices ...string) *report.Report
 
 // polled hands a poll of a room to the recorder, as a poll loop does.
 func (r *Recorder) polled(device string, st cgi.Status, err error) {
-	r.Submit(report.Poll{Device: device, At: time.Now(), Took: time.Millisecond, Status: st, Err: err})
+	r.polledBeside(0, device, st, err)
+}
+
+// polledBeside does it while others are under way.
+func (r *Recorder) polledBeside(others int, device string, st cgi.Status, err error) {
+	r.Submit(report.Poll{Device: device, At: time.Now(), Took: time.Millisecond, Status: st, Err: err}, others)
 }
 
 // started is an event of the agent.

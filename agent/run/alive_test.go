@@ -38,7 +38,7 @@ func (*stuck) Close(context.Context) error     { return nil }
 // sink is a recorder that throws everything away.
 type sink struct{}
 
-func (sink) Submit(report.Poll) {}
+func (sink) Submit(report.Poll, int) {}
 
 // moving is an agent whose loops have beaten just now, for a test on fake time.
 func moving(t *testing.T) *Agent {

@@ -88,7 +88,7 @@ func TestEachPollIsASampleOrAnnouncedAsMissed(t *testing.T) {
 			for i := range 10 * n {
 				polls++
 				for _, d := range rooms {
-					r.Submit(report.Poll{Device: d, At: time.Now(), Took: time.Millisecond, Status: cgi.Status{Call: cgi.CallIdle, SourceAPI: "WEB_GetMultiCallStatusInfoAPI"}})
+					r.Submit(report.Poll{Device: d, At: time.Now(), Took: time.Millisecond, Status: cgi.Status{Call: cgi.CallIdle, SourceAPI: "WEB_GetMultiCallStatusInfoAPI"}}, 0)
 				}
 				time.Sleep(100 * time.Millisecond)
 				if i%10 == 0 {

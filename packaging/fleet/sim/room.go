@@ -72,11 +72,11 @@ type submitter struct {
 	clocks
 }
 
-func (s submitter) Submit(p report.Poll) {
+func (s submitter) Submit(p report.Poll, others int) {
 	if s.fake {
 		p.Boot = host.Boot{}
 	}
-	s.Recorder.Submit(p)
+	s.Recorder.Submit(p, others)
 }
 
 // newRoom opens the store; the caller must call close.
