@@ -151,7 +151,11 @@ func (p pack) size() int { return len(p.frame) + 8 + 16 } // its key and what bb
 
 // packed makes packs of records, which are in the order of their positions.
 func packed(items []Item) (packs []pack) {
-	var fields []byte
+	size := 0
+	for _, it := range items {
+		size += recordOverhead + len(it.Lane) + len(it.Payload)
+	}
+	fields := make([]byte, 0, min(size, maxUnpacked))
 	from := 0 // the first of them
 	for i, it := range items {
 		if fields = appendFields(fields, it); len(fields) < packBytes && i < len(items)-1 {
@@ -184,8 +188,8 @@ func appendFields(b []byte, it Item) []byte {
 	return append(b, it.Payload...)
 }
 
-// cutFields reads the fields at the start of b. It returns the item, which has no part of
-// b, whether its payload is packed still, and what follows.
+// cutFields reads the fields at the start of b. It returns the item, whose payload is a part
+// of b, whether that is packed still, and what follows.
 func cutFields(b []byte) (it Item, payloadPacked bool, rest []byte, err error) {
 	n, err := fieldsSize(b)
 	if err != nil {
@@ -201,7 +205,7 @@ func cutFields(b []byte) (it Item, payloadPacked bool, rest []byte, err error) {
 	it.Num = u64()
 	lane := fieldsFixed + int(b[fieldsFixed-1])
 	it.Lane = string(b[fieldsFixed:lane])
-	it.Payload = bytes.Clone(b[lane+4 : n])
+	it.Payload = b[lane+4 : n : n]
 	return it, b[0]&flagPacked != 0, b[n:], nil
 }
 
@@ -293,6 +297,8 @@ func decodeRecord(b []byte) (it Item, size int, err error) {
 	it, payloadPacked, _, err := cutFields(in)
 	if err == nil && payloadPacked {
 		it.Payload, err = unpacked(it.Payload, MaxPayload)
+	} else {
+		it.Payload = bytes.Clone(it.Payload)
 	}
 	return it, size, err
 }
