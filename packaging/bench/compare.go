@@ -77,7 +77,7 @@ var contests = []contest{
 
 // buyers are the rows of README.md.
 var buyers = []contest{
-	{what: "readings lost when the program is killed while it catches up", key: "bench CompareLosses/agent_killed/%s ", losses: true},
+	{what: "from the endpoint's answer to the subscriber, 50 rooms, 99th percentile", key: "bench CompareSteady/50/%s p99-ms", format: "%.0f ms"},
 	{what: "catching up after an outage, over a line with 20 ms of round trip", key: "bench CompareCatchUpFar/%s msg/s", format: "%.0f readings/s"},
 	{what: "memory (VmRSS) for 50 rooms", key: "bench CompareSteady/50/%s rss-MiB", format: "%.0f MiB"},
 }
@@ -109,13 +109,10 @@ func forBuyers(res results) grid {
 	return g
 }
 
-// brief is the cell of the first of the programs that was measured, losses as one number.
+// brief is the cell of the first of the programs that was measured.
 func (c contest) brief(res results, names ...string) string {
 	for _, name := range names {
-		if f, ok := c.fate(res, name); c.losses && ok {
-			return fmt.Sprintf("%.0f of %.0f", f.lost, f.of)
-		}
-		if text := c.cell(res, name); !c.losses && text != "" {
+		if text := c.cell(res, name); text != "" {
 			return text
 		}
 	}
