@@ -3,6 +3,8 @@ package cli
 import (
 	"fmt"
 	"os"
+	"runtime"
+	"runtime/debug"
 	"strings"
 	"testing"
 
@@ -38,5 +40,29 @@ func TestProblemsAreAlarmsWithTheIDsOfTheDocs(t *testing.T) {
 	}
 	if len(got) != len(kinds) || got[0].Text != "The store is full (store_full)\r\nNext: free space" {
 		t.Errorf("got %+v", got)
+	}
+}
+
+// TestOneProcessorAndSmallGarbageUnlessTheEnvironmentSaysOtherwise is not parallel: it sets
+// what the whole process has.
+func TestOneProcessorAndSmallGarbageUnlessTheEnvironmentSaysOtherwise(t *testing.T) {
+	procs, percent := runtime.GOMAXPROCS(3), debug.SetGCPercent(77)
+	defer func() { runtime.GOMAXPROCS(procs); debug.SetGCPercent(percent) }()
+	lean := func(env map[string]string) (procs, percent int) {
+		(&app{getenv: func(name string) string { return env[name] }}).beLean()
+		percent = debug.SetGCPercent(77)
+		return runtime.GOMAXPROCS(3), percent
+	}
+	for _, c := range []struct {
+		env            map[string]string
+		procs, percent int
+	}{
+		{nil, 1, gcPercent},
+		{map[string]string{"GOMAXPROCS": "3"}, 3, gcPercent},
+		{map[string]string{"GOGC": "77"}, 1, 77},
+	} {
+		if procs, percent := lean(c.env); procs != c.procs || percent != c.percent {
+			t.Errorf("with %v: %d processors and %d %%, want %d and %d", c.env, procs, percent, c.procs, c.percent)
+		}
 	}
 }
