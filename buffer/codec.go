@@ -225,14 +225,15 @@ func fieldsSize(b []byte) (int, error) {
 	return lane + 4 + int(payload), nil
 }
 
-// unpacked is what was packed with snappy, of most bytes at most. It is no part of b.
+// unpacked is what was packed with snappy, of most bytes at most. It is no part of b, and
+// never nil, which as a state would be none.
 func unpacked(b []byte, most int) ([]byte, error) {
 	n, err := snappy.DecodedLen(b)
 	if err == nil && n > most {
 		err = fmt.Errorf("%d bytes, at most %d are allowed", n, most)
 	}
 	if err == nil {
-		b, err = snappy.Decode(nil, b)
+		b, err = snappy.Decode(make([]byte, n), b)
 	}
 	if err != nil {
 		return nil, damagedf("unpack: %w", err)

@@ -142,6 +142,23 @@ func TestRecordsComeBackInOrderAcrossSegments(t *testing.T) {
 	}
 }
 
+// A state without a byte is one, through a restart and in the segment that follows a kill.
+func TestAnEmptyStateIsKept(t *testing.T) {
+	c, dir := newClock(), shmDir(t)
+	q := open(t, Options{Dir: dir, Now: c.now})
+	if err := q.Append(Batch{State: map[string][]byte{"empty": {}}}); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		crash(q)
+		q = open(t, Options{Dir: dir, Now: c.now})
+		fill(t, q, c, "a", 1, 1, 10)
+		if b, there := q.State()["empty"]; !there || b == nil || len(b) > 0 {
+			t.Fatalf("there is %v: %v", there, b)
+		}
+	}
+}
+
 func TestAcceptedRecordsAndStateSurviveAKill(t *testing.T) {
 	c, dir := newClock(), shmDir(t)
 	o := Options{Dir: dir, MaxBytes: 16 << 20, SegmentBytes: 64 << 10, Now: c.now}
