@@ -155,7 +155,7 @@ func packed(items []Item) (packs []pack) {
 	for _, it := range items {
 		size += recordOverhead + len(it.Lane) + len(it.Payload)
 	}
-	fields := make([]byte, 0, min(size, maxUnpacked))
+	fields := make([]byte, 0, min(size, 2*packBytes))
 	from := 0 // the first of them
 	for i, it := range items {
 		if fields = appendFields(fields, it); len(fields) < packBytes && i < len(items)-1 {

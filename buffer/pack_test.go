@@ -212,8 +212,30 @@ func TestPackedRecordsAreSalvaged(t *testing.T) {
 	}
 }
 
-// TestStatesFillTheirPages: a commit writes whole pages, so states that a new segment begins
-// with share theirs.
+// TestWhoAppendsToAPayloadChangesNoOther: the records of a pack share memory, and a record
+// that is sent late gets a mark at its end.
+func TestWhoAppendsToAPayloadChangesNoOther(t *testing.T) {
+	c := newClock()
+	q := open(t, Options{Dir: shmDir(t), Now: c.now})
+	var b Batch
+	for n := uint64(1); n <= 3; n++ {
+		b.Records = append(b.Records, jsonRec("a", n, c))
+	}
+	if err := q.Append(b); err != nil {
+		t.Fatal(err)
+	}
+	items := drain(t, q, false)
+	for i, it := range items {
+		wantRecord(t, it, b.Records[i])
+		_ = append(it.Payload, it.Payload...)
+	}
+	if len(items) != 3 {
+		t.Errorf("%d records", len(items))
+	}
+}
+
+// TestStatesFillTheirPages: a commit writes whole pages, so states that are written together
+// share them.
 func TestStatesFillTheirPages(t *testing.T) {
 	q := open(t, Options{Dir: shmDir(t)})
 	const devices, size = 60, 900

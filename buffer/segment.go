@@ -35,7 +35,7 @@ const (
 	pageSize   = 4096
 	blockBytes = pageSize - 16 // a page has a header
 	copyPacks  = 128           // how many packs of a salvaged segment are written at one time
-	stateFill  = 0.9           // of a page of states that is split: half of one would make twice as many to write
+	stateFill  = 0.9           // how full a page of states is after a split: at half there would be up to twice as many to write
 )
 
 // isBlock tells whether a bucket has records.
@@ -262,7 +262,8 @@ func (w *writer) commit(packs []pack, state map[string][]byte, h head) error {
 
 // sizeOnDisk is what a commit needs at most, if its states can be packed: the pages of its
 // packs, their places in the list of blocks, of which bbolt leaves half the page empty, and
-// the pages that it writes anew.
+// the pages that it writes anew. Some 50 states with many others between them may need more in
+// the first such commit to a segment: then bbolt grows the file itself.
 func sizeOnDisk(packs []pack, state map[string][]byte) int64 {
 	const listed = 2 * (1 + 8 + 16 + 16) // name, root, and what bbolt notes of it
 	n := int64(8 * pageSize)

@@ -159,7 +159,6 @@ func (p *Loop) poll(ctx context.Context) bool {
 	status, err := p.Endpoint.Poll(limited)
 	cancel()
 	leave()
-	others := len(p.slots)
 	ended := host.Now()
 	at := ended.Wall
 	if ctx.Err() != nil {
@@ -171,7 +170,7 @@ func (p *Loop) poll(ctx context.Context) bool {
 	result := report.Poll{Device: p.Device, At: at, Boot: ended.Boot, Took: at.Sub(start), Status: status, Err: err}
 	p.note(result)
 	p.stats.done(result, due, max(p.interval, due.Sub(at)), skipped)
-	p.recorder.Submit(result, others)
+	p.recorder.Submit(result, len(p.slots))
 	return true
 }
 

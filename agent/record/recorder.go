@@ -80,7 +80,7 @@ type Recorder struct {
 	missed    map[missedKey]*missed
 	questions []question // of the drain about the identity, not answered yet
 
-	underWay atomic.Int64  // polls that the poll loops wait for
+	underWay atomic.Int64  // polls that were under way when the newest one ended
 	asked    chan struct{} // signals questions
 
 	commitBytes int64         // bound of the payloads of one commit
@@ -199,8 +199,9 @@ func (r *Recorder) restore(saved map[string][]byte) (err error) {
 	return nil
 }
 
-// Submit hands a poll to the recorder, which may wait for as many others to share a
-// commit; it never blocks the poll loop. When the channel is full the poll is missed.
+// Submit hands a poll to the recorder and says how many others are under way: it waits for
+// them for gatherFor at most, to commit them together. Submit never blocks the poll loop.
+// When the channel is full the poll is missed.
 func (r *Recorder) Submit(p report.Poll, others int) {
 	p.Status.Raw = nil // nobody reads it any more, and held polls stay small
 	r.underWay.Store(int64(others))
