@@ -253,7 +253,7 @@ func TestStatesFillTheirPages(t *testing.T) {
 	if err := q.w.db.View(func(tx *bbolt.Tx) error { s = tx.Bucket(metaBucket).Stats(); return nil }); err != nil {
 		t.Fatal(err)
 	}
-	if most := devices*size*3/2/pageSize + 1; s.LeafPageN > most {
+	if most := devices*size*7/4/pageSize + 1; s.LeafPageN > most {
 		t.Errorf("%d states of %d bytes fill %d pages, want at most %d", devices, size, s.LeafPageN, most)
 	}
 }

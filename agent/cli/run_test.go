@@ -43,9 +43,9 @@ func TestProblemsAreAlarmsWithTheIDsOfTheDocs(t *testing.T) {
 	}
 }
 
-// TestOneProcessorAndSmallGarbageUnlessTheEnvironmentSaysOtherwise is not parallel: it sets
+// TestOneProcessorAndASmallHeapUnlessTheEnvironmentSaysOtherwise is not parallel: it sets
 // what the whole process has.
-func TestOneProcessorAndSmallGarbageUnlessTheEnvironmentSaysOtherwise(t *testing.T) {
+func TestOneProcessorAndASmallHeapUnlessTheEnvironmentSaysOtherwise(t *testing.T) {
 	procs, percent := runtime.GOMAXPROCS(3), debug.SetGCPercent(77)
 	defer func() { runtime.GOMAXPROCS(procs); debug.SetGCPercent(percent) }()
 	lean := func(env map[string]string) (procs, percent int) {
