@@ -103,6 +103,9 @@ func (a *app) replayHere(ctx context.Context, cfg *config.Config, req drain.Repl
 	}
 	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
 	conn.WaitProof(ctx)
-	r := &drain.Replayer{Queue: q, Topic: client.Topic, Conn: func() drain.Conn { return conn }}
+	r := &drain.Replayer{
+		Queue: q, Window: cfg.MQTT.MaxInflight, ReplayRate: cfg.MQTT.ReplayRate,
+		Topic: client.Topic, Conn: func() drain.Conn { return conn },
+	}
 	return r.Replay(ctx, req)
 }

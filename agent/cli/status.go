@@ -316,8 +316,8 @@ func (r *statusReport) store() string {
 	return line
 }
 
-// roomLeft is for how long the store will still have room at the pace so far, while
-// the broker is away; 0 = not known.
+// roomLeft is for how long the store and its disk will still have room at the pace so far,
+// while the broker is away; 0 = not known.
 func (r *statusReport) roomLeft() time.Duration {
 	b := r.status.Buffer
 	const least = 100 // records, for the size of one to be known
@@ -326,7 +326,11 @@ func (r *statusReport) roomLeft() time.Duration {
 	}
 	waited := r.now.Sub(b.Oldest)
 	mine := float64(b.BytesOnDisk) * float64(b.Waiting) / float64(b.Waiting+b.DeliveredKept) // what is delivered goes first
-	return time.Duration(float64(waited) * max(float64(b.MaxBytes)-mine, 0) / mine).Round(time.Minute)
+	room := float64(b.MaxBytes) - mine
+	if b.DiskFree != nil {
+		room = min(room, float64(*b.DiskFree+b.BytesOnDisk)-mine)
+	}
+	return time.Duration(float64(waited) * max(room, 0) / mine).Round(time.Minute)
 }
 
 const (

@@ -144,6 +144,11 @@ func TestStatusSaysHowLongTheStoreHasRoom(t *testing.T) {
 	if text := statusOf(s, health.English); !strings.Contains(text, "40 MiB / 250 MiB, room for about 1 d more\n") { // 10 MiB an hour, 240 are left
 		t.Errorf("%s", text)
 	}
+	free := int64(20 << 20) // and the 30 of what is delivered
+	s.Buffer.DiskFree = &free
+	if text := statusOf(s, health.English); !strings.Contains(text, "40 MiB / 250 MiB, room for about 5 h more\n") {
+		t.Errorf("20 MiB free on the disk:\n%s", text)
+	}
 	s.Broker.State = "connected"
 	if text := statusOf(s, health.English); strings.Contains(text, "room for") {
 		t.Errorf("connected:\n%s", text)

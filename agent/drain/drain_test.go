@@ -230,16 +230,28 @@ func TestRateLimitSpreadsReplayedRecords(t *testing.T) {
 			t.Fatalf("replay_rate 0 waits %v", wait)
 		}
 	}
-	p, sent := newRateLimit(50), 0
-	for at := now; at.Before(now.Add(10 * time.Second)); {
-		wait := p.take(at)
-		if wait == 0 {
+	for _, c := range []struct {
+		rate int
+		late time.Duration // by which each timer is
+	}{{50, 0}, {2000, 0}, {2000, time.Millisecond}, {2000, 16 * time.Millisecond}} {
+		p, sent := newRateLimit(c.rate), 0
+		for at := now; at.Before(now.Add(10 * time.Second)); {
+			if wait := p.take(at); wait > 0 {
+				at = at.Add(wait + c.late)
+				continue
+			}
 			sent++
-			continue
 		}
-		at = at.Add(wait)
+		if most := 10 * c.rate; sent > most || sent < most-c.rate/50 {
+			t.Errorf("%d records in 10 s at replay_rate %d with timers late by %v", sent, c.rate, c.late)
+		}
 	}
-	if sent != 500 {
-		t.Errorf("%d records in 10 s at replay_rate 50, want 500", sent)
+	p := newRateLimit(2000)
+	p.take(now)
+	sent := 0
+	for at := now.Add(time.Hour); p.take(at) == 0; sent++ {
+	}
+	if sent != 1 {
+		t.Errorf("%d records at once after an hour without one", sent)
 	}
 }

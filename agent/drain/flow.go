@@ -94,6 +94,10 @@ func (f *flow) lost(first, last uint64) bool {
 // isCulprit says whether the record that was first in line at the last loss is.
 func (f *flow) isCulprit() bool { return f.losses >= culpritAfter<<f.culprits }
 
+// lateBy is how late a record may be sent for the next one still to be due as if it had been
+// in time: timers are late by a millisecond or more, and by 16 on Windows.
+const lateBy = 50 * time.Millisecond
+
 // rateLimit spreads replayed records over time.
 type rateLimit struct {
 	every time.Duration // between two records, 0 = no limit
@@ -113,6 +117,9 @@ func (r *rateLimit) take(now time.Time) time.Duration {
 	if wait := r.next.Sub(now); r.every > 0 && wait > 0 {
 		return wait
 	}
-	r.next = now.Add(r.every)
+	if now.Sub(r.next) > lateBy {
+		r.next = now
+	}
+	r.next = r.next.Add(r.every)
 	return 0
 }

@@ -31,8 +31,6 @@ const (
 	replayPatience = 60 * replayEvery
 	// provenWithin is how long a replay waits for the proof of a connection.
 	provenWithin = 15 * time.Second
-	// replayWindow is how many replayed records may be unacknowledged.
-	replayWindow = 50
 	requestEnd   = ".request"
 	resultEnd    = ".result"
 	replayPrefix = "replay-"
@@ -62,12 +60,17 @@ type ReplayResult struct {
 // Replayer sends delivered records again, with their old ids and replayed = 1,
 // over the connection of the moment. What it sends goes beside the queue and,
 // but for quarantined records that are put back, changes nothing in the store.
+//
+// It keeps to the broker's settings as the queue does: to ReplayRate, and to half of the
+// window, because the queue may be sent at the same time.
 type Replayer struct {
-	Queue *buffer.Queue
-	Topic func(lane string) string
-	Conn  func() Conn // the connection of the moment, nil = none
-	Dir   string      // where requests are left
-	Log   *slog.Logger
+	Queue      *buffer.Queue
+	Window     int // records of the queue in flight at most
+	ReplayRate int // records a second at most, 0 = no limit
+	Topic      func(lane string) string
+	Conn       func() Conn // the connection of the moment, nil = none
+	Dir        string      // where requests are left
+	Log        *slog.Logger
 
 	served map[string]bool // requests that are answered and whose file could not be removed
 }
@@ -209,13 +212,21 @@ func (r *Replayer) Replay(ctx context.Context, req ReplayRequest) (out ReplayRes
 		}
 		return nil
 	}
+	window, rate := max(1, r.Window/2), newRateLimit(r.ReplayRate)
 	chosen := report.Filter{Device: req.Device, Since: req.Since, Until: req.Until}
 	err = r.Queue.Scan(func(it buffer.Item, delivered bool) error {
 		if err := ctx.Err(); err != nil || !delivered || !chosen.Match(record.Device(it.Lane), it.Time) {
 			return err
 		}
-		if err := await(replayWindow - 1); err != nil {
+		if err := await(window - 1); err != nil {
 			return err
+		}
+		for wait := rate.take(time.Now()); wait > 0; wait = rate.take(time.Now()) {
+			select {
+			case <-time.After(wait):
+			case <-ctx.Done():
+				return ctx.Err()
+			}
 		}
 		receipt, err := conn.Publish(publish.Message{Topic: r.Topic(it.Lane), Payload: report.MarkReplayed(it.Payload)})
 		if err == nil {

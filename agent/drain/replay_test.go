@@ -3,6 +3,7 @@ package drain
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -111,6 +112,7 @@ func TestADamagedQuarantinedRecordKeepsBackNoneOfTheOthers(t *testing.T) {
 }
 
 func TestReplayKeepsItsWindowAndStopsAtTheFirstRefusal(t *testing.T) {
+	const window = 60
 	flight, most, sent := []*fakeReceipt{}, 0, 0
 	b := &fakeBroker{}
 	b.publish = func(publish.Message) (Receipt, error) {
@@ -120,7 +122,7 @@ func TestReplayKeepsItsWindowAndStopsAtTheFirstRefusal(t *testing.T) {
 		r := &fakeReceipt{done: make(chan struct{})}
 		flight = append(flight, r)
 		most = max(most, len(flight))
-		if len(flight) == replayWindow { // the broker answers when the window is full
+		if len(flight) == window/2 { // the broker answers when the window is full
 			for _, r := range flight {
 				close(r.done)
 			}
@@ -129,10 +131,29 @@ func TestReplayKeepsItsWindowAndStopsAtTheFirstRefusal(t *testing.T) {
 		return r, nil
 	}
 	r, start := replaying(t, b, 200, 200)
+	r.Window = window
 	out, err := r.Replay(t.Context(), ReplayRequest{Since: start})
-	if err == nil || most > replayWindow || sent != 120 || out.Sent > 119 {
+	if err == nil || most > window/2 || sent != 120 || out.Sent > 119 {
 		t.Errorf("%+v, %v: %d sent, at most %d at once", out, err, sent, most)
 	}
+}
+
+func TestReplayKeepsToTheReplayRate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &fakeBroker{}
+		r, start := replaying(t, b, 100, 100)
+		r.Window, r.ReplayRate = 100, 10
+		began := time.Now()
+		out, err := r.Replay(t.Context(), ReplayRequest{Since: start})
+		if took := time.Since(began); err != nil || out.Sent != 100 || took < 9*time.Second || took > 11*time.Second {
+			t.Errorf("%d records in %v, %v; want 100 at 10 a second", out.Sent, took, err)
+		}
+		stopped, stop := context.WithTimeout(t.Context(), time.Second)
+		defer stop()
+		if _, err := r.Replay(stopped, ReplayRequest{Since: start}); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("stopped while it waits: %v", err)
+		}
+	})
 }
 
 func TestReplayWaitsForNoBrokerThatAcceptsNothing(t *testing.T) {

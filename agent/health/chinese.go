@@ -18,7 +18,7 @@ var chinese = map[string]words{
 		hint: "请查看系统日志（dmesg）和磁盘自检结果（smartctl）；更换磁盘或存储卡"},
 	"store_failed": {what: "本地存储无法写入|，自 {since} 起|",
 		hint: "请检查 data_dir 所在磁盘和日志"},
-	"store_memory": {what: "磁盘无法写入，暂存在内存中|：{records}|",
+	"store_memory": {what: "磁盘无法写入，采集结果暂存在内存中|：{polls} 次|",
 		hint: "请让 data_dir 所在磁盘恢复写入；在此之前重启会丢失这些记录"},
 	"store_holds": {
 		hint: "采集继续进行；采样暂存在内存中，直到存储可以写入"},
@@ -42,7 +42,7 @@ var chinese = map[string]words{
 		hint: "请检查磁盘及其连接（例如网络挂载）；磁盘恢复响应后会自动继续记录"},
 	"store_unreadable": {
 		hint: "请检查 data_dir 的权限；如果文件损坏，`roomcall run` 会恢复完好的部分并给出说明"},
-	"disk_full": {what: "存储所在的磁盘已满|，剩余 {free}|：只能在存储已占用的空间内继续记录",
+	"disk_full": {what: "存储所在的磁盘几乎已满|，剩余 {free}|：写满后将无法继续记录",
 		hint: "请清理 data_dir 所在的磁盘"},
 	"disk_small": {
 		hint: "存储最多会增长到 {limit}：请清理磁盘，或调小 [buffer] max_bytes"},

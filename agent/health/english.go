@@ -21,7 +21,7 @@ var english = map[string]words{
 		hint: "look at the system's log (dmesg) and at the disk's own report (smartctl); replace the disk or card"},
 	"store_failed": {unready: true, what: "The store accepts nothing|, since {since}|",
 		hint: "look at the disk that holds data_dir and at the log"},
-	"store_memory": {what: "Held in memory, because the disk does not accept them|: {records}|",
+	"store_memory": {what: "Polls held in memory, because the disk does not accept them|: {polls}|",
 		hint: "make the disk that holds data_dir accept data again; a restart before that loses them"},
 	"store_holds": {
 		hint: "polling goes on; samples wait in memory until the store accepts them"},
@@ -45,7 +45,7 @@ var english = map[string]words{
 		hint: "look at the disk and at what it is connected by, a network mount for instance; recording goes on as soon as it answers"},
 	"store_unreadable": {
 		hint: "look at the permissions of data_dir; if its files are damaged, `roomcall run` salvages what is whole and says so"},
-	"disk_full": {what: "The disk that holds the store is full|, {free} free|: recording goes on only in the space that the store has already",
+	"disk_full": {what: "The disk that holds the store is almost full|, {free} free|: when it is full, nothing more can be recorded",
 		hint: "free space on the disk that holds data_dir"},
 	"disk_small": {severity: Warning,
 		hint: "the store may grow to {limit}: free space, or lower [buffer] max_bytes"},

@@ -128,7 +128,7 @@ func (l Lang) problems(s Status, now time.Time, clock clockWords) (all []Problem
 		add("disk_full", time.Time{}, "", Facts{"free": Bytes(*b.DiskFree)})
 	}
 	if b.MemoryHeld > 0 {
-		add("store_memory", b.Since, "", Facts{"records": l.records(uint64(b.MemoryHeld))})
+		add("store_memory", b.Since, "", Facts{"polls": strconv.Itoa(b.MemoryHeld)})
 	}
 	if polls, devices, last := missed(b.Missed); polls > 0 && now.Sub(last) < missedShown {
 		add("store_missed", time.Time{}, "", Facts{"polls": strconv.FormatUint(polls, 10), "devices": strconv.Itoa(devices), "ago": l.Ago(last, now)})

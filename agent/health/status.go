@@ -204,7 +204,7 @@ type Buffer struct {
 	// Missed are the polls that were thrown away before they had a number, since the
 	// start of this process, by device and reason; device "agent" stands for its events.
 	Missed     []Missed `json:"missed,omitempty"`
-	MemoryHeld int      `json:"memory_held"` // records in memory until the disk has space
+	MemoryHeld int      `json:"memory_held"` // polls in memory until the disk has space
 	// Collected are the polls in memory until they are stored together, each
 	// CommitIntervalS seconds; a kill loses them. Both are absent without commit_interval.
 	Collected       int     `json:"collected,omitempty"`

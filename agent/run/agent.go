@@ -130,7 +130,8 @@ func (a *Agent) Run(ctx context.Context, ready func()) error {
 	recorder.Go(func() { a.recorder.Run(recording) })
 	drainer.Go(func() { a.drainer.Run(draining, leaving) })
 	replayer := drain.Replayer{
-		Queue: a.queue, Topic: a.client.Topic, Conn: a.drainer.Conn, Dir: a.cfg.Agent.DataDir, Log: a.log,
+		Queue: a.queue, Window: a.cfg.MQTT.MaxInflight, ReplayRate: a.cfg.MQTT.ReplayRate,
+		Topic: a.client.Topic, Conn: a.drainer.Conn, Dir: a.cfg.Agent.DataDir, Log: a.log,
 	}
 	drainer.Go(func() { replayer.Run(draining) })
 	for _, p := range a.pollers {
