@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -112,30 +113,28 @@ func TestADamagedQuarantinedRecordKeepsBackNoneOfTheOthers(t *testing.T) {
 }
 
 func TestReplayKeepsItsWindowAndStopsAtTheFirstRefusal(t *testing.T) {
-	const window = 60
-	flight, most, sent := []*fakeReceipt{}, 0, 0
-	b := &fakeBroker{}
-	b.publish = func(publish.Message) (Receipt, error) {
-		if sent++; sent == 120 {
-			return nil, &publish.Error{Class: publish.ClassLost, Op: "publish to", Err: os.ErrClosed}
-		}
-		r := &fakeReceipt{done: make(chan struct{})}
-		flight = append(flight, r)
-		most = max(most, len(flight))
-		if len(flight) == window/2 { // the broker answers when the window is full
-			for _, r := range flight {
-				close(r.done)
+	synctest.Test(t, func(t *testing.T) {
+		const window = 60
+		var open atomic.Int64
+		most, sent := int64(0), 0
+		b := &fakeBroker{}
+		b.publish = func(publish.Message) (Receipt, error) {
+			if sent++; sent == 120 {
+				return nil, &publish.Error{Class: publish.ClassLost, Op: "publish to", Err: os.ErrClosed}
 			}
-			flight = nil
+			r := &fakeReceipt{done: make(chan struct{})}
+			most = max(most, open.Add(1))
+			time.AfterFunc(time.Second, func() { open.Add(-1); close(r.done) })
+			return r, nil
 		}
-		return r, nil
-	}
-	r, start := replaying(t, b, 200, 200)
-	r.Window = window
-	out, err := r.Replay(t.Context(), ReplayRequest{Since: start})
-	if err == nil || most > window/2 || sent != 120 || out.Sent > 119 {
-		t.Errorf("%+v, %v: %d sent, at most %d at once", out, err, sent, most)
-	}
+		r, start := replaying(t, b, 200, 200)
+		r.Window = window
+		out, err := r.Replay(t.Context(), ReplayRequest{Since: start})
+		if err == nil || most != window/2 || sent != 120 || out.Sent > 119 {
+			t.Errorf("%+v, %v: %d sent, at most %d at once", out, err, sent, most)
+		}
+		time.Sleep(time.Second)
+	})
 }
 
 func TestReplayKeepsToTheReplayRate(t *testing.T) {
