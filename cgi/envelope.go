@@ -100,9 +100,9 @@ func (d *decoder) outer(raw []byte) (value, *Error) {
 		}
 		return value{}, badJSON(err.Error(), hint)
 	case v == nil:
-		return value{}, &Error{Kind: KindError, Reason: "no_data", Err: errEmpty}
+		return value{}, &Error{Kind: KindError, Reason: "no_data", Err: errEmpty, Hint: hintNoJSON}
 	case v.Type() != fastjson.TypeObject:
-		return value{}, badJSON(errNoObject.Error(), "")
+		return value{}, badJSON(errNoObject.Error(), hintNoJSON)
 	}
 	return value{decoder: d, json: v, index: -1}, nil
 }

@@ -136,7 +136,7 @@ func (r *Replayer) serve(ctx context.Context, file string) {
 	if err != nil {
 		result.Err = err.Error()
 	}
-	r.Log.Info("replay", "since", req.Since, "sent", result.Sent, "requeued", result.Requeued, "err", result.Err)
+	r.Log.Info("replay", "since", req.Since, "set_aside", req.Requeue, "sent", result.Sent, "requeued", result.Requeued, "err", result.Err)
 	answer, err := json.Marshal(result)
 	if err == nil {
 		err = durable.WriteFile(strings.TrimSuffix(file, requestEnd)+resultEnd, answer, 0o600)
