@@ -81,9 +81,6 @@ type checker struct {
 	// asked: a question about this failure follows, which says what to do; nil = none does.
 	asked func(error) bool
 	lang  health.Lang
-	// apart: the stages go there and are not shown, because others are checked at the same
-	// time; nil = each is shown as it is done.
-	apart chan<- stage
 }
 
 // run goes through the stages. Its error is errReportedConfig (exit code 2) or
@@ -126,7 +123,9 @@ func (c *checker) run(ctx context.Context, offline bool) error {
 	c.try(ctx, "status page", func(context.Context) (string, error) { return c.page(cfg, answers, ours) })
 	if !offline {
 		c.try(ctx, "clock", clock)
-		c.endpoints(ctx, cfg)
+		for _, e := range cfg.Endpoints {
+			c.endpoint(ctx, cfg, e)
+		}
 		c.broker(ctx, cfg, ours, len(other) == 0 && !secretChanged(cfg.MQTT, cfg.Files, st.Started))
 	}
 	c.finish()
@@ -182,10 +181,6 @@ func since(start time.Time) float64 { return float64(time.Since(start).Microseco
 // add keeps the result of a stage, and shows it unless the result is one JSON
 // document.
 func (c *checker) add(s stage) {
-	if c.apart != nil {
-		c.apart <- s
-		return
-	}
 	c.stages = append(c.stages, s)
 	c.failed = c.failed || s.Result == stageFail
 	if c.json {
@@ -325,37 +320,6 @@ func clock(context.Context) (string, error) {
 		return detail + ", synchronized", nil
 	}
 	return detail, nil
-}
-
-const (
-	// checkedAtOnce bounds the endpoints that are checked at one time. A silent one costs its
-	// timeouts, and in a fleet these would add up.
-	checkedAtOnce = 10
-	// stagesMost is more than an endpoint has.
-	stagesMost = 32
-)
-
-// endpoints checks all of them and shows the results in the order of the config.
-func (c *checker) endpoints(ctx context.Context, cfg *config.Config) {
-	slots := make(chan struct{}, checkedAtOnce)
-	var all []chan stage
-	for _, e := range cfg.Endpoints {
-		stages := make(chan stage, stagesMost)
-		all = append(all, stages)
-		one := *c
-		one.apart = stages
-		go func() {
-			defer close(stages)
-			slots <- struct{}{}
-			defer func() { <-slots }()
-			one.endpoint(ctx, cfg, e)
-		}()
-	}
-	for _, stages := range all {
-		for s := range stages {
-			c.add(s)
-		}
-	}
 }
 
 // endpoint goes the way to one device.

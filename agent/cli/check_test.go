@@ -13,8 +13,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -212,49 +210,5 @@ func TestTheStoreOfAnotherAgentSaysNothingAboutThisOne(t *testing.T) {
 	code := Main(t.Context(), "test", []string{"--config", path, "check", "--offline"}, &out, &errs, os.Getenv)
 	if code != exitOK || !strings.Contains(out.String(), "Another agent answers") || strings.Contains(out.String(), "accepts nothing") {
 		t.Errorf("exit code %d\n%s%s", code, &out, &errs)
-	}
-}
-
-// TestEndpointsAreCheckedAtOnceAndShownInOrder: none answers before checkedAtOnce are asked,
-// and the results come in the order of the config.
-func TestEndpointsAreCheckedAtOnceAndShownInOrder(t *testing.T) {
-	var asked, most atomic.Int64
-	all := make(chan struct{})
-	enough := sync.OnceFunc(func() { close(all) })
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		n := asked.Add(1)
-		defer asked.Add(-1)
-		if most.Store(max(most.Load(), n)); n == checkedAtOnce {
-			enough()
-		}
-		select {
-		case <-all:
-		case <-r.Context().Done():
-		}
-		http.NotFound(w, r)
-	}))
-	defer srv.Close()
-	cfg := &config.Config{Agent: config.Agent{DataDir: t.TempDir()}}
-	var want []string
-	for i := range checkedAtOnce + 5 {
-		device := fmt.Sprint("room-", i)
-		want = append(want, device)
-		cfg.Endpoints = append(cfg.Endpoints, config.Endpoint{Device: device, URL: srv.URL, Login: "none", Timeout: 10 * time.Second, PeerNames: "off"})
-	}
-	var out bytes.Buffer
-	c := &checker{app: &app{stdout: &out}, lang: health.English}
-	c.endpoints(t.Context(), cfg)
-	var got []string
-	for _, s := range c.stages {
-		device := strings.Fields(s.Name)[1]
-		if got = append(got, device); strings.Contains(s.Detail, "in time") {
-			t.Errorf("%+v", s)
-		}
-	}
-	if got = slices.Compact(got); !slices.Equal(got, want) || !c.failed || strings.Count(out.String(), "FAIL") != len(want) {
-		t.Errorf("%v, want %v:\n%s", got, want, out.String())
-	}
-	if most.Load() != checkedAtOnce {
-		t.Errorf("%d at once, want %d", most.Load(), checkedAtOnce)
 	}
 }
