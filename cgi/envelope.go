@@ -77,7 +77,7 @@ func (d *decoder) open(raw []byte) (value, *Error) {
 	case v == nil, v.Type() == fastjson.TypeArray && len(v.GetArray()) == 0:
 		v = nil
 	case v.Type() != fastjson.TypeObject:
-		return value{}, badJSON("data is no JSON object", "")
+		return value{}, badJSON("data is no JSON object", hintNoJSON)
 	case v.GetObject().Len() == 0:
 		v = nil
 	}

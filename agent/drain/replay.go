@@ -31,6 +31,9 @@ const (
 	replayPatience = 60 * replayEvery
 	// provenWithin is how long a replay waits for the proof of a connection.
 	provenWithin = 15 * time.Second
+	// replayWindow bounds the replayed records in flight: a connection has little room beside
+	// the window of the queue.
+	replayWindow = 50
 	requestEnd   = ".request"
 	resultEnd    = ".result"
 	replayPrefix = "replay-"
@@ -61,8 +64,8 @@ type ReplayResult struct {
 // over the connection of the moment. What it sends goes beside the queue and,
 // but for quarantined records that are put back, changes nothing in the store.
 //
-// It keeps to the broker's settings as the queue does: to ReplayRate, and to half of the
-// window, because the queue may be sent at the same time.
+// It keeps to the broker's settings: to ReplayRate, and to half of the window, because the
+// queue may be sent at the same time.
 type Replayer struct {
 	Queue      *buffer.Queue
 	Window     int // records of the queue in flight at most
@@ -136,6 +139,10 @@ func (r *Replayer) serve(ctx context.Context, file string) {
 	if err != nil {
 		result.Err = err.Error()
 	}
+	if _, gone := os.Stat(file); errors.Is(gone, os.ErrNotExist) { // nobody waits for the answer
+		r.Log.Info("replay that nobody waits for any more", "since", req.Since, "sent", result.Sent, "err", result.Err)
+		return
+	}
 	r.Log.Info("replay", "since", req.Since, "set_aside", req.Requeue, "sent", result.Sent, "requeued", result.Requeued, "err", result.Err)
 	answer, err := json.Marshal(result)
 	if err == nil {
@@ -194,7 +201,7 @@ func (r *Replayer) Replay(ctx context.Context, req ReplayRequest) (out ReplayRes
 	conn.WaitProof(young)
 	cancel()
 	if !conn.Deliverable() {
-		return out, errors.New("the broker accepts no records now; see `roomcall status`")
+		return out, errNotDeliverable
 	}
 
 	var flight []Receipt // oldest first
@@ -212,7 +219,7 @@ func (r *Replayer) Replay(ctx context.Context, req ReplayRequest) (out ReplayRes
 		}
 		return nil
 	}
-	window, rate := max(1, r.Window/2), newRateLimit(r.ReplayRate)
+	window, rate := min(max(1, r.Window/2), replayWindow), newRateLimit(r.ReplayRate)
 	chosen := report.Filter{Device: req.Device, Since: req.Since, Until: req.Until}
 	err = r.Queue.Scan(func(it buffer.Item, delivered bool) error {
 		if err := ctx.Err(); err != nil || !delivered || !chosen.Match(record.Device(it.Lane), it.Time) {
@@ -228,6 +235,9 @@ func (r *Replayer) Replay(ctx context.Context, req ReplayRequest) (out ReplayRes
 				return ctx.Err()
 			}
 		}
+		if !conn.Deliverable() {
+			return errNotDeliverable
+		}
 		receipt, err := conn.Publish(publish.Message{Topic: r.Topic(it.Lane), Payload: report.MarkReplayed(it.Payload)})
 		if err == nil {
 			flight = append(flight, receipt)
@@ -240,10 +250,13 @@ func (r *Replayer) Replay(ctx context.Context, req ReplayRequest) (out ReplayRes
 	return out, err
 }
 
+var errNotDeliverable = errors.New("the broker accepts no records now; see `roomcall status`")
+
 // AskReplay leaves a request for the agent that has the store in dir open, and
 // waits for its answer for as long as the agent is at work.
 func AskReplay(ctx context.Context, dir string, req ReplayRequest) (out ReplayResult, err error) {
 	name := filepath.Join(dir, replayPrefix+strconv.Itoa(os.Getpid()))
+	_ = os.Remove(name + resultEnd) // of an earlier process with this number
 	b, err := json.Marshal(req)
 	if err == nil {
 		err = durable.WriteFile(name+requestEnd, b, 0o600)

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -113,27 +114,49 @@ func TestADamagedQuarantinedRecordKeepsBackNoneOfTheOthers(t *testing.T) {
 }
 
 func TestReplayKeepsItsWindowAndStopsAtTheFirstRefusal(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		const window = 60
-		var open atomic.Int64
-		most, sent := int64(0), 0
-		b := &fakeBroker{}
-		b.publish = func(publish.Message) (Receipt, error) {
-			if sent++; sent == 120 {
-				return nil, &publish.Error{Class: publish.ClassLost, Op: "publish to", Err: os.ErrClosed}
+	for window, want := range map[int]int64{1: 1, 60: 30, 10_000: replayWindow} {
+		synctest.Test(t, func(t *testing.T) {
+			var open atomic.Int64
+			most, sent := int64(0), 0
+			b := &fakeBroker{}
+			b.publish = func(publish.Message) (Receipt, error) {
+				if sent++; sent == 120 {
+					return nil, &publish.Error{Class: publish.ClassLost, Op: "publish to", Err: os.ErrClosed}
+				}
+				r := &fakeReceipt{done: make(chan struct{})}
+				most = max(most, open.Add(1))
+				time.AfterFunc(time.Second, func() { open.Add(-1); close(r.done) })
+				return r, nil
 			}
-			r := &fakeReceipt{done: make(chan struct{})}
-			most = max(most, open.Add(1))
-			time.AfterFunc(time.Second, func() { open.Add(-1); close(r.done) })
-			return r, nil
+			r, start := replaying(t, b, 200, 200)
+			r.Window = window
+			out, err := r.Replay(t.Context(), ReplayRequest{Since: start})
+			if err == nil || most != want || sent != 120 || out.Sent > 119 {
+				t.Errorf("window %d: %+v, %v: %d sent, at most %d at once, want %d", window, out, err, sent, most, want)
+			}
+			time.Sleep(time.Second)
+		})
+	}
+}
+
+// TestAnswersReachOnlyWhoAsked: no answer of an earlier process, and none for one that left.
+func TestAnswersReachOnlyWhoAsked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		old := filepath.Join(dir, replayPrefix+strconv.Itoa(os.Getpid())+resultEnd)
+		if err := os.WriteFile(old, []byte(`{"sent":99}`), 0o600); err != nil {
+			t.Fatal(err)
 		}
-		r, start := replaying(t, b, 200, 200)
-		r.Window = window
-		out, err := r.Replay(t.Context(), ReplayRequest{Since: start})
-		if err == nil || most != window/2 || sent != 120 || out.Sent > 119 {
-			t.Errorf("%+v, %v: %d sent, at most %d at once", out, err, sent, most)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if out, err := AskReplay(ctx, dir, ReplayRequest{Since: time.Now()}); err == nil || out.Sent != 0 {
+			t.Errorf("%+v, %v", out, err)
 		}
-		time.Sleep(time.Second)
+		r := &Replayer{Dir: dir, Log: slog.New(slog.DiscardHandler)}
+		r.serve(t.Context(), filepath.Join(dir, replayPrefix+"1"+requestEnd))
+		if left, _ := filepath.Glob(filepath.Join(dir, "*")); len(left) != 0 {
+			t.Errorf("left behind: %v", left)
+		}
 	})
 }
 
@@ -147,10 +170,12 @@ func TestReplayKeepsToTheReplayRate(t *testing.T) {
 		if took := time.Since(began); err != nil || out.Sent != 100 || took < 9*time.Second || took > 11*time.Second {
 			t.Errorf("%d records in %v, %v; want 100 at 10 a second", out.Sent, took, err)
 		}
-		stopped, stop := context.WithTimeout(t.Context(), time.Second)
+		r.ReplayRate = 1
+		stopped, stop := context.WithTimeout(t.Context(), time.Second/2)
 		defer stop()
-		if _, err := r.Replay(stopped, ReplayRequest{Since: start}); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("stopped while it waits: %v", err)
+		began = time.Now()
+		if _, err := r.Replay(stopped, ReplayRequest{Since: start}); !errors.Is(err, context.DeadlineExceeded) || time.Since(began) != time.Second/2 {
+			t.Errorf("stopped while it waits: %v after %v", err, time.Since(began))
 		}
 	})
 }

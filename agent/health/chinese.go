@@ -42,7 +42,7 @@ var chinese = map[string]words{
 		hint: "请检查磁盘及其连接（例如网络挂载）；磁盘恢复响应后会自动继续记录"},
 	"store_unreadable": {
 		hint: "请检查 data_dir 的权限；如果文件损坏，`roomcall run` 会恢复完好的部分并给出说明"},
-	"disk_full": {what: "存储所在的磁盘几乎已满|，剩余 {free}|：写满后将无法继续记录",
+	"disk_full": {what: "存储所在的磁盘几乎已满|，剩余 {free}|：写满后只能靠清除已送达的记录腾出空间",
 		hint: "请清理 data_dir 所在的磁盘"},
 	"disk_small": {
 		hint: "存储最多会增长到 {limit}：请清理磁盘，或调小 [buffer] max_bytes"},

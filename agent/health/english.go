@@ -45,7 +45,7 @@ var english = map[string]words{
 		hint: "look at the disk and at what it is connected by, a network mount for instance; recording goes on as soon as it answers"},
 	"store_unreadable": {
 		hint: "look at the permissions of data_dir; if its files are damaged, `roomcall run` salvages what is whole and says so"},
-	"disk_full": {what: "The disk that holds the store is almost full|, {free} free|: when it is full, nothing more can be recorded",
+	"disk_full": {what: "The disk that holds the store is almost full|, {free} free|: when it is full, only what is delivered makes room",
 		hint: "free space on the disk that holds data_dir"},
 	"disk_small": {severity: Warning,
 		hint: "the store may grow to {limit}: free space, or lower [buffer] max_bytes"},

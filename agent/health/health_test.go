@@ -37,7 +37,7 @@ func TestProblemsInPlainWordsTheWorstFirst(t *testing.T) {
 		"a full disk, and the store has space": {func(s *health.Status) {
 			free := int64(health.SpaceMin - 1)
 			s.Buffer.DiskFree = &free
-		}, "is almost full, 1024 KiB free: when it is full", true},
+		}, "is almost full, 1024 KiB free: when it is full, only what is delivered", true},
 		"a disk with a little space": {func(s *health.Status) {
 			free := int64(health.SpaceMin)
 			s.Buffer.DiskFree = &free

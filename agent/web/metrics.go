@@ -132,7 +132,7 @@ var metrics = append(mediaMetrics(), []metric{
 		func(s scrape, add addSeries) { add(float64(s.Buffer.MaxBytes)) }},
 	{"roomcall_buffer_segments", "Files of the store.", nil,
 		func(s scrape, add addSeries) { add(float64(s.Buffer.Segments)) }},
-	{"roomcall_buffer_memory_held_records", "Polls, of some records each, in memory until the disk has space again.", nil,
+	{"roomcall_buffer_memory_held_records", "Polls in memory until the disk has space again; a poll makes several records.", nil,
 		func(s scrape, add addSeries) { add(float64(s.Buffer.MemoryHeld)) }},
 	{"roomcall_records_evicted_total", "Undelivered records evicted by a limit since the start.", nil,
 		func(s scrape, add addSeries) { add(float64(s.Buffer.Evicted)) }},
