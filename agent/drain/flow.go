@@ -94,8 +94,8 @@ func (f *flow) lost(first, last uint64) bool {
 // isCulprit says whether the record that was first in line at the last loss is.
 func (f *flow) isCulprit() bool { return f.losses >= culpritAfter<<f.culprits }
 
-// lateBy is how late a record may be sent for the next one still to be due as if it had been
-// in time: timers are late by a millisecond or more, and by 16 on Windows.
+// A record that goes up to lateBy after it was due delays none that follows: timers are late
+// by a millisecond or more, and by 16 on Windows.
 const lateBy = 50 * time.Millisecond
 
 // rateLimit spreads replayed records over time.

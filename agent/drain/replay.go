@@ -64,8 +64,8 @@ type ReplayResult struct {
 // over the connection of the moment. What it sends goes beside the queue and,
 // but for quarantined records that are put back, changes nothing in the store.
 //
-// It keeps to the broker's settings: to ReplayRate, and to half of the window, because the
-// queue may be sent at the same time.
+// It keeps to the broker's settings: to ReplayRate, and to half of the window and
+// replayWindow, because the queue may be sent at the same time.
 type Replayer struct {
 	Queue      *buffer.Queue
 	Window     int // records of the queue in flight at most
